@@ -1,0 +1,11 @@
+import pytest
+from helpers import write_freihand
+
+
+@pytest.fixture(scope='session')
+def freihand_root(tmp_path_factory):
+    """A tiny data set in FreiHAND's layout: 8 + 4 images of 64 px.
+
+    Shared by the whole session: read it, do not write into it.
+    """
+    return write_freihand(tmp_path_factory.mktemp('freihand'))

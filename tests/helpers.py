@@ -1,0 +1,114 @@
+"""Small data that the tests write for themselves."""
+import json
+from pathlib import Path
+from typing import Union
+
+import cv2
+import numpy as np
+
+# direction of each finger in the plane of the palm (degrees from "up"), and
+# the bone lengths in metres from the wrist outwards
+_FINGERS = (
+    (-50., (.040, .038, .032, .026)),  # thumb
+    (-14., (.090, .040, .026, .022)),  # forefinger
+    (0., (.090, .044, .029, .023)),  # middle finger
+    (13., (.085, .040, .027, .023)),  # ring finger
+    (26., (.080, .032, .020, .020)),  # pinky finger
+)
+
+
+def toy_hand(rng: np.random.Generator) -> np.ndarray:
+    """A crude right hand in FreiHAND's joint order.
+
+    Returns:
+        np.ndarray: Joint positions in the camera frame, (21, 3), in metres,
+        about 0.7 m in front of the camera.
+    """
+    joints = np.zeros((21, 3))
+    for finger, (angle, bones) in enumerate(_FINGERS):
+        yaw = np.deg2rad(angle)
+        curl = rng.uniform(0.0, 0.5)
+        point, pitch = np.zeros(3), 0.
+        for i, bone in enumerate(bones):
+            direction = np.array([
+                np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch),
+                np.sin(pitch)
+            ])
+            point = point + bone * direction
+            joints[1 + 4 * finger + i] = point
+            pitch += curl
+    # any rotation about the optical axis, up to 40 degrees about the others
+    rx, ry = rng.uniform(-0.7, 0.7, 2)
+    rz = rng.uniform(-np.pi, np.pi)
+    for rotation in ([0, 0, rz], [0, ry, 0], [rx, 0, 0]):
+        joints = joints @ cv2.Rodrigues(np.array(rotation, float))[0].T
+    joints -= joints.mean(axis=0)
+    return joints + [*rng.uniform(-0.02, 0.02, 2), rng.uniform(0.6, 0.8)]
+
+
+def _toy_image(uv: np.ndarray, size: int,
+               rng: np.random.Generator) -> np.ndarray:
+    """Noise with the skeleton drawn on it, (size, size, 3) uint8, BGR."""
+    image = rng.integers(0, 128, (size, size, 3), dtype=np.uint8)
+    for finger in range(5):
+        chain = [0, *range(1 + 4 * finger, 5 + 4 * finger)]
+        cv2.polylines(image, [np.round(uv[chain]).astype(np.int32)], False,
+                      (120, 150, 220 - 20 * finger), max(1, size // 32))
+    return image
+
+
+def write_freihand(root: Union[str, Path],
+                   num_train: int = 8,
+                   num_eval: int = 4,
+                   size: int = 64,
+                   versions: int = 1,
+                   seed: int = 0,
+                   evaluation_xyz: bool = True) -> Path:
+    """Write a tiny data set in the on-disk layout of FreiHAND v2.
+
+    Args:
+        root: Folder to write into; made if absent.
+        num_train: Number of unique training samples.
+        num_eval: Number of evaluation samples.
+        size: Edge length of the square images in pixels.
+        versions: Image versions per training sample; the image of sample
+            ``i`` in version ``v`` is number ``i + num_train * v``.
+        seed: Seed of poses and pixels.
+        evaluation_xyz: Whether to write ``evaluation_xyz.json``, which
+            FreiHAND published only later.
+
+    Returns:
+        Path: ``root``.
+    """
+    root = Path(root)
+    rng = np.random.default_rng(seed)
+    for split, num, copies in (('training', num_train, versions),
+                               ('evaluation', num_eval, 1)):
+        (root / split / 'rgb').mkdir(parents=True, exist_ok=True)
+        (root / split / 'mask').mkdir(parents=True, exist_ok=True)
+        cameras, hands, scales = [], [], []
+        for i in range(num):
+            focal = size * rng.uniform(2.3, 2.7)
+            centre = (size - 1) / 2 + rng.uniform(-1, 1, 2)
+            camera = np.array([[focal, 0, centre[0]], [0, focal, centre[1]],
+                               [0, 0, 1]])
+            xyz = toy_hand(rng)
+            uv = xyz @ camera.T
+            uv = uv[:, :2] / uv[:, 2:]
+            for version in range(copies):
+                name = f'{i + num * version:08d}.jpg'
+                cv2.imwrite(
+                    str(root / split / 'rgb' / name),
+                    _toy_image(uv, size, rng))
+            mask = np.zeros((size, size), np.uint8)
+            cv2.fillConvexPoly(
+                mask, cv2.convexHull(np.round(uv).astype(np.int32)), 255)
+            cv2.imwrite(str(root / split / 'mask' / f'{i:08d}.jpg'), mask)
+            cameras.append(camera.tolist())
+            hands.append(xyz.tolist())
+            scales.append(float(np.linalg.norm(xyz[9] - xyz[10])))
+        (root / f'{split}_K.json').write_text(json.dumps(cameras))
+        (root / f'{split}_scale.json').write_text(json.dumps(scales))
+        if split == 'training' or evaluation_xyz:
+            (root / f'{split}_xyz.json').write_text(json.dumps(hands))
+    return root
