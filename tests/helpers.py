@@ -43,7 +43,7 @@ def toy_hand(rng: np.random.Generator) -> np.ndarray:
     for rotation in ([0, 0, rz], [0, ry, 0], [rx, 0, 0]):
         joints = joints @ cv2.Rodrigues(np.array(rotation, float))[0].T
     joints -= joints.mean(axis=0)
-    return joints + [*rng.uniform(-0.02, 0.02, 2), rng.uniform(0.6, 0.8)]
+    return joints + [*rng.uniform(-0.01, 0.01, 2), rng.uniform(0.6, 0.8)]
 
 
 def _toy_image(uv: np.ndarray, size: int,
