@@ -1,0 +1,193 @@
+"""What lets mmpose 1.3.2 run without compiled mmcv ops, on current torch and
+in process groups without a GPU. Nothing else belongs here.
+
+Each part steps aside where it is not needed: full mmcv, a torch older than
+2.6 and CUDA process groups are left as they are.
+"""
+import importlib.util
+import sys
+from datetime import timedelta
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Callable
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+
+__all__ = [
+    'install', 'install_mmcv_ext_stub', 'add_checkpoint_safe_globals',
+    'setup_cpu_distributed'
+]
+
+
+def install() -> None:
+    """Prepare the process for ``import mmpose.models``.
+
+    Called once by ``import lgh_mmpose``; calling it again changes nothing.
+
+    Raises:
+        ImportError: If neither mmcv nor mmcv-lite is installed.
+    """
+    install_mmcv_ext_stub()
+    add_checkpoint_safe_globals()
+
+
+# -- 1. compiled ops ---------------------------------------------------------
+
+
+def _nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float,
+         offset: int) -> torch.Tensor:
+    """``mmcv._ext.nms`` by torchvision: indices kept, best score first."""
+    from torchvision.ops import nms
+    if offset:
+        # mmcv counts pixels: the width of a box is x2 - x1 + offset
+        boxes = torch.cat((boxes[:, :2], boxes[:, 2:] + offset), dim=1)
+    return nms(boxes, scores, iou_threshold)
+
+
+def _missing_op(name: str) -> Callable:
+
+    def op(*args, **kwargs):
+        raise RuntimeError(
+            f'The compiled op "{name}" of mmcv is not part of mmcv-lite. '
+            'Install the full package: `pip uninstall mmcv-lite` and then '
+            '`mim install "mmcv>=2.0.1,<2.2.0"`.')
+
+    op.__name__ = name
+    return op
+
+
+def install_mmcv_ext_stub() -> bool:
+    """Stand in for ``mmcv._ext`` under mmcv-lite.
+
+    ``mmpose.models`` imports ``mmcv.ops``, which asserts at import time that
+    the compiled extension has its functions. The stand-in has every function;
+    ``nms`` works, any other raises a RuntimeError when it is called.
+
+    Returns:
+        bool: Whether the stand-in is in place; False with full mmcv.
+
+    Raises:
+        ImportError: If neither mmcv nor mmcv-lite is installed.
+    """
+    if 'mmcv._ext' in sys.modules:
+        return getattr(sys.modules['mmcv._ext'], 'is_lgh_stub', None) is True
+    if importlib.util.find_spec('mmcv') is None:
+        raise ImportError(
+            'mmcv is not installed. Install it with '
+            '`pip install "mmcv-lite==2.1.0"` (no compiled ops, enough for '
+            'lgh_mmpose) or `mim install "mmcv>=2.0.1,<2.2.0"`.')
+    if importlib.util.find_spec('mmcv._ext') is not None:
+        return False
+
+    stub = ModuleType('mmcv._ext', 'Stand-in for the compiled ops of mmcv.')
+    # mmengine looks for the loader of `mmcv._ext` to tell mmcv from
+    # mmcv-lite; without a spec that look-up raises ValueError
+    stub.__spec__ = ModuleSpec('mmcv._ext', loader=None)
+    stub.is_lgh_stub = True
+    stub.nms = _nms
+
+    def __getattr__(name: str) -> Callable:
+        # `inspect`, `pickle` and others probe modules for special names
+        if name.startswith('__'):
+            raise AttributeError(f"module 'mmcv._ext' has no '{name}'")
+        return _missing_op(name)
+
+    stub.__getattr__ = __getattr__
+    sys.modules['mmcv._ext'] = stub
+    return True
+
+
+# -- 2. checkpoints ----------------------------------------------------------
+
+# the statistics that HistoryBuffer itself registers; its own table is not
+# asked, because a checkpoint can add to it
+_HISTORY_STATISTICS = frozenset(('min', 'max', 'current', 'mean'))
+
+
+def _history_buffer_method(obj: Any, name: str) -> Callable:
+    """``getattr`` as far as the pickle of a HistoryBuffer needs it."""
+    from mmengine.logging import HistoryBuffer
+    if obj is HistoryBuffer and name in _HISTORY_STATISTICS:
+        return getattr(HistoryBuffer, name)
+    raise ValueError(f'a checkpoint may not look up {name!r} of {obj!r}')
+
+
+def _empty_bytes() -> bytes:
+    """``bytes`` as far as pickle calls it: for the empty string."""
+    return b''
+
+
+def add_checkpoint_safe_globals() -> bool:
+    """Let torch's safe loader read the checkpoints that mmengine writes.
+
+    From torch 2.6 on ``torch.load`` admits tensors and plain containers only.
+    A training checkpoint of mmengine also holds its message hub: NumPy arrays
+    and scalars of numbers, and HistoryBuffer with references to four of its
+    methods. Exactly these are allowed in addition; everything else in a
+    checkpoint is refused as before.
+
+    Returns:
+        bool: Whether names were added; False if torch is older than 2.6.
+    """
+    if tuple(map(int, torch.__version__.split('.')[:2])) < (2, 6):
+        return False
+    import numpy as np
+    from mmengine.logging import HistoryBuffer
+    try:
+        from numpy._core import multiarray
+    except ImportError:  # NumPy 1
+        from numpy.core import multiarray
+
+    numbers = [np.dtype(code) for code in np.typecodes['AllInteger'] + 'efd?']
+    allowed = [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        (_history_buffer_method, 'builtins.getattr'),
+        (_empty_bytes, 'builtins.bytes'),
+    ]
+    allowed += {type(dtype) for dtype in numbers}
+    # files written under NumPy 1 and under NumPy 2 name the module differently
+    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        allowed += [(multiarray._reconstruct, f'{module}._reconstruct'),
+                    (multiarray.scalar, f'{module}.scalar')]
+    torch.serialization.add_safe_globals(allowed)
+    return True
+
+
+# -- 3. process groups on CPU ------------------------------------------------
+
+
+def setup_cpu_distributed(cfg: Config) -> bool:
+    """Start the process group of a ``torchrun`` launch on CPU.
+
+    mmengine's launcher selects a CUDA device and hands ``device_ids`` to the
+    model wrapper. Where there is none, this starts a gloo group, which the
+    Runner then takes as it is, and empties ``device_ids``. Call it after
+    ``cfg.launcher`` is set and before the Runner is built.
+
+    Args:
+        cfg (Config): Configuration of the Runner; ``model_wrapper_cfg`` is
+            changed in place.
+
+    Returns:
+        bool: Whether a CPU group is in use.
+    """
+    if cfg.get('launcher') != 'pytorch' or get_device() != 'cpu':
+        return False
+    if not torch.distributed.is_initialized():
+        options = {}
+        timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
+        if timeout is not None:
+            options['timeout'] = timedelta(seconds=timeout)
+        torch.distributed.init_process_group('gloo', **options)
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
+    wrapper.update(cfg.get('model_wrapper_cfg') or {})
+    wrapper['device_ids'] = None
+    cfg.model_wrapper_cfg = wrapper
+    return True
