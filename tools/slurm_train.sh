@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Train under Slurm:
+#   tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py]
+# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS come from the environment.
+set -euxo pipefail
+
+PARTITION=$1
+JOB_NAME=$2
+CONFIG=$3
+WORK_DIR=$4
+GPUS=${GPUS:-8}
+
+# shellcheck disable=SC2086  # SRUN_ARGS holds several arguments
+exec srun -p "$PARTITION" \
+    --job-name="$JOB_NAME" \
+    --gres="gpu:${GPUS_PER_NODE:-8}" \
+    --ntasks="$GPUS" \
+    --ntasks-per-node="${GPUS_PER_NODE:-8}" \
+    --cpus-per-task="${CPUS_PER_TASK:-5}" \
+    --kill-on-bad-exit=1 \
+    ${SRUN_ARGS:-} \
+    "${PYTHON:-python}" -u "$(dirname "$0")/train.py" "$CONFIG" \
+    --work-dir="$WORK_DIR" --launcher slurm "${@:5}"

@@ -1,0 +1,184 @@
+"""Test a pose model: ``python tools/test.py CONFIG CHECKPOINT``."""
+import argparse
+import os
+import os.path as osp
+
+from mmengine.config import Config, ConfigDict, DictAction
+
+METRIC_FORMATS = ('.json', '.yaml', '.yml', '.pkl', '.pickle')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Test a pose model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs and results (default: work_dir of the config, '
+        'else ./work_dirs/<config name>)')
+    parser.add_argument(
+        '--out',
+        help=f'file to save the metrics to ({", ".join(METRIC_FORMATS)})')
+    parser.add_argument(
+        '--dump', help='pickle file to save the predictions to')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, e.g. '
+        'test_dataloader.batch_size=8; lists as key="[a,b]" without white '
+        'space')
+    parser.add_argument(
+        '--show-dir', help='folder to save pictures of predictions to')
+    parser.add_argument(
+        '--show',
+        action='store_true',
+        help='show pictures of predictions in a window')
+    parser.add_argument(
+        '--interval',
+        type=int,
+        default=1,
+        help='draw every n-th sample (default: 1)')
+    parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=1,
+        help='seconds for which a window stays (default: 1)')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher (default: none)')
+    # torch.distributed.launch passes --local-rank since torch 2.0
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument(
+        '--badcase',
+        action='store_true',
+        help='analyse the samples with the worst scores')
+    args = parser.parse_args()
+    # mmengine would only notice after the whole test, or once all is built
+    if args.out and not args.out.endswith(METRIC_FORMATS):
+        parser.error(f'--out must end in one of {", ".join(METRIC_FORMATS)}, '
+                     f'not be {args.out}')
+    if args.dump and not args.dump.endswith(('.pkl', '.pickle')):
+        parser.error(f'--dump must end in .pkl or .pickle, not be {args.dump}')
+    if '://' not in args.checkpoint and not osp.isfile(args.checkpoint):
+        parser.error(f'checkpoint not found: {args.checkpoint}')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def enable_visualization(cfg: Config, args: argparse.Namespace) -> None:
+    """Switch the visualization hook on.
+
+    Raises:
+        ValueError: If the config has no such hook.
+    """
+    if 'visualization' not in cfg.get('default_hooks', {}):
+        raise ValueError(
+            '--show and --show-dir need '
+            'visualization=dict(type="PoseVisualizationHook") among the '
+            'default_hooks of the config')
+    hook = cfg.default_hooks.visualization
+    hook.enable = True
+    # with --badcase the other hook has the window
+    hook.show = args.show and not args.badcase
+    if args.show:
+        hook.wait_time = args.wait_time
+    hook.out_dir = args.show_dir
+    hook.interval = args.interval
+
+
+def enable_badcase(cfg: Config, args: argparse.Namespace) -> None:
+    """Switch the bad-case hook on, by the head's loss or the test's metric.
+
+    Raises:
+        ValueError: If the config has no such hook or none of these.
+    """
+    if 'badcase' not in cfg.get('default_hooks', {}):
+        raise ValueError('--badcase needs '
+                         'badcase=dict(type="BadCaseAnalysisHook") among the '
+                         'default_hooks of the config')
+    hook = cfg.default_hooks.badcase
+    hook.enable = True
+    hook.show = args.show
+    if args.show:
+        hook.wait_time = args.wait_time
+    hook.interval = args.interval
+    if hook.get('metric'):
+        return
+    metric_type = hook.get('metric_type', 'loss')
+    if metric_type == 'accuracy':
+        evaluator = cfg.test_evaluator
+        if isinstance(evaluator, (list, tuple)):
+            evaluator = evaluator[0]
+        hook.metric = evaluator
+    elif metric_type == 'loss' and 'loss' in cfg.model.head:
+        hook.metric = cfg.model.head.loss
+    else:
+        raise ValueError(
+            '--badcase: the head of this config has no single "loss"; set '
+            'default_hooks.badcase.metric_type="accuracy" with metric_key '
+            'and badcase_thr, or default_hooks.badcase.metric')
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """Put the command line's settings into the config."""
+    cfg.launcher = args.launcher
+    cfg.load_from = args.checkpoint
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        name = osp.splitext(osp.basename(args.config))[0]
+        cfg.work_dir = osp.join('work_dirs', name)
+    if (args.show and not args.badcase) or args.show_dir is not None:
+        enable_visualization(cfg, args)
+    if args.badcase:
+        enable_badcase(cfg, args)
+    if args.dump is not None:
+        evaluators = cfg.test_evaluator
+        if not isinstance(evaluators, (list, tuple)):
+            evaluators = [evaluators]
+        cfg.test_evaluator = [
+            *evaluators,
+            ConfigDict(type='DumpResults', out_file_path=args.dump)
+        ]
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
+def save_metrics(metrics: dict, path: str) -> None:
+    """Write the metrics so that ``path`` appears only when it is whole."""
+    import mmengine
+    folder, name = osp.split(osp.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    # the suffix stays last: it tells mmengine the format
+    unfinished = osp.join(folder, f'.{os.getpid()}.{name}')
+    try:
+        mmengine.dump(metrics, unfinished)
+        os.replace(unfinished, path)
+    finally:
+        if osp.exists(unfinished):
+            os.remove(unfinished)
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = merge_args(Config.fromfile(args.config), args)
+
+    # after the arguments are known to be good: these take seconds to import
+    from mmengine.dist import is_main_process
+    from mmengine.runner import Runner
+
+    from lgh_mmpose.compat import setup_cpu_distributed
+
+    setup_cpu_distributed(cfg)
+    metrics = Runner.from_cfg(cfg).test()
+    if args.out and is_main_process():
+        save_metrics(metrics, args.out)
+
+
+if __name__ == '__main__':
+    main()

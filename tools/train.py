@@ -1,0 +1,157 @@
+"""Train a pose model: ``python tools/train.py CONFIG``."""
+import argparse
+import os
+import os.path as osp
+
+from mmengine.config import Config, DictAction
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Train a pose model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs and checkpoints (default: work_dir of the '
+        'config, else ./work_dirs/<config name>)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='resume from this checkpoint; without a value, from the latest '
+        'one in the work dir')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='mixed precision: fp16 with CUDA, bf16 on the CPU')
+    parser.add_argument(
+        '--no-validate',
+        action='store_true',
+        help='do not evaluate during training')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the actual batch size over '
+        'auto_scale_lr.base_batch_size of the config')
+    parser.add_argument(
+        '--show-dir', help='folder to save pictures of predictions to')
+    parser.add_argument(
+        '--show',
+        action='store_true',
+        help='show pictures of predictions in a window')
+    parser.add_argument(
+        '--interval',
+        type=int,
+        default=1,
+        help='draw every n-th sample (default: 1)')
+    parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=1,
+        help='seconds for which a window stays (default: 1)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, e.g. '
+        'train_cfg.max_epochs=3 or model.head.loss_uv.beta=0.1; lists as '
+        'key="[a,b]" without white space')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher (default: none)')
+    # torch.distributed.launch passes --local-rank since torch 2.0
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def enable_amp(cfg: Config) -> None:
+    """Switch ``cfg.optim_wrapper`` to mixed precision.
+
+    Raises:
+        ValueError: If the config has an optimizer wrapper of another kind.
+    """
+    import torch
+    optim_wrapper = cfg.optim_wrapper
+    kind = optim_wrapper.get('type', 'OptimWrapper')
+    kind = getattr(kind, '__name__', kind).rsplit('.', 1)[-1]
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'Bf16OptimWrapper'):
+        raise ValueError(f'--amp cannot replace optim_wrapper.type="{kind}"; '
+                         'drop --amp or use OptimWrapper in the config')
+    if torch.cuda.is_available():
+        optim_wrapper.type = 'AmpOptimWrapper'
+        optim_wrapper.setdefault('loss_scale', 'dynamic')
+    else:
+        optim_wrapper.type = 'Bf16OptimWrapper'
+        # bf16 has fp32's range: there is no loss to scale
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):
+            optim_wrapper.pop(key, None)
+
+
+def enable_visualization(cfg: Config, args: argparse.Namespace) -> None:
+    """Switch the visualization hook on.
+
+    Raises:
+        ValueError: If the config has no such hook.
+    """
+    if 'visualization' not in cfg.get('default_hooks', {}):
+        raise ValueError(
+            '--show and --show-dir need '
+            'visualization=dict(type="PoseVisualizationHook") among the '
+            'default_hooks of the config')
+    hook = cfg.default_hooks.visualization
+    hook.enable = True
+    hook.show = args.show
+    if args.show:
+        hook.wait_time = args.wait_time
+    hook.out_dir = args.show_dir
+    hook.interval = args.interval
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """Put the command line's settings into the config."""
+    cfg.launcher = args.launcher
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        name = osp.splitext(osp.basename(args.config))[0]
+        cfg.work_dir = osp.join('work_dirs', name)
+    if args.amp:
+        enable_amp(cfg)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        if 'auto_scale_lr' not in cfg:
+            raise ValueError('--auto-scale-lr needs '
+                             'auto_scale_lr=dict(base_batch_size=...) in the '
+                             'config')
+        cfg.auto_scale_lr.enable = True
+    if args.show or args.show_dir is not None:
+        enable_visualization(cfg, args)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = merge_args(Config.fromfile(args.config), args)
+
+    # after the arguments are known to be good: these take seconds to import
+    from mmengine.runner import Runner
+
+    from lgh_mmpose.compat import setup_cpu_distributed
+
+    setup_cpu_distributed(cfg)
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
