@@ -1,0 +1,302 @@
+from typing import Any, Dict, List, Optional, Sequence, Union
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from lgh_mmpose.fileio import atomic_write
+from mmpose.registry import METRICS
+from .functional import (PROTOCOLS, align, auc, epe, joint_epe,
+                         keypoint_errors, mpjpe, pck_curve)
+
+# alignment -> (name of the mean error, prefix of the other scores)
+_SCORE_NAMES = {
+    'none': ('EPE', ''),
+    'root': ('MPJPE', 'root-'),
+    'procrustes': ('PA-MPJPE', 'PA-'),
+    'freihand': ('aligned-EPE', 'aligned-'),
+}
+
+# (frame, units) of the predictions -> alignments that make sense of them
+_FRAME_ALIGNMENTS = {
+    ('camera', 'mm'): {'none', 'root', 'procrustes', 'freihand'},
+    ('root', 'mm'): {'root', 'procrustes', 'freihand'},
+    ('root', 'reference bones'): {'procrustes', 'freihand'},
+}
+
+
+@METRICS.register_module()
+class HandKeypoint3DMetric(BaseMetric):
+    """3D keypoint errors of one hand per sample, in millimetres.
+
+    For every alignment of ``align`` the metric reports a mean error, the
+    median error and areas under the PCK curve:
+
+    ============ ================ =====================================
+    alignment    mean error       others
+    ============ ================ =====================================
+    'none'       ``EPE``          ``EPE_median``, ``AUC_0-50``, ...
+    'root'       ``MPJPE``        ``root-EPE_median``, ``root-AUC_0-50``
+    'procrustes' ``PA-MPJPE``     ``PA-EPE_median``, ``PA-AUC_0-50``
+    'freihand'   ``aligned-EPE``  ``aligned-EPE_median``, ...
+    ============ ================ =====================================
+
+    ``EPE`` values are averaged per joint first and then over the joints, as
+    the data sets' score scripts do; ``MPJPE`` and ``PA-MPJPE`` are the mean
+    over all compared joints, the root included. ``EPE_2d_px`` is the mean 2D
+    error in pixels of the original image.
+
+    Protocols:
+
+    - ``'general'``: camera space, root-aligned and Procrustes-aligned scores
+      over the annotated joints; 101 thresholds from 0 to 50 mm,
+      ``AUC_20-50`` starts at 20 mm.
+    - ``'rhd'``: Learnable Joint Groups on RHD (Li et al. 2021, section 4).
+      Camera space without alignment, all joints, 20 thresholds from 0 to
+      50 mm, ``AUC_20-50`` over the last 12, the first of which is 21.05 mm.
+      The published figures take the root's depth from the ground truth.
+    - ``'freihand'``: score script of FreiHAND (Zimmermann et al. 2019). All
+      joints, 100 thresholds from 0 to 50 mm, raw and after a similarity
+      alignment that allows reflections. The script prints centimetres.
+
+    Args:
+        protocol (str): ``'general'``, ``'rhd'`` or ``'freihand'``. Defaults
+            to ``'general'``.
+        align (str | Sequence[str], optional): Alignments to score. An empty
+            list scores the 2D error alone, for data without 3D annotation.
+            Defaults to ``None``: those of the protocol.
+        root_joint (str): Name of the joint for ``align='root'``. Defaults to
+            ``'middle_finger1'``.
+        per_joint (bool): Whether to report the mean error of each joint too,
+            as ``MPJPE/wrist`` and the like. Defaults to ``False``.
+        dump_file (str, optional): ``.npz`` to write the predictions, ground
+            truth, per-joint errors and PCK curves to, see :meth:`dump`.
+            Defaults to ``None``.
+        collect_device (str): ``'cpu'`` or ``'gpu'``, see mmengine's
+            ``BaseMetric``. Defaults to ``'cpu'``.
+        prefix (str, optional): Prefix of the score names. Defaults to
+            ``None``, which means ``'hand'``.
+        collect_dir (str, optional): See mmengine's ``BaseMetric``.
+
+    Raises:
+        ValueError: If an argument is unknown, or a sample cannot be scored;
+            the sample is named.
+    """
+
+    default_prefix = 'hand'
+
+    def __init__(self,
+                 protocol: str = 'general',
+                 align: Optional[Union[str, Sequence[str]]] = None,
+                 root_joint: str = 'middle_finger1',
+                 per_joint: bool = False,
+                 dump_file: Optional[str] = None,
+                 collect_device: str = 'cpu',
+                 prefix: Optional[str] = None,
+                 collect_dir: Optional[str] = None) -> None:
+        super().__init__(collect_device, prefix, collect_dir)
+        if protocol not in PROTOCOLS:
+            raise ValueError(f'protocol must be one of {sorted(PROTOCOLS)}, '
+                             f'got {protocol!r}')
+        self.protocol = PROTOCOLS[protocol]
+        if align is None:
+            align = self.protocol.alignments
+        self.align = [align] if isinstance(align, str) else list(align)
+        unknown = [name for name in self.align if name not in _SCORE_NAMES]
+        if unknown:
+            raise ValueError(f'align must be of {sorted(_SCORE_NAMES)}, '
+                             f'got {unknown}')
+        if dump_file is not None and not dump_file.endswith('.npz'):
+            raise ValueError(
+                f'dump_file must end with .npz, got {dump_file!r}')
+        self.root_joint = root_joint
+        self.per_joint = per_joint
+        self.dump_file = dump_file
+
+    def _joint_names(self, num_joints: int) -> List[str]:
+        names = (self.dataset_meta or {}).get('keypoint_id2name')
+        if names is None or len(names) != num_joints:
+            raise ValueError(
+                f'the samples have {num_joints} joints, but dataset_meta '
+                f'names {len(names or ())}: the metainfo of the data set '
+                'must describe the same joints')
+        return [names[i] for i in range(num_joints)]
+
+    def _root_index(self, joint_names: List[str]) -> Optional[int]:
+        if 'root' not in self.align:
+            return None
+        if self.root_joint not in joint_names:
+            raise ValueError(f'root_joint {self.root_joint!r} is not a joint '
+                             f'of the data set, these are: {joint_names}')
+        return joint_names.index(self.root_joint)
+
+    def process(self, data_batch: Any,
+                data_samples: Sequence[dict]) -> None:
+        """Keep what the scores need of one batch.
+
+        Args:
+            data_batch (Any): Not used.
+            data_samples (Sequence[dict]): Data samples as dicts with
+                ``pred_instances`` (``keypoints`` (1, K, 2) px of the original
+                image, ``keypoints_cam`` (1, K, 3) mm, ``frame`` and ``units``
+                of the latter, (1,), camera and mm where absent) and
+                ``gt_instances`` (``keypoints``, ``keypoints_cam`` and
+                ``keypoints_visible`` (1, K)).
+
+        Raises:
+            ValueError: If a sample lacks a field, has a value that is not
+                finite or a prediction in a frame that cannot be aligned as
+                asked for.
+        """
+        for sample in data_samples:
+            # one entry per sample: mmengine restores order by counting them
+            self.results.append(self._extract(sample))
+
+    def _extract(self, sample: dict) -> Dict[str, Any]:
+        name = f'sample {sample.get("id", "?")} ' \
+            f'({sample.get("img_path", "no img_path")})'
+        pred, gt = (sample[k] for k in ('pred_instances', 'gt_instances'))
+        keys = ['keypoints'] + (['keypoints_cam'] if self.align else [])
+        for side, fields in (('prediction', pred), ('ground truth', gt)):
+            for key in keys:
+                if key not in fields:
+                    raise ValueError(
+                        f'{side} of {name} has no {key}: {self._mend(key)}')
+        visible = _one_hand(gt.get('keypoints_visible'), name, 'visibility')
+        if visible.ndim == 2:  # mmpose's (1, K, 2): visibility and weight
+            visible = visible[:, 0]
+        result = dict(
+            id=int(sample.get('id', -1)),
+            img_path=str(sample.get('img_path', '')),
+            annotated=visible > 0)
+        if self.align:
+            frame = str(np.ravel(pred.get('frame', 'camera'))[0])
+            units = str(np.ravel(pred.get('units', 'mm'))[0])
+            possible = _FRAME_ALIGNMENTS.get((frame, units), set())
+            bad = [a for a in self.align if a not in possible]
+            if bad:
+                raise ValueError(
+                    f'the prediction of {name} is in {units} in the {frame} '
+                    f'frame, which cannot be scored with align={bad}: give '
+                    'the sample a camera_matrix and a bone_length, or choose '
+                    f'from align={sorted(possible)}')
+        names = self._joint_names(len(visible))
+        root = self._root_index(names)
+        if root is not None and not result['annotated'][root]:
+            raise ValueError(f'{name} cannot be root-aligned: its '
+                             f'{self.root_joint} is not annotated')
+        for key in keys:
+            for side, fields in (('pred', pred), ('gt', gt)):
+                points = _one_hand(fields[key], name, key)
+                dims = 3 if key == 'keypoints_cam' else 2
+                if points.shape != (len(visible), dims):
+                    raise ValueError(
+                        f'{side} {key} of {name} must have shape '
+                        f'{(1, len(visible), dims)}, '
+                        f'got {(1, *points.shape)}')
+                wrong = ~np.isfinite(points).all(axis=-1)
+                if self._masked(key):
+                    wrong &= result['annotated']
+                if wrong.any():
+                    joint = int(np.flatnonzero(wrong)[0])
+                    raise ValueError(f'{side} {key} of {name}, joint '
+                                     f'{names[joint]}, is not finite: '
+                                     f'{points[joint].tolist()}')
+                result[f'{side}_{key}'] = points
+        return result
+
+    def _masked(self, key: str) -> bool:
+        """Whether joints without annotation are left out."""
+        return key == 'keypoints' or self.protocol.use_visibility
+
+    @staticmethod
+    def _mend(key: str) -> str:
+        if key == 'keypoints':
+            return 'the data set or the head must give it'
+        return ('the data set needs 3D annotation and PackPoseInputs must '
+                'pack it, the head must predict it; align=[] scores the 2D '
+                'error alone')
+
+    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+        """Scores of all samples.
+
+        Args:
+            results (list[dict]): What :meth:`process` kept.
+
+        Returns:
+            dict[str, float]: Scores in mm (pixels for ``EPE_2d_px``), areas
+            in [0, 1].
+        """
+        if not results:
+            raise ValueError('there is no sample to score: the data set or '
+                             'its indices are empty')
+        data = {
+            key: np.stack([result[key] for result in results])
+            for key in results[0] if key not in ('id', 'img_path')
+        }
+        annotated = data['annotated']
+        joint_names = self._joint_names(annotated.shape[1])
+        thresholds = self.protocol.threshold_values()
+        scores: Dict[str, float] = {}
+        for alignment in self.align:
+            mask = annotated if self.protocol.use_visibility else None
+            pred = align(data['pred_keypoints_cam'],
+                         data['gt_keypoints_cam'], alignment, mask,
+                         self._root_index(joint_names))
+            errors = keypoint_errors(pred, data['gt_keypoints_cam'], mask)
+            curve = pck_curve(errors, thresholds)
+            mean_name, prefix = _SCORE_NAMES[alignment]
+            mean = mpjpe if mean_name.endswith('MPJPE') else epe
+            scores[mean_name] = mean(errors)
+            scores[f'{prefix}EPE_median'] = epe(errors, 'median')
+            for name, start in self.protocol.auc_starts.items():
+                scores[prefix + name] = auc(curve[start:], thresholds[start:])
+            if self.per_joint:
+                for name, value in zip(joint_names, joint_epe(errors)):
+                    if np.isfinite(value):  # NaN: no sample has this joint
+                        scores[f'{mean_name}/{name}'] = float(value)
+            data[f'errors_{alignment}'] = errors
+            data[f'pck_{alignment}'] = curve
+        # a joint outside the mask needs no finite 2D position
+        errors = keypoint_errors(data['pred_keypoints'],
+                                 data['gt_keypoints'], annotated)
+        scores['EPE_2d_px'] = epe(errors)
+        data['errors_2d'] = errors
+        if self.dump_file is not None:
+            self.dump(
+                dict(
+                    data,
+                    id=np.array([r['id'] for r in results]),
+                    img_path=np.array([r['img_path'] for r in results]),
+                    joint_names=np.array(joint_names),
+                    thresholds=thresholds))
+        return scores
+
+    def dump(self, arrays: Dict[str, np.ndarray]) -> None:
+        """Write ``dump_file``.
+
+        The archive loads without pickle and holds, for N samples: ``id``,
+        ``img_path`` (N,), ``annotated`` (N, K), ``{pred,gt}_keypoints``
+        (N, K, 2) px, ``{pred,gt}_keypoints_cam`` (N, K, 3) mm,
+        ``errors_2d`` and ``errors_<alignment>`` (N, K), NaN where not
+        compared, ``pck_<alignment>`` (T,) over ``thresholds`` (T,) mm and
+        ``joint_names`` (K,).
+
+        Args:
+            arrays (dict[str, np.ndarray]): What to write.
+        """
+        with atomic_write(self.dump_file) as file:
+            np.savez_compressed(file, **arrays)
+        print_log(f'wrote the predictions to {self.dump_file}', 'current')
+
+
+def _one_hand(value: Any, name: str, what: str) -> np.ndarray:
+    """The only instance of a (1, ...) array or tensor, as float64."""
+    if value is None:
+        raise ValueError(f'{name} has no {what}')
+    value = value.cpu().numpy() if hasattr(value, 'cpu') else value
+    value = np.asarray(value, dtype=np.float64)
+    if value.ndim < 2 or len(value) != 1:
+        raise ValueError(f'{what} of {name} must hold one hand, (1, K, ...), '
+                         f'got shape {value.shape}')
+    return value[0]
