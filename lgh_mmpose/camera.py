@@ -1,0 +1,275 @@
+"""Pinhole camera maths as pure NumPy functions, batched over leading axes.
+
+Conventions: camera frame with x right, y down, z forwards; pixel centres at
+integer coordinates; all arithmetic in float64. Lengths keep the unit they
+come in, which is millimetres everywhere in this package.
+"""
+from enum import IntEnum
+from typing import NamedTuple, Optional, Tuple
+
+import numpy as np
+
+
+class RootDepthStatus(IntEnum):
+    """How :func:`solve_root_depth` came to a root depth."""
+
+    SOLVED = 0
+    """One root of the quadratic lies in front of the camera."""
+    AMBIGUOUS = 1
+    """Two do; the one nearest to weak perspective was taken."""
+    FORESHORTENED = 2
+    """Bone along the viewing ray; weak perspective instead."""
+    INCONSISTENT = 3
+    """No real root; weak perspective instead."""
+    BEHIND_CAMERA = 4
+    """No root in front of the camera; weak perspective instead."""
+    IMPLAUSIBLE = 5
+    """Root far off weak perspective, which was taken instead."""
+
+
+class RootDepth(NamedTuple):
+    """Result of :func:`solve_root_depth`.
+
+    Attributes:
+        depth (np.ndarray): Root depth in shape (...), positive, in the unit
+            of the bone length.
+        status (np.ndarray): :class:`RootDepthStatus` in shape (...), int64.
+    """
+
+    depth: np.ndarray
+    status: np.ndarray
+
+
+def _homogeneous(uv: np.ndarray) -> np.ndarray:
+    uv = np.asarray(uv, dtype=np.float64)
+    return np.concatenate([uv, np.ones_like(uv[..., :1])], axis=-1)
+
+
+def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Multiply (..., 3, 3) matrices with (..., K, 3) row points."""
+    return points @ np.swapaxes(np.asarray(matrix, dtype=np.float64), -1, -2)
+
+
+def project(xyz: np.ndarray, camera_matrix: np.ndarray) -> np.ndarray:
+    """Project points of the camera frame into the image.
+
+    Args:
+        xyz (np.ndarray): Points in shape (..., K, 3), z > 0.
+        camera_matrix (np.ndarray): Intrinsics in shape (..., 3, 3); skew
+            and negative focal lengths (mirrored images) are allowed.
+
+    Returns:
+        np.ndarray: Pixel coordinates in shape (..., K, 2), float64.
+    """
+    uvw = _apply(camera_matrix, np.asarray(xyz, dtype=np.float64))
+    return uvw[..., :2] / uvw[..., 2:]
+
+
+def viewing_rays(uv: np.ndarray, camera_matrix: np.ndarray) -> np.ndarray:
+    """Viewing rays of pixels, scaled to z = 1.
+
+    Args:
+        uv (np.ndarray): Pixel coordinates in shape (..., K, 2).
+        camera_matrix (np.ndarray): Intrinsics in shape (..., 3, 3).
+
+    Returns:
+        np.ndarray: Rays in shape (..., K, 3), float64.
+
+    Raises:
+        np.linalg.LinAlgError: If a camera matrix is singular.
+    """
+    rays = _apply(np.linalg.inv(camera_matrix), _homogeneous(uv))
+    return rays / rays[..., 2:]
+
+
+def back_project(uv: np.ndarray, z: np.ndarray,
+                 camera_matrix: np.ndarray) -> np.ndarray:
+    """Lift pixels of known depth into the camera frame.
+
+    Args:
+        uv (np.ndarray): Pixel coordinates in shape (..., K, 2).
+        z (np.ndarray): Depths in shape (..., K).
+        camera_matrix (np.ndarray): Intrinsics in shape (..., 3, 3).
+
+    Returns:
+        np.ndarray: Points in shape (..., K, 3), in the unit of ``z``.
+
+    Raises:
+        np.linalg.LinAlgError: If a camera matrix is singular.
+    """
+    z = np.asarray(z, dtype=np.float64)
+    return viewing_rays(uv, camera_matrix) * z[..., None]
+
+
+def warp_points(uv: np.ndarray, warp_mat: np.ndarray) -> np.ndarray:
+    """Map pixels through an affine or projective warp.
+
+    Args:
+        uv (np.ndarray): Pixel coordinates in shape (..., K, 2).
+        warp_mat (np.ndarray): Warp matrices in shape (..., 3, 3).
+
+    Returns:
+        np.ndarray: Warped pixel coordinates in shape (..., K, 2), float64.
+    """
+    warped = _apply(warp_mat, _homogeneous(uv))
+    return warped[..., :2] / warped[..., 2:]
+
+
+def weak_perspective_depth(points: np.ndarray,
+                           relative_depth: np.ndarray,
+                           bones: np.ndarray,
+                           bone_lengths: np.ndarray,
+                           min_size: np.ndarray = 1e-9) -> np.ndarray:
+    r"""Depth of an object with bones of about known lengths.
+
+    Under weak perspective at depth :math:`k` a bone with image vector
+    :math:`p` and relative depth :math:`\delta` has the squared length
+    :math:`k^2 |p|^2 + \delta^2`. All bones vote for :math:`k^2` by linear
+    least squares, in which long images weigh most. Where the relative depths
+    leave next to nothing of the lengths they are left out.
+
+    Args:
+        points (np.ndarray): Points of the plane z = 1 in shape (..., K, 2);
+            in pixels, ``k`` is a length per pixel instead of a depth.
+        relative_depth (np.ndarray): Depths up to a constant in shape
+            (..., K), in the unit of ``bone_lengths``.
+        bones (np.ndarray): Joint index pairs in shape (B, 2).
+        bone_lengths (np.ndarray): Approximate bone lengths in shape (B,).
+        min_size (float | np.ndarray): Size (root of the summed squares of
+            the bones' images) that an object has at least, which keeps the
+            result finite.
+
+    Returns:
+        np.ndarray: :math:`k` in shape (...), finite and positive.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    relative_depth = np.asarray(relative_depth, dtype=np.float64)
+    start, end = np.asarray(bones).T
+    squared_length = np.square(np.asarray(bone_lengths, dtype=np.float64))
+    image = np.square(points[..., end, :] - points[..., start, :]).sum(-1)
+    depth = np.square(relative_depth[..., end] - relative_depth[..., start])
+
+    # shares of the whole, since fourth powers of small images underflow
+    size = image.sum(-1)
+    share = image / np.where(size > 0, size, 1.)[..., None]
+    flat = (share * squared_length).sum(-1)
+    vote = (share * np.maximum(squared_length - depth, 0.)).sum(-1)
+    # 5% is a hand within 13 degrees of edge-on, or depths that make no sense
+    vote = np.where(vote > 0.05 * flat, vote, flat)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        scale = np.sqrt(vote / np.square(share).sum(-1) / size)
+    largest = np.sqrt(squared_length.sum()) / min_size
+    return np.where(size > 0, np.minimum(scale, largest), largest)
+
+
+def solve_root_depth(
+        keypoints: np.ndarray,
+        relative_depth: np.ndarray,
+        camera_matrix: np.ndarray,
+        reference_bone: Tuple[int, int],
+        bone_length: np.ndarray = 1.,
+        bones: Optional[np.ndarray] = None,
+        bone_lengths: Optional[np.ndarray] = None,
+        min_sine: float = 0.02,
+        max_ratio: Optional[float] = 2.) -> RootDepth:
+    r"""Solve the depth of the root joint from the length of one bone.
+
+    With the viewing rays :math:`r_n, r_m` of the reference bone's ends and
+    their depths :math:`d_n, d_m` relative to the root, the bone is
+    :math:`(Z + d_n) r_n - (Z + d_m) r_m`. Its known length makes a quadratic
+    in the root depth :math:`Z` (Iqbal et al., "Hand Pose Estimation via
+    Latent 2.5D Heatmap Regression", ECCV 2018, section 3.1). It is exact on
+    exact input. Where it gives no answer the depth comes from the apparent
+    size of all bones (:func:`weak_perspective_depth`), so the result is
+    always finite and puts every joint in front of the camera.
+
+    Args:
+        keypoints (np.ndarray): Pixel coordinates in shape (..., K, 2).
+        relative_depth (np.ndarray): Depths relative to the root in shape
+            (..., K), in the unit of ``bone_length``.
+        camera_matrix (np.ndarray): Intrinsics in shape (..., 3, 3).
+        reference_bone (tuple[int, int]): Joints at the ends of the reference
+            bone.
+        bone_length (np.ndarray | float): Length of the reference bone in
+            shape (...), positive.
+        bones (np.ndarray, optional): Index pairs (B, 2) of all bones used by
+            weak perspective. Defaults to the reference bone.
+        bone_lengths (np.ndarray, optional): Their usual lengths (B,) in
+            lengths of the reference bone. Defaults to ones.
+        min_sine (float): Sine of the angle between bone and viewing ray,
+            judged by weak perspective, below which the quadratic is not
+            used. Defaults to 0.02 (1.1 degrees).
+        max_ratio (float, optional): The root counts as implausible when it
+            is further than this factor from weak perspective, in either
+            direction; None accepts every root. Defaults to 2, several times
+            the spread of hand proportions.
+
+    Returns:
+        RootDepth: Depth (...) in the unit of ``bone_length`` and status.
+
+    Raises:
+        ValueError: If an input is not finite or a bone length not positive.
+    """
+    keypoints = np.asarray(keypoints, dtype=np.float64)
+    relative_depth = np.asarray(relative_depth, dtype=np.float64)
+    bone_length = np.asarray(bone_length, dtype=np.float64)
+    if not (np.isfinite(keypoints).all() and np.isfinite(relative_depth).all()):
+        raise ValueError('cannot solve the root depth: keypoints or relative '
+                         'depths are not finite')
+    if not (np.isfinite(bone_length).all() and (bone_length > 0).all()):
+        raise ValueError('cannot solve the root depth: the bone length must '
+                         f'be positive, got {bone_length}')
+    if bones is None:
+        bones = np.array([reference_bone])
+    if bone_lengths is None:
+        bone_lengths = np.ones(len(bones))
+
+    # in units of the reference bone from here on
+    depth = relative_depth / bone_length[..., None]
+    rays = viewing_rays(keypoints, camera_matrix)
+    nearest = depth.min(-1)
+
+    # the area of a pixel on the plane z = 1 is 1 / |det K|
+    pixel = 1. / np.sqrt(np.abs(np.linalg.det(camera_matrix)))
+    weak = weak_perspective_depth(
+        rays[..., :2], depth, bones, bone_lengths, min_size=pixel)
+    # one bone length in front of the camera at least
+    weak = np.maximum(weak, 1. - nearest)
+
+    start, end = reference_bone
+    slope = rays[..., end, :] - rays[..., start, :]
+    offset = (
+        depth[..., end, None] * rays[..., end, :] -
+        depth[..., start, None] * rays[..., start, :])
+    a = np.square(slope).sum(-1)
+    half_b = (slope * offset).sum(-1)
+    c = np.square(offset).sum(-1) - 1.
+    discriminant = np.square(half_b) - a * c
+    foreshortened = np.sqrt(a) * weak < min_sine
+    # rounding of float32 labels is not a contradiction
+    inconsistent = discriminant < -1e-6 * a
+    # the numerically stable pair of roots
+    q = -(half_b + np.copysign(
+        np.sqrt(np.maximum(discriminant, 0.)), half_b))
+    with np.errstate(divide='ignore', invalid='ignore'):
+        roots = np.stack([q / a, c / q], axis=-1)
+    roots = np.where(np.isfinite(roots), roots, -np.inf)
+    valid = roots > np.maximum(-nearest, 0.)[..., None]
+    distance = np.where(
+        valid, np.abs(np.log(np.where(valid, roots, 1.) / weak[..., None])),
+        np.inf)
+    best = distance.argmin(-1)[..., None]
+    root = np.take_along_axis(roots, best, axis=-1)[..., 0]
+    distance = np.take_along_axis(distance, best, axis=-1)[..., 0]
+
+    two = valid.all(-1) & (np.abs(roots[..., 0] - roots[..., 1]) > 1e-9 * weak)
+    status = np.where(two, RootDepthStatus.AMBIGUOUS, RootDepthStatus.SOLVED)
+    if max_ratio is not None:
+        status = np.where(distance > np.log(max_ratio),
+                          RootDepthStatus.IMPLAUSIBLE, status)
+    status = np.where(
+        valid.any(-1), status, RootDepthStatus.BEHIND_CAMERA)
+    status = np.where(inconsistent, RootDepthStatus.INCONSISTENT, status)
+    status = np.where(foreshortened, RootDepthStatus.FORESHORTENED, status)
+    solved = status <= RootDepthStatus.AMBIGUOUS
+    return RootDepth(np.where(solved, root, weak) * bone_length, status)

@@ -1,0 +1,319 @@
+"""Codec between 3D hands in the camera frame and 2.5D network labels."""
+from typing import Optional, Tuple
+
+import numpy as np
+from mmpose.codecs.base import BaseKeypointCodec
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import KEYPOINT_CODECS
+
+from ..camera import (RootDepthStatus, back_project, solve_root_depth,
+                      warp_points, weak_perspective_depth)
+
+# Usual bone lengths in mm: the rest pose of the generic hand in `assets`
+# (wrist to MCP over the metacarpals; tips on the skin, 5.5 mm past its tip
+# joints). Only their proportions matter, and only for weak perspective.
+HAND_BONE_LENGTHS = {
+    ('wrist', 'thumb1'): 49.5,
+    ('thumb1', 'thumb2'): 32.5,
+    ('thumb2', 'thumb3'): 33.8,
+    ('thumb3', 'thumb4'): 20.4,
+    ('wrist', 'forefinger1'): 91.9,
+    ('forefinger1', 'forefinger2'): 45.3,
+    ('forefinger2', 'forefinger3'): 24.3,
+    ('forefinger3', 'forefinger4'): 17.1,
+    ('wrist', 'middle_finger1'): 91.7,
+    ('middle_finger1', 'middle_finger2'): 46.9,
+    ('middle_finger2', 'middle_finger3'): 27.5,
+    ('middle_finger3', 'middle_finger4'): 17.7,
+    ('wrist', 'ring_finger1'): 86.7,
+    ('ring_finger1', 'ring_finger2'): 42.9,
+    ('ring_finger2', 'ring_finger3'): 26.6,
+    ('ring_finger3', 'ring_finger4'): 17.4,
+    ('wrist', 'pinky_finger1'): 82.9,
+    ('pinky_finger1', 'pinky_finger2'): 34.6,
+    ('pinky_finger2', 'pinky_finger3'): 20.3,
+    ('pinky_finger3', 'pinky_finger4'): 17.4,
+}
+
+
+@KEYPOINT_CODECS.register_module()
+class Hand25DLabel(BaseKeypointCodec):
+    r"""Pixels in the network input and depth in lengths of a bone.
+
+    The 2.5D representation of Iqbal et al., "Hand Pose Estimation via Latent
+    2.5D Heatmap Regression", ECCV 2018, as used by Li, Gao and Sang, AAAI
+    2021. The joints' pixels go through the whole image-to-input warp while
+    their depths stay in the original camera frame, so decoding is exact for
+    any crop, rotation, scale and mirror, and for any pinhole camera.
+
+    Note:
+
+        - instance number: N
+        - keypoint number: K
+        - units: px, mm; keypoints_cam in the original camera frame
+
+    Encoded:
+
+        - keypoint_labels (np.ndarray): (u, v, (z - z_root) / bone_length) in
+          shape (N, K, 3), float32; u and v in px of the network input,
+          pixel centres at integers
+        - keypoint_weights (np.ndarray): 1 for annotated joints, occluded or
+          outside the crop as they may be, in shape (N, K), float32
+
+    Args:
+        input_size (tuple): Size of the network input, [w, h].
+        metainfo (dict): mmpose metainfo of the joints. Defaults to mmpose's
+            FreiHAND file.
+        root_joint (str): Name of the joint that depths are relative to.
+            Defaults to ``'middle_finger1'``.
+        reference_bone (tuple[str, str]): Joint names at the ends of the bone
+            that depths are measured in. Defaults to
+            ``('middle_finger1', 'middle_finger2')``.
+
+    Raises:
+        ValueError: If a joint name is not in ``metainfo``.
+    """
+
+    auxiliary_encode_keys = {'keypoints_cam', 'bone_length'}
+
+    label_mapping_table = dict(
+        keypoint_labels='keypoint_labels',
+        keypoint_weights='keypoint_weights',
+    )
+
+    def __init__(
+        self,
+        input_size: Tuple[int, int],
+        metainfo: dict = dict(
+            from_file='configs/_base_/datasets/freihand2d.py'),
+        root_joint: str = 'middle_finger1',
+        reference_bone: Tuple[str, str] = ('middle_finger1', 'middle_finger2')
+    ) -> None:
+        super().__init__()
+        if len(reference_bone) != 2 or reference_bone[0] == reference_bone[1]:
+            raise ValueError('reference_bone must name two different joints, '
+                             f'got {reference_bone!r}')
+        self.input_size = tuple(input_size)
+        self.root_joint = root_joint
+        self.reference_bone = tuple(reference_bone)
+
+        name2id = parse_pose_metainfo(metainfo)['keypoint_name2id']
+        self.num_keypoints = len(name2id)
+        self.root_index = self._joint_index(root_joint, name2id, 'root_joint')
+        self.reference_indices = tuple(
+            self._joint_index(name, name2id, 'reference_bone')
+            for name in reference_bone)
+
+        # The bones that vote on the hand's size where one bone cannot decide;
+        # lengths in lengths of the reference bone.
+        lengths = HAND_BONE_LENGTHS
+        reference = lengths.get(self.reference_bone,
+                                lengths.get(self.reference_bone[::-1]))
+        bones = [] if reference is None else [
+            bone for bone in lengths if set(bone) <= name2id.keys()
+        ]
+        self._bones = np.array([[name2id[name] for name in bone]
+                                for bone in bones] or
+                               [self.reference_indices])
+        self._bone_lengths = np.array(
+            [lengths[bone] / reference for bone in bones] or [1.])
+
+    @staticmethod
+    def _joint_index(name: str, name2id: dict, argument: str) -> int:
+        if name not in name2id:
+            raise ValueError(f'unknown joint {name!r} in {argument}; the '
+                             f'metainfo has {", ".join(name2id)}')
+        return name2id[name]
+
+    def encode(self,
+               keypoints: np.ndarray,
+               keypoints_visible: Optional[np.ndarray] = None,
+               keypoints_cam: Optional[np.ndarray] = None,
+               bone_length: Optional[float] = None) -> dict:
+        """Encode joints as network labels.
+
+        Args:
+            keypoints (np.ndarray): Pixel coordinates in the network input in
+                shape (N, K, 2).
+            keypoints_visible (np.ndarray, optional): 1 for annotated joints
+                in shape (N, K). Defaults to all annotated.
+            keypoints_cam (np.ndarray): Camera-frame joints in shape
+                (N, K, 3), mm.
+            bone_length (float | np.ndarray, optional): Length of the
+                reference bone, mm, scalar or (N,). Defaults to its length in
+                ``keypoints_cam``.
+
+        Returns:
+            dict: ``keypoint_labels`` (N, K, 3) and ``keypoint_weights``
+            (N, K), both float32.
+
+        Raises:
+            ValueError: If there is no ``keypoints_cam`` or the reference
+                bone has no length.
+        """
+        if keypoints_cam is None:
+            raise ValueError(
+                'Hand25DLabel.encode needs `keypoints_cam` (N, K, 3) in mm; '
+                'this sample has no 3D annotation, so leave GenerateTarget '
+                'out of its pipeline')
+        keypoints_cam = np.asarray(keypoints_cam, dtype=np.float64)
+        if bone_length is None:
+            start, end = self.reference_indices
+            bone_length = np.linalg.norm(
+                keypoints_cam[:, end] - keypoints_cam[:, start], axis=-1)
+        bone_length = self._positive(bone_length, 'bone_length',
+                                     len(keypoints))
+        if keypoints_visible is None:
+            keypoints_visible = np.ones(keypoints.shape[:2], dtype=np.float32)
+
+        z = keypoints_cam[..., 2]
+        depth = (z - z[:, [self.root_index]]) / bone_length[:, None]
+        labels = np.concatenate([keypoints, depth[..., None]], axis=-1)
+        return dict(
+            keypoint_labels=labels.astype(np.float32),
+            keypoint_weights=(np.asarray(keypoints_visible) > 0).astype(
+                np.float32))
+
+    def decode(self,
+               encoded: np.ndarray,
+               warp_mat: Optional[np.ndarray] = None,
+               camera_matrix: Optional[np.ndarray] = None,
+               bone_length: Optional[np.ndarray] = None,
+               root_depth: Optional[np.ndarray] = None) -> dict:
+        """Decode network output to joints in the original image and camera.
+
+        What is known decides what the 3D joints are:
+
+        ============= =========== ==================== =========
+        camera_matrix bone_length units                frame
+        ============= =========== ==================== =========
+        given         given       ``'mm'``             ``'camera'``
+        given         None        ``'reference bones'`` ``'camera'``
+        None          given       ``'mm'``             ``'root'``
+        None          None        ``'reference bones'`` ``'root'``
+        ============= =========== ==================== =========
+
+        Frame ``'camera'`` is that of the original image. In frame ``'root'``
+        the root joint is the origin and the axes are the image's; x and y
+        come from weak perspective, scaled by the reference bone, which
+        assumes square pixels.
+
+        Args:
+            encoded (np.ndarray): (u, v, depth) in shape (N, K, 3), as
+                ``keypoint_labels``.
+            warp_mat (np.ndarray, optional): Full image-to-input warp in
+                shape (3, 3) or (N, 3, 3). Defaults to none: the input is the
+                image.
+            camera_matrix (np.ndarray, optional): Intrinsics of the original
+                image in shape (3, 3) or (N, 3, 3).
+            bone_length (float | np.ndarray, optional): Length of the
+                reference bone, mm, scalar or (N,).
+            root_depth (float | np.ndarray, optional): Depth of the root, mm,
+                scalar or (N,). Defaults to solving it, see
+                :func:`lgh_mmpose.camera.solve_root_depth`.
+
+        Returns:
+            dict:
+            - keypoints (np.ndarray): (N, K, 2), px of the original image
+            - keypoints_cam (np.ndarray): (N, K, 3) in ``units`` and
+              ``frame``
+            - units (str): ``'mm'`` or ``'reference bones'``
+            - frame (str): ``'camera'`` or ``'root'``
+            - root_depth_status (list[str] | None): Name of the
+              :class:`~lgh_mmpose.camera.RootDepthStatus` per instance where
+              the root depth was solved
+
+        Raises:
+            ValueError: If the shape is wrong, a value not finite, a matrix
+                singular, a length not positive, or a root depth comes
+                without camera or bone length.
+        """
+        encoded = np.asarray(encoded, dtype=np.float64)
+        if encoded.ndim != 3 or encoded.shape[1:] != (self.num_keypoints, 3):
+            raise ValueError(f'encoded must have shape (N, '
+                             f'{self.num_keypoints}, 3), got {encoded.shape}')
+        if not np.isfinite(encoded).all():
+            n, k = np.argwhere(~np.isfinite(encoded).all(-1))[0]
+            raise ValueError(f'encoded joint {k} of instance {n} is not '
+                             f'finite: {encoded[n, k]}')
+        if root_depth is not None and (camera_matrix is None
+                                       or bone_length is None):
+            raise ValueError('root_depth (mm) is only of use together with '
+                             'camera_matrix and bone_length')
+        num = len(encoded)
+        units = 'reference bones' if bone_length is None else 'mm'
+        bone_length = self._positive(1. if bone_length is None else
+                                     bone_length, 'bone_length', num)
+
+        keypoints, depth = encoded[..., :2], encoded[..., 2]
+        if warp_mat is not None:
+            warp_mat = self._invertible(warp_mat, 'warp_mat')
+            keypoints = warp_points(keypoints, np.linalg.inv(warp_mat))
+        depth = depth * bone_length[:, None]
+
+        status = None
+        if camera_matrix is None:
+            frame = 'root'
+            keypoints_cam = self._root_relative(keypoints, depth, bone_length)
+        else:
+            frame = 'camera'
+            camera_matrix = self._invertible(camera_matrix, 'camera_matrix')
+            if root_depth is None:
+                root_depth, codes = solve_root_depth(
+                    keypoints,
+                    depth - depth[:, [self.root_index]],
+                    camera_matrix,
+                    self.reference_indices,
+                    bone_length,
+                    bones=self._bones,
+                    bone_lengths=self._bone_lengths)
+                status = [RootDepthStatus(code).name for code in codes]
+            root_depth = self._positive(root_depth, 'root_depth', num)
+            keypoints_cam = back_project(
+                keypoints, depth + root_depth[:, None], camera_matrix)
+
+        return dict(
+            keypoints=keypoints,
+            keypoints_cam=keypoints_cam,
+            units=units,
+            frame=frame,
+            root_depth_status=status)
+
+    def _root_relative(self, keypoints: np.ndarray, depth: np.ndarray,
+                       bone_length: np.ndarray) -> np.ndarray:
+        """Scale pixels by weak perspective about the root joint."""
+        ratio = depth / bone_length[:, None]
+        hand = weak_perspective_depth(
+            keypoints, ratio, self._bones, self._bone_lengths, min_size=1.)
+        start, end = self.reference_indices
+        image = np.linalg.norm(keypoints[:, end] - keypoints[:, start], axis=-1)
+        squared = 1. - np.square(ratio[:, end] - ratio[:, start])
+        with np.errstate(divide='ignore', invalid='ignore'):
+            bone = np.sqrt(squared) / image
+        # the other bones decide where the reference bone points at the
+        # camera, as they do in `solve_root_depth`
+        agrees = (bone > 0.5 * hand) & (bone < 2. * hand)
+        scale = np.where(agrees, bone, hand) * bone_length
+        xyz = np.concatenate(
+            [keypoints * scale[:, None, None], depth[..., None]], axis=-1)
+        return xyz - xyz[:, [self.root_index]]
+
+    @staticmethod
+    def _positive(value: np.ndarray, name: str, num: int) -> np.ndarray:
+        value = np.asarray(value, dtype=np.float64).reshape(-1)
+        if not (np.isfinite(value).all() and (value > 0).all()):
+            raise ValueError(f'{name} must be positive, got {value}')
+        if len(value) not in (1, num):
+            raise ValueError(f'{name} must be one number or {num}, got '
+                             f'{len(value)}')
+        return np.broadcast_to(value, (num, ))
+
+    @staticmethod
+    def _invertible(matrix: np.ndarray, name: str) -> np.ndarray:
+        matrix = np.asarray(matrix, dtype=np.float64)
+        if matrix.shape[-2:] != (3, 3) or not np.isfinite(matrix).all():
+            raise ValueError(f'{name} must be finite and have shape (3, 3) '
+                             f'or (N, 3, 3), got {matrix}')
+        if (np.abs(np.linalg.det(matrix)) < 1e-12).any():
+            raise ValueError(f'{name} is singular: {matrix.tolist()}')
+        return matrix

@@ -1,0 +1,394 @@
+"""What all data sets of one 3D hand per sample share."""
+import json
+import logging
+import os
+from abc import abstractmethod
+from dataclasses import dataclass, field, fields
+from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+
+import cv2
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+
+from ..camera import project
+
+# first and last bytes of whole image files
+_IMAGE_MARKERS = {b'\xff\xd8': b'\xff\xd9', b'\x89P': b'IEND'}
+
+
+@dataclass(frozen=True)
+class HandAnnotations:
+    """Annotations as contiguous, read-only arrays; R rows, K joints.
+
+    Several samples may share a row. Copies of a data set share the arrays.
+
+    Attributes:
+        camera_matrix (np.ndarray): Intrinsics in shape (R, 3, 3).
+        bone_length (np.ndarray): Reference bones in shape (R,), mm.
+        keypoints_cam (np.ndarray, optional): Joints in the camera frame in
+            shape (R, K, 3), mm; None where they are not published.
+    """
+
+    camera_matrix: np.ndarray
+    bone_length: np.ndarray
+    keypoints_cam: Optional[np.ndarray] = None
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            array = getattr(self, item.name)
+            if array is not None:
+                array.flags.writeable = False
+
+    def __deepcopy__(self, memo: dict) -> 'HandAnnotations':
+        return self
+
+
+@dataclass(frozen=True)
+class _UnreadableImages:
+    """Flags of bad images in memory that all DataLoader workers share."""
+
+    flags: torch.Tensor = field(repr=False)
+
+    def __deepcopy__(self, memo: dict) -> '_UnreadableImages':
+        return self
+
+
+def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
+    """Load an array of numbers from a json file.
+
+    Args:
+        path (str): The file.
+        shape (tuple): Expected shape; None stands for any length.
+
+    Returns:
+        np.ndarray: float64 array of that shape.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not json, or not numbers in that shape.
+    """
+    wanted = '(' + ', '.join(
+        'N' if n is None else str(n) for n in shape) + ')'
+    with open(path, 'rb') as file:
+        content = file.read()
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError) as e:
+        raise ValueError(f'{path} is not valid json, perhaps an incomplete '
+                         f'download or extraction; fetch it again ({e})'
+                         ) from None
+    del content
+    try:
+        array = np.array(data, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(
+            f'{path} must hold an array of numbers of shape {wanted}, but '
+            'its entries are ragged or not numbers') from None
+    if array.ndim != len(shape) or any(
+            n not in (None, m) for n, m in zip(shape, array.shape)):
+        raise ValueError(f'{path} must hold an array of shape {wanted}, got '
+                         f'{array.shape}')
+    return array
+
+
+def check_camera_matrix(camera_matrix: np.ndarray, path: str) -> None:
+    """Check that all cameras are invertible pinholes.
+
+    Args:
+        camera_matrix (np.ndarray): Intrinsics in shape (R, 3, 3).
+        path (str): Where they come from, for the message.
+
+    Raises:
+        ValueError: Naming the file and the first bad sample.
+    """
+    finite = np.isfinite(camera_matrix).all((1, 2))
+    pinhole = finite & (camera_matrix[:, 2] == [0, 0, 1]).all(1)
+    focal_area = np.linalg.det(np.where(pinhole[:, None, None], camera_matrix,
+                                        np.eye(3)))
+    bad = np.flatnonzero(~pinhole | (np.abs(focal_area) < 1e-6))
+    if len(bad):
+        raise ValueError(
+            f'{path}: the camera matrix of sample {bad[0]} is singular or no '
+            f'pinhole matrix: {camera_matrix[bad[0]].tolist()} '
+            f'({len(bad)} such samples)')
+
+
+def check_keypoints_cam(keypoints_cam: np.ndarray, path: str,
+                        joint_names: Sequence[str]) -> None:
+    """Check that all joints are finite and in front of the camera.
+
+    Args:
+        keypoints_cam (np.ndarray): Joints in shape (R, K, 3).
+        path (str): Where they come from, for the message.
+        joint_names (Sequence[str]): K names, for the message.
+
+    Raises:
+        ValueError: Naming the file, the first bad sample and the joint.
+    """
+    good = np.isfinite(keypoints_cam).all(-1) & (keypoints_cam[..., 2] > 0)
+    if not good.all():
+        row, joint = np.argwhere(~good)[0]
+        raise ValueError(
+            f'{path}: joint {joint_names[joint]} of sample {row} is not '
+            'finite or not in front of the camera: '
+            f'{keypoints_cam[row, joint].tolist()} '
+            f'({(~good).any(1).sum()} such samples)')
+
+
+def check_bone_length(bone_length: np.ndarray, path: str) -> None:
+    """Check that the reference bones of all hands may be those of hands.
+
+    Args:
+        bone_length (np.ndarray): Lengths in shape (R,), mm.
+        path (str): Where they come from, for the message.
+
+    Raises:
+        ValueError: Naming the file and the first bad sample.
+    """
+    # no hand has a bone of a metre: that is a file in the wrong unit
+    bad = np.flatnonzero(~((bone_length > 0) & (bone_length < 1000)))
+    if len(bad):
+        raise ValueError(
+            f'{path}: the bone length of sample {bad[0]} is '
+            f'{bone_length[bad[0]]:g} mm, must be positive and below 1000; '
+            f'check the unit of the file ({len(bad)} such samples)')
+
+
+def find_image_fault(img_path: str) -> Optional[str]:
+    """Say why an image file cannot be whole, from its first and last bytes.
+
+    Decoders fill up a truncated file with grey and succeed, so this must be
+    asked beforehand. It does not decode.
+
+    Args:
+        img_path (str): A JPEG or PNG file.
+
+    Returns:
+        str | None: What is wrong, or None.
+    """
+    try:
+        with open(img_path, 'rb') as file:
+            start = file.read(2)
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 32))
+            tail = file.read()
+    except OSError as e:
+        return e.strerror or str(e)
+    if start not in _IMAGE_MARKERS:
+        return 'not a JPEG or PNG file' if start else 'the file is empty'
+    if _IMAGE_MARKERS[start] not in tail:
+        return 'the file is truncated'
+    return None
+
+
+class BaseHand3DDataset(BaseCocoStyleDataset):
+    """Base class of data sets of one 3D hand per sample.
+
+    A subclass loads its annotations into arrays
+    (:meth:`load_hand_annotations`) and says which image and which row belong
+    to a sample; records are made when asked for. Everything inside is in
+    millimetres, the original camera frame, and pixels of the original image.
+
+    A record has, besides mmpose's metainfo keys: ``img_path, img_id, id,
+    bbox`` (1, 4), ``bbox_score`` (1,), ``camera_matrix`` (3, 3),
+    ``bone_length``, ``hand_side``, and where joints are published
+    ``keypoints`` (1, K, 2), ``keypoints_visible`` (1, K), ``keypoints_cam``
+    (1, K, 3) and ``root_depth``.
+
+    In training an unreadable image is reported, counted over all workers and
+    replaced by another sample; in test mode it is an error.
+
+    Args:
+        data_root (str): Folder of the data set, on a local file system.
+        bbox_mode (str): ``'image'``: the box is the whole image;
+            ``'keypoints'``: it is the tight box of the projected joints.
+            Defaults to ``'image'``.
+        image_size (tuple[int, int], optional): Size [w, h] of all images,
+            for ``bbox_mode='image'``. Defaults to that of the first image.
+        root_joint (str): Joint that ``root_depth`` is of. Defaults to
+            ``'middle_finger1'``.
+        max_unreadable_images (int): Number of different unreadable images at
+            which training gives up. Defaults to 100.
+        metainfo, indices, serialize_data, pipeline, test_mode, lazy_init,
+            max_refetch: As in :class:`mmpose.datasets.BaseCocoStyleDataset`.
+    """
+
+    def __init__(self,
+                 data_root: str,
+                 bbox_mode: str = 'image',
+                 image_size: Optional[Tuple[int, int]] = None,
+                 root_joint: str = 'middle_finger1',
+                 max_unreadable_images: int = 100,
+                 metainfo: Optional[dict] = None,
+                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 serialize_data: bool = True,
+                 pipeline: List[Union[dict, Callable]] = [],
+                 test_mode: bool = False,
+                 lazy_init: bool = False,
+                 max_refetch: int = 1000) -> None:
+        if bbox_mode not in ('image', 'keypoints'):
+            raise ValueError("bbox_mode must be 'image' or 'keypoints', got "
+                             f'{bbox_mode!r}')
+        self.bbox_mode = bbox_mode
+        self.image_size = None if image_size is None else tuple(image_size)
+        self.root_joint = root_joint
+        self.max_unreadable_images = max_unreadable_images
+        super().__init__(
+            metainfo=metainfo,
+            data_root=data_root,
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=pipeline,
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            max_refetch=max_refetch)
+
+    @abstractmethod
+    def load_hand_annotations(self) -> Tuple[HandAnnotations, np.ndarray]:
+        """Load and check the annotations.
+
+        Returns:
+            tuple:
+            - annotations (HandAnnotations): Arrays of R rows
+            - sample_ids (np.ndarray): Ids of all samples, int64
+        """
+
+    @abstractmethod
+    def get_img_path(self, sample_id: int) -> str:
+        """Path of the image of a sample."""
+
+    @abstractmethod
+    def get_annotation_row(self, sample_id: int) -> int:
+        """Row of a sample in the annotation arrays."""
+
+    def get_hand_side(self, sample_id: int) -> str:
+        """Side of the hand, ``'right'`` or ``'left'``."""
+        return 'right'
+
+    def load_data_list(self) -> List[dict]:
+        """Load the annotations; the list itself holds nothing but ids."""
+        name2id = self._metainfo['keypoint_name2id']
+        if self.root_joint not in name2id:
+            raise ValueError(f'unknown joint {self.root_joint!r} in '
+                             'root_joint; the metainfo has '
+                             f'{", ".join(name2id)}')
+        self._root_index = name2id[self.root_joint]
+
+        self.annotations, sample_ids = self.load_hand_annotations()
+        if self.annotations.keypoints_cam is None:
+            if not self.test_mode:
+                raise ValueError(f'{self.data_root}: this split has no joint '
+                                 'annotations, it serves test_mode=True only')
+            if self.bbox_mode == 'keypoints':
+                raise ValueError(
+                    f"{self.data_root}: bbox_mode='keypoints' needs joints, "
+                    "which this split does not have; use bbox_mode='image'")
+        if self.bbox_mode == 'image' and self.image_size is None:
+            self.image_size = self._read_image_size(int(sample_ids[0]))
+        self._unreadable = _UnreadableImages(
+            torch.zeros(int(sample_ids.max()) + 1,
+                        dtype=torch.bool).share_memory_())
+        return [dict(id=sample_id) for sample_id in sample_ids.tolist()]
+
+    def _read_image_size(self, sample_id: int) -> Tuple[int, int]:
+        img_path = self.get_img_path(sample_id)
+        image = cv2.imread(img_path)
+        if image is None:
+            raise ValueError(
+                f'{img_path}: cannot read the size of the images from the '
+                'first one; repair it or give image_size=(w, h)')
+        return image.shape[1], image.shape[0]
+
+    def get_data_info(self, idx: int) -> dict:
+        """Make the record of a sample.
+
+        Args:
+            idx (int): Index in the data set.
+
+        Returns:
+            dict: See the class.
+        """
+        data_info = super().get_data_info(idx)
+        sample_id = data_info['id']
+        row = self.get_annotation_row(sample_id)
+        camera_matrix = self.annotations.camera_matrix[row].copy()
+        data_info.update(
+            img_path=self.get_img_path(sample_id),
+            img_id=sample_id,
+            bbox_score=np.ones(1, dtype=np.float32),
+            camera_matrix=camera_matrix,
+            bone_length=float(self.annotations.bone_length[row]),
+            hand_side=self.get_hand_side(sample_id))
+        if self.annotations.keypoints_cam is not None:
+            keypoints_cam = self.annotations.keypoints_cam[row].copy()
+            keypoints = project(keypoints_cam, camera_matrix)
+            data_info.update(
+                keypoints=keypoints[None].astype(np.float32),
+                keypoints_visible=np.ones((1, len(keypoints)),
+                                          dtype=np.float32),
+                keypoints_cam=keypoints_cam[None],
+                root_depth=float(keypoints_cam[self._root_index, 2]))
+        if self.bbox_mode == 'image':
+            bbox = (0, 0, *self.image_size)
+        else:
+            bbox = (*keypoints.min(0), *keypoints.max(0))
+        data_info['bbox'] = np.array([bbox], dtype=np.float32)
+        return data_info
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run a sample through the pipeline.
+
+        Args:
+            idx (int): Index in the data set.
+
+        Returns:
+            Any: Result of the pipeline; None in training where the image
+            cannot be read, upon which mmengine fetches another sample.
+
+        Raises:
+            OSError: In test mode, if the image cannot be read.
+            RuntimeError: In training, if too many images cannot be read.
+        """
+        if not self._fully_initialized:
+            self.full_init()
+        sample_id = super().get_data_info(idx)['id']
+        img_path = self.get_img_path(sample_id)
+        fault = find_image_fault(img_path)
+        if fault is None:
+            try:
+                return super().prepare_data(idx)
+            except Exception:
+                # was it the image or something else in the pipeline?
+                if cv2.imread(img_path) is not None:
+                    raise
+                fault = 'the file does not decode'
+        if self.test_mode:
+            raise OSError(f'{img_path}: cannot read this image ({fault}); '
+                          'restore the file, a test skips nothing')
+        self._skip_unreadable(sample_id, img_path, fault)
+        return None
+
+    @property
+    def num_unreadable_images(self) -> int:
+        """Number of different images that no process could read so far."""
+        return int(self._unreadable.flags.sum())
+
+    def _skip_unreadable(self, sample_id: int, img_path: str,
+                         fault: str) -> None:
+        flags = self._unreadable.flags
+        if flags[sample_id]:
+            return
+        flags[sample_id] = True
+        count = self.num_unreadable_images
+        if count > self.max_unreadable_images:
+            raise RuntimeError(
+                f'{img_path}: cannot read this image ({fault}), which makes '
+                f'{count} unreadable images in {self.data_root}; restore them '
+                f'or raise max_unreadable_images={self.max_unreadable_images}')
+        print_log(
+            f'{img_path}: cannot read this image ({fault}); training goes on '
+            f'without it ({count} such images, at most '
+            f'{self.max_unreadable_images} allowed)',
+            logger='current',
+            level=logging.WARNING)

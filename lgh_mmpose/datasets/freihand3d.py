@@ -1,0 +1,180 @@
+"""FreiHAND with its 3D annotations."""
+import json
+import os.path as osp
+from typing import Optional, Sequence, Tuple, Union
+
+import numpy as np
+from mmpose.registry import DATASETS
+
+from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
+                          check_bone_length, check_camera_matrix,
+                          check_keypoints_cam, load_json_array)
+
+_HOMEPAGE = 'https://lmb.informatik.uni-freiburg.de/projects/freihand/'
+
+
+@DATASETS.register_module()
+class FreiHand3DDataset(BaseHand3DDataset):
+    """FreiHAND v2 in the layout of its release.
+
+    Zimmermann et al., "FreiHAND: A Dataset for Markerless Capture of Hand
+    Pose and Shape from Single RGB Images", ICCV 2019. The files read are, for
+    a split::
+
+        data_root/
+        ├── {split}_K.json         N x 3 x 3
+        ├── {split}_scale.json     N, length of the reference bone in metres
+        ├── {split}_xyz.json       N x 21 x 3, metres (evaluation: optional)
+        └── {split}/rgb/%08d.jpg   image i + N * v: sample i, version v
+
+    All hands are right hands. Joints and their order are those of mmpose's
+    ``FreiHandDataset``. Sample ids are the image numbers.
+
+    Args:
+        data_root (str): Folder of the release.
+        split (str): ``'training'`` or ``'evaluation'``. Defaults to
+            ``'training'``.
+        image_versions (Sequence[str | int], optional): Post-processings of
+            the background to use: ``'gs'`` (0), ``'hom'`` (1), ``'sample'``
+            (2), ``'auto'`` (3). Defaults to all that are on disk.
+        sample_ids (Sequence[int] | str, optional): The samples to use in
+            this order, as rows of ``{split}_K.json`` (0 to N - 1); each
+            comes in all ``image_versions``. A list, or a file that holds one
+            as json or one id per line. Defaults to all.
+        **kwargs: See :class:`BaseHand3DDataset`.
+    """
+
+    METAINFO: dict = dict(from_file='configs/_base_/datasets/freihand2d.py')
+    VERSIONS: Tuple[str, ...] = ('gs', 'hom', 'sample', 'auto')
+
+    def __init__(self,
+                 data_root: str,
+                 split: str = 'training',
+                 image_versions: Optional[Sequence[Union[str, int]]] = None,
+                 sample_ids: Optional[Union[Sequence[int], str]] = None,
+                 **kwargs) -> None:
+        if split not in ('training', 'evaluation'):
+            raise ValueError("split must be 'training' or 'evaluation', got "
+                             f'{split!r}')
+        self.split = split
+        self.image_versions = image_versions
+        self.sample_ids = sample_ids
+        super().__init__(data_root=data_root, **kwargs)
+
+    def get_img_path(self, sample_id: int) -> str:
+        return osp.join(self.data_root, self.split, 'rgb',
+                        f'{sample_id:08d}.jpg')
+
+    def get_annotation_row(self, sample_id: int) -> int:
+        return sample_id % len(self.annotations.camera_matrix)
+
+    def load_hand_annotations(self) -> Tuple[HandAnnotations, np.ndarray]:
+        annotations = self._load_arrays()
+        num = len(annotations.camera_matrix)
+        rows = self._selected_rows(num)
+        versions = self._selected_versions(int(rows[0]), num)
+        sample_ids = rows + num * np.array(versions)[:, None]
+        return annotations, sample_ids.reshape(-1)
+
+    def _load_arrays(self) -> HandAnnotations:
+        paths = {
+            name: osp.join(self.data_root, f'{self.split}_{name}.json')
+            for name in ('K', 'scale', 'xyz')
+        }
+        has_xyz = osp.isfile(paths['xyz'])
+        optional_xyz = self.split == 'evaluation' and self.test_mode
+        missing = [
+            path for name, path in paths.items() if not osp.isfile(path) and
+            not (name == 'xyz' and optional_xyz)
+        ] + [
+            path for path in [osp.join(self.data_root, self.split, 'rgb')]
+            if not osp.isdir(path)
+        ]
+        if missing:
+            raise FileNotFoundError(
+                f'FreiHAND is not, or not whole, in data_root='
+                f'{self.data_root!r}: {", ".join(missing)} missing. Get '
+                f'FreiHAND v2 from {_HOMEPAGE} and point data_root to the '
+                'extracted folder, or train configs/lgh_synthhand.py, whose '
+                'data this project renders itself without any download.')
+
+        camera_matrix = load_json_array(paths['K'], (None, 3, 3))
+        check_camera_matrix(camera_matrix, paths['K'])
+        bone_length = load_json_array(paths['scale'], (None, )) * 1000
+        check_bone_length(bone_length, paths['scale'])
+        keypoints_cam = None
+        lengths = {'K': len(camera_matrix), 'scale': len(bone_length)}
+        if has_xyz:
+            names = list(self._metainfo['keypoint_name2id'])
+            keypoints_cam = load_json_array(paths['xyz'],
+                                            (None, len(names), 3))
+            check_keypoints_cam(keypoints_cam, paths['xyz'], names)
+            keypoints_cam *= 1000
+            lengths['xyz'] = len(keypoints_cam)
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                'these files must have one entry per sample each, but have ' +
+                ', '.join(f'{paths[name]}: {n}'
+                          for name, n in lengths.items()))
+        return HandAnnotations(camera_matrix, bone_length, keypoints_cam)
+
+    def _selected_rows(self, num: int) -> np.ndarray:
+        source, ids = 'sample_ids', self.sample_ids
+        if isinstance(ids, str):
+            source, ids = f'sample_ids file {ids}', self._read_ids(ids)
+        if ids is None:
+            ids = range(num)
+        rows = np.asarray(ids)
+        if rows.ndim != 1 or not rows.size or rows.dtype.kind not in 'iu':
+            raise ValueError(f'{source} must be a list of integers that is '
+                             'not empty')
+        bad = rows[(rows < 0) | (rows >= num)]
+        if len(bad):
+            raise ValueError(
+                f'{source} holds {bad[0]}, but {self.split}_K.json has the '
+                f'samples 0 to {num - 1}; image number i + {num} * v is '
+                'sample i in version v')
+        if len(np.unique(rows)) < len(rows):
+            raise ValueError(f'{source} holds ids twice')
+        return rows.astype(np.int64)
+
+    @staticmethod
+    def _read_ids(path: str) -> Sequence[int]:
+        with open(path) as file:
+            text = file.read()
+        try:
+            if path.endswith('.json'):
+                return json.loads(text)
+            return [int(line) for line in text.split()]
+        except ValueError as e:
+            raise ValueError(f'{path}: not a list of integers ({e})') from None
+
+    def _selected_versions(self, row: int, num: int) -> Sequence[int]:
+        """Versions asked for, or on disk, judged by the image of a row."""
+        on_disk = [
+            version for version in range(len(self.VERSIONS))
+            if osp.isfile(self.get_img_path(row + num * version))
+        ]
+        if self.image_versions is None:
+            if not on_disk:
+                raise FileNotFoundError(
+                    f'{self.get_img_path(row)} and its other versions are '
+                    f'missing; extract all of FreiHAND ({_HOMEPAGE})')
+            return on_disk
+        versions = []
+        for version in self.image_versions:
+            if version in self.VERSIONS:
+                version = self.VERSIONS.index(version)
+            if version not in range(len(self.VERSIONS)):
+                raise ValueError(f'unknown image version {version!r}; there '
+                                 f'are {self.VERSIONS}')
+            if version not in on_disk:
+                raise FileNotFoundError(
+                    f'image version {self.VERSIONS[version]!r} was asked for, '
+                    f'but {self.get_img_path(row + num * version)} is missing'
+                    f'; on disk: {[self.VERSIONS[v] for v in on_disk]}')
+            versions.append(version)
+        if not versions or len(set(versions)) < len(versions):
+            raise ValueError('image_versions must name at least one version '
+                             f'and none twice, got {self.image_versions}')
+        return versions
