@@ -1,0 +1,5 @@
+from .channels_last_hook import ChannelsLastHook
+from .concrete_temperature_hook import ConcreteTemperatureHook
+from .non_finite_loss_hook import NonFiniteLossHook
+
+__all__ = ['ChannelsLastHook', 'ConcreteTemperatureHook', 'NonFiniteLossHook']

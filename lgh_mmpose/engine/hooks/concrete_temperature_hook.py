@@ -1,0 +1,158 @@
+"""Schedule and log of the Concrete selector."""
+from typing import Optional, Sequence
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmpose.registry import HOOKS
+
+from ...models.layers import ConcreteSelector
+
+_SCHEDULES = ('constant', 'exp', 'linear')
+
+
+@HOOKS.register_module()
+class ConcreteTemperatureHook(Hook):
+    """Sets the selector's temperature and logs what it has learned.
+
+    The temperature depends on the iteration alone, so that a resumed run
+    goes on as if it had never stopped. Logged under ``selector/``: the
+    temperature, the mean entropy of the assignment in nats (log G: nothing
+    learned, 0: decided), the mean over joints of the largest probability,
+    each joint's largest probability and the group sizes; the assignment is
+    written to the log by joint name when it changes. Each group's own error
+    is logged by the head as ``uv_error_px/group{g}``.
+
+    Args:
+        start (float): Temperature at the first iteration. Defaults to 1.
+        end (float, optional): Temperature from ``until`` on. Defaults to
+            ``start``.
+        schedule (str): ``'constant'``, ``'exp'`` or ``'linear'`` decay from
+            ``start`` to ``end``. Defaults to ``'constant'``.
+        until (float): Share of the training after which ``end`` is kept, in
+            (0, 1]. Defaults to 0.8.
+        interval (int): Iterations between two logs. Defaults to 50.
+
+    Raises:
+        ValueError: On a temperature that is not positive, an unknown schedule
+            or a share outside (0, 1]; before a run, if the model has no
+            selector or its neck and head differ in ``num_groups``.
+    """
+
+    priority = 'ABOVE_NORMAL'
+
+    def __init__(self,
+                 start: float = 1.0,
+                 end: Optional[float] = None,
+                 schedule: str = 'constant',
+                 until: float = 0.8,
+                 interval: int = 50) -> None:
+        end = start if end is None else end
+        for name, value in (('start', start), ('end', end)):
+            if not 0 < value < float('inf'):
+                raise ValueError(f'the temperature {name} must be positive '
+                                 f'and finite, got {value}')
+        if schedule not in _SCHEDULES:
+            raise ValueError(
+                f'schedule must be one of {_SCHEDULES}, got {schedule!r}')
+        if not 0 < until <= 1:
+            raise ValueError(f'until must lie in (0, 1], got {until}')
+        self.start = start
+        self.end = end
+        self.schedule = schedule
+        self.until = until
+        self.interval = interval
+        self._joint_groups: Optional[torch.Tensor] = None
+
+    def temperature_at(self, progress: float) -> float:
+        """Temperature after a share ``progress`` (0..1) of the training."""
+        step = min(progress / self.until, 1.0)
+        if self.schedule == 'exp':
+            return self.start * (self.end / self.start)**step
+        if self.schedule == 'linear':
+            return self.start + (self.end - self.start) * step
+        return self.start
+
+    def before_train(self, runner: Runner) -> None:
+        model = _unwrap(runner)
+        selector = _find_selector(runner)
+        groups = getattr(model.neck, 'num_groups', selector.logits.shape[1])
+        if groups != selector.logits.shape[1]:
+            raise ValueError(
+                f'num_groups of neck ({groups}) and head '
+                f'({selector.logits.shape[1]}) must agree')
+
+    def before_train_iter(self,
+                          runner: Runner,
+                          batch_idx: int,
+                          data_batch: Optional[dict] = None) -> None:
+        progress = runner.iter / max(runner.max_iters, 1)
+        _find_selector(runner).set_temperature(self.temperature_at(progress))
+
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        last = runner.iter + 1 >= runner.max_iters
+        if self.every_n_train_iters(runner, self.interval) or last:
+            self._log(runner, _find_selector(runner))
+
+    def _log(self, runner: Runner, selector: ConcreteSelector) -> None:
+        probabilities = selector.probabilities.cpu()
+        largest = probabilities.amax(-1)
+        entropy = -(probabilities *
+                    probabilities.clamp_min(1e-12).log()).sum(-1).mean()
+        names = _joint_names(runner, len(probabilities))
+        hub = runner.message_hub
+        scalars = {
+            'temperature': float(selector.temperature),
+            'entropy': float(entropy),
+            'largest_probability': float(largest.mean())
+        }
+        scalars.update({
+            f'largest_probability/{name}': float(p)
+            for name, p in zip(names, largest)
+        })
+        joint_groups = selector.joint_groups.cpu()
+        sizes = torch.bincount(joint_groups, minlength=probabilities.shape[1])
+        scalars.update(
+            {f'group_size/{g}': int(size)
+             for g, size in enumerate(sizes)})
+        if runner.visualizer is not None and runner.rank == 0:
+            runner.visualizer.add_scalars(
+                {f'selector/{k}': v
+                 for k, v in scalars.items()},
+                step=runner.iter + 1)
+        hub.update_info('selector/probabilities', probabilities.tolist())
+        if self._joint_groups is None or not torch.equal(
+                joint_groups, self._joint_groups):
+            self._joint_groups = joint_groups
+            groups = '; '.join(
+                f'group {g}: ' +
+                (', '.join(n for n, k in zip(names, joint_groups) if k == g)
+                 or 'empty') for g in range(len(sizes)))
+            runner.logger.info(
+                f'selector: temperature {float(selector.temperature):.3f}, '
+                f'entropy {float(entropy):.3f}, largest probability '
+                f'{float(largest.mean()):.3f}; {groups}')
+
+
+def _unwrap(runner: Runner):
+    model = runner.model
+    return model.module if is_model_wrapper(model) else model
+
+
+def _find_selector(runner: Runner) -> ConcreteSelector:
+    selector = getattr(getattr(_unwrap(runner), 'head', None), 'selector', None)
+    if not isinstance(selector, ConcreteSelector):
+        raise ValueError('ConcreteTemperatureHook needs a head with a '
+                         'ConcreteSelector, such as GroupedJointHead')
+    return selector
+
+
+def _joint_names(runner: Runner, num_joints: int) -> Sequence[str]:
+    metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', {})
+    names = metainfo.get('keypoint_id2name', {})
+    return [names.get(k, f'joint{k}') for k in range(num_joints)]

@@ -1,0 +1,3 @@
+from .grouped_joint_head import GroupedJointHead
+
+__all__ = ['GroupedJointHead']

@@ -1,0 +1,356 @@
+"""2.5D joints from group features and a learned joint-to-group selector."""
+from typing import Dict, NamedTuple, Optional, Tuple
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from mmpose.models.heads import BaseHead
+from mmpose.registry import KEYPOINT_CODECS, MODELS
+from mmpose.utils.typing import (ConfigType, InstanceList, OptConfigType,
+                                 OptSampleList)
+from torch import Tensor, nn
+
+from ..layers import (ConcreteSelector, expected_value, soft_argmax,
+                      spatial_softmax)
+
+_ROOT_DEPTHS = ('given', 'solved')
+
+
+class GroupEstimates(NamedTuple):
+    """What each group says of each joint, before the selector.
+
+    B images, G groups, K joints, maps of H x W.
+    """
+    heatmaps: Tensor  # distributions over the cells (B, G, K, H, W)
+    uv: Tensor  # px of the network input (B, G, K, 2)
+    depth: Tensor  # (z - z_root) / reference bone (B, G, K)
+
+
+@MODELS.register_module()
+class GroupedJointHead(BaseHead):
+    r"""Head of learnable joint groups (Li et al., AAAI 2021).
+
+    Group g estimates all K joints from its own feature: score maps
+    :math:`h` and depth maps :math:`D`, then with a trainable
+    :math:`\beta_{gj}`
+
+    .. math::
+        H_{gj} &= \mathrm{softmax}(\beta_{gj} h_{gj}) \\
+        uv_{gj} &= \sum H_{gj} \cdot (x, y), \quad
+        d_{gj} = \sum H_{gj} D_{gj}
+
+    and the selector's assignment S (K, G) mixes the groups:
+
+    .. math::
+        uv_j = \sum_g S_{jg} uv_{gj}, \quad d_j = \sum_g S_{jg} d_{gj}.
+
+    Args:
+        in_channels (int): Channels C of one group's feature.
+        num_joints (int): Number of joints K.
+        num_groups (int): Number of groups G; must agree with the neck.
+        decoder (dict): Config of the codec, :class:`Hand25DLabel`.
+        hidden_channels (int): Width of the heat-map and depth layers.
+            Defaults to 32.
+        selector (dict): Further arguments of :class:`ConcreteSelector`.
+        pixel_centers (bool): Where a heat-map cell stands, see
+            :func:`soft_argmax`. Defaults to ``True``.
+        uv_loss (dict): Loss on uv / input size.
+        depth_loss (dict): Loss on depth in reference bones. The defaults let
+            a millimetre cost about the same in both.
+        heatmap_loss (dict, optional): Loss on the selected joint heat maps.
+        shared_heatmap_loss (dict, optional): The same loss on heat maps that
+            one 1x1 convolution reads off the shared feature F, which then
+            needs ``shared_channels``.
+        shared_channels (int, optional): Channels of F.
+        init_cfg (dict, optional): Initialisation of the layers.
+
+    Raises:
+        ValueError: If the groups are fewer than 1 or more than the joints, if
+            the neck's feature does not hold ``num_groups * in_channels``
+            channels, or a sample lacks what decoding needs.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 num_joints: int,
+                 num_groups: int,
+                 decoder: ConfigType,
+                 hidden_channels: int = 32,
+                 selector: ConfigType = dict(),
+                 pixel_centers: bool = True,
+                 uv_loss: ConfigType = dict(
+                     type='L1Loss', use_target_weight=True, loss_weight=5.0),
+                 depth_loss: ConfigType = dict(
+                     type='L1Loss', use_target_weight=True, loss_weight=1.0),
+                 heatmap_loss: OptConfigType = None,
+                 shared_heatmap_loss: OptConfigType = None,
+                 shared_channels: Optional[int] = None,
+                 init_cfg: OptConfigType = None) -> None:
+        super().__init__(init_cfg)
+        self.selector = ConcreteSelector(num_joints, num_groups, **selector)
+        self.in_channels = in_channels
+        self.num_joints = num_joints
+        self.num_groups = num_groups
+        self.decoder = KEYPOINT_CODECS.build(decoder)
+        self.pixel_centers = pixel_centers
+
+        self.heatmap_layers = self._map_layers(hidden_channels)
+        self.depth_layers = self._map_layers(hidden_channels)
+        self.beta = nn.Parameter(torch.ones(num_groups, num_joints))
+
+        self.uv_loss = MODELS.build(uv_loss)
+        self.depth_loss = MODELS.build(depth_loss)
+        self.heatmap_loss = heatmap_loss and MODELS.build(heatmap_loss)
+        self.shared_heatmap_loss = None
+        if shared_heatmap_loss is not None:
+            if shared_channels is None:
+                raise ValueError(
+                    'shared_heatmap_loss needs shared_channels, the channels '
+                    'of the shared feature F')
+            self.shared_heatmap_loss = MODELS.build(shared_heatmap_loss)
+            self.shared_heatmap_layer = nn.Conv2d(shared_channels, num_joints,
+                                                  1)
+
+    def _map_layers(self, hidden_channels: int) -> nn.Sequential:
+        """3x3 conv, ReLU, 3x3 conv to K maps, in each group."""
+        g = self.num_groups
+        layers = nn.Sequential(
+            nn.Conv2d(
+                g * self.in_channels,
+                g * hidden_channels,
+                3,
+                padding=1,
+                groups=g), nn.ReLU(inplace=True),
+            nn.Conv2d(
+                g * hidden_channels,
+                g * self.num_joints,
+                3,
+                padding=1,
+                groups=g))
+        # start from nearly flat heat maps and depths near the root's
+        nn.init.normal_(layers[-1].weight, std=0.01)
+        nn.init.zeros_(layers[-1].bias)
+        return layers
+
+    def forward(self,
+                feats: Tuple[Tensor, ...],
+                assignment: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+        """2.5D joints as plain tensors.
+
+        Args:
+            feats (tuple[Tensor]): The neck's outputs; the last one holds the
+                group features (B, G*C, H, W).
+            assignment (Tensor, optional): S (K, G), rows sum to 1, in place
+                of the selector's own.
+
+        Returns:
+            tuple[Tensor, Tensor]: uv (B, K, 2) in pixels of the network input
+            and depth relative to the root (B, K) in reference-bone lengths.
+        """
+        estimates = self.estimate(feats)
+        assignment = self._assignment(assignment)
+        return self._mix(estimates.uv, assignment), self._mix(
+            estimates.depth, assignment)
+
+    def estimate(self, feats: Tuple[Tensor, ...]) -> GroupEstimates:
+        """Every group's answer for every joint.
+
+        Args:
+            feats (tuple[Tensor]): As in :meth:`forward`.
+
+        Returns:
+            GroupEstimates: Heat maps, uv and depth of all groups, in fp32.
+        """
+        grouped = feats[-1]
+        expected = self.num_groups * self.in_channels
+        if grouped.shape[1] != expected:
+            raise ValueError(
+                f'the neck gives {grouped.shape[1]} channels, the head expects'
+                f' num_groups * in_channels = {self.num_groups} * '
+                f'{self.in_channels} = {expected}: num_groups and the group '
+                'channels of neck and head must agree')
+        shape = (self.num_groups, self.num_joints)
+        logits = self.heatmap_layers(grouped).unflatten(1, shape)
+        depth_maps = self.depth_layers(grouped).unflatten(1, shape)
+        heatmaps = spatial_softmax(logits, self.beta)
+        uv = soft_argmax(heatmaps, self.decoder.input_size,
+                         self.pixel_centers)
+        return GroupEstimates(heatmaps, uv,
+                              expected_value(heatmaps, depth_maps))
+
+    def _assignment(self, assignment: Optional[Tensor] = None) -> Tensor:
+        if assignment is None:
+            return self.selector()
+        expected = (self.num_joints, self.num_groups)
+        if tuple(assignment.shape) != expected:
+            raise ValueError('assignment must be of shape (num_joints, '
+                             f'num_groups) = {expected}, got '
+                             f'{tuple(assignment.shape)}')
+        return assignment.to(self.beta)
+
+    @staticmethod
+    def _mix(values: Tensor, assignment: Tensor) -> Tensor:
+        """sum_g S_jg * value_gj: (B, G, K, ...) -> (B, K, ...)."""
+        return torch.einsum('bgk...,kg->bk...', values, assignment)
+
+    def loss(self,
+             feats: Tuple[Tensor, ...],
+             batch_data_samples: OptSampleList,
+             train_cfg: ConfigType = {}) -> Dict[str, Tensor]:
+        """Losses and, without 'loss' in their names, detached diagnostics.
+
+        Args:
+            feats (tuple[Tensor]): As in :meth:`forward`.
+            batch_data_samples (list[PoseDataSample]): B samples, each with
+                ``gt_instance_labels.keypoint_labels`` (1, K, 3) = (u, v, z)
+                in input pixels and reference bones, and ``keypoint_weights``
+                (1, K).
+
+        Returns:
+            dict[str, Tensor]: ``loss_uv``, ``loss_depth`` and, if configured,
+            ``loss_heatmap``, ``loss_shared_heatmap``; ``uv_error_px`` and
+            ``depth_error`` of the mix, ``uv_error_px/group{g}`` and
+            ``depth_error/group{g}`` of each group alone.
+        """
+        labels = torch.cat([
+            s.gt_instance_labels.keypoint_labels for s in batch_data_samples
+        ]).to(self.beta)
+        weights = torch.cat([
+            s.gt_instance_labels.keypoint_weights for s in batch_data_samples
+        ]).to(self.beta)
+        uv_true, depth_true = labels[..., :2], labels[..., 2]
+
+        estimates = self.estimate(feats)
+        assignment = self._assignment()
+        uv = self._mix(estimates.uv, assignment)
+        depth = self._mix(estimates.depth, assignment)
+
+        size = labels.new_tensor(self.decoder.input_size)
+        losses = dict(
+            loss_uv=self.uv_loss(uv / size, uv_true / size,
+                                 weights[..., None].expand_as(uv)),
+            loss_depth=self.depth_loss(depth, depth_true, weights))
+        cells = self._to_cells(uv_true, estimates.heatmaps.shape[-2:])
+        if self.heatmap_loss is not None:
+            heatmaps = self._mix(estimates.heatmaps, assignment)
+            losses['loss_heatmap'] = self.heatmap_loss(heatmaps, cells,
+                                                       weights)
+        if self.shared_heatmap_loss is not None:
+            logits = self.shared_heatmap_layer(feats[0])
+            heatmaps = spatial_softmax(logits, self.beta.new_ones(()))
+            losses['loss_shared_heatmap'] = self.shared_heatmap_loss(
+                heatmaps, cells, weights)
+        losses.update(
+            self._diagnostics(uv, depth, estimates, uv_true, depth_true,
+                              weights))
+        return losses
+
+    def _to_cells(self, uv: Tensor, map_size: Tuple[int, int]) -> Tensor:
+        """Input pixels to heat-map cells, the inverse of the soft-argmax."""
+        width, height = self.decoder.input_size
+        stride = uv.new_tensor([width / map_size[1], height / map_size[0]])
+        offset = (stride - 1) / 2 if self.pixel_centers else 0
+        return (uv - offset) / stride
+
+    @torch.no_grad()
+    def _diagnostics(self, uv: Tensor, depth: Tensor,
+                     estimates: GroupEstimates, uv_true: Tensor,
+                     depth_true: Tensor, weights: Tensor) -> Dict[str, Tensor]:
+        total = weights.sum().clamp_min(1)
+
+        def errors(uv: Tensor, depth: Tensor, suffix: str = '') -> dict:
+            uv_error = (uv - uv_true).norm(dim=-1)
+            depth_error = (depth - depth_true).abs()
+            return {
+                f'uv_error_px{suffix}': (uv_error * weights).sum() / total,
+                f'depth_error{suffix}': (depth_error * weights).sum() / total
+            }
+
+        values = errors(uv, depth)
+        for g in range(self.num_groups):
+            values.update(
+                errors(estimates.uv[:, g], estimates.depth[:, g],
+                       f'/group{g}'))
+        return values
+
+    @torch.no_grad()
+    def predict(self,
+                feats: Tuple[Tensor, ...],
+                batch_data_samples: OptSampleList,
+                test_cfg: ConfigType = {}) -> InstanceList:
+        """Joints in pixels of the original image and, in 3D, millimetres.
+
+        Args:
+            feats (tuple[Tensor]): As in :meth:`forward`.
+            batch_data_samples (list[PoseDataSample]): B samples with the
+                metainfo ``warp_mat`` and, for metric 3D joints,
+                ``camera_matrix`` and ``bone_length`` (mm).
+            test_cfg (dict): ``root_depth='given'`` takes the root's depth
+                from the samples (the protocol of RHD), ``'solved'`` finds it
+                from the bone length (that of FreiHAND). Defaults to
+                ``'solved'``.
+
+        Returns:
+            list[InstanceData]: Per sample ``keypoints`` (1, K, 2) in input
+            pixels such that mmpose's own step to the image is exact,
+            ``keypoint_scores`` (1, K) in [0, 1], ``keypoints_cam`` (1, K, 3),
+            ``units`` and ``frame`` of the latter: 'mm' in the 'camera' frame
+            where the camera is known, else relative to the 'root', in mm or
+            'reference bones'.
+        """
+        if isinstance(feats, list):
+            raise ValueError(
+                'flip_test is not possible: a flipped right hand is a left '
+                'hand, and the model sees right hands only')
+        root_depth = test_cfg.get('root_depth', 'solved')
+        if root_depth not in _ROOT_DEPTHS:
+            raise ValueError(f'test_cfg.root_depth must be one of '
+                             f'{_ROOT_DEPTHS}, got {root_depth!r}')
+        estimates = self.estimate(feats)
+        assignment = self._assignment()
+        joints = torch.cat([
+            self._mix(estimates.uv, assignment),
+            self._mix(estimates.depth, assignment)[..., None]
+        ], -1)
+        # the mass of the peak says how sure the selected heat map is
+        scores = self._mix(estimates.heatmaps, assignment).amax((-2, -1))
+        joint_groups = assignment.argmax(-1).cpu().numpy()
+        return [
+            self._decode_sample(j, s, sample, root_depth, joint_groups)
+            for j, s, sample in zip(joints.double().cpu().numpy(),
+                                    scores.cpu().numpy(), batch_data_samples)
+        ]
+
+    def _decode_sample(self, joints: np.ndarray, scores: np.ndarray, sample,
+                       root_depth: str,
+                       joint_groups: np.ndarray) -> InstanceData:
+        meta = sample.metainfo
+        needed = ['warp_mat', 'input_center', 'input_scale', 'input_size']
+        if root_depth == 'given':
+            needed.append('root_depth')
+        missing = [key for key in needed if meta.get(key) is None]
+        if missing:
+            raise ValueError(
+                f'sample {meta.get("img_path", "?")} lacks {missing}: add '
+                'them to the meta_keys of PackPoseInputs, with '
+                "TopdownAffineCamera in the pipeline; root_depth='given' "
+                'needs annotated 3D joints')
+        decoded = self.decoder.decode(
+            joints[None],
+            warp_mat=meta['warp_mat'],
+            camera_matrix=meta.get('camera_matrix'),
+            bone_length=meta.get('bone_length'),
+            root_depth=meta['root_depth'] if root_depth == 'given' else None)
+        # the estimator maps input to image by centre and scale alone, which
+        # misses rotation and mirroring: hand it what it will map to our image
+        # coordinates
+        center, scale, size = (
+            np.asarray(meta[key], float) for key in needed[1:4])
+        keypoints = (decoded['keypoints'] - center + scale / 2) / scale * size
+        sample.set_metainfo(dict(joint_groups=joint_groups))
+        return InstanceData(
+            keypoints=keypoints,
+            keypoint_scores=scores[None],
+            keypoints_cam=decoded['keypoints_cam'],
+            units=np.array([decoded['units']]),
+            frame=np.array([decoded['frame']]))

@@ -1,0 +1,139 @@
+"""Building blocks of the branches, for G groups at once.
+
+The G branches are equal in shape, so they run as one network of grouped
+convolutions over tensors of (B, G*C, H, W), group-major: batch norm over G*C
+channels is G batch norms, and a convolution with ``groups=G`` is G
+convolutions (Sec. "Group branches" of Li et al., AAAI 2021).
+"""
+from typing import Sequence
+
+import torch
+from mmcv.cnn import ConvModule
+from torch import Tensor, nn
+
+
+class ConvBNReLU(ConvModule):
+    """Convolution, batch norm and ReLU for ``groups`` groups side by side.
+
+    Args:
+        in_channels (int): Input channels of *one* group.
+        out_channels (int): Output channels of *one* group.
+        kernel_size (int): Odd kernel size; the resolution is kept at stride 1.
+        stride (int): Stride. Defaults to 1.
+        groups (int): Number of groups G. Defaults to 1.
+        relu (bool): Whether a ReLU follows. Defaults to ``True``.
+
+    Shape:
+        (B, G*in_channels, H, W) -> (B, G*out_channels, H/stride, W/stride)
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 out_channels: int,
+                 kernel_size: int = 1,
+                 stride: int = 1,
+                 groups: int = 1,
+                 relu: bool = True) -> None:
+        super().__init__(
+            groups * in_channels,
+            groups * out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            norm_cfg=dict(type='BN'),
+            act_cfg=dict(type='ReLU') if relu else None)
+
+
+class Upsample(ConvModule):
+    """4x4 transposed convolution of stride 2, batch norm and ReLU.
+
+    Shape:
+        (B, G*C, H, W) -> (B, G*C, 2H, 2W)
+    """
+
+    def __init__(self, channels: int, groups: int = 1) -> None:
+        super().__init__(
+            groups * channels,
+            groups * channels,
+            4,
+            stride=2,
+            padding=1,
+            groups=groups,
+            conv_cfg=dict(type='deconv'),
+            norm_cfg=dict(type='BN'))
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with a skip, projected where shapes differ.
+
+    Shape:
+        (B, G*in_channels, H, W) -> (B, G*out_channels, H/stride, W/stride)
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 out_channels: int,
+                 stride: int = 1,
+                 groups: int = 1) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            ConvBNReLU(in_channels, out_channels, 3, stride, groups),
+            ConvBNReLU(out_channels, out_channels, 3, 1, groups, relu=False))
+        self.skip = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.skip = ConvBNReLU(
+                in_channels, out_channels, 1, stride, groups, relu=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.residual(x) + self.skip(x))
+
+
+def concat_within_groups(tensors: Sequence[Tensor], groups: int) -> Tensor:
+    """Concatenate channels group by group, so that groups stay contiguous.
+
+    Shape:
+        n tensors (B, G*C_i, H, W) -> (B, G*sum(C_i), H, W)
+    """
+    if groups == 1:
+        return torch.cat(tuple(tensors), dim=1)
+    pieces = [t.chunk(groups, dim=1) for t in tensors]
+    return torch.cat([p[g] for g in range(groups) for p in pieces], dim=1)
+
+
+class GroupedHourglass(nn.Module):
+    """The G group branches: one small hourglass each on the shared feature.
+
+    Args:
+        in_channels (int): Channels of the shared feature F.
+        channels (int): Channels C of one group.
+        groups (int): Number of groups G.
+
+    Shape:
+        (B, in_channels, H, W) -> (B, G*C, H, W); H and W multiples of 4
+    """
+
+    def __init__(self, in_channels: int, channels: int, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+        # all groups read the same F: a dense 1x1 convolution is G of them
+        self.conv0 = ConvBNReLU(in_channels, groups * channels)
+        self.conv1 = Residual(channels, channels, groups=groups)
+        self.down1 = Residual(channels, channels, stride=2, groups=groups)
+        self.down2 = Residual(channels, channels, stride=2, groups=groups)
+        self.up2 = Upsample(channels, groups)
+        self.up1 = nn.Sequential(
+            ConvBNReLU(2 * channels, channels, groups=groups),
+            Upsample(channels, groups))
+        self.up0 = nn.Sequential(
+            ConvBNReLU(3 * channels, 2 * channels, groups=groups),
+            Residual(2 * channels, channels, groups=groups))
+
+    def forward(self, shared: Tensor) -> Tensor:
+        f0 = self.conv0(shared)
+        f1 = self.conv1(f0)
+        f2 = self.down1(f1)
+        f3 = self.down2(f2)
+        a = self.up2(f3)
+        b = self.up1(concat_within_groups([a, f2], self.groups))
+        return self.up0(concat_within_groups([b, f1, f0], self.groups))

@@ -1,0 +1,3 @@
+from .spatial_cross_entropy_loss import SpatialCrossEntropyLoss
+
+__all__ = ['SpatialCrossEntropyLoss']

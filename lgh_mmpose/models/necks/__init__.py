@@ -1,0 +1,3 @@
+from .group_fusion_neck import GroupFusionNeck
+
+__all__ = ['GroupFusionNeck']

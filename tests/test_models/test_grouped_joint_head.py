@@ -1,0 +1,272 @@
+"""The head's formulas, losses and way back to the image."""
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
+
+from lgh_mmpose.models import GroupedJointHead
+from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
+
+CODEC = dict(
+    type='Hand25DLabel',
+    input_size=(64, 64),
+    metainfo=dict(from_file='configs/_base_/datasets/freihand2d.py'),
+    root_joint='middle_finger1',
+    reference_bone=('middle_finger1', 'middle_finger2'))
+HEATMAP_LOSS = dict(type='SpatialCrossEntropyLoss')
+
+
+def build(groups=3, **kwargs):
+    torch.manual_seed(0)
+    head = GroupedJointHead(
+        in_channels=4,
+        num_joints=21,
+        num_groups=groups,
+        decoder=CODEC,
+        hidden_channels=4,
+        **kwargs)
+    for p in head.parameters():
+        if p.ndim > 1:
+            torch.nn.init.normal_(p, std=0.5)
+    return head
+
+
+def features(groups=3, channels=4):
+    torch.manual_seed(1)
+    return (torch.randn(2, 6, 16, 16),
+            torch.randn(2, groups * channels, 16, 16))
+
+
+def samples(batch=2, weights=1.):
+    torch.manual_seed(2)
+    out = []
+    for _ in range(batch):
+        labels = torch.rand(1, 21, 3) * torch.tensor([63., 63., 2.])
+        sample = PoseDataSample()
+        sample.gt_instance_labels = InstanceData(
+            keypoint_labels=labels,
+            keypoint_weights=torch.full((1, 21), weights))
+        out.append(sample)
+    return out
+
+
+@pytest.mark.parametrize('groups', [1, 3, 21])
+def test_forward_gives_plain_uv_and_depth(groups):
+    uv, depth = build(groups)(features(groups))
+    assert uv.shape == (2, 21, 2) and depth.shape == (2, 21)
+    assert (uv > 0).all() and (uv < 63).all()
+
+
+def test_equals_the_formulas_written_as_loops():
+    """method: H = softmax(beta h), uv = sum H (x, y), d = sum H D, sum S."""
+    head, feats = build(), features()
+    torch.nn.init.normal_(head.beta)
+    assignment = torch.rand(21, 3).softmax(-1)
+    uv = torch.zeros(2, 21, 2)
+    depth = torch.zeros(2, 21)
+    grid = 4 * torch.arange(16.) + 1.5
+    for g in range(3):
+        own = feats[-1][:, 4 * g:4 * g + 4]
+
+        def layers(stack):
+            x = own
+            for conv, width in ((stack[0], 4), (stack[2], 21)):
+                rows = slice(g * width, (g + 1) * width)
+                x = torch.nn.functional.conv2d(
+                    x, conv.weight[rows], conv.bias[rows], padding=1)
+                x = x.relu() if conv is stack[0] else x
+            return x
+
+        scores, maps = layers(head.heatmap_layers), layers(head.depth_layers)
+        for j in range(21):
+            h = (head.beta[g, j] * scores[:, j]).flatten(1).softmax(-1)
+            h = h.view(2, 16, 16)
+            s = assignment[j, g]
+            uv[:, j, 0] += s * (h * grid[None, None, :]).sum((1, 2))
+            uv[:, j, 1] += s * (h * grid[None, :, None]).sum((1, 2))
+            depth[:, j] += s * (h * maps[:, j]).sum((1, 2))
+    got = head(feats, assignment)
+    assert torch.allclose(got[0], uv, atol=1e-4)
+    assert torch.allclose(got[1], depth, atol=1e-5)
+
+
+def test_a_hard_assignment_takes_each_joint_from_its_group():
+    head, feats = build(), features()
+    joint_groups = torch.arange(21) % 3
+    uv, depth = head(feats, torch.eye(3)[joint_groups])
+    estimates = head.estimate(feats)
+    for j, g in enumerate(joint_groups):
+        assert torch.allclose(uv[:, j], estimates.uv[:, g, j], atol=1e-5)
+        assert torch.allclose(depth[:, j], estimates.depth[:, g, j])
+
+
+def test_without_an_assignment_the_selector_decides():
+    head, feats = build().eval(), features()
+    torch.nn.init.normal_(head.selector.logits)
+    own = torch.eye(3)[head.selector.joint_groups]
+    for a, b in zip(head(feats), head(feats, own)):
+        assert torch.equal(a, b)
+    head.train()
+    assert not torch.equal(head(feats)[0], head(feats)[0])
+
+
+def test_losses_reach_every_parameter_and_diagnostics_none():
+    head = build(
+        heatmap_loss=HEATMAP_LOSS,
+        shared_heatmap_loss=HEATMAP_LOSS,
+        shared_channels=6)
+    losses = head.loss(features(), samples())
+    terms = {k: v for k, v in losses.items() if 'loss' in k}
+    assert set(terms) == {
+        'loss_uv', 'loss_depth', 'loss_heatmap', 'loss_shared_heatmap'
+    }
+    sum(terms.values()).backward()
+    assert all(
+        p.grad is not None and torch.isfinite(p.grad).all()
+        for p in head.parameters())
+    assert head.selector.logits.grad.abs().max() > 0
+    others = {k: v for k, v in losses.items() if 'loss' not in k}
+    assert {f'uv_error_px/group{g}' for g in range(3)} <= set(others)
+    assert not any(v.requires_grad for v in others.values())
+
+
+def test_losses_vanish_at_the_truth():
+    head, feats, batch = build(1).eval(), features(1), samples()
+    uv, depth = head(feats)
+    for i, sample in enumerate(batch):
+        sample.gt_instance_labels.keypoint_labels = torch.cat(
+            [uv[i], depth[i, :, None]], -1)[None].detach()
+    losses = head.loss(feats, batch)
+    for key in ('loss_uv', 'loss_depth', 'uv_error_px', 'depth_error'):
+        assert losses[key].item() < 1e-5
+
+
+def test_joints_without_weight_cost_nothing():
+    losses = build().loss(features(), samples(weights=0.))
+    assert all(v.item() == 0 for v in losses.values())
+
+
+def test_groups_of_neck_and_head_must_agree():
+    with pytest.raises(ValueError, match='neck and head must agree'):
+        build(3)(features(groups=2))
+
+
+@pytest.mark.parametrize('groups', [0, 22])
+def test_refuses_a_number_of_groups_that_cannot_be(groups):
+    with pytest.raises(ValueError, match='num_groups must lie in'):
+        build(groups)
+
+
+def test_refuses_an_assignment_of_another_shape():
+    with pytest.raises(ValueError, match='num_joints, num_groups'):
+        build()(features(), torch.ones(3, 21))
+
+
+def test_shared_heatmap_loss_needs_the_width_of_the_shared_feature():
+    with pytest.raises(ValueError, match='shared_channels'):
+        build(shared_heatmap_loss=HEATMAP_LOSS)
+
+
+# -- from the input back to the image and to millimetres ---------------------
+
+
+def annotated(warp_mat, camera_matrix, bone_length, **meta):
+    sample = PoseDataSample()
+    sample.gt_instances = InstanceData(
+        bboxes=np.zeros((1, 4)), bbox_scores=np.ones(1))
+    sample.set_metainfo(
+        dict(
+            warp_mat=warp_mat,
+            camera_matrix=camera_matrix,
+            bone_length=bone_length,
+            input_size=(64, 64),
+            input_center=np.array([100., 90.]),
+            input_scale=np.array([128., 128.]),
+            **meta))
+    return sample
+
+
+def known_case():
+    """Feature maps whose soft-argmax is known, and a rotating, mirroring
+    warp."""
+    head, feats = build().eval(), features()
+    angle = 0.7
+    warp = np.array([[-np.cos(angle), np.sin(angle), 90.],
+                     [np.sin(angle), np.cos(angle), -40.], [0, 0, 1.]])
+    warp[:2] *= 0.5
+    camera = np.array([[480., 0, 112], [0, 470., 108], [0, 0, 1.]])
+    uv, depth = (t.double().detach().numpy() for t in head(feats))
+    return head, feats, warp, camera, uv, depth
+
+
+def to_image(estimator_keypoints, sample):
+    meta = sample.metainfo
+    return (estimator_keypoints / meta['input_size'] * meta['input_scale'] +
+            meta['input_center'] - 0.5 * meta['input_scale'])
+
+
+def test_predictions_go_back_through_any_warp():
+    head, feats, warp, camera, uv, depth = known_case()
+    batch = [
+        annotated(warp, camera, 30., root_depth=600.)
+        for _ in range(2)
+    ]
+    preds = head.predict(feats, batch, dict(root_depth='given'))
+    for i, (pred, sample) in enumerate(zip(preds, batch)):
+        image = np.linalg.solve(warp, np.c_[uv[i], np.ones(21)].T)[:2].T
+        np.testing.assert_allclose(
+            to_image(pred.keypoints[0], sample), image, atol=1e-4)
+        z = 600 + 30 * depth[i]
+        rays = np.linalg.solve(camera, np.c_[image, np.ones(21)].T).T
+        np.testing.assert_allclose(
+            pred.keypoints_cam[0], rays * z[:, None], atol=1e-3)
+        assert pred.units[0] == 'mm' and pred.frame[0] == 'camera'
+        assert pred.keypoint_scores.shape == (1, 21)
+        assert ((0 < pred.keypoint_scores) & (pred.keypoint_scores <= 1)).all()
+        assert (sample.joint_groups == head.selector.joint_groups.numpy()
+                ).all()
+
+
+def test_root_depth_is_solved_from_the_bone_unless_given(monkeypatch):
+    """A frontal hand: the bone is 8 px long, 30 mm, f = 480 * 0.5."""
+    head, feats, _, _, _, _ = known_case()
+    uv = torch.rand(2, 21, 2) + 20
+    uv[:, 10] = uv[:, 9] + torch.tensor([8., 0.])
+    estimates = GroupEstimates(
+        torch.full((2, 3, 21, 16, 16), 1 / 256),
+        uv[:, None].expand(2, 3, 21, 2), torch.zeros(2, 3, 21))
+    monkeypatch.setattr(head, 'estimate', lambda _: estimates)
+    camera = np.diag([240., 240., 1.])
+    batch = [annotated(np.eye(3), camera, 30.) for _ in range(2)]
+    for pred in head.predict(feats, batch):
+        xyz = pred.keypoints_cam[0]
+        assert np.linalg.norm(xyz[10] - xyz[9]) == pytest.approx(30, rel=1e-4)
+        assert xyz[:, 2] == pytest.approx(240 * 30 / 8, rel=1e-4)
+
+
+def test_without_a_camera_joints_are_relative_to_the_root_and_say_so():
+    head, feats, warp, _, _, _ = known_case()
+    batch = [annotated(warp, None, None) for _ in range(2)]
+    for pred in head.predict(feats, batch):
+        assert pred.frame[0] == 'root'
+        assert pred.units[0] == 'reference bones'
+        np.testing.assert_allclose(pred.keypoints_cam[0, 9], 0, atol=1e-9)
+
+
+def test_given_root_depth_must_be_there():
+    head, feats, warp, camera, _, _ = known_case()
+    batch = [
+        annotated(warp, camera, 30., img_path='a.jpg')
+        for _ in range(2)
+    ]
+    with pytest.raises(ValueError, match=r"a\.jpg lacks \['root_depth'\]"):
+        head.predict(feats, batch, dict(root_depth='given'))
+    with pytest.raises(ValueError, match='root_depth must be one of'):
+        head.predict(feats, batch, dict(root_depth='guess'))
+
+
+def test_flip_test_is_refused():
+    head, feats = build(), features()
+    with pytest.raises(ValueError, match='flip_test'):
+        head.predict([feats, feats], samples())
