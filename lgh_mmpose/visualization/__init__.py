@@ -1,0 +1,3 @@
+from .hand_visualizer import HandLocalVisualizer
+
+__all__ = ['HandLocalVisualizer']
