@@ -251,7 +251,7 @@ def solve_root_depth(
     # the numerically stable pair of roots
     q = -(half_b + np.copysign(
         np.sqrt(np.maximum(discriminant, 0.)), half_b))
-    with np.errstate(divide='ignore', invalid='ignore'):
+    with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
         roots = np.stack([q / a, c / q], axis=-1)
     roots = np.where(np.isfinite(roots), roots, -np.inf)
     valid = roots > np.maximum(-nearest, 0.)[..., None]

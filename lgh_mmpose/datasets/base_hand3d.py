@@ -1,4 +1,5 @@
 """What all data sets of one 3D hand per sample share."""
+import gc
 import json
 import logging
 import os
@@ -73,12 +74,18 @@ def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
         'N' if n is None else str(n) for n in shape) + ')'
     with open(path, 'rb') as file:
         content = file.read()
+    # the collector would walk the millions of new lists again and again
+    gc_was_enabled = gc.isenabled()
+    gc.disable()
     try:
         data = json.loads(content)
     except (ValueError, RecursionError) as e:
         raise ValueError(f'{path} is not valid json, perhaps an incomplete '
                          f'download or extraction; fetch it again ({e})'
                          ) from None
+    finally:
+        if gc_was_enabled:
+            gc.enable()
     del content
     try:
         array = np.array(data, dtype=np.float64)
@@ -208,8 +215,9 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
             for ``bbox_mode='image'``. Defaults to that of the first image.
         root_joint (str): Joint that ``root_depth`` is of. Defaults to
             ``'middle_finger1'``.
-        max_unreadable_images (int): Number of different unreadable images at
-            which training gives up. Defaults to 100.
+        max_unreadable_images (int): Number of different unreadable images
+            that training bears, counted over the DataLoader workers of
+            one process. Defaults to 100.
         metainfo, indices, serialize_data, pipeline, test_mode, lazy_init,
             max_refetch: As in :class:`mmpose.datasets.BaseCocoStyleDataset`.
     """
@@ -350,14 +358,13 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
             OSError: In test mode, if the image cannot be read.
             RuntimeError: In training, if too many images cannot be read.
         """
-        if not self._fully_initialized:
-            self.full_init()
-        sample_id = super().get_data_info(idx)['id']
-        img_path = self.get_img_path(sample_id)
+        data_info = self.get_data_info(idx)
+        sample_id, img_path = data_info['id'], data_info['img_path']
         fault = find_image_fault(img_path)
         if fault is None:
+            data_info['dataset'] = self  # for mmpose's mixing transforms
             try:
-                return super().prepare_data(idx)
+                return self.pipeline(data_info)
             except Exception:
                 # was it the image or something else in the pipeline?
                 if cv2.imread(img_path) is not None:

@@ -21,11 +21,13 @@ class FreiHand3DDataset(BaseHand3DDataset):
     Pose and Shape from Single RGB Images", ICCV 2019. The files read are, for
     a split::
 
-        data_root/
-        ├── {split}_K.json         N x 3 x 3
-        ├── {split}_scale.json     N, length of the reference bone in metres
-        ├── {split}_xyz.json       N x 21 x 3, metres (evaluation: optional)
-        └── {split}/rgb/%08d.jpg   image i + N * v: sample i, version v
+        data_root/{split}_K.json         N x 3 x 3
+        data_root/{split}_scale.json     N, metres: the reference bone
+        data_root/{split}_xyz.json       N x 21 x 3, metres
+        data_root/{split}/rgb/%08d.jpg   i + N * v: sample i, version v
+
+    In test mode ``evaluation_xyz.json`` may be absent, as in the first
+    release; records then have no joints and no root depth.
 
     All hands are right hands. Joints and their order are those of mmpose's
     ``FreiHandDataset``. Sample ids are the image numbers.
