@@ -1,0 +1,24 @@
+_base_ = ['mmpose::_base_/default_runtime.py']
+
+custom_imports = dict(imports=['lgh_mmpose'], allow_failed_imports=False)
+
+default_hooks = dict(
+    checkpoint=dict(
+        interval=1, save_best='hand/MPJPE', rule='less', max_keep_ckpts=3))
+
+custom_hooks = [
+    dict(type='SyncBuffersHook'),
+    dict(type='ConcreteTemperatureHook'),
+    dict(type='NonFiniteLossHook'),
+]
+
+visualizer = dict(
+    _delete_=True,
+    type='HandLocalVisualizer',
+    vis_backends=[dict(type='LocalVisBackend')],
+    name='visualizer')
+
+# read by mmpose's inferencers
+data_mode = 'topdown'
+
+randomness = dict(seed=0)

@@ -1,0 +1,27 @@
+# builds on the runtime, whose train_cfg it completes
+_base_ = ['../default_runtime.py']
+
+max_epochs = 50
+
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-3, fused=True),
+    # the selector needs a far higher rate: at x1 its logits stay where the
+    # first noise put them, and nothing is grouped
+    paramwise_cfg=dict(
+        custom_keys={'head.selector': dict(lr_mult=20.0, decay_mult=0.0)}))
+
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=500),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min_ratio=0.01,
+        begin=0,
+        end=max_epochs,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
+
+auto_scale_lr = dict(base_batch_size=64)
