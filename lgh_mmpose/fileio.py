@@ -5,6 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Iterator, Union
 
+import cv2
+import numpy as np
+
 
 @contextmanager
 def atomic_write(path: Union[str, Path]) -> Iterator[BinaryIO]:
@@ -41,3 +44,23 @@ def atomic_write(path: Union[str, Path]) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def write_image(image: np.ndarray, path: Union[str, Path]) -> None:
+    """Write an image file, whole or not at all.
+
+    Args:
+        image (np.ndarray): RGB image, uint8 (H, W, 3).
+        path (str | Path): File name; its extension sets the format.
+
+    Raises:
+        ValueError: If the extension is of no image format.
+    """
+    path = Path(path)
+    # asked first: for an unknown extension OpenCV raises its own error
+    if not cv2.haveImageWriter(f'image{path.suffix}'):
+        raise ValueError(f'cannot write {path}: {path.suffix!r} is not the '
+                         'extension of an image format, use .png or .jpg')
+    encoded = cv2.imencode(path.suffix, image[..., ::-1])[1]
+    with atomic_write(path) as file:
+        file.write(encoded)

@@ -269,6 +269,7 @@ class HandKeypoint3DMetric(BaseMetric):
                     id=np.array([r['id'] for r in results]),
                     img_path=np.array([r['img_path'] for r in results]),
                     joint_names=np.array(joint_names),
+                    root_joint=np.array(self.root_joint),
                     thresholds=thresholds))
         return scores
 
@@ -280,7 +281,7 @@ class HandKeypoint3DMetric(BaseMetric):
         (N, K, 2) px, ``{pred,gt}_keypoints_cam`` (N, K, 3) mm,
         ``errors_2d`` and ``errors_<alignment>`` (N, K), NaN where not
         compared, ``pck_<alignment>`` (T,) over ``thresholds`` (T,) mm and
-        ``joint_names`` (K,).
+        ``joint_names`` (K,) and ``root_joint``.
 
         Args:
             arrays (dict[str, np.ndarray]): What to write.

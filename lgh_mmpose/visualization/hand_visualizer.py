@@ -1,11 +1,11 @@
 from typing import Any, List, Optional, Sequence, Tuple
 
 import cv2
-import mmcv
 import numpy as np
 from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 
+from lgh_mmpose.fileio import write_image
 from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
@@ -162,7 +162,7 @@ class HandLocalVisualizer(PoseLocalVisualizer):
         if show:
             self.show(picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            mmcv.imwrite(picture[..., ::-1], out_file)
+            write_image(picture, out_file)
         elif not show:
             self.add_image(name, picture, step)
         return self.get_image()

@@ -1,0 +1,426 @@
+"""Pictures of whole runs: predictions, training curves, learned groups.
+
+Each function writes one PNG, whole or not at all.
+"""
+import json
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+import cv2
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from lgh_mmpose.evaluation.functional import align
+from lgh_mmpose.fileio import write_image
+from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, add_axes_3d,
+                       draw_skeleton_2d, draw_skeleton_3d, figure_to_image,
+                       group_colors, joint_colors, new_figure, set_view_3d)
+
+PathLike = Union[str, Path]
+
+
+def contact_sheet(images: Sequence[np.ndarray],
+                  keypoints: np.ndarray,
+                  out_file: PathLike,
+                  dataset_meta: dict,
+                  keypoints_gt: Optional[np.ndarray] = None,
+                  keypoints_cam: Optional[np.ndarray] = None,
+                  keypoints_cam_gt: Optional[np.ndarray] = None,
+                  titles: Optional[Sequence[str]] = None,
+                  joint_groups: Optional[Sequence[int]] = None,
+                  num_columns: int = 4,
+                  tile: int = 256) -> None:
+    """Draw many predictions on one sheet.
+
+    Each cell holds the image with the 2D skeletons and, if 3D joints are
+    given, a view of them from the side beside it. Predictions are coloured,
+    ground truth is white on the image and grey in 3D.
+
+    Args:
+        images (Sequence[np.ndarray]): N RGB images, uint8 (H, W, 3).
+        keypoints (np.ndarray): Predicted joints in px, (N, K, 2).
+        out_file (str | Path): PNG to write.
+        dataset_meta (dict): Metainfo of the data set, for the joints' names
+            and links.
+        keypoints_gt (np.ndarray, optional): True joints in px, (N, K, 2).
+            Joints that are not finite are left out.
+        keypoints_cam (np.ndarray, optional): Predicted joints in mm in the
+            camera frame, (N, K, 3).
+        keypoints_cam_gt (np.ndarray, optional): The true ones.
+        titles (Sequence[str], optional): A line above each cell, ASCII.
+        joint_groups (Sequence[int], optional): Group of each joint, (K,), to
+            colour by group. Defaults to ``None``: by finger.
+        num_columns (int): Cells side by side. Defaults to 4.
+        tile (int): Edge of an image in pixels. Defaults to 256.
+
+    Raises:
+        ValueError: If the lengths differ or there is nothing to draw.
+    """
+    if not len(images):
+        raise ValueError('a contact sheet needs at least one image')
+    for name, values in (('keypoints', keypoints),
+                         ('keypoints_gt', keypoints_gt),
+                         ('keypoints_cam', keypoints_cam),
+                         ('keypoints_cam_gt', keypoints_cam_gt),
+                         ('titles', titles)):
+        if values is not None and len(values) != len(images):
+            raise ValueError(f'{len(images)} images, but {name} has '
+                             f'{len(values)} entries')
+    names = _joint_names(dataset_meta)
+    links = dataset_meta['skeleton_links']
+    colors = joint_colors(names, joint_groups)
+    cells = []
+    for i, image in enumerate(images):
+        parts = [
+            _draw_on_tile(image, keypoints[i],
+                          None if keypoints_gt is None else keypoints_gt[i],
+                          links, colors, tile)
+        ]
+        if keypoints_cam is not None:
+            parts.append(
+                _draw_side_view(
+                    keypoints_cam[i], None if keypoints_cam_gt is None else
+                    keypoints_cam_gt[i], links, colors, tile))
+        cell = np.concatenate(parts, axis=1)
+        if titles is not None:
+            strip = np.full((20, cell.shape[1], 3), 255, np.uint8)
+            cv2.putText(strip, titles[i], (4, 14), cv2.FONT_HERSHEY_SIMPLEX,
+                        .4, (0, 0, 0), 1, cv2.LINE_AA)
+            cell = np.concatenate([strip, cell])
+        cells.append(
+            np.pad(
+                cell, ((4, 4), (4, 4), (0, 0)),
+                mode='constant',
+                constant_values=255))
+    num_columns = min(num_columns, len(cells))
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % num_columns)
+    rows = [
+        np.concatenate(cells[i:i + num_columns], axis=1)
+        for i in range(0, len(cells), num_columns)
+    ]
+    write_image(np.concatenate(rows), out_file)
+
+
+def contact_sheet_of_predictions(dump_file: PathLike,
+                                 out_file: PathLike,
+                                 dataset_meta: dict,
+                                 alignment: str = 'root',
+                                 num_each: int = 4,
+                                 joint_groups: Optional[Sequence[int]] = None,
+                                 tile: int = 256) -> None:
+    """Draw the best, the median and the worst predictions of a test run.
+
+    Args:
+        dump_file (str | Path): What ``HandKeypoint3DMetric`` wrote.
+        out_file (str | Path): PNG to write: a row of the smallest, a row of
+            the median and a row of the largest errors.
+        dataset_meta (dict): Metainfo of the data set.
+        alignment (str): Alignment whose mean error per sample sorts them,
+            and in which the 3D views show them.
+        num_each (int): Samples per row; fewer where the set is small.
+        joint_groups (Sequence[int], optional): Group of each joint, (K,).
+        tile (int): Edge of an image in pixels.
+
+    Raises:
+        ValueError: If the file has no errors of this alignment, or an image
+            cannot be read.
+    """
+    with np.load(dump_file) as archive:
+        if f'errors_{alignment}' not in archive:
+            scored = [
+                k[len('errors_'):] for k in archive if k.startswith('errors_')
+            ]
+            raise ValueError(f'{dump_file} has no errors with alignment '
+                             f'{alignment!r}, only {scored}')
+        dump = dict(archive)
+    errors = np.nanmean(dump[f'errors_{alignment}'], axis=1)
+    order = np.argsort(errors)
+    num_each = min(num_each, len(order))
+    middle = (len(order) - num_each) // 2
+    rows = (('best', order[:num_each]),
+            ('median', order[middle:middle + num_each]),
+            ('worst', order[::-1][:num_each]))
+    picked = np.concatenate([indices for _, indices in rows])
+    titles = [
+        f'{name}: {errors[i]:.1f} mm  {Path(dump["img_path"][i]).name}'
+        for name, indices in rows for i in indices
+    ]
+    annotated = dump['annotated'][picked]
+    names = dump['joint_names'].tolist()
+    root = names.index(dump['root_joint']) if alignment == 'root' else None
+    gt_cam = np.where(annotated[..., None], dump['gt_keypoints_cam'][picked],
+                      np.nan)
+    pred_cam = align(dump['pred_keypoints_cam'][picked], gt_cam, alignment,
+                     annotated, root)
+    contact_sheet(
+        [_read_image(dump['img_path'][i]) for i in picked],
+        dump['pred_keypoints'][picked],
+        out_file,
+        dataset_meta,
+        keypoints_gt=np.where(annotated[..., None],
+                              dump['gt_keypoints'][picked], np.nan),
+        keypoints_cam=pred_cam,
+        keypoints_cam_gt=gt_cam,
+        titles=titles,
+        joint_groups=joint_groups,
+        num_columns=num_each,
+        tile=tile)
+
+
+def _joint_names(dataset_meta: dict) -> List[str]:
+    names = dataset_meta['keypoint_id2name']
+    return [names[i] for i in range(len(names))]
+
+
+def _read_image(path: str) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f'cannot read the image {path}: missing or damaged')
+    return image[..., ::-1]
+
+
+def _draw_on_tile(image: np.ndarray, keypoints: np.ndarray,
+                  keypoints_gt: Optional[np.ndarray], links: Sequence,
+                  colors: np.ndarray, tile: int) -> np.ndarray:
+    factor = tile / max(image.shape[:2])
+    height, width = (max(1, round(factor * n)) for n in image.shape[:2])
+    canvas = np.full((tile, tile, 3), 255, np.uint8)
+    canvas[:height, :width] = cv2.resize(
+        image, (width, height),
+        interpolation=cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA)
+    for points, color, is_gt in ((keypoints_gt, GT_COLOR_2D, True),
+                                 (keypoints, colors, False)):
+        if points is not None:
+            draw_skeleton_2d(
+                canvas, (points[:, :2] + .5) * factor - .5,
+                links,
+                color,
+                line_width=1 if is_gt else 2,
+                radius=1 if is_gt else 3,
+                outline=is_gt)
+    return canvas
+
+
+def _draw_side_view(keypoints: np.ndarray, keypoints_gt: Optional[np.ndarray],
+                    links: Sequence, colors: np.ndarray,
+                    tile: int) -> np.ndarray:
+    figure = new_figure(tile, tile)
+    ax = add_axes_3d(figure, (.02, .06, .92, .92))
+    seen = keypoints
+    if keypoints_gt is not None:
+        seen = np.stack([keypoints, keypoints_gt])
+        draw_skeleton_3d(
+            ax, keypoints_gt, links, GT_COLOR_3D, line_width=1, radius=1,
+            alpha=.75)
+    draw_skeleton_3d(ax, keypoints, links, colors, line_width=1.6, radius=2)
+    set_view_3d(ax, seen, elev=12, azim=-30, font_size=6)
+    return figure_to_image(figure)
+
+
+def read_scalars(scalars_json: PathLike) -> List[dict]:
+    """Read the scalars that mmengine's ``LocalVisBackend`` writes.
+
+    Args:
+        scalars_json (str | Path): ``vis_data/scalars.json`` of a run: one
+            json object per line.
+
+    Returns:
+        list[dict]: The records, in order.
+
+    Raises:
+        ValueError: If a line is not a json object; the line is named.
+    """
+    records = []
+    with open(scalars_json, encoding='utf-8') as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f'{scalars_json}, line {number} is not '
+                                 f'json: {error}') from None
+            if not isinstance(record, dict):
+                raise ValueError(
+                    f'{scalars_json}, line {number} is not a json object')
+            records.append(record)
+    return records
+
+
+def plot_training_curve(
+    scalars_json: PathLike,
+    out_file: PathLike,
+    errors: Sequence[str] = ('hand/MPJPE', 'hand/PA-MPJPE')
+) -> None:
+    """Plot losses and validation errors over the iterations.
+
+    Args:
+        scalars_json (str | Path): ``vis_data/scalars.json`` of a run.
+        out_file (str | Path): PNG to write.
+        errors (Sequence[str]): Validation scores in mm to plot, where the
+            run has them.
+
+    Raises:
+        ValueError: If the file holds no losses.
+    """
+    records = read_scalars(scalars_json)
+    training = [r for r in records if 'loss' in r and 'step' in r]
+    if not training:
+        raise ValueError(f'{scalars_json} holds no record with a loss: is it '
+                         'the scalars.json of a training run?')
+    curves = _validation_curves(records, training, errors)
+    figure = new_figure(960 if curves else 560, 400)
+    left, right = (figure.subplots(1, 2) if curves else
+                   (figure.subplots(), None))
+    terms = ['loss'] + sorted(
+        {key
+         for r in training for key in r if key.startswith('loss_')})
+    for i, key in enumerate(terms):
+        steps, values = zip(*((r['step'], r[key]) for r in training
+                              if key in r))
+        left.plot(
+            steps,
+            values,
+            color='black' if key == 'loss' else _rgb(i - 1),
+            linewidth=1.6 if key == 'loss' else 1.,
+            label=key)
+    left.set_yscale('log')
+    left.set_title('training loss', fontsize=10)
+    if right is not None:
+        for i, (key, (steps, values)) in enumerate(curves.items()):
+            right.plot(
+                steps,
+                values,
+                'o-',
+                color=_rgb(i),
+                markersize=4,
+                label=f'{key.split("/")[-1]}, last {values[-1]:.1f} mm')
+        right.set_ylim(bottom=0)
+        right.set_title('validation error (mm)', fontsize=10)
+    for ax in figure.axes:
+        ax.set_xlabel('iteration')
+        ax.set_xlim(left=0)
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.grid(alpha=.3, linewidth=.5)
+        ax.legend(fontsize=8, loc='upper right')
+    figure.tight_layout()
+    write_image(figure_to_image(figure), out_file)
+
+
+def _rgb(index: int) -> Tuple[float, ...]:
+    palette = group_colors(7)
+    return tuple(palette[index % len(palette)] / 255.)
+
+
+def _validation_curves(
+        records: List[dict], training: List[dict],
+        keys: Sequence[str]) -> Dict[str, Tuple[List[int], List[float]]]:
+    """Validation scores over iterations: key -> (steps, values)."""
+    # training counts iterations; validation counts epochs in an epoch-based
+    # run (LoggerHook's log_metric_by_epoch), which alone logs 'epoch'
+    last_step = {r['epoch']: r['step'] for r in training if 'epoch' in r}
+    curves = {}
+    for key in keys:
+        points = [(r['step'], r[key]) for r in records
+                  if key in r and 'step' in r]
+        if last_step and all(step <= max(last_step) for step, _ in points):
+            # an epoch without any training record has no known iteration
+            points = [(last_step[epoch], value) for epoch, value in points
+                      if epoch in last_step]
+        if points:
+            steps, values = zip(*points)
+            curves[key] = (list(steps), list(values))
+    return curves
+
+
+def plot_selector_matrix(probabilities: np.ndarray,
+                         joint_names: Sequence[str],
+                         out_file: PathLike) -> None:
+    """Plot how likely each joint is to belong to each group.
+
+    Args:
+        probabilities (np.ndarray): Softmax of the selector's logits, (K, G).
+        joint_names (Sequence[str]): Names of the K joints, coloured by their
+            most likely group.
+        out_file (str | Path): PNG to write.
+
+    Raises:
+        ValueError: If the shape does not fit the names or a row is not a
+            distribution.
+    """
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    if probabilities.ndim != 2 or len(probabilities) != len(joint_names):
+        raise ValueError(f'probabilities must be ({len(joint_names)}, G), '
+                         f'got {probabilities.shape}')
+    wrong = ~(np.isfinite(probabilities).all(axis=1) &
+              (probabilities >= 0).all(axis=1) &
+              (abs(probabilities.sum(axis=1) - 1) < 1e-3))
+    if wrong.any():
+        joint = int(np.flatnonzero(wrong)[0])
+        raise ValueError(f'the probabilities of {joint_names[joint]} do not '
+                         f'add up to 1: {probabilities[joint].tolist()}')
+    num_joints, num_groups = probabilities.shape
+    groups = probabilities.argmax(axis=1)
+    colors = group_colors(num_groups) / 255.
+    width, height = 170 + 60 * num_groups, 70 + 22 * num_joints
+    figure = new_figure(width, height)
+    ax = figure.add_axes((140 / width, 10 / height, 60 * num_groups / width,
+                          22 * num_joints / height))
+    # white to the group's colour, so that columns tell the groups apart
+    shade = 1 - probabilities[..., None] * (1 - colors[None])
+    ax.imshow(shade, aspect='auto')
+    for joint in range(num_joints):
+        for group in range(num_groups):
+            luminance = shade[joint, group] @ (.299, .587, .114)
+            ax.text(
+                group,
+                joint,
+                f'{probabilities[joint, group]:.2f}',
+                ha='center',
+                va='center',
+                fontsize=8,
+                fontweight='bold' if groups[joint] == group else 'normal',
+                color='white' if luminance < .55 else 'black')
+    sizes = np.bincount(groups, minlength=num_groups)
+    ax.set_xticks(
+        range(num_groups),
+        [f'group {g + 1}\n{n} joints' for g, n in enumerate(sizes)],
+        fontsize=8)
+    ax.set_yticks(range(num_joints), joint_names, fontsize=8)
+    for label, group in zip(ax.get_yticklabels(), groups):
+        label.set_color(colors[group] * .8)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.set_xticks(np.arange(num_groups + 1) - .5, minor=True)
+    ax.set_yticks(np.arange(num_joints + 1) - .5, minor=True)
+    ax.grid(which='minor', color='white', linewidth=1)
+    ax.tick_params(which='minor', length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    write_image(figure_to_image(figure), out_file)
+
+
+def plot_pck_curves(curves: Dict[str, Tuple[np.ndarray, np.ndarray]],
+                    out_file: PathLike) -> None:
+    """Plot PCK curves.
+
+    Args:
+        curves (dict): Name -> (thresholds in mm (T,), PCK in [0, 1] (T,)).
+        out_file (str | Path): PNG to write.
+
+    Raises:
+        ValueError: If there is no curve.
+    """
+    if not curves:
+        raise ValueError('there is no curve to plot')
+    figure = new_figure(640, 420)
+    ax = figure.add_axes((.1, .13, .86, .82))
+    colors = group_colors(len(curves)) / 255.
+    for color, (name, (thresholds, values)) in zip(colors, curves.items()):
+        ax.plot(thresholds, values, color=color, linewidth=1.6, label=name)
+    ax.set_xlabel('error threshold (mm)')
+    ax.set_ylabel('share of joints within it')
+    ax.set_ylim(0, 1)
+    ax.grid(alpha=.3, linewidth=.5)
+    ax.legend(fontsize=8, loc='lower right')
+    write_image(figure_to_image(figure), out_file)
