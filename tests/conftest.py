@@ -1,5 +1,10 @@
+import os
+
 import pytest
 from helpers import write_freihand
+
+# no test opens a window
+os.environ.setdefault('MPLBACKEND', 'Agg')
 
 
 @pytest.fixture(scope='session')

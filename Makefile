@@ -1,0 +1,51 @@
+# make demo   render a data set, train on it, test, and draw the results
+# make test   run the test suite
+# make lint   check the style of the code
+#
+# Each target first installs what it needs into VENV, once.
+#   VENV=DIR     the virtual environment (default: .venv)
+#   PYTHON=EXE   the Python that makes it (default: python3.11)
+#   PYTEST_ARGS, DEMO_ARGS   further arguments of pytest and tools/demo.py
+
+VENV ?= .venv
+PYTHON ?= python3.11
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+override VENV := $(abspath $(VENV))
+PY := $(VENV)/bin/python
+# an editable install belongs to one checkout: another one, or this one after a
+# move, has another stamp
+STAMP := $(VENV)/.lgh_mmpose-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
+
+SOURCES := lgh_mmpose configs tools tests setup.py
+
+.PHONY: help demo test lint install FORCE
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
+
+demo: $(STAMP)
+	$(PY) tools/demo.py $(DEMO_ARGS)
+
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(PY) -m ruff check $(SOURCES)
+	$(PY) -m isort --check-only --diff $(SOURCES)
+	$(PY) -m yapf --diff --recursive --parallel $(SOURCES)
+
+install: $(STAMP)
+
+# the stamp comes last, so that an interrupted install is taken up again
+$(STAMP): setup.py pyproject.toml
+	@sh .dev_scripts/setup_venv.sh '$(VENV)' '$(PYTHON)'
+	@touch '$@'
+
+ifeq ($(wildcard lgh_mmpose/.mim/model-index.yml),)
+$(STAMP): FORCE
+endif
+
+FORCE:

@@ -1,0 +1,127 @@
+"""Installs lgh_mmpose; ``pip install -e '.[openmmlab]'`` brings everything."""
+import os
+import os.path as osp
+import shutil
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py as _build_py
+from setuptools.command.editable_wheel import \
+    editable_wheel as _editable_wheel
+
+NAME = 'lgh_mmpose'
+ROOT = osp.dirname(osp.abspath(__file__))
+
+# what `mim` and the package itself look up in <package>/.mim
+MIM_FILES = ('tools', 'configs', 'assets', 'model-index.yml')
+
+INSTALL_REQUIRES = [
+    # mmpose, mmengine and mim import pkg_resources: gone from setuptools 82,
+    # warned about from 80.9
+    'setuptools>=64,<80.9',
+    # the wheels of xtcocotools are built against NumPy 1
+    'numpy>=1.23,<2',
+    'opencv-python<4.12',  # from 4.12 it asks for NumPy 2
+    # mmpose's 3D visualizer draws with `tostring_rgb`, gone from 3.10
+    'matplotlib<3.10',
+    'torch',
+    'torchvision',
+    'mmengine>=0.10.7,<0.11',
+    'mmpose==1.3.2',
+    'xtcocotools>=1.14.3',
+    # required by mmpose, which never imports it; from 0.67.5 it does not build
+    'chumpy<0.67',
+    'numba',
+    'scipy',
+    'tqdm',
+]
+
+# what else mmpose needs, where full mmcv is installed already
+WITHOUT_MMCV = [
+    'mmdet==3.3.0',
+    # the last one without openxlab, which pins an old setuptools
+    'openmim==0.3.8',
+]
+
+EXTRAS_REQUIRE = {
+    # apart, because mmcv-lite would overwrite an installed full mmcv
+    'openmmlab': ['mmcv-lite==2.1.0', *WITHOUT_MMCV],
+    'openmmlab-without-mmcv': WITHOUT_MMCV,
+    'tests': ['pytest>=7', 'hypothesis'],
+    'lint': ['ruff==0.9.10', 'isort==5.13.2', 'yapf==0.43.0'],
+}
+EXTRAS_REQUIRE['dev'] = [
+    *EXTRAS_REQUIRE['tests'], *EXTRAS_REQUIRE['lint'], 'pre-commit'
+]
+
+
+def read(path: str) -> str:
+    with open(osp.join(ROOT, path), encoding='utf-8') as f:
+        return f.read()
+
+
+def get_version() -> str:
+    namespace = {}
+    exec(read(f'{NAME}/version.py'), namespace)
+    return namespace['__version__']
+
+
+def fill_mim(package_dir: str, link: bool) -> None:
+    """Put ``MIM_FILES`` into ``package_dir/.mim``, as links or as copies."""
+    mim = osp.join(package_dir, '.mim')
+    # never a mix of links and copies, nor a leftover of another version
+    shutil.rmtree(mim, ignore_errors=True)
+    os.makedirs(mim)
+    for name in MIM_FILES:
+        source, target = osp.join(ROOT, name), osp.join(mim, name)
+        if link:
+            try:
+                os.symlink(osp.relpath(source, mim), target)
+                continue
+            except OSError:  # Windows asks for a privilege
+                pass
+        if osp.isdir(source):
+            shutil.copytree(
+                source,
+                target,
+                ignore=shutil.ignore_patterns('__pycache__', '*.py[cod]'))
+        else:
+            shutil.copyfile(source, target)
+
+
+class build_py(_build_py):
+    """Also provides the files for ``mim``."""
+
+    def run(self) -> None:
+        super().run()
+        if getattr(self, 'editable_mode', False):
+            fill_mim(osp.join(ROOT, NAME), link=True)
+        else:
+            fill_mim(osp.join(self.build_lib, NAME), link=False)
+
+
+class editable_wheel(_editable_wheel):
+    """Tells ``mim`` and mmengine where an editable package lies.
+
+    They look in ``join(location, first line of top_level.txt)``, and the
+    location of an editable install is site-packages, where the package is
+    not. Joining an absolute path gives that path.
+    """
+
+    def _ensure_dist_info(self) -> None:
+        super()._ensure_dist_info()
+        top_level = osp.join(self.dist_info_dir, 'top_level.txt')
+        with open(top_level, 'w', encoding='utf-8') as f:
+            f.write(osp.join(ROOT, NAME) + '\n')
+
+
+setup(
+    name=NAME,
+    version=get_version(),
+    description='Learnable joint groups for 3D hand pose: a plugin of mmpose',
+    license='Apache-2.0',
+    packages=find_packages(include=(NAME, f'{NAME}.*')),
+    cmdclass=dict(build_py=build_py, editable_wheel=editable_wheel),
+    python_requires='>=3.8,<3.12',
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    zip_safe=False)
