@@ -185,21 +185,21 @@ def draw_skeleton_3d(ax: Axes3D,
     colors = np.broadcast_to(colors, (len(keypoints), 3)) / 255.
     finite = np.isfinite(keypoints).all(axis=-1)
     shown = finite if shown is None else finite & shown
-    x, z, y = np.where(shown[:, None], keypoints, np.nan).T
+    x, y, z = np.where(shown[:, None], keypoints, np.nan).T
     for a, b in links:
         if shown[a] and shown[b]:
             ax.plot(
                 x[[a, b]],
-                y[[a, b]],
                 z[[a, b]],
+                y[[a, b]],
                 color=colors[b],
                 linewidth=line_width,
                 alpha=alpha,
                 solid_capstyle='round')
     ax.scatter(
         x[shown],
-        y[shown],
         z[shown],
+        y[shown],
         c=colors[shown],
         s=(2 * radius)**2,
         alpha=alpha,
