@@ -2,17 +2,15 @@
 
 Colours are RGB from 0 to 255.
 """
-from typing import Tuple
-
 import cv2
 import numpy as np
 
 from .renderer import Canvas, vertex_normals
-from .rig import (FINGER_JOINTS, FOREARM, JOINT_INDEX, PALM_PART, HandRig)
+from .rig import FINGER_JOINTS, JOINT_INDEX, PALM_PART, HandRig
 
-SKIN_TONES = np.array([[255, 224, 200], [243, 202, 168], [228, 180, 140],
-                       [205, 150, 108], [172, 116, 80], [130, 84, 58],
-                       [92, 60, 44]], np.float64)
+SKIN_TONES = np.array(
+    [[255, 224, 200], [243, 202, 168], [228, 180, 140], [205, 150, 108],
+     [172, 116, 80], [130, 84, 58], [92, 60, 44]], np.float64)
 
 
 def sample_skin_tone(rng: np.random.Generator) -> np.ndarray:
@@ -31,7 +29,6 @@ class HandAppearance:
 
     def __init__(self, rig: HandRig):
         self._vertices = vertices = rig.vertices
-        self._on_arm = rig.weights[:, FOREARM] > .5
         normals = vertex_normals(vertices, rig.faces)
         self._palmar = np.clip(-normals[:, 1], 0, 1)
         vertex_part = np.full(len(vertices), PALM_PART)
@@ -79,8 +76,7 @@ class HandAppearance:
                 1.05 * base + (18, 8, 8), 0, 255)
             albedo[self._nail] = .8 * nail + .2 * albedo[self._nail]
         if rng.random() < .5:
-            sleeve = self._on_arm & (
-                self._vertices[:, 2] > rng.uniform(15, 90))
+            sleeve = self._vertices[:, 2] > rng.uniform(40, 110)
             albedo[sleeve] = rng.uniform(10, 250, 3)
         return albedo
 
@@ -99,8 +95,10 @@ class Light:
         direction = rng.normal(size=3)
         self._fill = direction / np.linalg.norm(direction)
         self._wrap = rng.uniform(0, .35)
-        self._ambient = rng.uniform(.22, .55)
-        self._key_color = rng.uniform(.45, .9) * (1 + rng.normal(0, .06, 3))
+        ambient, key = rng.uniform(.22, .55), rng.uniform(.45, .9)
+        exposure = min(1, 1.15 / (ambient + key))  # spares the highlights
+        self._ambient = exposure * ambient
+        self._key_color = exposure * key * (1 + rng.normal(0, .06, 3))
         self._fill_color = rng.uniform(0, .3) * (1 + rng.normal(0, .1, 3))
         self._shininess = rng.uniform(8, 40)
         self._gloss = rng.uniform(0, .22)
@@ -148,8 +146,7 @@ def _value_noise(rng: np.random.Generator, size: int, cells: int,
     amplitude = 1.
     for _ in range(4):
         grid = rng.random((cells, cells, channels), np.float32) - .5
-        octave = cv2.resize(
-            grid, (size, size), interpolation=cv2.INTER_CUBIC)
+        octave = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
         noise += amplitude * octave.reshape(noise.shape)
         amplitude *= .55
         cells *= 2
@@ -257,8 +254,7 @@ class BackgroundPool:
         return view * gain + np.float32(rng.uniform(-25, 25))
 
 
-def sample_occluder(rng: np.random.Generator,
-                    hand: np.ndarray) -> np.ndarray:
+def sample_occluder(rng: np.random.Generator, hand: np.ndarray) -> np.ndarray:
     """Draw a stick, a box or a disc over a point of the hand.
 
     Args:
@@ -288,8 +284,8 @@ def sample_occluder(rng: np.random.Generator,
                  max(1, int(extent * rng.uniform(.5, 1.2))), cv2.LINE_AA)
     elif kind < .7:
         sides = extent * rng.uniform(1, 2.5, 2)
-        box = cv2.boxPoints((centre.tolist(), sides.tolist(),
-                             float(np.degrees(angle))))
+        box = cv2.boxPoints(
+            (centre.tolist(), sides.tolist(), float(np.degrees(angle))))
         cv2.fillPoly(mask, [box.astype(np.int32)], 255, cv2.LINE_AA)
     else:
         axes = (extent * rng.uniform(.6, 1.5, 2)).astype(int) + 1

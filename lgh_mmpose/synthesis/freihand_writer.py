@@ -77,14 +77,15 @@ def write_synthhand(out_dir: Union[str, Path],
     if workers < 1:
         raise ValueError(f'The number of workers is {workers}, expected 1 or '
                          'more.')
-    parameters = dict(
-        generator_version=GENERATOR_VERSION,
-        layout='freihand',
-        seed=seed,
-        difficulty=difficulty,
-        size=size,
-        num_train=num_train,
-        num_eval=num_eval)
+    parameters = {
+        'generator_version': GENERATOR_VERSION,
+        'layout': 'freihand',
+        'seed': seed,
+        'difficulty': difficulty,
+        'size': size,
+        'num_train': num_train,
+        'num_eval': num_eval,
+    }
     SceneGenerator(seed, SPLITS[0], size, difficulty)  # checks its arguments
 
     out_dir = Path(os.path.realpath(out_dir))
@@ -191,9 +192,10 @@ def _progress(split: str, count: int, quiet: bool) -> tqdm:
     return tqdm(
         total=count,
         desc=split,
+        unit=' images',
         disable=quiet,
         mininterval=10,
-        bar_format='{desc}: {n_fmt}/{total_fmt} images, {rate_fmt}, '
+        bar_format='{desc}: {n_fmt}/{total_fmt}, {rate_fmt}, '
         '{remaining} left\n')
 
 
@@ -207,11 +209,10 @@ def _make_chunks(root: Path, split: str, count: int, scene: tuple,
             yield task[2], _write_samples(*task)
         return
     executor = ProcessPoolExecutor(workers, initializer=_initialize_worker)
+    futures = {}
     try:
-        futures = {
-            executor.submit(_write_samples, *task): task[2]
-            for task in tasks
-        }
+        for task in tasks:
+            futures[executor.submit(_write_samples, *task)] = task[2]
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
@@ -219,7 +220,9 @@ def _make_chunks(root: Path, split: str, count: int, scene: tuple,
             f'A process that rendered the {split} images ended unexpectedly, '
             'maybe for lack of memory. Try fewer workers.') from error
     finally:
-        executor.shutdown(cancel_futures=True)
+        for future in futures:
+            future.cancel()
+        executor.shutdown()
 
 
 def _initialize_worker() -> None:
@@ -260,8 +263,8 @@ def _write_sample(folder: Path, index: int, sample) -> tuple:
     name = f'{index:08d}.jpg'
     mask = np.where(sample.part_mask > PERSON_ID, 255, 0).astype(np.uint8)
     for kind, image in (('rgb', sample.image[..., ::-1]), ('mask', mask)):
-        encoded = cv2.imencode(
-            '.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1]
+        encoded = cv2.imencode('.jpg', image,
+                               (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1]
         (folder / kind / name).write_bytes(encoded.tobytes())
     xyz = sample.keypoints_cam[0] / 1000
     first, second = xyz[list(_REFERENCE_BONE)]

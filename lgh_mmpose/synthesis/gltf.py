@@ -124,9 +124,8 @@ def _read_accessor(document: dict, binary: bytes, index: int) -> np.ndarray:
     dtype = _COMPONENT_TYPES.get(accessor['componentType'])
     components = _NUM_COMPONENTS.get(accessor['type'])
     if dtype is None or components is None:
-        raise ValueError(
-            f'accessor {index} has the unsupported type '
-            f'{accessor["componentType"]!r} {accessor["type"]!r}')
+        raise ValueError(f'accessor {index} has the unsupported type '
+                         f'{accessor["componentType"]!r} {accessor["type"]!r}')
     count = accessor['count']
     item_size = dtype.itemsize * components
     view_offset = view.get('byteOffset', 0)
@@ -184,8 +183,8 @@ def _read_skinned_mesh(document: dict, binary: bytes) -> SkinnedMesh:
     if weights.dtype.kind == 'u':  # normalised integers, glTF 2.0 section 3.7
         weights = weights / np.iinfo(weights.dtype).max
     weights = weights.astype(np.float64)
-    if not all(np.isfinite(a).all()
-               for a in (vertices, weights, inverse_bind)):
+    if not all(
+            np.isfinite(a).all() for a in (vertices, weights, inverse_bind)):
         raise ValueError('a position, weight or bind matrix is not finite')
     total = weights.sum(axis=1, keepdims=True)
     if (weights < 0).any() or np.abs(total - 1).max() > 1e-2:

@@ -16,9 +16,10 @@ def _pose_limits() -> np.ndarray:
     limits = np.zeros((len(JOINT_NAMES), 3, 2))
     # Ulnar deviation (away from the thumb) reaches further than radial.
     limits[WRIST] = (-45, 55), (-25, 15), (0, 0)
-    limits[_THUMB] = (((-15, 35), (-25, 25), (-15, 25)),
-                      ((-10, 55), (-8, 8), (0, 0)), ((-15, 75), (0, 0), (0,
-                                                                         0)))
+    cmc, mcp, ip = _THUMB
+    limits[cmc] = (-15, 35), (-25, 25), (-15, 25)
+    limits[mcp] = (-10, 55), (-8, 8), (0, 0)
+    limits[ip] = (-15, 75), (0, 0), (0, 0)
     limits[_PROXIMAL, 0] = -20, 85
     limits[_PROXIMAL, 1] = (-14, 16), (-10, 10), (-14, 10), (-22, 12)
     limits[_INTERMEDIATE, 0] = -5, 105
@@ -58,9 +59,8 @@ def _uniform(rng: np.random.Generator, ranges: np.ndarray) -> np.ndarray:
     return rng.uniform(ranges[..., 0], ranges[..., 1])
 
 
-def _draw_curls(
-        rng: np.random.Generator,
-        kind: str) -> Tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+def _draw_curls(rng: np.random.Generator,
+                kind: str) -> Tuple[np.ndarray, np.ndarray, float, np.ndarray]:
     """Draw what a kind of pose prescribes, as fractions of the joint ranges.
 
     Returns:
@@ -127,12 +127,13 @@ def sample_pose(rng: np.random.Generator, kind: str) -> np.ndarray:
     mcp = np.clip(mcp + rng.normal(0, .04, 4), 0, 1)
     pip = np.clip(pip + rng.normal(0, .03, 4), 0, 1)
     low, high = POSE_LIMITS[..., 0], POSE_LIMITS[..., 1]
-    extent = high - low
+
+    def bend(joints, fraction: np.ndarray) -> np.ndarray:
+        return low[joints, 0] + fraction * (high - low)[joints, 0]
 
     pose = np.zeros((len(JOINT_NAMES), 3))
-    pose[_PROXIMAL, 0] = low[_PROXIMAL, 0] + mcp * extent[_PROXIMAL, 0]
-    pose[_INTERMEDIATE,
-         0] = low[_INTERMEDIATE, 0] + pip * extent[_INTERMEDIATE, 0]
+    pose[_PROXIMAL, 0] = bend(_PROXIMAL, mcp)
+    pose[_INTERMEDIATE, 0] = bend(_INTERMEDIATE, pip)
     # The last two joints of a finger share a tendon.
     pose[_DISTAL, 0] = .67 * pose[_INTERMEDIATE, 0] + rng.normal(0, 6, 4)
     # Bent fingers cannot be spread: the side ligaments tighten.
@@ -144,9 +145,9 @@ def sample_pose(rng: np.random.Generator, kind: str) -> np.ndarray:
     cupping = np.clip(mcp[2:].mean() + rng.normal(0, .2), 0, 1)
     pose[_METACARPAL, 0] = high[_METACARPAL, 0] * cupping
 
-    pose[_THUMB[0]] = low[_THUMB[0]] + thumb[:3] * extent[_THUMB[0]]
-    pose[_THUMB[1:], 0] = low[_THUMB[1:], 0] + thumb[3:] * extent[_THUMB[1:],
-                                                                  0]
+    base = _THUMB[0]
+    pose[_THUMB[1:], 0] = bend(_THUMB[1:], thumb[3:])
+    pose[base] = low[base] + thumb[:3] * (high - low)[base]
     pose[_THUMB[1], 1] = rng.normal(0, 3)
     pose[WRIST] = _uniform(rng, POSE_LIMITS[WRIST])
     return np.clip(pose, low, high)

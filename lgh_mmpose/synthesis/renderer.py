@@ -167,8 +167,9 @@ def _draw_mesh(color, inverse_depth, part, vertices, faces, colors, face_parts,
     for v in range(len(vertices)):
         x, y, z = vertices[v]
         if z > near:
-            projected[v, 0] = (camera[0, 0] * x + camera[0, 1] *
-                               y) / z + camera[0, 2]
+            projected[
+                v,
+                0] = (camera[0, 0] * x + camera[0, 1] * y) / z + camera[0, 2]
             projected[v, 1] = camera[1, 1] * y / z + camera[1, 2]
             projected[v, 2] = 1. / z
             projected[v, 3:] = colors[v]
@@ -197,8 +198,8 @@ def _draw_mesh(color, inverse_depth, part, vertices, faces, colors, face_parts,
                 t = (near - za) / (zb - za)
                 x = vertices[a, 0] + t * (vertices[b, 0] - vertices[a, 0])
                 y = vertices[a, 1] + t * (vertices[b, 1] - vertices[a, 1])
-                polygon[count, 0] = (camera[0, 0] * x + camera[0, 1] *
-                                     y) / near + camera[0, 2]
+                polygon[count, 0] = (camera[0, 0] * x +
+                                     camera[0, 1] * y) / near + camera[0, 2]
                 polygon[count, 1] = camera[1, 1] * y / near + camera[1, 2]
                 polygon[count, 2] = 1. / near
                 polygon[count, 3:] = colors[a] + t * (colors[b] - colors[a])
@@ -215,9 +216,9 @@ def resolve(canvas: Canvas) -> Layer:
     n = canvas.supersampling
     size = canvas.part.shape[0] // n
     layer = Layer(
-        np.zeros((size, size, 3), np.float32), np.zeros((size, size),
-                                                        np.float32),
-        np.zeros((size, size), np.uint8), np.zeros((size, size), np.float32))
+        np.zeros((size, size, 3), np.float32),
+        np.zeros((size, size), np.float32), np.zeros((size, size), np.uint8),
+        np.zeros((size, size), np.float32))
     _resolve(canvas.color, canvas.inverse_depth, canvas.part, n, *layer)
     return layer
 

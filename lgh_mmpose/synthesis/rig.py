@@ -21,10 +21,13 @@ FINGERS = ('thumb', 'index-finger', 'middle-finger', 'ring-finger',
 
 def _chain(finger: str) -> Tuple[str, ...]:
     """Names of a finger's joints from the palm to the tip."""
-    phalanges = ('proximal', 'distal') if finger == 'thumb' else (
-        'proximal', 'intermediate', 'distal')
-    return (f'{finger}-metacarpal',
-            *(f'{finger}-phalanx-{p}' for p in phalanges), f'{finger}-tip')
+    names = [
+        'metacarpal', 'phalanx-proximal', 'phalanx-intermediate',
+        'phalanx-distal', 'tip'
+    ]
+    if finger == 'thumb':
+        names.remove('phalanx-intermediate')
+    return tuple(f'{finger}-{name}' for name in names)
 
 
 FINGER_JOINTS = tuple(_chain(finger) for finger in FINGERS)
@@ -241,9 +244,8 @@ class HandRig:
                 origin + distance * direction - self.rest_position[distal])
         return offsets
 
-    def joint_frames(
-            self, pose: np.ndarray,
-            bone_scale: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    def joint_frames(self, pose: np.ndarray,
+                     bone_scale: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Forward kinematics.
 
         Args:
@@ -272,8 +274,7 @@ class HandRig:
             rotation[level] = rotation[parent] @ rotation[level]
         return rotation, position
 
-    def deform(self, pose: np.ndarray,
-               bone_scale: np.ndarray) -> HandGeometry:
+    def deform(self, pose: np.ndarray, bone_scale: np.ndarray) -> HandGeometry:
         """Pose the hand; see :meth:`joint_frames` for the arguments.
 
         Returns:
@@ -327,9 +328,9 @@ def _ray_distance(origin: np.ndarray, direction: np.ndarray,
     return float(t[hit].min()) if hit.any() else np.inf
 
 
-def _attach_forearm(
-        vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray,
-        path: Path) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _attach_forearm(vertices: np.ndarray, faces: np.ndarray,
+                    weights: np.ndarray,
+                    path: Path) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Replace the flat end of the mesh at the wrist by a forearm."""
     corners = vertices[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0],
@@ -352,8 +353,7 @@ def _attach_forearm(
                 z + slant * (vertices[rim, 2] - centre[2])
             ]))
     end = np.array([[centre[0], centre[1], _FOREARM_RINGS[-1][0] + 10]])
-    ids = np.concatenate(
-        [rim, start + np.arange(count * len(_FOREARM_RINGS))])
+    ids = np.concatenate([rim, start + np.arange(count * len(_FOREARM_RINGS))])
     ids = ids.reshape(-1, count)
     apex = start + count * len(_FOREARM_RINGS)
     a, b = ids[:-1], np.roll(ids[:-1], -1, axis=1)
@@ -362,8 +362,7 @@ def _attach_forearm(
     tube = np.concatenate([
         np.stack([a, b, d], -1).reshape(-1, 3),
         np.stack([a, d, c], -1).reshape(-1, 3),
-        np.stack([last, following,
-                  np.full(count, apex)], -1)
+        np.stack([last, following, np.full(count, apex)], -1)
     ])
     vertices = np.concatenate([vertices, *rings[1:], end])
 
@@ -381,8 +380,8 @@ def _attach_forearm(
 def _boundary_loop(faces: np.ndarray, path: Path) -> np.ndarray:
     """Vertices of the only open edge loop, so that (next, this) is a face's
     edge: a strip that continues the loop keeps the orientation."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]],
-                            faces[:, [2, 0]]])
+    edges = np.concatenate(
+        [faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     known = set(map(tuple, edges.tolist()))
     following = {b: a for a, b in known if (b, a) not in known}
     if len(following) < 3:
