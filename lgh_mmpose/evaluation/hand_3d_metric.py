@@ -130,8 +130,7 @@ class HandKeypoint3DMetric(BaseMetric):
                              f'of the data set, these are: {joint_names}')
         return joint_names.index(self.root_joint)
 
-    def process(self, data_batch: Any,
-                data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep what the scores need of one batch.
 
         Args:
@@ -190,10 +189,9 @@ class HandKeypoint3DMetric(BaseMetric):
                 points = _one_hand(fields[key], name, key)
                 dims = 3 if key == 'keypoints_cam' else 2
                 if points.shape != (len(visible), dims):
-                    raise ValueError(
-                        f'{side} {key} of {name} must have shape '
-                        f'{(1, len(visible), dims)}, '
-                        f'got {(1, *points.shape)}')
+                    raise ValueError(f'{side} {key} of {name} must have shape '
+                                     f'{(1, len(visible), dims)}, '
+                                     f'got {(1, *points.shape)}')
                 wrong = ~np.isfinite(points).all(axis=-1)
                 if self._masked(key):
                     wrong &= result['annotated']
@@ -240,9 +238,8 @@ class HandKeypoint3DMetric(BaseMetric):
         scores: Dict[str, float] = {}
         for alignment in self.align:
             mask = annotated if self.protocol.use_visibility else None
-            pred = align(data['pred_keypoints_cam'],
-                         data['gt_keypoints_cam'], alignment, mask,
-                         self._root_index(joint_names))
+            pred = align(data['pred_keypoints_cam'], data['gt_keypoints_cam'],
+                         alignment, mask, self._root_index(joint_names))
             errors = keypoint_errors(pred, data['gt_keypoints_cam'], mask)
             curve = pck_curve(errors, thresholds)
             mean_name, prefix = _SCORE_NAMES[alignment]
@@ -258,8 +255,8 @@ class HandKeypoint3DMetric(BaseMetric):
             data[f'errors_{alignment}'] = errors
             data[f'pck_{alignment}'] = curve
         # a joint outside the mask needs no finite 2D position
-        errors = keypoint_errors(data['pred_keypoints'],
-                                 data['gt_keypoints'], annotated)
+        errors = keypoint_errors(data['pred_keypoints'], data['gt_keypoints'],
+                                 annotated)
         scores['EPE_2d_px'] = epe(errors)
         data['errors_2d'] = errors
         if self.dump_file is not None:

@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from lgh_mmpose.evaluation.functional import align
 from lgh_mmpose.fileio import write_image
-from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, add_axes_3d,
-                       draw_skeleton_2d, draw_skeleton_3d, figure_to_image,
-                       group_colors, joint_colors, new_figure, set_view_3d)
+from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, add_axes_3d, draw_skeleton_2d,
+                       draw_skeleton_3d, figure_to_image, group_colors,
+                       joint_colors, new_figure, set_view_3d)
 
 PathLike = Union[str, Path]
 
@@ -59,10 +59,10 @@ def contact_sheet(images: Sequence[np.ndarray],
     if not len(images):
         raise ValueError('a contact sheet needs at least one image')
     for name, values in (('keypoints', keypoints),
-                         ('keypoints_gt', keypoints_gt),
-                         ('keypoints_cam', keypoints_cam),
-                         ('keypoints_cam_gt', keypoints_cam_gt),
-                         ('titles', titles)):
+                         ('keypoints_gt', keypoints_gt), ('keypoints_cam',
+                                                          keypoints_cam),
+                         ('keypoints_cam_gt', keypoints_cam_gt), ('titles',
+                                                                  titles)):
         if values is not None and len(values) != len(images):
             raise ValueError(f'{len(images)} images, but {name} has '
                              f'{len(values)} entries')
@@ -79,8 +79,9 @@ def contact_sheet(images: Sequence[np.ndarray],
         if keypoints_cam is not None:
             parts.append(
                 _draw_side_view(
-                    keypoints_cam[i], None if keypoints_cam_gt is None else
-                    keypoints_cam_gt[i], links, colors, tile))
+                    keypoints_cam[i],
+                    None if keypoints_cam_gt is None else keypoints_cam_gt[i],
+                    links, colors, tile))
         cell = np.concatenate(parts, axis=1)
         if titles is not None:
             strip = np.full((20, cell.shape[1], 3), 255, np.uint8)
@@ -137,8 +138,8 @@ def contact_sheet_of_predictions(dump_file: PathLike,
     order = np.argsort(errors)
     num_each = min(num_each, len(order))
     middle = (len(order) - num_each) // 2
-    rows = (('best', order[:num_each]),
-            ('median', order[middle:middle + num_each]),
+    rows = (('best', order[:num_each]), ('median',
+                                         order[middle:middle + num_each]),
             ('worst', order[::-1][:num_each]))
     picked = np.concatenate([indices for _, indices in rows])
     titles = [
@@ -152,19 +153,18 @@ def contact_sheet_of_predictions(dump_file: PathLike,
                       np.nan)
     pred_cam = align(dump['pred_keypoints_cam'][picked], gt_cam, alignment,
                      annotated, root)
-    contact_sheet(
-        [_read_image(dump['img_path'][i]) for i in picked],
-        dump['pred_keypoints'][picked],
-        out_file,
-        dataset_meta,
-        keypoints_gt=np.where(annotated[..., None],
-                              dump['gt_keypoints'][picked], np.nan),
-        keypoints_cam=pred_cam,
-        keypoints_cam_gt=gt_cam,
-        titles=titles,
-        joint_groups=joint_groups,
-        num_columns=num_each,
-        tile=tile)
+    contact_sheet([_read_image(dump['img_path'][i]) for i in picked],
+                  dump['pred_keypoints'][picked],
+                  out_file,
+                  dataset_meta,
+                  keypoints_gt=np.where(annotated[..., None],
+                                        dump['gt_keypoints'][picked], np.nan),
+                  keypoints_cam=pred_cam,
+                  keypoints_cam_gt=gt_cam,
+                  titles=titles,
+                  joint_groups=joint_groups,
+                  num_columns=num_each,
+                  tile=tile)
 
 
 def _joint_names(dataset_meta: dict) -> List[str]:
@@ -184,20 +184,21 @@ def _draw_on_tile(image: np.ndarray, keypoints: np.ndarray,
                   colors: np.ndarray, tile: int) -> np.ndarray:
     factor = tile / max(image.shape[:2])
     height, width = (max(1, round(factor * n)) for n in image.shape[:2])
-    canvas = np.full((tile, tile, 3), 255, np.uint8)
-    canvas[:height, :width] = cv2.resize(
+    drawn = cv2.resize(
         image, (width, height),
         interpolation=cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA)
     for points, color, is_gt in ((keypoints_gt, GT_COLOR_2D, True),
                                  (keypoints, colors, False)):
         if points is not None:
             draw_skeleton_2d(
-                canvas, (points[:, :2] + .5) * factor - .5,
+                drawn, (points[:, :2] + .5) * factor - .5,
                 links,
                 color,
                 line_width=1 if is_gt else 2,
                 radius=1 if is_gt else 3,
                 outline=is_gt)
+    canvas = np.full((tile, tile, 3), 255, np.uint8)
+    canvas[:height, :width] = drawn
     return canvas
 
 
@@ -210,7 +211,12 @@ def _draw_side_view(keypoints: np.ndarray, keypoints_gt: Optional[np.ndarray],
     if keypoints_gt is not None:
         seen = np.stack([keypoints, keypoints_gt])
         draw_skeleton_3d(
-            ax, keypoints_gt, links, GT_COLOR_3D, line_width=1, radius=1,
+            ax,
+            keypoints_gt,
+            links,
+            GT_COLOR_3D,
+            line_width=1,
+            radius=1,
             alpha=.75)
     draw_skeleton_3d(ax, keypoints, links, colors, line_width=1.6, radius=2)
     set_view_3d(ax, seen, elev=12, azim=-30, font_size=6)
@@ -270,11 +276,12 @@ def plot_training_curve(
                          'the scalars.json of a training run?')
     curves = _validation_curves(records, training, errors)
     figure = new_figure(960 if curves else 560, 400)
-    left, right = (figure.subplots(1, 2) if curves else
-                   (figure.subplots(), None))
+    left, right = (
+        figure.subplots(1, 2) if curves else (figure.subplots(), None))
     terms = ['loss'] + sorted(
         {key
-         for r in training for key in r if key.startswith('loss_')})
+         for r in training
+         for key in r if key.startswith('loss_')})
     for i, key in enumerate(terms):
         steps, values = zip(*((r['step'], r[key]) for r in training
                               if key in r))
@@ -333,8 +340,7 @@ def _validation_curves(
     return curves
 
 
-def plot_selector_matrix(probabilities: np.ndarray,
-                         joint_names: Sequence[str],
+def plot_selector_matrix(probabilities: np.ndarray, joint_names: Sequence[str],
                          out_file: PathLike) -> None:
     """Plot how likely each joint is to belong to each group.
 
@@ -352,9 +358,10 @@ def plot_selector_matrix(probabilities: np.ndarray,
     if probabilities.ndim != 2 or len(probabilities) != len(joint_names):
         raise ValueError(f'probabilities must be ({len(joint_names)}, G), '
                          f'got {probabilities.shape}')
-    wrong = ~(np.isfinite(probabilities).all(axis=1) &
-              (probabilities >= 0).all(axis=1) &
-              (abs(probabilities.sum(axis=1) - 1) < 1e-3))
+    wrong = ~(
+        np.isfinite(probabilities).all(axis=1) &
+        (probabilities >= 0).all(axis=1) &
+        (abs(probabilities.sum(axis=1) - 1) < 1e-3))
     if wrong.any():
         joint = int(np.flatnonzero(wrong)[0])
         raise ValueError(f'the probabilities of {joint_names[joint]} do not '

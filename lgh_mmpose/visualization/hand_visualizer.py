@@ -9,9 +9,9 @@ from lgh_mmpose.fileio import write_image
 from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
-from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, add_axes_3d,
-                       draw_skeleton_2d, draw_skeleton_3d, figure_to_image,
-                       joint_colors, new_figure, set_view_3d)
+from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, add_axes_3d, draw_skeleton_2d,
+                       draw_skeleton_3d, figure_to_image, joint_colors,
+                       new_figure, set_view_3d)
 
 # elevation and azimuth in degrees: from the camera's side, and from the side
 VIEWS = ((12., -75.), (12., -10.))
@@ -143,8 +143,8 @@ class HandLocalVisualizer(PoseLocalVisualizer):
             raise ValueError("only skeleton_style='mmpose' can be drawn, "
                              f'got {skeleton_style!r}')
         colors = self._joint_colors(data_sample)
-        gt = self._hands(data_sample, 'gt_instances',
-                         draw_gt or self.show_gt, 0.5)
+        gt = self._hands(data_sample, 'gt_instances', draw_gt or self.show_gt,
+                         0.5)
         pred = self._hands(data_sample, 'pred_instances', draw_pred, kpt_thr)
 
         columns = [
@@ -184,8 +184,7 @@ class HandLocalVisualizer(PoseLocalVisualizer):
             scores = np.ones(instances.keypoints.shape[:2])
         if scores.ndim == 3:  # (N, K, 2): visibility and weight
             scores = scores[..., 0]
-        return InstanceData(
-            **dict(instances.items()), shown=scores >= kpt_thr)
+        return InstanceData(**dict(instances.items()), shown=scores >= kpt_thr)
 
     def _enlarge(self, image: np.ndarray) -> Tuple[np.ndarray, float]:
         """The image, at least ``panel_size`` high, and its enlargement."""
@@ -211,8 +210,7 @@ class HandLocalVisualizer(PoseLocalVisualizer):
             if instances is None:
                 continue
             is_gt = instances is gt
-            for keypoints, shown in zip(instances.keypoints,
-                                        instances.shown):
+            for keypoints, shown in zip(instances.keypoints, instances.shown):
                 draw_skeleton_2d(
                     canvas,
                     to_canvas(keypoints[:, :2]),
@@ -220,7 +218,8 @@ class HandLocalVisualizer(PoseLocalVisualizer):
                     GT_COLOR_2D if is_gt else colors,
                     shown,
                     line_width=width if is_gt else width + 1,
-                    radius=max(1, int(self.radius) - is_gt),
+                    radius=max(1,
+                               int(self.radius) - is_gt),
                     outline=is_gt)
         for instances in (pred, gt):
             if instances is None:
@@ -248,15 +247,16 @@ class HandLocalVisualizer(PoseLocalVisualizer):
                     pred: Optional[InstanceData], colors: np.ndarray,
                     height: int) -> List[np.ndarray]:
         """Columns of 3D views, each as high as the image."""
-        gt, pred = (x if x is not None and 'keypoints_cam' in x else None
-                    for x in (gt, pred))
+        gt, pred = (
+            x if x is not None and 'keypoints_cam' in x else None
+            for x in (gt, pred))
         num_hands = max(len(x) if x is not None else 0 for x in (gt, pred))
         if not num_hands:
             return []
         panels = [
-            self._draw_hand_3d(*(
-                x[i] if x is not None and i < len(x) else None
-                for x in (gt, pred)), colors) for i in range(num_hands)
+            self._draw_hand_3d(
+                *(x[i] if x is not None and i < len(x) else None
+                  for x in (gt, pred)), colors) for i in range(num_hands)
         ]
         rows = max(1, height // self.panel_size)
         columns = []

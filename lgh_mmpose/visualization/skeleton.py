@@ -12,15 +12,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 
-_PALETTE = np.array([
-    (0, 114, 178),  # blue
-    (230, 159, 0),  # orange
-    (0, 158, 115),  # bluish green
-    (204, 121, 167),  # reddish purple
-    (86, 180, 233),  # sky blue
-    (213, 94, 0),  # vermilion
-    (240, 228, 66),  # yellow
-], dtype=np.uint8)
+_PALETTE = np.array(
+    [
+        (0, 114, 178),  # blue
+        (230, 159, 0),  # orange
+        (0, 158, 115),  # bluish green
+        (204, 121, 167),  # reddish purple
+        (86, 180, 233),  # sky blue
+        (213, 94, 0),  # vermilion
+        (240, 228, 66),  # yellow
+    ],
+    dtype=np.uint8)
 # neighbouring fingers differ most: warm, warm, green, blue, purple
 _FINGER_COLORS = _PALETTE[[5, 1, 2, 4, 3]]
 _GREY = np.array((70, 70, 70), dtype=np.uint8)
@@ -131,8 +133,7 @@ def draw_skeleton_2d(image: np.ndarray,
             if line_width and shown[a] and shown[b]:
                 color = _GREY if stroke is None else stroke[b]
                 cv2.line(image, points[a].tolist(), points[b].tolist(),
-                         color.tolist(), line_width + extra, cv2.LINE_AA,
-                         bits)
+                         color.tolist(), line_width + extra, cv2.LINE_AA, bits)
         for k in np.flatnonzero(shown) if radius else ():
             color = _GREY if stroke is None else stroke[k]
             cv2.circle(image, points[k].tolist(),

@@ -115,9 +115,9 @@ def test_freihand_f_score(ref, name, threshold):
         ref[f'{name}_prec_rec_{threshold}mm'])
 
 
-@pytest.mark.parametrize('name, vis', [('h3d_vis', 'vis'),
-                                       ('h3d_vis_joint20_never',
-                                        'vis_joint20_never')])
+@pytest.mark.parametrize('name, vis',
+                         [('h3d_vis', 'vis'),
+                          ('h3d_vis_joint20_never', 'vis_joint20_never')])
 def test_hand3d_with_visibility(ref, name, vis):
     errors = F.keypoint_errors(ref['pred'] * MM, ref['gt'] * MM, ref[vis])
     check_report(ref, name, errors, MM)
@@ -194,8 +194,7 @@ def test_masked_joints_do_not_steer_the_alignment(ref):
 
 # ---- invariants
 
-hands = arrays(
-    np.float64, (2, 21, 3), elements=st.floats(-100, 100, width=32))
+hands = arrays(np.float64, (2, 21, 3), elements=st.floats(-100, 100, width=32))
 shifts = arrays(np.float64, 3, elements=st.floats(-500, 500))
 seeds = st.integers(0, 2**32 - 1)
 
@@ -216,9 +215,7 @@ def test_procrustes_ignores_similarities(pair, seed, scale, shift):
     moved = scale * pred @ rotation.T + shift
     # looser than rounding: FreiHAND's 1e-8 m in the norm is not scale free
     np.testing.assert_allclose(
-        F.procrustes_align(moved, gt),
-        F.procrustes_align(pred, gt),
-        atol=1e-3)
+        F.procrustes_align(moved, gt), F.procrustes_align(pred, gt), atol=1e-3)
 
 
 @settings(deadline=None, max_examples=50)
@@ -268,8 +265,8 @@ def test_root_alignment_ignores_translation(pred, gt, shift, root):
     arrays(np.float64, (5, 4), elements=st.floats(0, 100)))
 def test_larger_errors_never_raise_the_curve(errors, extra):
     thresholds = np.linspace(0, 50, 20)
-    small, large = (F.pck_curve(e, thresholds)
-                    for e in (errors, errors + extra))
+    small, large = (
+        F.pck_curve(e, thresholds) for e in (errors, errors + extra))
     assert (large <= small + 1e-12).all()
     assert (np.diff(small) >= 0).all()
     assert 0 <= F.auc(large, thresholds) <= F.auc(small, thresholds) + 1e-12
@@ -296,8 +293,8 @@ def test_values_that_are_not_finite_are_named(which, value):
         F.procrustes_align(points['prediction'], points['ground truth'])
     mask = np.ones((4, 21), bool)
     mask[2, 7] = False
-    errors = F.keypoint_errors(
-        points['prediction'], points['ground truth'], mask)
+    errors = F.keypoint_errors(points['prediction'], points['ground truth'],
+                               mask)
     assert np.isnan(errors[2, 7]) and np.isfinite(errors[mask]).all()
 
 

@@ -98,8 +98,8 @@ def test_general_scores_are_those_of_the_functions(samples, hands):
     pred, gt = hands
     scores = score(samples)
     thresholds = np.linspace(0, 50, 101)
-    for alignment, mean, prefix in (('none', 'EPE', ''),
-                                    ('root', 'MPJPE', 'root-'),
+    for alignment, mean, prefix in (('none', 'EPE', ''), ('root', 'MPJPE',
+                                                          'root-'),
                                     ('procrustes', 'PA-MPJPE', 'PA-')):
         errors = F.keypoint_errors(
             F.align(pred, gt, alignment, root_index=9), gt)
@@ -144,8 +144,8 @@ def test_per_joint_errors_carry_joint_names(samples, hands):
     scores = score(samples, align='none', per_joint=True, prefix='x')
     errors = F.keypoint_errors(*hands)
     for joint, name in enumerate(NAMES):
-        assert scores[f'x/EPE/{name}'] == pytest.approx(
-            errors[:, joint].mean())
+        assert scores[f'x/EPE/{name}'] == pytest.approx(errors[:,
+                                                               joint].mean())
 
 
 def test_joints_without_annotation_are_left_out(hands, ref):
@@ -197,9 +197,7 @@ def test_2d_alone(samples):
     for sample in samples:
         del sample.gt_instances.keypoints_cam
         del sample.pred_instances.keypoints_cam
-    assert score(samples, align=[]) == {
-        'hand/EPE_2d_px': pytest.approx(5)
-    }
+    assert score(samples, align=[]) == {'hand/EPE_2d_px': pytest.approx(5)}
 
 
 def test_kept_results_are_small_and_picklable(samples):
@@ -226,13 +224,13 @@ def test_dump(samples, hands, tmp_path):
     assert dump['img_path'][3] == 'images/00000003.jpg'
     assert dump['id'].tolist() == list(range(len(samples)))
     assert dump['joint_names'].tolist() == NAMES
-    for alignment, mean in (('none', 'EPE'), ('root', 'MPJPE'),
-                            ('procrustes', 'PA-MPJPE')):
+    for alignment, mean in (('none', 'EPE'), ('root', 'MPJPE'), ('procrustes',
+                                                                 'PA-MPJPE')):
         assert dump[f'errors_{alignment}'].mean() == pytest.approx(
             scores[f'hand/{mean}'])
     curve = dump['pck_none']
-    assert F.auc(curve, dump['thresholds']) == pytest.approx(
-        scores['hand/AUC_0-50'])
+    assert F.auc(curve,
+                 dump['thresholds']) == pytest.approx(scores['hand/AUC_0-50'])
     assert [p.name for p in path.parent.iterdir()] == ['predictions.npz']
 
 
@@ -255,10 +253,9 @@ def _score_on(rank, world, store, out, hands):
 
 def test_two_processes_give_the_scores_of_one(hands, tmp_path):
     hands = tuple(x[:9] for x in hands)
-    expected = score([make_sample(i, p, g)
-                      for i, (p, g) in enumerate(zip(*hands))])
-    mp.spawn(
-        _score_on, (2, tmp_path / 'store', tmp_path, hands), nprocs=2)
+    expected = score(
+        [make_sample(i, p, g) for i, (p, g) in enumerate(zip(*hands))])
+    mp.spawn(_score_on, (2, tmp_path / 'store', tmp_path, hands), nprocs=2)
     for rank in range(2):
         scores = pickle.loads((tmp_path / f'{rank}.pkl').read_bytes())
         assert scores == expected
@@ -276,7 +273,8 @@ def test_two_processes_give_the_scores_of_one(hands, tmp_path):
 def test_missing_field_is_named(samples, side, part, key):
     delattr(getattr(samples[2], part), key)
     with pytest.raises(
-            ValueError, match=rf'{side} of sample 2 \(.*00000002.jpg\) .*{key}:'):
+            ValueError,
+            match=rf'{side} of sample 2 \(.*00000002.jpg\) .*{key}:'):
         score(samples)
 
 
@@ -329,7 +327,8 @@ def test_unknown_root_joint_lists_the_joints(samples):
 
 def test_metainfo_of_another_hand_is_refused(samples):
     metric = HandKeypoint3DMetric()
-    with pytest.raises(ValueError, match='21 joints, but dataset_meta names 0'):
+    with pytest.raises(
+            ValueError, match='21 joints, but dataset_meta names 0'):
         score(samples, metric)
 
 

@@ -35,21 +35,21 @@ def project(xyz):
 def make_sample(shift=8., **fields):
     xyz = toy_xyz()
     sample = PoseDataSample(metainfo=dict(img_path='00000000.jpg'))
-    boxes = dict(
-        bboxes=np.array([[4., 4., 60., 60.]]), bbox_scores=np.ones(1))
+    boxes = dict(bboxes=np.array([[4., 4., 60., 60.]]), bbox_scores=np.ones(1))
     sample.gt_instances = InstanceData(
         keypoints=project(xyz),
         keypoints_cam=xyz,
         keypoints_visible=np.ones((1, 21), np.float32),
         **boxes)
     pred = xyz + [shift, 0, 0]
-    sample.pred_instances = InstanceData(**{
-        'keypoints': project(pred),
-        'keypoints_cam': pred,
-        'keypoint_scores': np.ones((1, 21), np.float32),
-        **boxes,
-        **fields
-    })
+    sample.pred_instances = InstanceData(
+        **{
+            'keypoints': project(pred),
+            'keypoints_cam': pred,
+            'keypoint_scores': np.ones((1, 21), np.float32),
+            **boxes,
+            **fields
+        })
     return sample
 
 

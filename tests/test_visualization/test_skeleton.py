@@ -39,7 +39,8 @@ def test_groups_have_distinct_colours(num_groups):
 def test_joints_of_a_group_share_its_colour():
     groups = np.arange(21) % 3
     np.testing.assert_array_equal(
-        joint_colors(NAMES, groups), group_colors(3)[groups])
+        joint_colors(NAMES, groups),
+        group_colors(3)[groups])
 
 
 @pytest.mark.parametrize('groups, message', [
