@@ -262,7 +262,8 @@ def solve_root_depth(
     root = np.take_along_axis(roots, best, axis=-1)[..., 0]
     distance = np.take_along_axis(distance, best, axis=-1)[..., 0]
 
-    two = valid.all(-1) & (np.abs(roots[..., 0] - roots[..., 1]) > 1e-9 * weak)
+    gap = np.abs(np.diff(np.where(valid, roots, 0.), axis=-1))[..., 0]
+    two = valid.all(-1) & (gap > 1e-9 * weak)
     status = np.where(two, RootDepthStatus.AMBIGUOUS, RootDepthStatus.SOLVED)
     if max_ratio is not None:
         status = np.where(distance > np.log(max_ratio),
