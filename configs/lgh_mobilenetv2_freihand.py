@@ -1,0 +1,8 @@
+_base_ = ['./lgh_freihand.py']
+
+model = dict(
+    backbone=dict(_delete_=True, type='MobileNetV2', out_indices=(1, 2, 4, 6)),
+    neck=dict(in_channels=(24, 32, 96, 320)))
+
+# for distributed training: this backbone has layers that no output uses
+find_unused_parameters = True

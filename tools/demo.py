@@ -1,0 +1,401 @@
+"""Render hands, train on them, test and draw: ``make demo``.
+
+Every step is one of the package's own commands, run with
+``configs/lgh_synthhand.py``:
+
+1. ``tools/dataset_converters/make_synthhand.py``: the easy set of SynthHand
+2. ``tools/train.py``: as many epochs as fit into ``--minutes``, one process
+   per core
+3. ``tools/test.py``: with the root depth given and with it solved
+4. pictures and ``summary.json``
+"""
+import argparse
+import json
+import os
+import os.path as osp
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import numpy as np
+from mmengine.config import Config
+from tabulate import tabulate
+from tqdm import tqdm
+
+REPO = Path(__file__).resolve().parents[1]
+TOOLS = REPO / 'tools'
+CONFIG = REPO / 'configs' / 'lgh_synthhand.py'
+# what the steps after the training take, with room to spare
+RESERVED_SECONDS = 75
+PROBE_ITERS = 40
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Train and test on rendered hands, in minutes')
+    parser.add_argument(
+        '--work-dir', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument(
+        '--minutes',
+        type=float,
+        default=19.0,
+        help='wall time of the whole demo (default: 19)')
+    parser.add_argument('--num-train', type=int, default=16000)
+    parser.add_argument('--num-eval', type=int, default=500)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=min(2, os.cpu_count() or 1),
+        help='training processes, one core each (default: 2 or the number of '
+        'cores)')
+    parser.add_argument(
+        '--max-epochs',
+        type=int,
+        help="at most so many epochs (default: the config's)")
+    return parser.parse_args()
+
+
+def environment() -> Dict[str, str]:
+    """One thread per process, and memory that is kept instead of returned to
+    the system after every step, which saves a quarter of the time."""
+    return dict(
+        os.environ,
+        OMP_NUM_THREADS='1',
+        MALLOC_MMAP_MAX_='0',
+        MALLOC_TRIM_THRESHOLD_='100000000000')
+
+
+def run(title: str, command: List, log_file: Optional[Path] = None) -> None:
+    """Run a command; with a log file, its output goes there.
+
+    Raises:
+        SystemExit: If it fails, with the end of its log.
+    """
+    command = [str(part) for part in command]
+    if log_file is None:
+        failed = subprocess.run(command, env=environment()).returncode
+    else:
+        with open(log_file, 'w') as log:
+            failed = subprocess.run(
+                command, env=environment(), stdout=log,
+                stderr=subprocess.STDOUT).returncode
+    if failed:
+        fail(title, log_file)
+
+
+def fail(title: str, log_file: Optional[Path]) -> None:
+    if log_file is not None:
+        print(''.join(log_file.read_text().splitlines(True)[-20:]))
+    raise SystemExit(f'demo: {title} failed'
+                     f'{f"; its output is in {log_file}" if log_file else ""}')
+
+
+def training_command(config: Path, work_dir: Path, processes: int) -> List:
+    command = [sys.executable]
+    launcher = 'none'
+    if processes > 1:
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            port = probe.getsockname()[1]
+        command += [
+            '-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
+            '--master_addr=127.0.0.1', f'--master_port={port}'
+        ]
+        launcher = 'pytorch'
+    return command + [
+        TOOLS / 'train.py', config, '--work-dir', work_dir, '--amp',
+        '--launcher', launcher
+    ]
+
+
+def demo_config(args: argparse.Namespace, data_root: Path) -> Config:
+    cfg = Config.fromfile(CONFIG)
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        cfg[name].dataset.data_root = str(data_root)
+    # the batch of the config is that of all processes together
+    cfg.train_dataloader.batch_size //= args.processes
+    cfg.train_dataloader.num_workers = 1
+    cfg.val_dataloader.num_workers = 1
+    cfg.custom_hooks.append(dict(type='ChannelsLastHook'))
+    cfg.randomness.seed = args.seed
+    if args.max_epochs:
+        set_epochs(cfg, args.max_epochs)
+    return cfg
+
+
+def set_epochs(cfg: Config, epochs: int) -> None:
+    cfg.max_epochs = cfg.train_cfg.max_epochs = epochs
+    cfg.param_scheduler[-1].end = epochs
+
+
+def read_scalars(work_dir: Path) -> List[dict]:
+    """The newest run's scalars; an unfinished last line is left out."""
+    files = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    lines = files[-1].read_text().splitlines() if files else []
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+def probe_speed(cfg: Config, args: argparse.Namespace) -> float:
+    """Seconds per training iteration on this machine, here and now."""
+    probe = Config(cfg.to_dict())
+    set_epochs(probe, 1)
+    batch = probe.train_dataloader.batch_size * args.processes
+    probe.train_dataloader.dataset.indices = min(PROBE_ITERS * batch,
+                                                 args.num_train)
+    probe.val_cfg = probe.val_dataloader = probe.val_evaluator = None
+    probe.default_hooks.checkpoint = dict(type='CheckpointHook', interval=-1)
+    probe.default_hooks.logger.interval = PROBE_ITERS // 4
+    work_dir = args.work_dir / 'probe'
+    config = work_dir / CONFIG.name
+    work_dir.mkdir(parents=True, exist_ok=True)
+    probe.dump(config)
+    run('measuring the speed',
+        training_command(config, work_dir, args.processes),
+        work_dir / 'probe.log')
+    times = [r['time'] for r in read_scalars(work_dir) if 'loss' in r]
+    # the mean goes over all iterations so far: take the last, without the
+    # slow first ones
+    first, last = times[0], times[-1]
+    return (last * len(times) - first) / max(len(times) - 1, 1)
+
+
+def train(cfg: Config, args: argparse.Namespace, iters: int) -> float:
+    """Train with a progress bar; returns the seconds it took."""
+    config = args.work_dir / CONFIG.name
+    cfg.dump(config)
+    log_file = args.work_dir / 'train.log'
+    begin = time.time()
+    with open(log_file, 'w') as log:
+        process = subprocess.Popen(
+            [str(p) for p in training_command(config, args.work_dir / 'train',
+                                              args.processes)],
+            env=environment(), stdout=log, stderr=subprocess.STDOUT)
+    try:
+        with tqdm(
+                total=iters,
+                desc='training',
+                unit='it',
+                mininterval=1 if sys.stderr.isatty() else 15) as bar:
+            while process.poll() is None:
+                time.sleep(1)
+                update_bar(bar, read_scalars(args.work_dir / 'train'), begin)
+            update_bar(bar, read_scalars(args.work_dir / 'train'), begin)
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if process.returncode:
+        fail('training', log_file)
+    return time.time() - begin
+
+
+def update_bar(bar: tqdm, records: List[dict], begin: float) -> None:
+    shown = {}
+    for record in records:
+        if 'loss' in record:
+            bar.update(max(record['iter'] - bar.n, 0))
+            shown['loss'] = f'{record["loss"]:.3f}'
+        if 'hand/MPJPE' in record:
+            shown['MPJPE'] = f'{record["hand/MPJPE"]:.1f} mm'
+    bar.set_postfix(shown)
+
+
+def test(config: Path, checkpoint: Path, args: argparse.Namespace,
+         root_depth: str) -> dict:
+    """Scores of the checkpoint, with all predictions in an npz beside."""
+    out = args.work_dir / f'test_root_{root_depth}.json'
+    run(
+        f'testing with the root depth {root_depth}', [
+            sys.executable, TOOLS / 'test.py', config, checkpoint,
+            '--work-dir', args.work_dir / 'test', '--out', out,
+            '--cfg-options', f'model.test_cfg.root_depth={root_depth}',
+            f'test_evaluator.dump_file={out.with_suffix(".npz")}'
+        ], args.work_dir / 'test.log')
+    return json.loads(out.read_text())
+
+
+def mean_pose_mpjpe(cfg: Config) -> float:
+    """Root-aligned error of always answering the training set's mean pose."""
+    from mmpose.registry import DATASETS
+
+    from lgh_mmpose.evaluation.functional import (keypoint_errors, mpjpe,
+                                                  root_align)
+
+    def joints(loader: str) -> np.ndarray:
+        dataset = DATASETS.build(cfg[loader].dataset)
+        return dataset.annotations.keypoints_cam
+
+    training, evaluation = joints('train_dataloader'), joints(
+        'test_dataloader')
+    root = 9  # middle_finger1
+    mean = (training - training[:, [root]]).mean(0)
+    mean = np.broadcast_to(mean, evaluation.shape)
+    aligned = root_align(mean, evaluation, root)
+    return mpjpe(keypoint_errors(aligned, evaluation))
+
+
+def images_per_second(config: Path, checkpoint: Path, size: int = 256) -> float:
+    """The network alone, batches of 32, one thread, bf16."""
+    import torch
+    from mmpose.apis import init_model
+    torch.set_num_threads(1)
+    model = init_model(str(config), str(checkpoint), device='cpu')
+    model.to(memory_format=torch.channels_last)
+    width, height = model.head.decoder.input_size
+    images = torch.zeros(32, 3, height, width)
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        model(images, None, mode='tensor')
+        begin = time.perf_counter()
+        for _ in range(size // 32):
+            model(images, None, mode='tensor')
+    return size / (time.perf_counter() - begin)
+
+
+def main() -> None:
+    args = parse_args()
+    begin = time.time()
+    args.work_dir = args.work_dir.resolve()
+    args.work_dir.mkdir(parents=True, exist_ok=True)
+
+    def step(number: int, text: str) -> None:
+        print(f'[{number}/4] {text} ({time.time() - begin:.0f} s so far)',
+              flush=True)
+
+    data_root = args.work_dir / 'data'
+    step(1, f'rendering {args.num_train} + {args.num_eval} hands')
+    run('rendering', [
+        sys.executable, TOOLS / 'dataset_converters' / 'make_synthhand.py',
+        data_root, '--layout', 'freihand', '--difficulty', 'easy', '--size',
+        128, '--num-train', args.num_train, '--num-eval', args.num_eval,
+        '--seed', args.seed, '--workers', args.processes
+    ])
+
+    cfg = demo_config(args, data_root)
+    iters_per_epoch = -(-args.num_train //
+                        (cfg.train_dataloader.batch_size * args.processes))
+    step(2, 'measuring how many epochs fit into '
+         f'{args.minutes:g} minutes')
+    seconds_per_iter = probe_speed(cfg, args)
+    left = args.minutes * 60 - (time.time() - begin) - RESERVED_SECONDS
+    # validation and its start cost about as much as 25 iterations a time
+    epoch_seconds = (iters_per_epoch + 25) * seconds_per_iter
+    epochs = int(np.clip(left // epoch_seconds, 1, cfg.train_cfg.max_epochs))
+    set_epochs(cfg, epochs)
+    step(2, f'training {epochs} epochs of {iters_per_epoch} iterations at '
+         f'{seconds_per_iter:.2f} s, about {epochs * epoch_seconds / 60:.0f} '
+         'minutes')
+    train_seconds = train(cfg, args, epochs * iters_per_epoch)
+
+    step(3, 'testing')
+    config = args.work_dir / CONFIG.name
+    checkpoint = args.work_dir / 'train' / f'epoch_{epochs}.pth'
+    given = test(config, checkpoint, args, 'given')
+    solved = test(config, checkpoint, args, 'solved')
+
+    step(4, 'drawing')
+    summary = summarise(cfg, config, checkpoint, given, solved)
+    summary['train_images_per_second'] = \
+        epochs * args.num_train / train_seconds
+    summary['epochs'] = epochs
+    pictures = draw(args.work_dir, checkpoint)
+    summary['seconds_total'] = time.time() - begin
+    report(summary, args.work_dir, pictures, checkpoint)
+
+
+def summarise(cfg: Config, config: Path, checkpoint: Path, given: dict,
+              solved: dict) -> dict:
+    import torch
+
+    import lgh_mmpose  # noqa: F401, registers the data set
+    selector = torch.load(
+        checkpoint, map_location='cpu',
+        weights_only=True)['state_dict']['head.selector.logits']
+    names = joint_names(cfg)
+    groups = [[names[k] for k in np.flatnonzero(selector.argmax(-1) == g)]
+              for g in range(selector.shape[1])]
+    return dict(
+        mean_pose_mpjpe_mm=mean_pose_mpjpe(cfg),
+        mpjpe_mm=given['hand/MPJPE'],
+        pa_mpjpe_mm=given['hand/PA-MPJPE'],
+        auc_0_50=given['hand/root-AUC_0-50'],
+        epe_2d_px=given['hand/EPE_2d_px'],
+        mpjpe_solved_root_mm=solved['hand/MPJPE'],
+        epe_solved_root_mm=solved['hand/EPE'],
+        images_per_second=images_per_second(config, checkpoint),
+        groups=groups)
+
+
+def joint_names(cfg: Config) -> List[str]:
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
+    return list(
+        parse_pose_metainfo(dict(cfg.codec.metainfo))['keypoint_name2id'])
+
+
+def draw(work_dir: Path, checkpoint: Path) -> List[Path]:
+    import torch
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+    from lgh_mmpose.datasets import FreiHand3DDataset
+    from lgh_mmpose.visualization import (contact_sheet_of_predictions,
+                                          plot_selector_matrix,
+                                          plot_training_curve)
+    meta = parse_pose_metainfo(FreiHand3DDataset.METAINFO)
+    logits = torch.load(
+        checkpoint, map_location='cpu',
+        weights_only=True)['state_dict']['head.selector.logits']
+    pictures = [
+        work_dir / name for name in ('predictions.png', 'training_curve.png',
+                                     'selector_matrix.png')
+    ]
+    contact_sheet_of_predictions(
+        work_dir / 'test_root_given.npz', pictures[0], meta)
+    scalars = sorted((work_dir / 'train').glob('*/vis_data/scalars.json'))[-1]
+    plot_training_curve(scalars, pictures[1])
+    plot_selector_matrix(
+        logits.softmax(-1).numpy(), list(meta['keypoint_name2id']),
+        pictures[2])
+    return pictures
+
+
+def report(summary: dict, work_dir: Path, pictures: List[Path],
+           checkpoint: Path) -> None:
+    from lgh_mmpose.fileio import atomic_write
+    out = work_dir / 'summary.json'
+    with atomic_write(out) as file:
+        file.write((json.dumps(summary, indent=2) + '\n').encode())
+    s = summary
+    print(
+        tabulate([
+            ['mean pose, root-aligned (baseline)',
+             f'{s["mean_pose_mpjpe_mm"]:.1f} mm'],
+            ['root-aligned MPJPE', f'{s["mpjpe_mm"]:.1f} mm'],
+            ['the same, root depth solved from the bone length',
+             f'{s["mpjpe_solved_root_mm"]:.1f} mm'],
+            ['PA-MPJPE', f'{s["pa_mpjpe_mm"]:.1f} mm'],
+            ['AUC 0-50 mm, root-aligned', f'{s["auc_0_50"]:.3f}'],
+            ['2D error', f'{s["epe_2d_px"]:.1f} px of 128'],
+            ['network, one core',
+             f'{s["images_per_second"]:.0f} images/s'],
+            ['training', f'{s["train_images_per_second"]:.0f} images/s'],
+            ['whole demo', f'{s["seconds_total"] / 60:.1f} min'],
+        ] + [[f'group {g}', ', '.join(names) or '(empty)']
+             for g, names in enumerate(s['groups'])],
+                 tablefmt='simple',
+                 maxcolwidths=[None, 60]))
+    print('\nwrote')
+    for path in [out, *pictures, checkpoint]:
+        print(f'  {osp.relpath(path)}')
+
+
+if __name__ == '__main__':
+    main()
