@@ -8,6 +8,7 @@ import importlib.util
 import sys
 from datetime import timedelta
 from importlib.machinery import ModuleSpec
+from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any, Callable
 
@@ -111,11 +112,13 @@ def _history_buffer_method(obj: Any, name: str) -> Callable:
     from mmengine.logging import HistoryBuffer
     if obj is HistoryBuffer and name in _HISTORY_STATISTICS:
         return getattr(HistoryBuffer, name)
-    raise ValueError(f'a checkpoint may not look up {name!r} of {obj!r}')
+    raise UnpicklingError(f'a checkpoint may not look up {name!r} of {obj!r}')
 
 
-def _empty_bytes() -> bytes:
+def _empty_bytes(*args: Any) -> bytes:
     """``bytes`` as far as pickle calls it: for the empty string."""
+    if args:
+        raise UnpicklingError(f'a checkpoint may not call bytes{args!r}')
     return b''
 
 

@@ -1,0 +1,363 @@
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.runner.checkpoint import load_checkpoint
+
+from lgh_mmpose import compat
+
+COMPAT_FILE = Path(compat.__file__)
+
+# a process in which nothing of lgh_mmpose but this one file is imported
+LOAD_COMPAT = f'''
+import importlib.util
+spec = importlib.util.spec_from_file_location('compat', {str(COMPAT_FILE)!r})
+compat = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(compat)
+'''
+
+
+def run_python(code: str, **env) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, '-c', code],
+                          env={
+                              **os.environ,
+                              **env
+                          },
+                          capture_output=True,
+                          text=True)
+
+
+def has_full_mmcv() -> bool:
+    try:
+        return bool(version('mmcv'))
+    except PackageNotFoundError:
+        return False
+
+
+needs_mmcv_lite = pytest.mark.skipif(
+    has_full_mmcv(), reason='full mmcv has the compiled ops itself')
+
+# -- compiled ops ------------------------------------------------------------
+
+
+@needs_mmcv_lite
+def test_mmpose_models_need_the_stand_in():
+    without = run_python('import mmpose.models')
+    assert without.returncode != 0
+    assert "No module named 'mmcv._ext'" in without.stderr
+
+    with_stub = run_python(LOAD_COMPAT + '''
+compat.install()
+import mmpose.models
+from mmengine.utils.dl_utils import mmcv_full_available
+assert not mmcv_full_available()
+''')
+    assert with_stub.returncode == 0, with_stub.stderr
+
+
+@needs_mmcv_lite
+def test_stand_in_is_installed_once():
+    stub = sys.modules['mmcv._ext']
+    assert compat.install_mmcv_ext_stub()
+    assert sys.modules['mmcv._ext'] is stub
+    assert not hasattr(stub, '__wrapped__')
+
+
+def test_full_mmcv_is_left_alone(tmp_path):
+    (tmp_path / 'mmcv').mkdir()
+    (tmp_path / 'mmcv/__init__.py').touch()
+    (tmp_path / 'mmcv/_ext.py').write_text('compiled = True\n')
+    result = run_python(
+        LOAD_COMPAT + '''
+assert compat.install_mmcv_ext_stub() is False
+import mmcv._ext
+assert mmcv._ext.compiled
+assert compat.install_mmcv_ext_stub() is False  # also when it is loaded
+''',
+        PYTHONPATH=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+
+
+def test_missing_mmcv_is_named():
+    result = run_python(LOAD_COMPAT + '''
+import sys
+sys.modules['mmcv'] = None  # as if it were not installed
+compat.install()
+''')
+    assert result.stderr.strip().splitlines()[-1].startswith(
+        'ImportError: mmcv is not installed. Install it with `pip install')
+
+
+@needs_mmcv_lite
+def test_compiled_op_names_the_mend_when_called():
+    from mmcv.ops import soft_nms
+    boxes, scores = torch.rand(3, 4), torch.rand(3)
+    with pytest.raises(RuntimeError, match='"softnms".*mim install "mmcv'):
+        soft_nms(boxes, scores)
+
+
+def greedy_nms(boxes, scores, threshold, offset):
+    """The textbook algorithm, in NumPy, one pair at a time."""
+    area = np.prod(boxes[:, 2:] - boxes[:, :2] + offset, axis=1)
+    kept = []
+    for i in np.argsort(-scores, kind='stable'):
+        for j in kept:
+            low = np.maximum(boxes[i, :2], boxes[j, :2])
+            high = np.minimum(boxes[i, 2:], boxes[j, 2:])
+            overlap = np.prod(np.maximum(high - low + offset, 0))
+            if overlap / (area[i] + area[j] - overlap) > threshold:
+                break
+        else:
+            kept.append(i)
+    return kept
+
+
+@pytest.mark.parametrize('offset', [0, 1])
+@pytest.mark.parametrize('seed', range(5))
+def test_nms_is_greedy_nms(seed, offset):
+    from mmcv.ops import nms
+    rng = np.random.default_rng(seed)
+    corner = rng.uniform(0, 12, (40, 2))
+    boxes = np.hstack((corner, corner + rng.uniform(1, 9, (40, 2))))
+    boxes = boxes.astype(np.float32)
+    scores = rng.permutation(40).astype(np.float32) / 40
+    dets, indices = nms(boxes, scores, iou_threshold=0.3, offset=offset)
+    expected = greedy_nms(boxes, scores, 0.3, offset)
+    assert 1 < len(expected) < 40
+    assert indices.tolist() == expected
+    np.testing.assert_array_equal(dets[:, :4], boxes[expected])
+
+
+def test_nms_of_mmdet_keeps_classes_apart():
+    from mmcv.ops import batched_nms
+    boxes = torch.tensor([[0., 0, 9, 9], [0, 0, 9, 9], [0, 0, 9, 8]])
+    _, kept = batched_nms(boxes, torch.tensor([.9, .8, .7]),
+                          torch.tensor([0, 1, 0]),
+                          dict(type='nms', iou_threshold=0.5))
+    assert kept.tolist() == [0, 1]
+
+
+# -- checkpoints -------------------------------------------------------------
+
+
+def training_checkpoint():
+    hub = MessageHub('test_compat')
+    for loss in (4., 2.):
+        hub.update_scalar('train/loss', loss)
+    hub.update_info('best_score', np.float64(1.5))
+    hub.update_info('dataset_meta', dict(sigmas=np.ones(21, np.float32)))
+    hub.update_info('nothing', b'')
+    return dict(
+        state_dict=dict(weight=torch.arange(3.)),
+        message_hub=hub.state_dict(),
+        meta=dict(epoch=2, ids=np.arange(4), flags=np.array([True, False])))
+
+
+@pytest.fixture
+def without_safe_globals():
+    saved = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    yield
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(saved)
+
+
+def assert_is_training_checkpoint(checkpoint):
+    hub = checkpoint['message_hub']
+    buffer = hub['log_scalars']['train/loss']
+    assert isinstance(buffer, HistoryBuffer)
+    assert buffer.statistics('mean') == 3.
+    assert buffer.statistics('min') == 2.
+    assert hub['runtime_info']['best_score'] == 1.5
+    assert hub['runtime_info']['nothing'] == b''
+    assert hub['runtime_info']['dataset_meta']['sigmas'].sum() == 21
+    assert checkpoint['meta']['ids'].tolist() == [0, 1, 2, 3]
+    assert checkpoint['meta']['flags'].tolist() == [True, False]
+    assert checkpoint['state_dict']['weight'].tolist() == [0., 1., 2.]
+
+
+def test_training_checkpoint_needs_the_safe_globals(without_safe_globals,
+                                                    tmp_path):
+    path = tmp_path / 'epoch_2.pth'
+    torch.save(training_checkpoint(), path)
+    with pytest.raises(Exception, match='Weights only load failed'):
+        torch.load(path)
+    assert compat.add_checkpoint_safe_globals()
+    assert_is_training_checkpoint(torch.load(path))
+
+
+@pytest.mark.parametrize('module', ['numpy.core', 'numpy._core'])
+def test_checkpoints_of_numpy_1_and_2_load(module, tmp_path):
+    stream = io.BytesIO()
+    torch.save(training_checkpoint(), stream)
+    path = tmp_path / 'epoch_2.pth'
+    with zipfile.ZipFile(stream) as source, \
+            zipfile.ZipFile(path, 'w') as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith('data.pkl'):
+                for other in (b'cnumpy.core.', b'cnumpy._core.'):
+                    data = data.replace(other, f'c{module}.'.encode())
+                assert f'c{module}.multiarray'.encode() in data
+            target.writestr(name, data)
+    assert_is_training_checkpoint(torch.load(path))
+
+
+def touch(path):
+    Path(path).touch()
+
+
+class Call:
+    """Pickles as a call of any function with any arguments."""
+
+    def __init__(self, function, *args):
+        self.function, self.args = function, args
+
+    def __reduce__(self):
+        return self.function, self.args
+
+
+class State(Call):
+    """Pickles as a HistoryBuffer with a state of the attacker's choice."""
+
+    def __reduce__(self):
+        return HistoryBuffer, (), self.function
+
+
+MALICIOUS = {
+    'function': lambda mark: Call(os.system, f'touch {mark}'),
+    'own function': lambda mark: Call(touch, mark),
+    'eval': lambda mark: Call(eval, f'open({mark!r}, "w")'),
+    'in a buffer': lambda mark: State(dict(x=Call(os.mkdir, mark))),
+    'globals of a method': lambda mark: Call(getattr, HistoryBuffer.mean,
+                                             '__globals__'),
+    'method of the class': lambda mark: Call(getattr, HistoryBuffer,
+                                             'register_statistics'),
+    'getattr of a module': lambda mark: Call(getattr, Call(
+        __import__, 'os'), 'system'),
+    'memory': lambda mark: Call(bytes, 10),
+    # a checkpoint can extend HistoryBuffer's table, and must gain nothing
+    'statistics table': lambda mark: [
+        State(dict(statistics_methods={'__subclasses__': None})),
+        Call(getattr, HistoryBuffer, '__subclasses__')
+    ],
+}
+
+
+@pytest.mark.parametrize('kind', MALICIOUS)
+def test_malicious_checkpoint_is_refused(kind, tmp_path):
+    mark = tmp_path / 'executed'
+    path = tmp_path / 'epoch_2.pth'
+    payload = MALICIOUS[kind](str(mark))
+    torch.save(dict(training_checkpoint(), payload=payload), path)
+    try:
+        with pytest.raises(Exception, match='Weights only load failed'):
+            load_checkpoint(torch.nn.Linear(1, 1), str(path))
+    finally:
+        HistoryBuffer._statistics_methods.pop('__subclasses__', None)
+    assert not mark.exists()
+
+
+# -- process groups on CPU ---------------------------------------------------
+
+needs_cpu = pytest.mark.skipif(
+    torch.cuda.is_available(), reason='mmengine itself handles CUDA groups')
+
+RUNNER = '''
+import sys, torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from lgh_mmpose.compat import setup_cpu_distributed
+
+
+class Model(BaseModel):
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def forward(self, *inputs, mode='tensor'):
+        return dict(loss=self.layer(torch.stack(inputs)).mean())
+
+
+cfg = Config(dict(launcher='pytorch', work_dir=sys.argv[1]))
+if sys.argv[2] == 'with':
+    assert setup_cpu_distributed(cfg)
+runner = Runner(
+    Model(), cfg.work_dir, launcher=cfg.launcher, cfg=cfg,
+    train_dataloader=dict(
+        dataset=[torch.ones(1)] * 4, batch_size=2,
+        sampler=dict(type='DefaultSampler', shuffle=False)),
+    train_cfg=dict(by_epoch=True, max_epochs=1),
+    optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)))
+runner.train()
+print('ITERATIONS', runner.iter)
+'''
+
+
+def free_port() -> int:
+    import socket
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+@needs_cpu
+@pytest.mark.parametrize('setup', ['with', 'without'])
+def test_runner_in_a_cpu_group_needs_the_setup(setup, tmp_path):
+    script = tmp_path / 'run.py'
+    script.write_text(RUNNER)
+    group = dict(
+        RANK='0',
+        LOCAL_RANK='0',
+        WORLD_SIZE='1',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(free_port()))
+    result = subprocess.run(
+        [sys.executable, script, tmp_path / 'work', setup],
+        env={
+            **os.environ,
+            **group
+        },
+        capture_output=True,
+        text=True)
+    if setup == 'with':
+        assert result.returncode == 0, result.stderr
+        assert 'ITERATIONS 2' in result.stdout
+    else:
+        assert result.returncode != 0
+        assert 'set_device' in result.stderr
+
+
+@pytest.mark.parametrize('launcher', ['none', 'slurm'])
+def test_other_launchers_are_left_to_mmengine(launcher):
+    cfg = Config(dict(launcher=launcher))
+    assert not compat.setup_cpu_distributed(cfg)
+    assert 'model_wrapper_cfg' not in cfg
+    assert not torch.distributed.is_initialized()
+
+
+@needs_cpu
+def test_settings_of_the_model_wrapper_are_kept(monkeypatch):
+    monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
+    cfg = Config(
+        dict(
+            launcher='pytorch',
+            find_unused_parameters=True,
+            model_wrapper_cfg=dict(broadcast_buffers=True, device_ids=[0])))
+    assert compat.setup_cpu_distributed(cfg)
+    assert cfg.model_wrapper_cfg == dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=True,
+        find_unused_parameters=True,
+        device_ids=None)
