@@ -3,9 +3,10 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from mmpose.registry import METRICS
 
 from lgh_mmpose.fileio import atomic_write
-from mmpose.registry import METRICS
+
 from .functional import (PROTOCOLS, align, auc, epe, joint_epe,
                          keypoint_errors, mpjpe, pck_curve)
 
@@ -114,12 +115,15 @@ class HandKeypoint3DMetric(BaseMetric):
         self.dump_file = dump_file
 
     def _joint_names(self, num_joints: int) -> List[str]:
-        names = (self.dataset_meta or {}).get('keypoint_id2name')
-        if names is None or len(names) != num_joints:
+        if self.dataset_meta is None and 'root' not in self.align:
+            # as in BadCaseAnalysisHook, which sets no metainfo
+            return [str(i) for i in range(num_joints)]
+        names = (self.dataset_meta or {}).get('keypoint_id2name', {})
+        if len(names) != num_joints:
             raise ValueError(
                 f'the samples have {num_joints} joints, but dataset_meta '
-                f'names {len(names or ())}: the metainfo of the data set '
-                'must describe the same joints')
+                f'names {len(names)}: the metainfo of the data set must '
+                'describe the same joints')
         return [names[i] for i in range(num_joints)]
 
     def _root_index(self, joint_names: List[str]) -> Optional[int]:

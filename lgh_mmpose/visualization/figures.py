@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lgh_mmpose.evaluation.functional import align
 from lgh_mmpose.fileio import write_image
+
 from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, add_axes_3d, draw_skeleton_2d,
                        draw_skeleton_3d, figure_to_image, group_colors,
                        joint_colors, new_figure, set_view_3d)
@@ -391,7 +392,7 @@ def plot_selector_matrix(probabilities: np.ndarray, joint_names: Sequence[str],
     sizes = np.bincount(groups, minlength=num_groups)
     ax.set_xticks(
         range(num_groups),
-        [f'group {g + 1}\n{n} joints' for g, n in enumerate(sizes)],
+        [f'group {g}\n{n} joints' for g, n in enumerate(sizes)],
         fontsize=8)
     ax.set_yticks(range(num_joints), joint_names, fontsize=8)
     for label, group in zip(ax.get_yticklabels(), groups):

@@ -4,11 +4,12 @@ import cv2
 import numpy as np
 from mmengine.dist import master_only
 from mmengine.structures import InstanceData
-
-from lgh_mmpose.fileio import write_image
 from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
+
+from lgh_mmpose.fileio import write_image
+
 from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, add_axes_3d, draw_skeleton_2d,
                        draw_skeleton_3d, figure_to_image, joint_colors,
                        new_figure, set_view_3d)
@@ -66,6 +67,8 @@ class HandLocalVisualizer(PoseLocalVisualizer):
         self.show_gt = show_gt
         self.panel_size = panel_size
         self.joint_groups: Optional[np.ndarray] = None
+        # the last picture, the image it was drawn on, and whether with gt
+        self._last: Tuple = (None, None, False)
 
     def set_joint_groups(self, joint_groups: Sequence[int]) -> None:
         """Set the groups for ``color_by='group'``.
@@ -142,6 +145,11 @@ class HandLocalVisualizer(PoseLocalVisualizer):
         if skeleton_style != 'mmpose':
             raise ValueError("only skeleton_style='mmpose' can be drawn, "
                              f'got {skeleton_style!r}')
+        if image is self._last[0]:
+            # BadCaseAnalysisHook draws the prediction onto the picture it
+            # got for the ground truth: start anew and draw both
+            _, image, gt_drawn = self._last
+            draw_gt = draw_gt or gt_drawn
         colors = self._joint_colors(data_sample)
         gt = self._hands(data_sample, 'gt_instances', draw_gt or self.show_gt,
                          0.5)
@@ -165,6 +173,7 @@ class HandLocalVisualizer(PoseLocalVisualizer):
             write_image(picture, out_file)
         elif not show:
             self.add_image(name, picture, step)
+        self._last = (self.get_image(), image, draw_gt)
         return self.get_image()
 
     @staticmethod
@@ -291,6 +300,7 @@ class HandLocalVisualizer(PoseLocalVisualizer):
         seen = np.concatenate([xyz[shown] for xyz, _, shown, _ in hands])
 
         title = f'{frame} frame'
+        unsure = 0 if pred is None else int((~pred.shown[0]).sum())
         if len(hands) == 2:
             both = hands[0][2] & hands[1][2]
             if both.any():
@@ -299,6 +309,8 @@ class HandLocalVisualizer(PoseLocalVisualizer):
                 title += f': mean error {error:.1f} mm, ground truth grey'
         elif pred is None:
             title += ', ground truth'
+        if unsure:
+            title += f'; {unsure} joints below kpt_thr hidden'
         size = self.panel_size
         figure = new_figure(2 * size, size)
         figure.suptitle(title, fontsize=9, y=.98)

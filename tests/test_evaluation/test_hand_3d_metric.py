@@ -7,12 +7,12 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
-
-from lgh_mmpose.evaluation import HandKeypoint3DMetric
-from lgh_mmpose.evaluation import functional as F
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import METRICS
 from mmpose.structures import PoseDataSample
+
+from lgh_mmpose.evaluation import HandKeypoint3DMetric
+from lgh_mmpose.evaluation import functional as F
 
 DATA = Path(__file__).resolve().parents[1] / 'data'
 META = parse_pose_metainfo(
@@ -255,7 +255,11 @@ def test_two_processes_give_the_scores_of_one(hands, tmp_path):
     hands = tuple(x[:9] for x in hands)
     expected = score(
         [make_sample(i, p, g) for i, (p, g) in enumerate(zip(*hands))])
-    mp.spawn(_score_on, (2, tmp_path / 'store', tmp_path, hands), nprocs=2)
+    # forked: importing the stack anew would take longer than all the rest
+    mp.start_processes(
+        _score_on, (2, tmp_path / 'store', tmp_path, hands),
+        nprocs=2,
+        start_method='fork')
     for rank in range(2):
         scores = pickle.loads((tmp_path / f'{rank}.pkl').read_bytes())
         assert scores == expected
@@ -330,6 +334,12 @@ def test_metainfo_of_another_hand_is_refused(samples):
     with pytest.raises(
             ValueError, match='21 joints, but dataset_meta names 0'):
         score(samples, metric)
+
+
+def test_metainfo_is_needed_for_names_only(samples):
+    expected = score(samples, protocol='rhd')
+    metric = HandKeypoint3DMetric(protocol='rhd')
+    assert score(samples, metric) == expected
 
 
 def test_no_samples_is_an_error():

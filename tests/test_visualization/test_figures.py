@@ -4,10 +4,10 @@ import os
 import cv2
 import numpy as np
 import pytest
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from lgh_mmpose.visualization import figures
 from lgh_mmpose.visualization.skeleton import group_colors
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 META = parse_pose_metainfo(
     dict(from_file='configs/_base_/datasets/freihand2d.py'))

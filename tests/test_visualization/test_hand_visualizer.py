@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData, PixelData
-
-from lgh_mmpose.visualization import HandLocalVisualizer
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
-from mmpose.engine.hooks import PoseVisualizationHook
+from mmpose.engine.hooks import BadCaseAnalysisHook, PoseVisualizationHook
 from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
+
+from lgh_mmpose.visualization import HandLocalVisualizer
 
 META = parse_pose_metainfo(
     dict(from_file='configs/_base_/datasets/freihand2d.py'))
@@ -297,3 +297,24 @@ def test_visualization_hook(tmp_path):
     assert picture.shape == (SIZE, 3 * SIZE, 3)
     hook.after_val_iter(runner, 0, dict(data_samples=[sample]), [sample])
     assert len(list((tmp_path / 'run').rglob('val_img_0.png'))) == 1
+
+
+def test_bad_case_hook(tmp_path):
+    image_file = str(tmp_path / '00000000.png')
+    cv2.imwrite(image_file, GREY)
+    HandLocalVisualizer.get_instance(
+        f'visualizer_{tmp_path.name}', panel_size=SIZE, show_gt=False)
+    hook = BadCaseAnalysisHook(enable=True, out_dir='bad', badcase_thr=0.)
+    runner = SimpleNamespace(
+        work_dir=str(tmp_path),
+        timestamp='now',
+        test_evaluator=SimpleNamespace(dataset_meta=META))
+    sample = make_sample()
+    sample.set_metainfo(dict(img_path=image_file))
+    hook.after_test_iter(runner, 0, None, [sample])
+    # the hook draws ground truth, then the prediction onto that picture:
+    # the same as both at once
+    written, = (tmp_path / 'now' / 'bad').glob('*.png')
+    np.testing.assert_array_equal(
+        cv2.imread(str(written))[..., ::-1],
+        draw(make_sample(), draw_bbox=True))
