@@ -16,13 +16,14 @@ import os.path as osp
 import socket
 import subprocess
 import sys
+import textwrap
 import time
+import warnings
 from pathlib import Path
 from typing import Dict, List, Optional
 
 import numpy as np
 from mmengine.config import Config
-from tabulate import tabulate
 from tqdm import tqdm
 
 REPO = Path(__file__).resolve().parents[1]
@@ -185,9 +186,9 @@ def train(cfg: Config, args: argparse.Namespace, iters: int) -> float:
                 total=iters,
                 desc='training',
                 unit='it',
-                mininterval=1 if sys.stderr.isatty() else 15) as bar:
+                mininterval=1 if sys.stderr.isatty() else 30) as bar:
             while process.poll() is None:
-                time.sleep(1)
+                time.sleep(2)
                 update_bar(bar, read_scalars(args.work_dir / 'train'), begin)
             update_bar(bar, read_scalars(args.work_dir / 'train'), begin)
     except BaseException:
@@ -207,7 +208,7 @@ def update_bar(bar: tqdm, records: List[dict], begin: float) -> None:
             shown['loss'] = f'{record["loss"]:.3f}'
         if 'hand/MPJPE' in record:
             shown['MPJPE'] = f'{record["hand/MPJPE"]:.1f} mm'
-    bar.set_postfix(shown)
+    bar.set_postfix(shown, refresh=False)
 
 
 def test(config: Path, checkpoint: Path, args: argparse.Namespace,
@@ -224,19 +225,17 @@ def test(config: Path, checkpoint: Path, args: argparse.Namespace,
     return json.loads(out.read_text())
 
 
-def mean_pose_mpjpe(cfg: Config) -> float:
+def mean_pose_mpjpe(data_root: str) -> float:
     """Root-aligned error of always answering the training set's mean pose."""
-    from mmpose.registry import DATASETS
-
+    from lgh_mmpose.datasets import FreiHand3DDataset
     from lgh_mmpose.evaluation.functional import (keypoint_errors, mpjpe,
                                                   root_align)
 
-    def joints(loader: str) -> np.ndarray:
-        dataset = DATASETS.build(cfg[loader].dataset)
+    def joints(split: str) -> np.ndarray:
+        dataset = FreiHand3DDataset(data_root, split=split, pipeline=[])
         return dataset.annotations.keypoints_cam
 
-    training, evaluation = joints('train_dataloader'), joints(
-        'test_dataloader')
+    training, evaluation = joints('training'), joints('evaluation')
     root = 9  # middle_finger1
     mean = (training - training[:, [root]]).mean(0)
     mean = np.broadcast_to(mean, evaluation.shape)
@@ -262,6 +261,8 @@ def images_per_second(config: Path, checkpoint: Path, size: int = 256) -> float:
 
 
 def main() -> None:
+    # mmpose tells that it found its own metainfo file, at every turn
+    warnings.filterwarnings('ignore', 'The metainfo config file')
     args = parse_args()
     begin = time.time()
     args.work_dir = args.work_dir.resolve()
@@ -324,7 +325,8 @@ def summarise(cfg: Config, config: Path, checkpoint: Path, given: dict,
     groups = [[names[k] for k in np.flatnonzero(selector.argmax(-1) == g)]
               for g in range(selector.shape[1])]
     return dict(
-        mean_pose_mpjpe_mm=mean_pose_mpjpe(cfg),
+        mean_pose_mpjpe_mm=mean_pose_mpjpe(
+            cfg.train_dataloader.dataset.data_root),
         mpjpe_mm=given['hand/MPJPE'],
         pa_mpjpe_mm=given['hand/PA-MPJPE'],
         auc_0_50=given['hand/root-AUC_0-50'],
@@ -346,7 +348,7 @@ def draw(work_dir: Path, checkpoint: Path) -> List[Path]:
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
     from lgh_mmpose.datasets import FreiHand3DDataset
-    from lgh_mmpose.visualization import (contact_sheet_of_predictions,
+    from lgh_mmpose.visualization.figures import (contact_sheet_of_predictions,
                                           plot_selector_matrix,
                                           plot_training_curve)
     meta = parse_pose_metainfo(FreiHand3DDataset.METAINFO)
@@ -374,24 +376,29 @@ def report(summary: dict, work_dir: Path, pictures: List[Path],
     with atomic_write(out) as file:
         file.write((json.dumps(summary, indent=2) + '\n').encode())
     s = summary
-    print(
-        tabulate([
-            ['mean pose, root-aligned (baseline)',
-             f'{s["mean_pose_mpjpe_mm"]:.1f} mm'],
-            ['root-aligned MPJPE', f'{s["mpjpe_mm"]:.1f} mm'],
-            ['the same, root depth solved from the bone length',
-             f'{s["mpjpe_solved_root_mm"]:.1f} mm'],
-            ['PA-MPJPE', f'{s["pa_mpjpe_mm"]:.1f} mm'],
-            ['AUC 0-50 mm, root-aligned', f'{s["auc_0_50"]:.3f}'],
-            ['2D error', f'{s["epe_2d_px"]:.1f} px of 128'],
-            ['network, one core',
-             f'{s["images_per_second"]:.0f} images/s'],
-            ['training', f'{s["train_images_per_second"]:.0f} images/s'],
-            ['whole demo', f'{s["seconds_total"] / 60:.1f} min'],
-        ] + [[f'group {g}', ', '.join(names) or '(empty)']
-             for g, names in enumerate(s['groups'])],
-                 tablefmt='simple',
-                 maxcolwidths=[None, 60]))
+    rows = [
+        ('mean pose, root-aligned (baseline)',
+         f'{s["mean_pose_mpjpe_mm"]:.1f} mm'),
+        ('MPJPE, root-aligned', f'{s["mpjpe_mm"]:.1f} mm'),
+        ('  root depth solved, not given',
+         f'{s["mpjpe_solved_root_mm"]:.1f} mm'),
+        ('PA-MPJPE', f'{s["pa_mpjpe_mm"]:.1f} mm'),
+        ('AUC 0-50 mm, root-aligned', f'{s["auc_0_50"]:.3f}'),
+        ('2D error', f'{s["epe_2d_px"]:.1f} px of 128'),
+        ('network, one core', f'{s["images_per_second"]:.0f} images/s'),
+        ('training', f'{s["train_images_per_second"]:.0f} images/s'),
+        ('whole demo', f'{s["seconds_total"] / 60:.1f} min'),
+        *((f'joint group {g}', ', '.join(names) or '(empty)')
+          for g, names in enumerate(s['groups'])),
+    ]
+    width = max(len(name) for name, _ in rows)
+    print()
+    for name, value in rows:
+        print(
+            textwrap.fill(
+                f'{name:{width}}  {value}',
+                width=79,
+                subsequent_indent=' ' * (width + 2)))
     print('\nwrote')
     for path in [out, *pictures, checkpoint]:
         print(f'  {osp.relpath(path)}')
