@@ -1,11 +1,12 @@
 import os
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData, PixelData
+from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.engine.hooks import BadCaseAnalysisHook, PoseVisualizationHook
 from mmpose.registry import VISUALIZERS
@@ -318,3 +319,23 @@ def test_bad_case_hook(tmp_path):
     np.testing.assert_array_equal(
         cv2.imread(str(written))[..., ::-1],
         draw(make_sample(), draw_bbox=True))
+
+
+def test_inferencers_visualize(tmp_path):
+    visualizer = make_visualizer()
+    inferencer = SimpleNamespace(visualizer=visualizer, _video_input=False)
+    inferencer.save_visualization = MethodType(
+        BaseMMPoseInferencer.save_visualization, inferencer)
+    sample = make_sample()
+    sample.gt_instances = InstanceData(bboxes=np.array([[0., 0., 9., 9.]]))
+    picture, = BaseMMPoseInferencer.visualize(
+        inferencer, [GREY], [sample],
+        return_vis=True,
+        draw_bbox=True,
+        draw_heatmap=True,
+        skeleton_style='mmpose',
+        radius=5,
+        thickness=3,
+        vis_out_dir=str(tmp_path))
+    assert picture.shape == (SIZE, 3 * SIZE, 3)
+    assert os.listdir(tmp_path) == ['00000000.jpg']
