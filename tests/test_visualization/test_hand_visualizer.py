@@ -1,3 +1,4 @@
+import lgh_mmpose  # isort: skip  # noqa: F401  (before mmpose: mmcv-lite)
 import os
 from types import MethodType, SimpleNamespace
 
