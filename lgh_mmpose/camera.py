@@ -162,16 +162,15 @@ def weak_perspective_depth(points: np.ndarray,
     return np.where(size > 0, np.minimum(scale, largest), largest)
 
 
-def solve_root_depth(
-        keypoints: np.ndarray,
-        relative_depth: np.ndarray,
-        camera_matrix: np.ndarray,
-        reference_bone: Tuple[int, int],
-        bone_length: np.ndarray = 1.,
-        bones: Optional[np.ndarray] = None,
-        bone_lengths: Optional[np.ndarray] = None,
-        min_sine: float = 0.02,
-        max_ratio: Optional[float] = 2.) -> RootDepth:
+def solve_root_depth(keypoints: np.ndarray,
+                     relative_depth: np.ndarray,
+                     camera_matrix: np.ndarray,
+                     reference_bone: Tuple[int, int],
+                     bone_length: np.ndarray = 1.,
+                     bones: Optional[np.ndarray] = None,
+                     bone_lengths: Optional[np.ndarray] = None,
+                     min_sine: float = 0.02,
+                     max_ratio: Optional[float] = 2.) -> RootDepth:
     r"""Solve the depth of the root joint from the length of one bone.
 
     With the viewing rays :math:`r_n, r_m` of the reference bone's ends and
@@ -213,7 +212,8 @@ def solve_root_depth(
     keypoints = np.asarray(keypoints, dtype=np.float64)
     relative_depth = np.asarray(relative_depth, dtype=np.float64)
     bone_length = np.asarray(bone_length, dtype=np.float64)
-    if not (np.isfinite(keypoints).all() and np.isfinite(relative_depth).all()):
+    if not (np.isfinite(keypoints).all()
+            and np.isfinite(relative_depth).all()):
         raise ValueError('cannot solve the root depth: keypoints or relative '
                          'depths are not finite')
     if not (np.isfinite(bone_length).all() and (bone_length > 0).all()):
@@ -249,8 +249,7 @@ def solve_root_depth(
     # rounding of float32 labels is not a contradiction
     inconsistent = discriminant < -1e-6 * a
     # the numerically stable pair of roots
-    q = -(half_b + np.copysign(
-        np.sqrt(np.maximum(discriminant, 0.)), half_b))
+    q = -(half_b + np.copysign(np.sqrt(np.maximum(discriminant, 0.)), half_b))
     with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
         roots = np.stack([q / a, c / q], axis=-1)
     roots = np.where(np.isfinite(roots), roots, -np.inf)
@@ -268,8 +267,7 @@ def solve_root_depth(
     if max_ratio is not None:
         status = np.where(distance > np.log(max_ratio),
                           RootDepthStatus.IMPLAUSIBLE, status)
-    status = np.where(
-        valid.any(-1), status, RootDepthStatus.BEHIND_CAMERA)
+    status = np.where(valid.any(-1), status, RootDepthStatus.BEHIND_CAMERA)
     status = np.where(inconsistent, RootDepthStatus.INCONSISTENT, status)
     status = np.where(foreshortened, RootDepthStatus.FORESHORTENED, status)
     solved = status <= RootDepthStatus.AMBIGUOUS

@@ -1,8 +1,9 @@
 """Hypothesis strategies and scenes for camera geometry."""
 import cv2
 import numpy as np
-from helpers import toy_hand
 from hypothesis import strategies as st
+
+from helpers import toy_hand
 
 
 def floats(low: float, high: float) -> st.SearchStrategy:
@@ -15,8 +16,9 @@ def cameras(draw, low: float = 300., high: float = 2000.) -> np.ndarray:
     fx = draw(floats(low, high))
     fy = fx * draw(floats(.7, 1.4))
     return np.array([[fx, draw(floats(-30, 30)),
-                      draw(floats(50, 600))],
-                     [0., fy, draw(floats(50, 600))], [0., 0., 1.]])
+                      draw(floats(50, 600))], [0., fy,
+                                               draw(floats(50, 600))],
+                     [0., 0., 1.]])
 
 
 @st.composite

@@ -46,17 +46,16 @@ def test_functions_are_batched_over_leading_axes():
     camera[..., 0, 0] += rng.uniform(0, 100, (2, 3))
     uv = project(xyz, camera)
     back = back_project(uv, xyz[..., 2], camera)
-    solved = solve_root_depth(uv, xyz[..., 2] - xyz[..., 9:10, 2], camera,
-                              (9, 10),
-                              np.linalg.norm(xyz[..., 9, :] - xyz[..., 10, :],
-                                             axis=-1))
+    solved = solve_root_depth(
+        uv, xyz[..., 2] - xyz[..., 9:10, 2], camera, (9, 10),
+        np.linalg.norm(xyz[..., 9, :] - xyz[..., 10, :], axis=-1))
     assert uv.shape == (2, 3, 21, 2) and solved.depth.shape == (2, 3)
     np.testing.assert_allclose(back, xyz)
     for i, j in np.ndindex(2, 3):
         np.testing.assert_allclose(uv[i, j], project(xyz[i, j], camera[i, j]))
-        one = solve_root_depth(
-            uv[i, j], xyz[i, j, :, 2] - xyz[i, j, 9, 2], camera[i, j], (9, 10),
-            np.linalg.norm(xyz[i, j, 9] - xyz[i, j, 10]))
+        one = solve_root_depth(uv[i, j], xyz[i, j, :, 2] - xyz[i, j, 9, 2],
+                               camera[i, j], (9, 10),
+                               np.linalg.norm(xyz[i, j, 9] - xyz[i, j, 10]))
         np.testing.assert_allclose(one.depth, solved.depth[i, j])
         assert one.status == solved.status[i, j]
 
@@ -70,12 +69,11 @@ def test_warp_points_known_answer():
     # quarter turn about the origin, doubled, then shifted
     warp = np.array([[0., -2., 5.], [2., 0., 7.], [0., 0., 1.]])
     np.testing.assert_allclose(
-        warp_points(np.array([[1., 0.], [0., 1.]]), warp), [[5., 9.],
-                                                            [3., 7.]])
+        warp_points(np.array([[1., 0.], [0., 1.]]), warp),
+        [[5., 9.], [3., 7.]])
 
 
-@given(hands(), cameras(), floats(-180, 180), floats(.05, 20),
-       st.booleans())
+@given(hands(), cameras(), floats(-180, 180), floats(.05, 20), st.booleans())
 def test_warping_pixels_is_warping_the_camera(hand, camera, degrees, scale,
                                               mirror):
     warp = np.eye(3)
@@ -164,8 +162,7 @@ def test_root_that_puts_another_joint_behind_the_camera_is_refused():
 
 def test_bone_along_the_viewing_ray():
     hand = np.array([[0., 0., 28.], [0., 0., 29.], [2., 0., 28.]])
-    depth, status = solve_root_depth(
-        **scene(hand, bone=(0, 1)), **BONES)
+    depth, status = solve_root_depth(**scene(hand, bone=(0, 1)), **BONES)
     assert status == RootDepthStatus.FORESHORTENED
     assert depth == pytest.approx(28, rel=1e-6)
 
@@ -173,11 +170,9 @@ def test_bone_along_the_viewing_ray():
 def test_bone_almost_along_the_viewing_ray_is_told_from_a_solvable_one():
     for sine, expected in ((.015, RootDepthStatus.FORESHORTENED),
                            (.03, RootDepthStatus.SOLVED)):
-        hand = np.array([[0., 0., 28.],
-                         [sine, 0., 28. + np.sqrt(1 - sine**2)],
+        hand = np.array([[0., 0., 28.], [sine, 0., 28. + np.sqrt(1 - sine**2)],
                          [2., 0., 28.]])
-        depth, status = solve_root_depth(
-            **scene(hand, bone=(0, 1)), **BONES)
+        depth, status = solve_root_depth(**scene(hand, bone=(0, 1)), **BONES)
         assert status == expected
         assert depth == pytest.approx(28, rel=1e-2)
 
@@ -217,9 +212,8 @@ def test_root_depth_is_finite_and_all_joints_are_in_front(
         joints, camera, bone_length):
     joints = np.array(joints)
     joints[:, 2] -= joints[0, 2]
-    depth, status = solve_root_depth(
-        joints[:, :2], joints[:, 2] * bone_length, camera, (0, 1), bone_length,
-        **BONES)
+    depth, status = solve_root_depth(joints[:, :2], joints[:, 2] * bone_length,
+                                     camera, (0, 1), bone_length, **BONES)
     assert np.isfinite(depth) and depth > 0
     assert (depth + joints[:, 2] * bone_length > 0).all()
     assert status in list(RootDepthStatus)
@@ -254,8 +248,8 @@ def test_weak_perspective_is_exact_for_parallel_projection(scale, seed):
     xyz = rng.normal(size=(4, 3))
     bones = np.array([[0, 1], [1, 2], [2, 3]])
     lengths = np.linalg.norm(xyz[bones[:, 1]] - xyz[bones[:, 0]], axis=-1)
-    image = np.linalg.norm((xyz[bones[:, 1]] - xyz[bones[:, 0]])[:, :2],
-                           axis=-1)
+    image = np.linalg.norm(
+        (xyz[bones[:, 1]] - xyz[bones[:, 0]])[:, :2], axis=-1)
     # a hand seen edge on is left to the next test
     assume((image / lengths).min() > .5)
     found = weak_perspective_depth(xyz[:, :2] / scale, xyz[:, 2], bones,

@@ -62,8 +62,8 @@ class Hand25DLabel(BaseKeypointCodec):
 
     Args:
         input_size (tuple): Size of the network input, [w, h].
-        metainfo (dict): mmpose metainfo of the joints. Defaults to mmpose's
-            FreiHAND file.
+        metainfo (dict, optional): mmpose metainfo of the joints. Defaults to
+            mmpose's FreiHAND file.
         root_joint (str): Name of the joint that depths are relative to.
             Defaults to ``'middle_finger1'``.
         reference_bone (tuple[str, str]): Joint names at the ends of the bone
@@ -84,8 +84,7 @@ class Hand25DLabel(BaseKeypointCodec):
     def __init__(
         self,
         input_size: Tuple[int, int],
-        metainfo: dict = dict(
-            from_file='configs/_base_/datasets/freihand2d.py'),
+        metainfo: Optional[dict] = None,
         root_joint: str = 'middle_finger1',
         reference_bone: Tuple[str, str] = ('middle_finger1', 'middle_finger2')
     ) -> None:
@@ -97,6 +96,8 @@ class Hand25DLabel(BaseKeypointCodec):
         self.root_joint = root_joint
         self.reference_bone = tuple(reference_bone)
 
+        if metainfo is None:
+            metainfo = dict(from_file='configs/_base_/datasets/freihand2d.py')
         name2id = parse_pose_metainfo(metainfo)['keypoint_name2id']
         self.num_keypoints = len(name2id)
         self.root_index = self._joint_index(root_joint, name2id, 'root_joint')
@@ -113,8 +114,7 @@ class Hand25DLabel(BaseKeypointCodec):
             bone for bone in lengths if set(bone) <= name2id.keys()
         ]
         self._bones = np.array([[name2id[name] for name in bone]
-                                for bone in bones] or
-                               [self.reference_indices])
+                                for bone in bones] or [self.reference_indices])
         self._bone_lengths = np.array(
             [lengths[bone] / reference for bone in bones] or [1.])
 
@@ -171,8 +171,8 @@ class Hand25DLabel(BaseKeypointCodec):
         labels = np.concatenate([keypoints, depth[..., None]], axis=-1)
         return dict(
             keypoint_labels=labels.astype(np.float32),
-            keypoint_weights=(np.asarray(keypoints_visible) > 0).astype(
-                np.float32))
+            keypoint_weights=(np.asarray(keypoints_visible)
+                              > 0).astype(np.float32))
 
     def decode(self,
                encoded: np.ndarray,
@@ -242,8 +242,8 @@ class Hand25DLabel(BaseKeypointCodec):
                              'camera_matrix and bone_length')
         num = len(encoded)
         units = 'reference bones' if bone_length is None else 'mm'
-        bone_length = self._positive(1. if bone_length is None else
-                                     bone_length, 'bone_length', num)
+        bone_length = self._positive(
+            1. if bone_length is None else bone_length, 'bone_length', num)
 
         keypoints, depth = encoded[..., :2], encoded[..., 2]
         if warp_mat is not None:
@@ -269,8 +269,9 @@ class Hand25DLabel(BaseKeypointCodec):
                     bone_lengths=self._bone_lengths)
                 status = [RootDepthStatus(code).name for code in codes]
             root_depth = self._positive(root_depth, 'root_depth', num)
-            keypoints_cam = back_project(
-                keypoints, depth + root_depth[:, None], camera_matrix)
+            keypoints_cam = back_project(keypoints,
+                                         depth + root_depth[:, None],
+                                         camera_matrix)
 
         return dict(
             keypoints=keypoints,
@@ -286,7 +287,8 @@ class Hand25DLabel(BaseKeypointCodec):
         hand = weak_perspective_depth(
             keypoints, ratio, self._bones, self._bone_lengths, min_size=1.)
         start, end = self.reference_indices
-        image = np.linalg.norm(keypoints[:, end] - keypoints[:, start], axis=-1)
+        image = np.linalg.norm(
+            keypoints[:, end] - keypoints[:, start], axis=-1)
         squared = 1. - np.square(ratio[:, end] - ratio[:, start])
         with np.errstate(divide='ignore', invalid='ignore'):
             bone = np.sqrt(squared) / image

@@ -70,8 +70,7 @@ def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is not json, or not numbers in that shape.
     """
-    wanted = '(' + ', '.join(
-        'N' if n is None else str(n) for n in shape) + ')'
+    wanted = '(' + ', '.join('N' if n is None else str(n) for n in shape) + ')'
     with open(path, 'rb') as file:
         content = file.read()
     # the collector would walk the millions of new lists again and again
@@ -80,9 +79,9 @@ def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
     try:
         data = json.loads(content)
     except (ValueError, RecursionError) as e:
-        raise ValueError(f'{path} is not valid json, perhaps an incomplete '
-                         f'download or extraction; fetch it again ({e})'
-                         ) from None
+        raise ValueError(
+            f'{path} is not valid json, perhaps an incomplete '
+            f'download or extraction; fetch it again ({e})') from None
     finally:
         if gc_was_enabled:
             gc.enable()
@@ -112,8 +111,8 @@ def check_camera_matrix(camera_matrix: np.ndarray, path: str) -> None:
     """
     finite = np.isfinite(camera_matrix).all((1, 2))
     pinhole = finite & (camera_matrix[:, 2] == [0, 0, 1]).all(1)
-    focal_area = np.linalg.det(np.where(pinhole[:, None, None], camera_matrix,
-                                        np.eye(3)))
+    focal_area = np.linalg.det(
+        np.where(pinhole[:, None, None], camera_matrix, np.eye(3)))
     bad = np.flatnonzero(~pinhole | (np.abs(focal_area) < 1e-6))
     if len(bad):
         raise ValueError(
@@ -212,7 +211,8 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
             ``'keypoints'``: it is the tight box of the projected joints.
             Defaults to ``'image'``.
         image_size (tuple[int, int], optional): Size [w, h] of all images,
-            for ``bbox_mode='image'``. Defaults to that of the first image.
+            for ``bbox_mode='image'``. Defaults to that of the first
+            readable image.
         root_joint (str): Joint that ``root_depth`` is of. Defaults to
             ``'middle_finger1'``.
         max_unreadable_images (int): Number of different unreadable images
@@ -231,7 +231,7 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                  metainfo: Optional[dict] = None,
                  indices: Optional[Union[int, Sequence[int]]] = None,
                  serialize_data: bool = True,
-                 pipeline: List[Union[dict, Callable]] = [],
+                 pipeline: Sequence[Union[dict, Callable]] = (),
                  test_mode: bool = False,
                  lazy_init: bool = False,
                  max_refetch: int = 1000) -> None:
@@ -293,20 +293,21 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                     f"{self.data_root}: bbox_mode='keypoints' needs joints, "
                     "which this split does not have; use bbox_mode='image'")
         if self.bbox_mode == 'image' and self.image_size is None:
-            self.image_size = self._read_image_size(int(sample_ids[0]))
+            self.image_size = self._read_image_size(sample_ids[:10].tolist())
         self._unreadable = _UnreadableImages(
             torch.zeros(int(sample_ids.max()) + 1,
                         dtype=torch.bool).share_memory_())
         return [dict(id=sample_id) for sample_id in sample_ids.tolist()]
 
-    def _read_image_size(self, sample_id: int) -> Tuple[int, int]:
-        img_path = self.get_img_path(sample_id)
-        image = cv2.imread(img_path)
-        if image is None:
-            raise ValueError(
-                f'{img_path}: cannot read the size of the images from the '
-                'first one; repair it or give image_size=(w, h)')
-        return image.shape[1], image.shape[0]
+    def _read_image_size(self, sample_ids: Sequence[int]) -> Tuple[int, int]:
+        for sample_id in sample_ids:
+            image = cv2.imread(self.get_img_path(sample_id))
+            if image is not None:
+                return image.shape[1], image.shape[0]
+        raise ValueError(
+            f'{self.get_img_path(sample_ids[0])}: cannot read the size of the '
+            'images from this or the next ones; restore them or give '
+            'image_size=(w, h)')
 
     def get_data_info(self, idx: int) -> dict:
         """Make the record of a sample.

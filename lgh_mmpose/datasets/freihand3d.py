@@ -30,7 +30,7 @@ class FreiHand3DDataset(BaseHand3DDataset):
     release; records then have no joints and no root depth.
 
     All hands are right hands. Joints and their order are those of mmpose's
-    ``FreiHandDataset``. Sample ids are the image numbers.
+    ``FreiHandDataset``. The ``id`` of a record is the number of its image.
 
     Args:
         data_root (str): Folder of the release.
@@ -39,10 +39,11 @@ class FreiHand3DDataset(BaseHand3DDataset):
         image_versions (Sequence[str | int], optional): Post-processings of
             the background to use: ``'gs'`` (0), ``'hom'`` (1), ``'sample'``
             (2), ``'auto'`` (3). Defaults to all that are on disk.
-        sample_ids (Sequence[int] | str, optional): The samples to use in
-            this order, as rows of ``{split}_K.json`` (0 to N - 1); each
-            comes in all ``image_versions``. A list, or a file that holds one
-            as json or one id per line. Defaults to all.
+        sample_ids (Sequence[int] | str, optional): The unique samples to
+            use in this order, as rows of ``{split}_K.json`` (0 to N - 1);
+            each comes in all ``image_versions``, so that no version leaks
+            into another split. A list, or a file that holds one as json or
+            one id per line. Defaults to all.
         **kwargs: See :class:`BaseHand3DDataset`.
     """
 
@@ -74,7 +75,7 @@ class FreiHand3DDataset(BaseHand3DDataset):
         annotations = self._load_arrays()
         num = len(annotations.camera_matrix)
         rows = self._selected_rows(num)
-        versions = self._selected_versions(int(rows[0]), num)
+        versions = self._selected_versions(rows, num)
         sample_ids = rows + num * np.array(versions)[:, None]
         return annotations, sample_ids.reshape(-1)
 
@@ -86,8 +87,8 @@ class FreiHand3DDataset(BaseHand3DDataset):
         has_xyz = osp.isfile(paths['xyz'])
         optional_xyz = self.split == 'evaluation' and self.test_mode
         missing = [
-            path for name, path in paths.items() if not osp.isfile(path) and
-            not (name == 'xyz' and optional_xyz)
+            path for name, path in paths.items()
+            if not osp.isfile(path) and not (name == 'xyz' and optional_xyz)
         ] + [
             path for path in [osp.join(self.data_root, self.split, 'rgb')]
             if not osp.isdir(path)
@@ -151,17 +152,20 @@ class FreiHand3DDataset(BaseHand3DDataset):
         except ValueError as e:
             raise ValueError(f'{path}: not a list of integers ({e})') from None
 
-    def _selected_versions(self, row: int, num: int) -> Sequence[int]:
-        """Versions asked for, or on disk, judged by the image of a row."""
+    def _selected_versions(self, rows: np.ndarray, num: int) -> Sequence[int]:
+        """Versions asked for, or on disk, judged by three of their images."""
+        probes = rows[[0, len(rows) // 2, -1]].tolist()
         on_disk = [
-            version for version in range(len(self.VERSIONS))
-            if osp.isfile(self.get_img_path(row + num * version))
+            version for version in range(len(self.VERSIONS)) if any(
+                osp.isfile(self.get_img_path(row + num * version))
+                for row in probes)
         ]
         if self.image_versions is None:
             if not on_disk:
                 raise FileNotFoundError(
-                    f'{self.get_img_path(row)} and its other versions are '
-                    f'missing; extract all of FreiHAND ({_HOMEPAGE})')
+                    f'{self.get_img_path(probes[0])} and the other images of '
+                    f'{self.split} are missing; extract all of FreiHAND '
+                    f'({_HOMEPAGE})')
             return on_disk
         versions = []
         for version in self.image_versions:
@@ -173,8 +177,8 @@ class FreiHand3DDataset(BaseHand3DDataset):
             if version not in on_disk:
                 raise FileNotFoundError(
                     f'image version {self.VERSIONS[version]!r} was asked for, '
-                    f'but {self.get_img_path(row + num * version)} is missing'
-                    f'; on disk: {[self.VERSIONS[v] for v in on_disk]}')
+                    f'but {self.get_img_path(probes[0] + num * version)} is '
+                    f'missing; on disk: {[self.VERSIONS[v] for v in on_disk]}')
             versions.append(version)
         if not versions or len(set(versions)) < len(versions):
             raise ValueError('image_versions must name at least one version '

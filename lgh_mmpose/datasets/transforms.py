@@ -71,8 +71,8 @@ class TopdownAffineCamera(TopdownAffine):
                 f'{_describe(results)}: one box per sample is supported, got '
                 f'bbox_center {center.shape} and bbox_scale {scale.shape}')
         rotation = float(results.get('bbox_rotation', [0.])[0])
-        if not np.isfinite([*center[0], *scale[0], rotation]).all() or (
-                scale <= 0).any():
+        if not np.isfinite([*center[0], *scale[0], rotation
+                            ]).all() or (scale <= 0).any():
             raise ValueError(
                 f'{_describe(results)}: the box has no area or is not finite '
                 f'(center {center[0].tolist()}, size {scale[0].tolist()}, '

@@ -2,7 +2,6 @@ import cv2
 import numpy as np
 import pytest
 from geometry_strategies import bone_sine, cameras, floats, hands
-from helpers import toy_hand
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from mmpose.datasets.transforms import GenerateTarget
@@ -11,6 +10,8 @@ from mmpose.registry import KEYPOINT_CODECS
 from lgh_mmpose.camera import project, warp_points
 from lgh_mmpose.codecs import Hand25DLabel
 
+from helpers import toy_hand
+
 SIZE = (128, 160)
 CAMERA = np.array([[500., 0., 112.], [0., 510., 110.], [0., 0., 1.]])
 HAND = toy_hand(np.random.default_rng(3)) * 1000
@@ -18,9 +19,11 @@ BONE = np.linalg.norm(HAND[9] - HAND[10])
 CODEC = Hand25DLabel(SIZE)
 
 
-def exact_labels(hand, camera, bone_length, warp=np.eye(3)):
+def exact_labels(hand, camera, bone_length, warp=None):
     """What ``encode`` gives, in float64."""
-    uv = warp_points(project(hand, camera), warp)
+    uv = project(hand, camera)
+    if warp is not None:
+        uv = warp_points(uv, warp)
     depth = (hand[:, 2] - hand[9, 2]) / bone_length
     return np.concatenate([uv, depth[:, None]], axis=-1)[None]
 
@@ -41,8 +44,8 @@ def warps(draw):
 
 def test_is_built_from_mmpose_registry():
     codec = KEYPOINT_CODECS.build(dict(type='Hand25DLabel', input_size=SIZE))
-    assert CODEC.root_index == 9
-    assert CODEC.reference_indices == (9, 10)
+    assert codec.root_index == 9
+    assert codec.reference_indices == (9, 10)
 
 
 def test_encode_known_answers():
@@ -161,7 +164,8 @@ def test_float32_labels_keep_a_thousandth_of_a_millimetre(hand, camera):
     warp = np.diag([scale, scale, 1.])
     warp[:2, 2] = -scale * uv.min(0)
     labels = CODEC.encode(
-        warp_points(uv, warp)[None], keypoints_cam=hand[None],
+        warp_points(uv, warp)[None],
+        keypoints_cam=hand[None],
         bone_length=bone)['keypoint_labels']
     decoded = CODEC.decode(labels, warp, camera, bone, hand[9, 2])
     np.testing.assert_allclose(decoded['keypoints_cam'][0], hand, atol=1e-3)
@@ -186,8 +190,7 @@ def test_instances_have_their_own_warp_camera_bone_and_depth():
         [exact_labels(*each) for each in zip(hands_, camera, bone, warp)])
     for root_depth in (None, hands_[:, 9, 2]):
         decoded = CODEC.decode(labels, warp, camera, bone, root_depth)
-        np.testing.assert_allclose(
-            decoded['keypoints_cam'], hands_, atol=1e-6)
+        np.testing.assert_allclose(decoded['keypoints_cam'], hands_, atol=1e-6)
 
 
 # -- decode: what is not known -----------------------------------------------
@@ -204,8 +207,7 @@ def test_without_bone_length_the_unit_is_the_bone():
 
 @pytest.mark.parametrize('bone_length, units', [(BONE, 'mm'),
                                                 (None, 'reference bones')])
-def test_without_camera_joints_are_relative_to_the_root(
-        bone_length, units):
+def test_without_camera_joints_are_relative_to_the_root(bone_length, units):
     # parallel projection: what weak perspective assumes
     relative = HAND - HAND[9]
     labels = relative[None] * [.5, .5, 1 / BONE] + [60., 70., 0.]

@@ -50,11 +50,10 @@ def test_topdown_affine_camera_gives_what_topdown_affine_gives(
     both = []
     for transform in (TopdownAffine, TopdownAffineCamera):
         both.append(
-            transform((96, 128), use_udp=use_udp)(
-                make_results(
-                    img,
-                    keypoints=keypoints.copy(),
-                    bbox_rotation=np.array([rotation], np.float32))))
+            transform((96, 128), use_udp=use_udp)(make_results(
+                img,
+                keypoints=keypoints.copy(),
+                bbox_rotation=np.array([rotation], np.float32))))
     theirs, ours = both
     # TopdownAffine turns degrees into radians in float32
     assert np.abs(ours['img'] - theirs['img'].astype(int)).mean() < .01
@@ -117,8 +116,7 @@ def test_geometry_survives_the_pipeline(hand, camera, rotation, size, shift,
         results['transformed_keypoints'],
         keypoints_cam=hand[None],
         bone_length=bone)['keypoint_labels']
-    known = CODEC.decode(labels, results['warp_mat'], camera, bone,
-                         hand[9, 2])
+    known = CODEC.decode(labels, results['warp_mat'], camera, bone, hand[9, 2])
     np.testing.assert_allclose(known['keypoints_cam'][0], hand, atol=1e-3)
 
     # the solved depth divides by the bone's length in pixels, so float32
@@ -128,9 +126,9 @@ def test_geometry_survives_the_pipeline(hand, camera, rotation, size, shift,
     assert solved['root_depth_status'] == ['SOLVED']
     np.testing.assert_allclose(solved['keypoints_cam'][0], hand, atol=.1)
     labels = np.concatenate([
-        results['transformed_keypoints'][0],
-        (hand[:, 2:] - hand[9, 2]) / bone
-    ], axis=-1)[None]
+        results['transformed_keypoints'][0], (hand[:, 2:] - hand[9, 2]) / bone
+    ],
+                            axis=-1)[None]
     solved = CODEC.decode(labels, results['warp_mat'], camera, bone)
     np.testing.assert_allclose(solved['keypoints_cam'][0], hand, atol=1e-3)
 
@@ -182,8 +180,8 @@ def test_mirror_known_answers():
     np.testing.assert_array_equal(results['img'], img[:, ::-1])
     np.testing.assert_array_equal(results['transformed_keypoints'],
                                   [[[3., 2.], [0., 1.], [1.75, 0.]]])
-    np.testing.assert_array_equal(
-        results['warp_mat'], [[-1, 0, 3], [0, 1, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(results['warp_mat'],
+                                  [[-1, 0, 3], [0, 1, 0], [0, 0, 1]])
     assert results['flip'] and results['flip_direction'] == 'horizontal'
     assert results['hand_side'] == 'left'  # that of the original image
 

@@ -54,8 +54,9 @@ def write_coco(root: Path, num_samples: int) -> None:
     keypoints = np.ones((num_samples, 21, 3))
     keypoints[..., :2] = rng.uniform(20, 200, (num_samples, 21, 2))
     images = [
-        dict(id=i, file_name=f'training/rgb/{i:08d}.jpg', width=224,
-             height=224) for i in range(num_samples)
+        dict(
+            id=i, file_name=f'training/rgb/{i:08d}.jpg', width=224, height=224)
+        for i in range(num_samples)
     ]
     annotations = [
         dict(
@@ -122,9 +123,11 @@ def main():
                 stdout=subprocess.PIPE,
                 check=True)
             figures = json.loads(result.stdout.splitlines()[-1])
-            print('{:34s} {samples} samples  {seconds:.2f} s  '
-                  '{megabytes:.0f} MB  {record_us:.0f} us per record'.format(
-                      name, **figures), flush=True)
+            print(
+                '{:34s} {samples} samples  {seconds:.2f} s  '
+                '{megabytes:.0f} MB  {record_us:.0f} us per record'.format(
+                    name, **figures),
+                flush=True)
 
 
 if __name__ == '__main__':
