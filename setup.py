@@ -32,6 +32,7 @@ INSTALL_REQUIRES = [
     'chumpy<0.67',
     'numba',
     'scipy',
+    'tabulate',
     'tqdm',
 ]
 

@@ -1,7 +1,14 @@
 import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+from pathlib import Path
 
 import pytest
-from helpers import write_freihand
+from helpers import REPO_ROOT, run_command, write_freihand
 
 # no test opens a window
 os.environ.setdefault('MPLBACKEND', 'Agg')
@@ -14,3 +21,72 @@ def freihand_root(tmp_path_factory):
     Shared by the whole session: read it, do not write into it.
     """
     return write_freihand(tmp_path_factory.mktemp('freihand'))
+
+
+@pytest.fixture(scope='session')
+def synthhand_root(tmp_path_factory):
+    """12 + 6 rendered hands of 64 px in FreiHAND's layout, to read only."""
+    out = tmp_path_factory.mktemp('synthhand') / 'data'
+    run_command(
+        sys.executable,
+        REPO_ROOT / 'tools/dataset_converters/make_synthhand.py',
+        out,
+        *('--num-train', 12, '--num-eval', 6, '--size', 64, '--quiet'),
+        cwd=out.parent)
+    return out
+
+
+@pytest.fixture(scope='session')
+def wheel(tmp_path_factory):
+    """The wheel, built from the source distribution of this checkout."""
+    folder = tmp_path_factory.mktemp('wheel')
+    # a copy: a build leaves files in its source tree
+    source = folder / 'source'
+    source.mkdir()
+    for path in REPO_ROOT.iterdir():
+        # no virtual environment, data or results
+        if path.is_file():
+            shutil.copy(path, source)
+        elif path.name in ('assets', 'configs', 'lgh_mmpose', 'tests',
+                           'tools'):
+            shutil.copytree(
+                path,
+                source / path.name,
+                ignore=shutil.ignore_patterns('.mim', '__pycache__'))
+    run_command(
+        sys.executable,
+        '-c',
+        'from setuptools import build_meta; build_meta.build_sdist("../dist")',
+        cwd=source)
+    sdist, = (folder / 'dist').glob('*.tar.gz')
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder / 'sdist')
+    unpacked, = (folder / 'sdist').iterdir()
+    run_command(
+        *(sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-index'),
+        *('--no-build-isolation', '--wheel-dir', folder / 'dist', unpacked),
+        cwd=folder)
+    path, = (folder / 'dist').glob('*.whl')
+    return path
+
+
+@pytest.fixture(scope='session')
+def wheel_python(wheel, tmp_path_factory):
+    """Python of an environment that has the wheel, and all else from here."""
+    folder = tmp_path_factory.mktemp('wheel_venv')
+    venv.create(folder, with_pip=False)
+    bin_dir = folder / ('Scripts' if os.name == 'nt' else 'bin')
+    python = bin_dir / Path(sys.executable).name
+    if not python.exists():
+        python = bin_dir / 'python'
+    run_command(
+        *(sys.executable, '-m', 'pip', '--python', python, 'install'),
+        *('--no-deps', '--no-index', '--no-compile', wheel),
+        cwd=folder)
+    site_packages = subprocess.check_output(
+        [python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'],
+        text=True).strip()
+    # comes after the environment's own site-packages, so the wheel wins
+    here = sysconfig.get_path('purelib')
+    (Path(site_packages) / 'here.pth').write_text(f'{here}\n')
+    return python

@@ -1,10 +1,14 @@
-"""Small data that the tests write for themselves."""
+"""Small data that the tests write for themselves, and processes they run."""
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Union
 
 import cv2
 import numpy as np
+
+REPO_ROOT = Path(__file__).resolve().parents[1]
 
 # direction of each finger in the plane of the palm (degrees from "up"), and
 # the bone lengths in metres from the wrist outwards
@@ -112,3 +116,35 @@ def write_freihand(root: Union[str, Path],
         if split == 'training' or evaluation_xyz:
             (root / f'{split}_xyz.json').write_text(json.dumps(hands))
     return root
+
+
+def run_command(*command,
+                cwd: Union[str, Path],
+                check: bool = True,
+                **environ: str) -> subprocess.CompletedProcess:
+    """Run a command as a user would, and keep what it prints.
+
+    Args:
+        command: The program and its arguments.
+        cwd: Folder to run in; not the repo root, from which ``lgh_mmpose``
+            could be imported without being installed.
+        check: Whether a failure of the command is one of the test.
+        environ: Environment variables in addition to the test's own.
+
+    Returns:
+        subprocess.CompletedProcess: With ``stdout`` holding both streams.
+    """
+    env = {**os.environ, 'OMP_NUM_THREADS': '1', **environ}
+    env.pop('PYTHONPATH', None)
+    result = subprocess.run([str(part) for part in command],
+                            cwd=cwd,
+                            env=env,
+                            stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT,
+                            text=True)
+    if check and result.returncode:
+        raise AssertionError(
+            f'{" ".join(map(str, command))}\nfailed with exit code '
+            f'{result.returncode}:\n{result.stdout[-4000:]}')
+    return result

@@ -1,0 +1,272 @@
+import os
+import shutil
+import stat
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import REPO_ROOT, run_command
+from mmengine.config import Config
+
+import lgh_mmpose
+
+# -- what is installed -------------------------------------------------------
+
+LOOK_UP = '''
+import mim.utils, mmengine.utils, lgh_mmpose
+print(mmengine.utils.get_installed_path('lgh_mmpose'))
+print(mim.utils.get_installed_path('lgh_mmpose'))
+print(lgh_mmpose.__path__[0])
+from lgh_mmpose.synthesis import HandRig
+HandRig()  # finds the hand mesh
+'''
+
+
+@pytest.fixture(params=['editable', 'wheel'])
+def python(request):
+    if request.param == 'wheel':
+        return request.getfixturevalue('wheel_python')
+    if Path(lgh_mmpose.__file__).resolve().parents[1] != REPO_ROOT:
+        pytest.skip('the running install is not an editable one')
+    return sys.executable
+
+
+def source_files(*names):
+    """Relative paths of what an install must provide under ``.mim``."""
+    files = set()
+    for name in names:
+        path = REPO_ROOT / name
+        found = path.rglob('*') if path.is_dir() else [path]
+        files |= {
+            str(file.relative_to(REPO_ROOT))
+            for file in found
+            if file.is_file() and '__pycache__' not in file.parts
+        }
+    return files
+
+
+def test_mim_and_mmengine_find_the_package(python, tmp_path):
+    lines = run_command(python, '-c', LOOK_UP, cwd=tmp_path).stdout.split('\n')
+    by_mmengine, by_mim, package = map(Path, lines[-4:-1])
+    assert by_mmengine == by_mim
+    assert by_mim.samefile(package)
+    for name in source_files('tools', 'configs', 'assets', 'model-index.yml'):
+        assert (by_mim / '.mim' / name).is_file(), name
+
+
+def test_wheel_is_not_the_checkout(wheel_python, tmp_path):
+    path = run_command(
+        wheel_python,
+        '-c',
+        'import importlib.util as u; print(u.find_spec("lgh_mmpose").origin)',
+        cwd=tmp_path).stdout.strip()
+    assert REPO_ROOT not in Path(path).parents
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = {
+            name
+            for name in archive.namelist() if '.dist-info/' not in name
+        }
+    modules = {
+        name
+        for name in source_files('lgh_mmpose')
+        if name.endswith('.py') and '.mim' not in Path(name).parts
+    }
+    extra = source_files('tools', 'configs', 'assets', 'model-index.yml')
+    assert names == modules | {f'lgh_mmpose/.mim/{name}' for name in extra}
+
+
+def test_editable_install_links_instead_of_copying():
+    mim = Path(lgh_mmpose.__file__).parent / '.mim'
+    if not (REPO_ROOT / 'lgh_mmpose/.mim').samefile(mim):
+        pytest.skip('the running install is not an editable one')
+    for name in ('tools', 'configs', 'assets', 'model-index.yml'):
+        assert (mim / name).samefile(REPO_ROOT / name)
+
+
+def test_model_index_names_configs_that_load():
+    index = yaml.safe_load((REPO_ROOT / 'model-index.yml').read_text())
+    assert index['Models']
+    collections = {entry['Name'] for entry in index['Collections']}
+    for model in index['Models']:
+        assert model['In Collection'] in collections
+        cfg = Config.fromfile(REPO_ROOT / model['Config'])
+        assert cfg.model.head.type == 'GroupedJointHead'
+
+
+# -- make --------------------------------------------------------------------
+
+# stands in for a Python that can make virtual environments: it notes each call
+# and lets `pip install` fail on demand
+FAKE_PYTHON = '''#!/bin/sh
+echo "$*" >> "$CALLS"
+case "$*" in
+    "-m venv "*)
+        mkdir -p "$3/bin"
+        cp "$0" "$3/bin/python" ;;
+    "-m pip --version") [ -z "$NO_PIP" ] ;;
+    "-m pip install "*) exit ${PIP_FAILS:-0} ;;
+    *'version("mmcv")'*) [ -n "$FULL_MMCV" ] ;;
+    *version_info*) [ -z "$TOO_NEW" ] ;;
+    -V) echo "Python 3.99" ;;
+esac
+'''
+
+needs_make = pytest.mark.skipif(
+    shutil.which('make') is None, reason='make is not installed')
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The files of the set-up alone, and a Python that installs nothing."""
+    root = tmp_path / 'checkout'
+    (root / 'lgh_mmpose/.mim').mkdir(parents=True)
+    (root / 'lgh_mmpose/.mim/model-index.yml').touch()
+    for name in ('Makefile', 'setup.py', 'pyproject.toml'):
+        shutil.copy(REPO_ROOT / name, root)
+    shutil.copytree(REPO_ROOT / '.dev_scripts', root / '.dev_scripts')
+    python = tmp_path / 'python'
+    python.write_text(FAKE_PYTHON)
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    return root
+
+
+def make(checkout, *arguments, check=True, **environ):
+    """Run ``make``; return its output and the calls of Python."""
+    calls = checkout.parent / 'calls'
+    calls.write_text('')
+    defaults = dict(
+        CALLS=str(calls),
+        MAKEFLAGS='',
+        PIP_FAILS='0',
+        NO_PIP='1',
+        FULL_MMCV='',
+        TOO_NEW='')
+    result = run_command(
+        *('make', f'PYTHON={checkout.parent / "python"}', *arguments),
+        cwd=checkout,
+        check=check,
+        **{
+            **defaults,
+            **environ
+        })
+    return result, calls.read_text().splitlines()
+
+
+def installs(calls):
+    return [call for call in calls if call.startswith('-m pip install')]
+
+
+@needs_make
+def test_make_installs_once(checkout):
+    _, calls = make(checkout, 'test', PYTEST_ARGS='-k nothing')
+    assert f'-m venv {checkout}/.venv' in calls
+    install, = installs(calls)
+    assert install.endswith('-e .[openmmlab,tests,lint]')
+    assert calls[-1] == '-m pytest -k nothing'
+
+    _, calls = make(checkout, 'test')
+    assert calls == ['-m pytest']
+    _, calls = make(checkout, 'demo')
+    assert calls == ['tools/demo.py']
+
+
+@needs_make
+def test_make_installs_again_when_the_requirements_change(checkout):
+    make(checkout, 'install')
+    os.utime(checkout / 'setup.py', (2**32, 2**32))
+    _, calls = make(checkout, 'install')
+    assert len(installs(calls)) == 1
+
+
+@needs_make
+def test_make_installs_again_when_the_links_are_gone(checkout):
+    make(checkout, 'install')
+    shutil.rmtree(checkout / 'lgh_mmpose/.mim')
+    _, calls = make(checkout, 'install')
+    assert len(installs(calls)) == 1
+
+
+@needs_make
+def test_interrupted_install_is_taken_up_again(checkout):
+    result, calls = make(checkout, 'test', check=False, PIP_FAILS='1')
+    assert result.returncode != 0
+    assert '-m pytest' not in calls
+    _, calls = make(checkout, 'test')
+    assert len(installs(calls)) == 1
+    assert calls[-1] == '-m pytest'
+
+
+@needs_make
+def test_a_failed_reinstall_leaves_no_stamp(checkout):
+    make(checkout, 'install')
+    os.utime(checkout / 'setup.py', (2**32, 2**32))
+    result, _ = make(checkout, 'install', check=False, PIP_FAILS='1')
+    assert result.returncode != 0
+    # an older setup.py, put back, must not make the first stamp hold again
+    os.utime(checkout / 'setup.py', (0, 0))
+    os.utime(checkout / 'pyproject.toml', (0, 0))
+    _, calls = make(checkout, 'install')
+    assert len(installs(calls)) == 1
+
+
+@needs_make
+def test_venv_elsewhere_serves_one_checkout_at_a_time(checkout, tmp_path):
+    other = tmp_path / 'other/checkout'
+    shutil.copytree(checkout, other)
+    shutil.copy(tmp_path / 'python', tmp_path / 'other/python')
+    venv = f'VENV={tmp_path}/venv'
+    for root in (checkout, other, checkout):
+        _, calls = make(root, 'install', venv)
+        assert len(installs(calls)) == 1
+    _, calls = make(checkout, 'install', venv)
+    assert not calls
+    assert not (checkout / '.venv').exists()
+
+
+@needs_make
+def test_full_mmcv_is_not_overwritten(checkout):
+    _, calls = make(checkout, 'install', FULL_MMCV='1')
+    install, = installs(calls)
+    assert install.endswith('-e .[openmmlab-without-mmcv,tests,lint]')
+
+
+@needs_make
+def test_missing_or_unfit_python_is_named(checkout):
+    result, calls = make(checkout, 'install', 'PYTHON=python0.1', check=False)
+    assert result.returncode != 0
+    assert 'python0.1 is not installed; install Python 3.11' in result.stdout
+    result, calls = make(checkout, 'install', check=False, TOO_NEW='1')
+    assert result.returncode != 0
+    assert 'is Python 3.99, but mmpose' in result.stdout
+    assert not installs(calls)
+    assert not (checkout / '.venv').exists()
+
+
+def test_continuous_integration_tests(checkout):
+    """``.ci/run`` works without a terminal and fails when the tests do."""
+    shutil.copytree(REPO_ROOT / '.ci', checkout / '.ci')
+    bin_dir = checkout.parent / 'bin'
+    bin_dir.mkdir()
+    log = checkout.parent / 'log'
+    (bin_dir / 'make').write_text(
+        f'#!/bin/sh\necho "$*" >> {log}\nexit $MAKE_FAILS\n')
+    (bin_dir / 'make').chmod(0o755)
+    env = dict(PATH=f'{bin_dir}:{os.environ["PATH"]}', CI='true')
+    python = checkout / '.venv/bin/python'
+    python.parent.mkdir(parents=True)
+    shutil.copy(checkout.parent / 'python', python)
+    env['CALLS'] = str(checkout.parent / 'calls')
+
+    passed = run_command(
+        checkout / '.ci/run', cwd='/', MAKE_FAILS='0', check=False, **env)
+    assert passed.returncode == 0, passed.stdout
+    assert log.read_text().startswith('test\n')
+    assert '-m pip check' in (checkout.parent / 'calls').read_text()
+    failed = run_command(
+        checkout / '.ci/run', cwd='/', MAKE_FAILS='1', check=False, **env)
+    assert failed.returncode != 0

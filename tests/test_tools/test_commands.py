@@ -1,0 +1,287 @@
+"""The commands, as processes, on 12 + 6 rendered hands."""
+import json
+import pickle
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import REPO_ROOT, run_command
+
+import lgh_mmpose  # noqa: F401  (lets torch.load read the checkpoints)
+
+CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+TRAIN = REPO_ROOT / 'tools/train.py'
+TEST = REPO_ROOT / 'tools/test.py'
+
+
+def toy_options(data_root, **more):
+    """``--cfg-options`` for two epochs of three iterations."""
+    options = dict(train_cfg=dict(max_epochs=2, val_interval=2))
+    for loader, batch_size in (('train', 4), ('val', 3), ('test', 3)):
+        options[f'{loader}_dataloader'] = dict(
+            batch_size=batch_size,
+            num_workers=0,
+            persistent_workers=False,
+            dataset=dict(data_root=data_root))
+    options.update(more)
+
+    def flatten(node, prefix=''):
+        for key, value in node.items():
+            if isinstance(value, dict):
+                yield from flatten(value, f'{prefix}{key}.')
+            else:
+                yield f'{prefix}{key}={value}'
+
+    return ['--cfg-options', *flatten(options)]
+
+
+@pytest.fixture(scope='session')
+def trained(synthhand_root, tmp_path_factory):
+    """Folder of a finished training by tools/train.py, and what it printed."""
+    folder = tmp_path_factory.mktemp('trained')
+    result = run_command(
+        *(sys.executable, TRAIN, CONFIG, '--work-dir', 'work'),
+        *toy_options(synthhand_root),
+        cwd=folder)
+    return folder / 'work', result.stdout
+
+
+@pytest.fixture(scope='session')
+def config(trained):
+    """The config as the training wrote it, data and sizes included."""
+    return trained[0] / CONFIG.name
+
+
+@pytest.fixture(scope='session')
+def checkpoint(trained):
+    return trained[0] / 'epoch_2.pth'
+
+
+def validation_scores(output):
+    """The scores in the last line of validation in the log."""
+    line = [line for line in output.splitlines() if 'Epoch(val)' in line][-1]
+    return {
+        key: float(value)
+        for key, value in re.findall(r'(hand/\S+): ([\d.]+)', line)
+    }
+
+
+def assert_same_scores(path, trained):
+    scores = json.loads(path.read_text())
+    expected = validation_scores(trained[1])
+    assert set(expected) <= set(scores)
+    assert len(expected) >= 6
+    for key, value in expected.items():
+        # the log has six digits
+        assert scores[key] == pytest.approx(value, rel=1e-4, abs=1e-5), key
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+# -- tools/train.py ----------------------------------------------------------
+
+
+def test_train_writes_checkpoints_and_config(trained, config, checkpoint):
+    work_dir, output = trained
+    assert 'Epoch(train) [2][3/3]' in output
+    assert (work_dir / 'epoch_1.pth').is_file()
+    saved = torch.load(checkpoint)
+    assert saved['meta']['iter'] == 6
+    assert saved['state_dict']['head.selector.logits'].shape == (21, 3)
+    assert np.isfinite(list(validation_scores(output).values())).all()
+    assert config.is_file()
+
+
+def test_resume_goes_on_after_the_last_epoch(trained, config, tmp_path):
+    work_dir = tmp_path / 'work'
+    shutil.copytree(trained[0], work_dir)
+    output = run_command(
+        *(sys.executable, TRAIN, config, '--work-dir', work_dir, '--resume'),
+        *('--no-validate', '--cfg-options', 'train_cfg.max_epochs=3'),
+        cwd=tmp_path).stdout
+    assert 'resumed epoch: 2, iter: 6' in output
+    assert 'Epoch(train) [3][3/3]' in output
+    assert 'Epoch(train) [2]' not in output
+    assert 'Epoch(val)' not in output
+    assert torch.load(work_dir / 'epoch_3.pth')['meta']['iter'] == 9
+
+
+def test_resume_from_a_named_checkpoint_with_amp(trained, config, tmp_path):
+    output = run_command(
+        *(sys.executable, TRAIN, config, '--work-dir', tmp_path / 'work'),
+        *('--resume', trained[0] / 'epoch_1.pth', '--amp', '--auto-scale-lr'),
+        cwd=tmp_path).stdout
+    assert 'resumed epoch: 1, iter: 3' in output
+    assert 'LR has been automatically scaled' in output
+    assert 'Epoch(train) [2][3/3]' in output
+    written = (tmp_path / 'work' / config.name).read_text()
+    kind = 'Amp' if torch.cuda.is_available() else 'Bf16'
+    assert f"type='{kind}OptimWrapper'" in written
+
+
+def test_work_dir_is_named_after_the_config(config, tmp_path):
+    # far enough for the folder to be made, but no training
+    plain = tmp_path / 'my_hands.py'
+    plain.write_text(f'_base_ = [{str(CONFIG)!r}]\n')
+    result = run_command(
+        *(sys.executable, TRAIN, plain, '--cfg-options'),
+        'train_dataloader.dataset.data_root=nowhere',
+        cwd=tmp_path,
+        check=False)
+    assert result.returncode != 0
+    assert 'nowhere' in result.stdout.splitlines()[-1]
+    assert (tmp_path / 'work_dirs/my_hands').is_dir()
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--show-dir', 'pictures'], 'visualization=dict'),
+    (['--amp'], 'cannot replace optim_wrapper.type="ApexOptimWrapper"'),
+    (['--auto-scale-lr'], 'auto_scale_lr=dict(base_batch_size='),
+])
+def test_train_names_what_the_config_lacks(arguments, message, tmp_path):
+    config = tmp_path / 'bare.py'
+    config.write_text('optim_wrapper = dict(type="ApexOptimWrapper")\n')
+    result = run_command(
+        *(sys.executable, TRAIN, config, *arguments),
+        cwd=tmp_path,
+        check=False)
+    assert result.returncode != 0
+    last = result.stdout.strip().splitlines()[-1]
+    assert last.startswith('ValueError: ')
+    assert message in last
+
+
+# -- tools/test.py -----------------------------------------------------------
+
+
+def test_test_saves_scores_predictions_and_pictures(trained, config,
+                                                    checkpoint, tmp_path):
+    run_command(
+        *(sys.executable, TEST, config, checkpoint, '--work-dir', 'work'),
+        *('--out', 'new/scores.json', '--dump', 'predictions.pkl'),
+        *('--show-dir', 'pictures', '--interval', 2),
+        cwd=tmp_path)
+    assert_same_scores(tmp_path / 'new/scores.json', trained)
+    assert [p.name for p in (tmp_path / 'new').iterdir()] == ['scores.json']
+
+    with open(tmp_path / 'predictions.pkl', 'rb') as f:
+        predictions = pickle.load(f)
+    assert len(predictions) == 6
+    for sample in predictions:
+        assert sample['pred_instances']['keypoints'].shape == (1, 21, 2)
+        assert sample['pred_instances']['keypoints_cam'].shape == (1, 21, 3)
+
+    pictures = [
+        p for p in (tmp_path / 'work').rglob('pictures/*') if p.is_file()
+    ]
+    assert len(pictures) == 3
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['missing.pth'], 'checkpoint not found: missing.pth'),
+    (['--out', 'scores.txt', 'x.pth'], '--out must end in one of .json'),
+    (['--dump', 'all.json', 'x.pth'], '--dump must end in .pkl or .pickle'),
+])
+def test_test_refuses_before_the_work_begins(arguments, message, tmp_path):
+    (tmp_path / 'x.pth').touch()
+    result = run_command(
+        *(sys.executable, TEST, CONFIG, *arguments), cwd=tmp_path, check=False)
+    assert result.returncode == 2
+    assert message in result.stdout.splitlines()[-1]
+
+
+def test_badcase_names_what_the_config_lacks(checkpoint, tmp_path):
+    result = run_command(
+        *(sys.executable, TEST, CONFIG, checkpoint, '--badcase'),
+        *('--work-dir', tmp_path),
+        cwd=tmp_path,
+        check=False)
+    assert result.returncode != 0
+    assert 'metric_type="accuracy"' in result.stdout.splitlines()[-1]
+
+
+# -- mim, from an editable install and from a wheel --------------------------
+
+
+@pytest.fixture(params=['editable', 'wheel'])
+def python(request):
+    if request.param == 'wheel':
+        return request.getfixturevalue('wheel_python')
+    return sys.executable
+
+
+def test_mim_train_finds_config_and_script_by_name(python, synthhand_root,
+                                                   tmp_path):
+    output = run_command(
+        *(python, '-m', 'mim', 'train', 'lgh_mmpose', CONFIG.name),
+        *('--gpus', 0, '--work-dir', 'work'),
+        *toy_options(
+            synthhand_root,
+            train_cfg=dict(max_epochs=1, val_interval=1, by_epoch=True)),
+        cwd=tmp_path).stdout
+    assert 'Epoch(train) [1][3/3]' in output
+    assert (tmp_path / 'work/epoch_1.pth').is_file()
+    # the one that belongs to this install
+    command = output[output.index('Training command is'):].splitlines()[0]
+    home = REPO_ROOT if python == sys.executable else Path(python).parents[1]
+    assert str(home.resolve()) in command.replace(sys.executable, '')
+
+
+@pytest.mark.parametrize('package', ['lgh_mmpose', 'mmpose'])
+def test_mim_test_gives_the_scores_of_the_training(python, package, trained,
+                                                   config, checkpoint,
+                                                   tmp_path):
+    run_command(
+        *(python, '-m', 'mim', 'test', package, config, '-C', checkpoint),
+        *('--out', 'scores.json', '--work-dir', 'work'),
+        cwd=tmp_path)
+    assert_same_scores(tmp_path / 'scores.json', trained)
+
+
+# -- several processes -------------------------------------------------------
+
+needs_cpu = pytest.mark.skipif(
+    torch.cuda.is_available() and torch.cuda.device_count() < 2,
+    reason='two processes need two GPUs, or none')
+
+
+@needs_cpu
+def test_two_processes_train(config, tmp_path):
+    output = run_command(
+        *(sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node'),
+        *(2, '--master_port', free_port(), TRAIN, config),
+        *('--launcher', 'pytorch', '--work-dir', 'work'),
+        *('--cfg-options', 'train_dataloader.batch_size=3'),
+        cwd=tmp_path).stdout
+    # 12 images by 2 processes by 3 images are 2 iterations, logged once
+    assert output.count('Epoch(train) [2][2/2]') == 1
+    saved = torch.load(tmp_path / 'work/epoch_2.pth')
+    assert saved['meta']['iter'] == 4
+    assert not any(key.startswith('module.') for key in saved['state_dict'])
+
+
+@needs_cpu
+def test_two_processes_give_the_scores_of_one(trained, config, checkpoint,
+                                              tmp_path):
+    run_command(
+        *(REPO_ROOT / 'tools/dist_test.sh', config, checkpoint, 2),
+        *('--out', 'scores.json', '--work-dir', 'work'),
+        cwd=tmp_path,
+        PYTHON=sys.executable,
+        PORT=str(free_port()))
+    assert_same_scores(tmp_path / 'scores.json', trained)
+
+
+@pytest.mark.parametrize('script', sorted(REPO_ROOT.glob('tools/*.sh')))
+def test_launch_scripts_parse(script):
+    subprocess.run(['bash', '-n', script], check=True)
