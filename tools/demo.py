@@ -26,6 +26,8 @@ import numpy as np
 from mmengine.config import Config
 from tqdm import tqdm
 
+from lgh_mmpose.config import set_data_root
+
 REPO = Path(__file__).resolve().parents[1]
 TOOLS = REPO / 'tools'
 CONFIG = REPO / 'configs' / 'lgh_synthhand.py'
@@ -115,8 +117,7 @@ def training_command(config: Path, work_dir: Path, processes: int) -> List:
 
 def demo_config(args: argparse.Namespace, data_root: Path) -> Config:
     cfg = Config.fromfile(CONFIG)
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        cfg[name].dataset.data_root = str(data_root)
+    set_data_root(cfg, str(data_root))
     # the batch of the config is that of all processes together
     cfg.train_dataloader.batch_size //= args.processes
     cfg.train_dataloader.num_workers = 1

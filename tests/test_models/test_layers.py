@@ -4,7 +4,7 @@ import torch
 
 from lgh_mmpose.models.layers import (GroupedHourglass, NDDRFusion, Residual,
                                       concat_within_groups, expected_value,
-                                      soft_argmax, spatial_softmax)
+                                      peak_mass, soft_argmax, spatial_softmax)
 
 
 def take_group(grouped, single, g, groups):
@@ -113,3 +113,13 @@ def test_beta_sharpens_each_joint_by_itself():
     flat, sharp = spatial_softmax(logits, torch.tensor([0., 50.]))[0]
     assert torch.allclose(flat, torch.full((8, 8), 1 / 64))
     assert sharp.max() > 0.9
+
+
+def test_peak_mass_tells_sharp_from_flat():
+    flat = torch.full((16, 16), 1 / 256)
+    sharp = torch.zeros(16, 16)
+    sharp[0, 15] = 1  # at the border as well
+    two = torch.zeros(16, 16)
+    two[2, 2], two[12, 12] = 0.7, 0.3
+    masses = peak_mass(torch.stack([flat, sharp, two])[None])
+    assert torch.allclose(masses, torch.tensor([[25 / 256, 1., 0.7]]))

@@ -10,7 +10,7 @@ from mmpose.utils.typing import (ConfigType, InstanceList, OptConfigType,
                                  OptSampleList)
 from torch import Tensor, nn
 
-from ..layers import (ConcreteSelector, expected_value, soft_argmax,
+from ..layers import (ConcreteSelector, expected_value, peak_mass, soft_argmax,
                       spatial_softmax)
 
 _ROOT_DEPTHS = ('given', 'solved')
@@ -293,7 +293,8 @@ class GroupedJointHead(BaseHead):
         Returns:
             list[InstanceData]: Per sample ``keypoints`` (1, K, 2) in input
             pixels such that mmpose's own step to the image is exact,
-            ``keypoint_scores`` (1, K) in [0, 1], ``keypoints_cam`` (1, K, 3),
+            ``keypoint_scores`` (1, K), the mass of the heat map's peak, in
+            [0, 1], ``keypoints_cam`` (1, K, 3),
             ``units`` and ``frame`` of the latter: 'mm' in the 'camera' frame
             where the camera is known, else relative to the 'root', in mm or
             'reference bones'.
@@ -312,8 +313,7 @@ class GroupedJointHead(BaseHead):
             self._mix(estimates.uv, assignment),
             self._mix(estimates.depth, assignment)[..., None]
         ], -1)
-        # the mass of the peak says how sure the selected heat map is
-        scores = self._mix(estimates.heatmaps, assignment).amax((-2, -1))
+        scores = peak_mass(self._mix(estimates.heatmaps, assignment))
         joint_groups = assignment.argmax(-1).cpu().numpy()
         return [
             self._decode_sample(j, s, sample, root_depth, joint_groups)

@@ -2,10 +2,11 @@ from .concrete_selector import ConcreteSelector
 from .group_fusion import NDDRFusion
 from .grouped_blocks import (ConvBNReLU, GroupedHourglass, Residual, Upsample,
                              concat_within_groups)
-from .soft_argmax import expected_value, soft_argmax, spatial_softmax
+from .soft_argmax import (expected_value, peak_mass, soft_argmax,
+                          spatial_softmax)
 
 __all__ = [
     'ConcreteSelector', 'ConvBNReLU', 'GroupedHourglass', 'NDDRFusion',
     'Residual', 'Upsample', 'concat_within_groups', 'expected_value',
-    'soft_argmax', 'spatial_softmax'
+    'peak_mass', 'soft_argmax', 'spatial_softmax'
 ]

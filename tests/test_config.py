@@ -1,0 +1,28 @@
+"""One option moves every data set of a config."""
+import pytest
+from mmengine.config import Config
+
+from lgh_mmpose.config import set_data_root
+
+
+def test_moves_all_data_sets_and_wrapped_ones():
+    cfg = Config(
+        dict(
+            data_root='old',
+            train_dataloader=dict(
+                dataset=dict(
+                    type='CombinedDataset',
+                    datasets=[dict(data_root='old'),
+                              dict(data_root='older')])),
+            val_dataloader=dict(dataset=dict(data_root='old')),
+            test_dataloader=None))
+    set_data_root(cfg, 'new')
+    roots = [d.data_root for d in cfg.train_dataloader.dataset.datasets]
+    assert roots + [cfg.val_dataloader.dataset.data_root,
+                    cfg.data_root] == ['new'] * 4
+
+
+def test_says_so_where_there_is_nothing_to_move():
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(type='Made'))))
+    with pytest.raises(ValueError, match='data_root'):
+        set_data_root(cfg, 'new')
