@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from lgh_mmpose.camera import (RootDepthStatus, back_project, project,
                                weak_perspective_depth)
 
 CAMERA = np.array([[500., 0., 112.], [0., 510., 110.], [0., 0., 1.]])
+
+DATA = Path(__file__).parent / 'data'
 
 
 def test_project_known_answers():
@@ -262,3 +266,17 @@ def test_weak_perspective_ignores_depths_longer_than_the_bones():
     depth = np.array([0., 30., -30.])
     assert weak_perspective_depth(points, depth, BONES['bones'],
                                   BONES['bone_lengths']) == pytest.approx(10.)
+
+
+def test_back_projection_equals_the_release():
+    """``P2W`` of the authors' release: depth in bones, root depth given."""
+    reference = np.load(DATA / 'parity_metrics.npz')
+    uvd = reference['p2w_P'].astype(float)
+    camera = reference['p2w_K'].astype(float)
+    root_depth = camera[:, 2, 2].copy()  # where the release keeps it
+    camera[:, 2, 2] = 1
+    z = uvd[..., 2] * reference['p2w_bl'].reshape(-1, 1) + root_depth[:, None]
+    np.testing.assert_allclose(
+        back_project(uvd[..., :2], z, camera),
+        reference['p2w_xyz'],
+        atol=1e-6)
