@@ -119,12 +119,15 @@ def enable_badcase(cfg: Config, args: argparse.Namespace) -> None:
     else:
         raise ValueError(
             '--badcase: the head of this config has no single "loss"; set '
-            'default_hooks.badcase.metric_type="accuracy" with metric_key '
-            'and badcase_thr, or default_hooks.badcase.metric')
+            'default_hooks.badcase.metric, e.g. --cfg-options '
+            'default_hooks.badcase.metric.type=L1Loss for pixels')
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Put the command line's settings into the config."""
+    # first, for the other options to build on
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
     cfg.load_from = args.checkpoint
     if args.work_dir is not None:
@@ -144,8 +147,6 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             *evaluators,
             ConfigDict(type='DumpResults', out_file_path=args.dump)
         ]
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
     return cfg
 
 

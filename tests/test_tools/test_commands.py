@@ -122,7 +122,7 @@ def test_resume_from_a_named_checkpoint_with_amp(trained, config, tmp_path):
         *('--resume', trained[0] / 'epoch_1.pth', '--amp', '--auto-scale-lr'),
         cwd=tmp_path).stdout
     assert 'resumed epoch: 1, iter: 3' in output
-    assert 'LR has been automatically scaled' in output
+    assert 'Scaling the original LR by 0.0625' in output  # 4 images for 64
     assert 'Epoch(train) [2][3/3]' in output
     written = (tmp_path / 'work' / config.name).read_text()
     kind = 'Amp' if torch.cuda.is_available() else 'Bf16'
@@ -169,7 +169,7 @@ def test_test_saves_scores_predictions_and_pictures(trained, config,
     run_command(
         *(sys.executable, TEST, config, checkpoint, '--work-dir', 'work'),
         *('--out', 'new/scores.json', '--dump', 'predictions.pkl'),
-        *('--show-dir', 'pictures', '--interval', 2),
+        *('--show-dir', 'pictures'),
         cwd=tmp_path)
     assert_same_scores(tmp_path / 'new/scores.json', trained)
     assert [p.name for p in (tmp_path / 'new').iterdir()] == ['scores.json']
@@ -184,7 +184,7 @@ def test_test_saves_scores_predictions_and_pictures(trained, config,
     pictures = [
         p for p in (tmp_path / 'work').rglob('pictures/*') if p.is_file()
     ]
-    assert len(pictures) == 3
+    assert len(pictures) == 6
 
 
 @pytest.mark.parametrize('arguments, message', [
@@ -200,14 +200,16 @@ def test_test_refuses_before_the_work_begins(arguments, message, tmp_path):
     assert message in result.stdout.splitlines()[-1]
 
 
-def test_badcase_names_what_the_config_lacks(checkpoint, tmp_path):
-    result = run_command(
-        *(sys.executable, TEST, CONFIG, checkpoint, '--badcase'),
-        *('--work-dir', tmp_path),
-        cwd=tmp_path,
-        check=False)
-    assert result.returncode != 0
-    assert 'metric_type="accuracy"' in result.stdout.splitlines()[-1]
+def test_badcase_draws_the_worst(config, checkpoint, tmp_path):
+    run_command(
+        *(sys.executable, TEST, config, checkpoint, '--badcase'),
+        *('--work-dir', tmp_path, '--cfg-options'),
+        'default_hooks.badcase.metric.type=L1Loss',
+        'default_hooks.badcase.badcase_thr=0.0',
+        cwd=tmp_path)
+    results, = tmp_path.rglob('badcase/results.json')
+    assert len(json.loads(results.read_text())) == 6
+    assert len(list(results.parent.glob('*.jpg'))) == 6
 
 
 # -- mim, from an editable install and from a wheel --------------------------
