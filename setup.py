@@ -5,8 +5,7 @@ import shutil
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py as _build_py
-from setuptools.command.editable_wheel import \
-    editable_wheel as _editable_wheel
+from setuptools.command.editable_wheel import editable_wheel as _editable_wheel
 
 NAME = 'lgh_mmpose'
 ROOT = osp.dirname(osp.abspath(__file__))
@@ -119,6 +118,8 @@ setup(
     name=NAME,
     version=get_version(),
     description='Learnable joint groups for 3D hand pose: a plugin of mmpose',
+    long_description=read('README.md'),
+    long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=(NAME, f'{NAME}.*')),
     cmdclass=dict(build_py=build_py, editable_wheel=editable_wheel),

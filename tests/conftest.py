@@ -83,9 +83,10 @@ def wheel_python(wheel, tmp_path_factory):
         *(sys.executable, '-m', 'pip', '--python', python, 'install'),
         *('--no-deps', '--no-index', '--no-compile', wheel),
         cwd=folder)
-    site_packages = subprocess.check_output(
-        [python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'],
-        text=True).strip()
+    site_packages = subprocess.check_output([
+        python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'
+    ],
+                                            text=True).strip()
     # comes after the environment's own site-packages, so the wheel wins
     here = sysconfig.get_path('purelib')
     (Path(site_packages) / 'here.pth').write_text(f'{here}\n')

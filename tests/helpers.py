@@ -105,8 +105,9 @@ def write_freihand(root: Union[str, Path],
                     str(root / split / 'rgb' / name),
                     _toy_image(uv, size, rng))
             mask = np.zeros((size, size), np.uint8)
-            cv2.fillConvexPoly(
-                mask, cv2.convexHull(np.round(uv).astype(np.int32)), 255)
+            cv2.fillConvexPoly(mask,
+                               cv2.convexHull(np.round(uv).astype(np.int32)),
+                               255)
             cv2.imwrite(str(root / split / 'mask' / f'{i:08d}.jpg'), mask)
             cameras.append(camera.tolist())
             hands.append(xyz.tolist())

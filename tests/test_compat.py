@@ -234,19 +234,25 @@ class State(Call):
 
 
 MALICIOUS = {
-    'function': lambda mark: Call(os.system, f'touch {mark}'),
-    'own function': lambda mark: Call(touch, mark),
-    'eval': lambda mark: Call(eval, f'open({mark!r}, "w")'),
-    'in a buffer': lambda mark: State(dict(x=Call(os.mkdir, mark))),
-    'globals of a method': lambda mark: Call(getattr, HistoryBuffer.mean,
-                                             '__globals__'),
-    'method of the class': lambda mark: Call(getattr, HistoryBuffer,
-                                             'register_statistics'),
-    'getattr of a module': lambda mark: Call(getattr, Call(
-        __import__, 'os'), 'system'),
-    'memory': lambda mark: Call(bytes, 10),
+    'function':
+    lambda mark: Call(os.system, f'touch {mark}'),
+    'own function':
+    lambda mark: Call(touch, mark),
+    'eval':
+    lambda mark: Call(eval, f'open({mark!r}, "w")'),
+    'in a buffer':
+    lambda mark: State(dict(x=Call(os.mkdir, mark))),
+    'globals of a method':
+    lambda mark: Call(getattr, HistoryBuffer.mean, '__globals__'),
+    'method of the class':
+    lambda mark: Call(getattr, HistoryBuffer, 'register_statistics'),
+    'getattr of a module':
+    lambda mark: Call(getattr, Call(__import__, 'os'), 'system'),
+    'memory':
+    lambda mark: Call(bytes, 10),
     # a checkpoint can extend HistoryBuffer's table, and must gain nothing
-    'statistics table': lambda mark: [
+    'statistics table':
+    lambda mark: [
         State(dict(statistics_methods={'__subclasses__': None})),
         Call(getattr, HistoryBuffer, '__subclasses__')
     ],
@@ -323,14 +329,13 @@ def test_runner_in_a_cpu_group_needs_the_setup(setup, tmp_path):
         WORLD_SIZE='1',
         MASTER_ADDR='127.0.0.1',
         MASTER_PORT=str(free_port()))
-    result = subprocess.run(
-        [sys.executable, script, tmp_path / 'work', setup],
-        env={
-            **os.environ,
-            **group
-        },
-        capture_output=True,
-        text=True)
+    result = subprocess.run([sys.executable, script, tmp_path / 'work', setup],
+                            env={
+                                **os.environ,
+                                **group
+                            },
+                            capture_output=True,
+                            text=True)
     if setup == 'with':
         assert result.returncode == 0, result.stderr
         assert 'ITERATIONS 2' in result.stdout

@@ -253,8 +253,8 @@ def test_continuous_integration_tests(checkout):
     bin_dir = checkout.parent / 'bin'
     bin_dir.mkdir()
     log = checkout.parent / 'log'
-    (bin_dir / 'make').write_text(
-        f'#!/bin/sh\necho "$*" >> {log}\nexit $MAKE_FAILS\n')
+    (bin_dir /
+     'make').write_text(f'#!/bin/sh\necho "$*" >> {log}\nexit $MAKE_FAILS\n')
     (bin_dir / 'make').chmod(0o755)
     env = dict(PATH=f'{bin_dir}:{os.environ["PATH"]}', CI='true')
     python = checkout / '.venv/bin/python'
