@@ -6,11 +6,16 @@ import cv2
 import numpy as np
 
 from .renderer import Canvas, vertex_normals
-from .rig import FINGER_JOINTS, JOINT_INDEX, PALM_PART, HandRig
+from .rig import FINGER_JOINTS, FOREARM_RINGS, JOINT_INDEX, PALM_PART, HandRig
 
 SKIN_TONES = np.array(
     [[255, 224, 200], [243, 202, 168], [228, 180, 140], [205, 150, 108],
      [172, 116, 80], [130, 84, 58], [92, 60, 44]], np.float64)
+
+# Between the forearm's rings, or the edge of the sleeve would be ragged.
+_SLEEVE_STARTS = np.array([
+    (a[0] + b[0]) / 2 for a, b in zip(FOREARM_RINGS[2:7], FOREARM_RINGS[3:8])
+])
 
 
 def sample_skin_tone(rng: np.random.Generator) -> np.ndarray:
@@ -76,7 +81,7 @@ class HandAppearance:
                 1.05 * base + (18, 8, 8), 0, 255)
             albedo[self._nail] = .8 * nail + .2 * albedo[self._nail]
         if rng.random() < .5:
-            sleeve = self._vertices[:, 2] > rng.uniform(40, 110)
+            sleeve = self._vertices[:, 2] > rng.choice(_SLEEVE_STARTS)
             albedo[sleeve] = rng.uniform(10, 250, 3)
         return albedo
 

@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Iterator, List, Tuple, Union
+from typing import Iterator, List, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
@@ -59,7 +59,8 @@ def write_synthhand(out_dir: Union[str, Path],
         seed: Seed of the data set.
         size: Side of the images in pixels.
         difficulty: 'easy' or 'full', see :class:`SceneGenerator`.
-        workers: Number of processes; 1 works in this one.
+        workers: Number of processes; 1 works in this one. With more, a
+            script that calls this needs ``if __name__ == '__main__'``.
         overwrite: Replace a SynthHand data set with other parameters.
         quiet: Show no progress.
 
@@ -98,9 +99,8 @@ def write_synthhand(out_dir: Union[str, Path],
             prefix=f'.{out_dir.name}.', suffix='.partial', dir=out_dir.parent))
     try:
         os.chmod(partial, 0o777 & ~_umask())  # mkdtemp makes it private
-        for split, count in zip(SPLITS, (num_train, num_eval)):
-            _write_split(partial, split, count, (seed, size, difficulty),
-                         workers, quiet)
+        _write_splits(partial, (num_train, num_eval), (seed, size, difficulty),
+                      workers, quiet)
         _write_json(partial / PARAMETERS_FILE, parameters, indent=2)
         _move_into_place(partial, out_dir)
     finally:
@@ -172,63 +172,78 @@ def _write_json(path: Path, content: Union[dict, list], indent=None) -> None:
         file.write('\n')
 
 
-def _write_split(root: Path, split: str, count: int, scene: tuple,
-                 workers: int, quiet: bool) -> None:
-    for kind in ('rgb', 'mask'):
-        (root / split / kind).mkdir(parents=True)
-    annotations = [None] * count
-    with _progress(split, count, quiet) as progress:
-        for start, chunk in _make_chunks(root, split, count, scene, workers):
-            annotations[start:start + len(chunk)] = chunk
+def _write_splits(root: Path, counts: Sequence[int], scene: tuple,
+                  workers: int, quiet: bool) -> None:
+    annotations, tasks = {}, []
+    for split, count in zip(SPLITS, counts):
+        for kind in ('rgb', 'mask'):
+            (root / split / kind).mkdir(parents=True)
+        annotations[split] = [None] * count
+        tasks += [(root, split, start, min(start + _CHUNK, count), scene)
+                  for start in range(0, count, _CHUNK)]
+    with _progress(sum(counts), quiet) as progress:
+        for (_, split, start, stop, _), chunk in _run(tasks, workers):
+            annotations[split][start:stop] = chunk
             progress.update(len(chunk))
-    for i, name in enumerate(('K', 'xyz', 'scale')):
-        _write_json(root / f'{split}_{name}.json', [a[i] for a in annotations])
+    for split, samples in annotations.items():
+        for i, name in enumerate(('K', 'xyz', 'scale')):
+            _write_json(root / f'{split}_{name}.json', [s[i] for s in samples])
 
 
-def _progress(split: str, count: int, quiet: bool) -> tqdm:
-    if sys.stderr.isatty():
-        return tqdm(total=count, desc=split, unit='img', disable=quiet)
-    # A log file gets a line now and then instead of a bar.
+def _progress(count: int, quiet: bool) -> tqdm:
+    style = {}
+    if not sys.stderr.isatty():
+        # A log file gets a line now and then instead of a bar.
+        style = {
+            'mininterval':
+            10,
+            'bar_format':
+            '{desc}: {n_fmt}/{total_fmt}, {rate_fmt}, '
+            '{remaining} left\n'
+        }
     return tqdm(
-        total=count,
-        desc=split,
-        unit=' images',
-        disable=quiet,
-        mininterval=10,
-        bar_format='{desc}: {n_fmt}/{total_fmt}, {rate_fmt}, '
-        '{remaining} left\n')
+        total=count, desc='SynthHand', unit=' images', disable=quiet, **style)
 
 
-def _make_chunks(root: Path, split: str, count: int, scene: tuple,
-                 workers: int) -> Iterator[Tuple[int, list]]:
-    """Write the images and yield (first index, annotations) in any order."""
-    tasks = [(root, split, start, min(start + _CHUNK, count), scene)
-             for start in range(0, count, _CHUNK)]
+def _run(tasks: List[tuple], workers: int) -> Iterator[Tuple[tuple, list]]:
+    """Yield each task with the annotations of its samples, in any order."""
     if workers == 1:
         for task in tasks:
-            yield task[2], _write_samples(*task)
+            yield task, _write_samples(*task)
         return
-    executor = ProcessPoolExecutor(workers, initializer=_initialize_worker)
+    executor = ProcessPoolExecutor(
+        min(workers, len(tasks)),
+        mp_context=_worker_context(),
+        initializer=_initialize_worker)
     futures = {}
     try:
         for task in tasks:
-            futures[executor.submit(_write_samples, *task)] = task[2]
+            futures[executor.submit(_write_samples, *task)] = task
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
         raise RuntimeError(
-            f'A process that rendered the {split} images ended unexpectedly, '
-            'maybe for lack of memory. Try fewer workers.') from error
+            'A process that rendered images ended unexpectedly, maybe for '
+            'lack of memory. Try fewer workers.') from error
     finally:
         for future in futures:
             future.cancel()
         executor.shutdown()
 
 
+def _worker_context() -> multiprocessing.context.BaseContext:
+    # A fork of this process would inherit locks of OpenCV's threads and hang.
+    if 'forkserver' not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context('spawn')
+    context = multiprocessing.get_context('forkserver')
+    # Imported once, not by each worker.
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 def _initialize_worker() -> None:
     # Ctrl-C reaches every process; the parent alone is to act on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(1)
     parent = multiprocessing.parent_process()
 

@@ -198,7 +198,7 @@ class CollisionTest:
 
     def __init__(self,
                  finger_distance: float = 9.5,
-                 palm_distance: float = 12.):
+                 palm_distance: float = 20.):
         child, fraction, finger, in_palm, outer = [], [], [], [], []
         for f, joints in enumerate(FINGER_JOINTS):
             for i, name in enumerate(joints[1:], start=1):

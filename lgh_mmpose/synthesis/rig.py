@@ -56,10 +56,12 @@ PALM_PART = 15
 FOREARM_PART = 16
 """Part of a face: 3 f + 0 (tip), 1, 2 (base) for finger f, palm, forearm."""
 
-_FOREARM_RINGS = (  # distance from the wrist in mm, growth in width, height
-    (30., 1.00, 1.02), (40., 1.01, 1.05), (50., 1.03, 1.09), (62., 1.06, 1.14),
-    (76., 1.10, 1.22), (92., 1.15, 1.32), (110., 1.20, 1.44),
-    (135., 1.27, 1.58), (165., 1.34, 1.70), (200., 1.40, 1.80))
+FOREARM_RINGS = ((30., 1.00, 1.02), (40., 1.01, 1.05), (50., 1.03, 1.09),
+                 (62., 1.06, 1.14), (76., 1.10, 1.22), (92., 1.15, 1.32),
+                 (110., 1.20, 1.44), (135., 1.27, 1.58), (165., 1.34, 1.70),
+                 (200., 1.40, 1.80))
+"""Cross-sections of the forearm: distance from the wrist in mm, width and
+height relative to the wrist's."""
 _WRIST_BLEND = (-18., 26.)  # z range in mm over which hand turns to forearm
 
 
@@ -344,18 +346,18 @@ def _attach_forearm(vertices: np.ndarray, faces: np.ndarray,
     centre = vertices[rim].mean(axis=0)
     cross_section = vertices[rim, :2] - centre[:2]
     rings = [vertices[rim]]
-    for z, width, height in _FOREARM_RINGS:
+    for z, width, height in FOREARM_RINGS:
         # Rings turn from the rim's slant to upright within 60 mm.
-        slant = max(0., 1 - (z - _FOREARM_RINGS[0][0]) / 60)
+        slant = max(0., 1 - (z - FOREARM_RINGS[0][0]) / 60)
         rings.append(
             np.column_stack([
                 centre[:2] + cross_section * (width, height),
                 z + slant * (vertices[rim, 2] - centre[2])
             ]))
-    end = np.array([[centre[0], centre[1], _FOREARM_RINGS[-1][0] + 10]])
-    ids = np.concatenate([rim, start + np.arange(count * len(_FOREARM_RINGS))])
+    end = np.array([[centre[0], centre[1], FOREARM_RINGS[-1][0] + 10]])
+    ids = np.concatenate([rim, start + np.arange(count * len(FOREARM_RINGS))])
     ids = ids.reshape(-1, count)
-    apex = start + count * len(_FOREARM_RINGS)
+    apex = start + count * len(FOREARM_RINGS)
     a, b = ids[:-1], np.roll(ids[:-1], -1, axis=1)
     c, d = ids[1:], np.roll(ids[1:], -1, axis=1)
     last, following = ids[-1], np.roll(ids[-1], -1)

@@ -1,0 +1,251 @@
+import hashlib
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from lgh_mmpose.camera import project
+from lgh_mmpose.datasets import FreiHand3DDataset
+from lgh_mmpose.synthesis import (GENERATOR_VERSION, SceneGenerator,
+                                  freihand_writer, write_synthhand)
+from lgh_mmpose.synthesis.scene import PERSON_ID
+
+PARAMETERS = {
+    'num_train': 37,  # more than one piece of work
+    'num_eval': 3,
+    'seed': 5,
+    'size': 48,
+    'difficulty': 'easy',
+    'quiet': True
+}
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    out = tmp_path_factory.mktemp('synthhand') / 'data'
+    assert write_synthhand(out, **PARAMETERS) is True
+    return out
+
+
+def load(root, name):
+    return np.array(json.loads((root / name).read_text()))
+
+
+def digests(root):
+    return {
+        str(path.relative_to(root)):
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob('*') if path.is_file()
+    }
+
+
+def test_layout_is_that_of_freihand(root):
+    expected = {'synthhand.json'}
+    for split, count in (('training', 37), ('evaluation', 3)):
+        expected |= {f'{split}_{n}.json' for n in ('K', 'xyz', 'scale')}
+        expected |= {
+            f'{split}/{kind}/{i:08d}.jpg'
+            for kind in ('rgb', 'mask')
+            for i in range(count)
+        }
+        assert load(root, f'{split}_K.json').shape == (count, 3, 3)
+        assert load(root, f'{split}_xyz.json').shape == (count, 21, 3)
+        assert load(root, f'{split}_scale.json').shape == (count, )
+    assert set(digests(root)) == expected
+    assert json.loads((root / 'synthhand.json').read_text()) == {
+        'generator_version': GENERATOR_VERSION,
+        'layout': 'freihand',
+        **{
+            k: v
+            for k, v in PARAMETERS.items() if k != 'quiet'
+        }
+    }
+
+
+def test_units_are_metres_and_scale_is_the_reference_bone(root):
+    xyz = load(root, 'training_xyz.json')
+    assert .15 < xyz[..., 2].min() < xyz[..., 2].max() < 1.
+    np.testing.assert_allclose(
+        load(root, 'training_scale.json'),
+        np.linalg.norm(xyz[:, 10] - xyz[:, 9], axis=1),
+        atol=1e-8)
+
+
+@pytest.mark.parametrize('split', ['training', 'evaluation'])
+def test_files_project_to_what_was_rendered(root, split):
+    scenes = SceneGenerator(5, split, 48, 'easy')
+    uv = project(
+        load(root, f'{split}_xyz.json'), load(root, f'{split}_K.json'))
+    for i in range(3):
+        sample = scenes.sample(i)
+        rendered = project(sample.keypoints_cam[0], sample.camera_matrix)
+        np.testing.assert_allclose(uv[i], rendered, atol=1e-3)
+        image = cv2.imread(str(root / split / f'rgb/{i:08d}.jpg'))
+        assert image.shape == (48, 48, 3)
+        error = np.abs(image[..., ::-1].astype(int) - sample.image)
+        assert error.mean() < 20  # jpeg; another sample is off by 50
+        mask = cv2.imread(
+            str(root / split / f'mask/{i:08d}.jpg'), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(mask > 127, sample.part_mask > PERSON_ID)
+
+
+def test_real_adapter_reads_it(root):
+    dataset = FreiHand3DDataset(str(root), split='evaluation', pipeline=[])
+    xyz = load(root, 'evaluation_xyz.json')
+    assert len(dataset) == 3
+    for i in range(3):
+        info = dataset.get_data_info(i)
+        np.testing.assert_allclose(
+            info['keypoints_cam'][0], 1000 * xyz[i], atol=1e-3)
+        assert info['hand_side'] == 'right'
+        assert os.path.isfile(info['img_path'])
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(root, tmp_path):
+    write_synthhand(tmp_path / 'two', workers=2, **PARAMETERS)
+    assert digests(tmp_path / 'two') == digests(root)
+
+
+def test_other_seed_gives_other_samples(root, tmp_path):
+    write_synthhand(tmp_path / 'other', **{**PARAMETERS, 'seed': 6})
+    assert np.abs(
+        load(tmp_path / 'other', 'training_xyz.json') -
+        load(root, 'training_xyz.json')).max(axis=(1, 2)).min() > 1e-3
+
+
+def test_training_and_evaluation_differ(root):
+    training, evaluation = (
+        load(root, f'{split}_xyz.json')
+        for split in ('training', 'evaluation'))
+    difference = np.abs(training[:, None] - evaluation).max(axis=(2, 3))
+    assert difference.min() > 1e-3
+
+
+class TestExistingDirectory:
+    SMALL = {**PARAMETERS, 'num_train': 2, 'num_eval': 1}
+
+    @pytest.fixture
+    def out(self, tmp_path):
+        out = tmp_path / 'data'
+        write_synthhand(out, **self.SMALL)
+        return out
+
+    def test_the_same_data_set_is_left_alone(self, out):
+        before = digests(out)
+        stamp = (out / 'training_K.json').stat().st_mtime_ns
+        assert write_synthhand(out, **self.SMALL) is False
+        assert digests(out) == before
+        assert (out / 'training_K.json').stat().st_mtime_ns == stamp
+
+    @pytest.mark.parametrize('change', [{
+        'seed': 9
+    }, {
+        'num_eval': 2
+    }, {
+        'size': 64
+    }, {
+        'difficulty': 'full'
+    }])
+    def test_another_one_is_refused(self, out, change):
+        before = digests(out)
+        with pytest.raises(FileExistsError, match='other parameters'):
+            write_synthhand(out, **{**self.SMALL, **change})
+        assert digests(out) == before
+
+    def test_overwrite_replaces_it(self, out, tmp_path):
+        changed = {**self.SMALL, 'num_train': 1}
+        assert write_synthhand(out, overwrite=True, **changed) is True
+        assert len(load(out, 'training_K.json')) == 1
+        assert len(os.listdir(out / 'training/rgb')) == 1
+        assert os.listdir(tmp_path) == ['data']
+
+    @pytest.mark.parametrize(
+        'name', ['training/mask/00000001.jpg', 'evaluation_xyz.json'])
+    def test_incomplete_one_is_not_taken_for_whole(self, out, name):
+        (out / name).unlink()
+        with pytest.raises(FileExistsError, match='missing files'):
+            write_synthhand(out, **self.SMALL)
+        assert write_synthhand(out, overwrite=True, **self.SMALL) is True
+        assert (out / name).is_file()
+
+    @pytest.mark.parametrize('overwrite', [False, True])
+    def test_foreign_data_is_never_replaced(self, tmp_path, overwrite):
+        (tmp_path / 'real').mkdir()
+        (tmp_path / 'real/training_K.json').write_text('[]')
+        with pytest.raises(FileExistsError, match='left alone'):
+            write_synthhand(
+                tmp_path / 'real', overwrite=overwrite, **self.SMALL)
+        assert os.listdir(tmp_path) == ['real']
+        assert os.listdir(tmp_path / 'real') == ['training_K.json']
+
+    def test_file_in_the_way_is_left_alone(self, tmp_path):
+        (tmp_path / 'data').write_text('mine')
+        with pytest.raises(FileExistsError, match='left alone'):
+            write_synthhand(tmp_path / 'data', **self.SMALL)
+
+    def test_empty_directory_is_used(self, tmp_path):
+        (tmp_path / 'data').mkdir()
+        assert write_synthhand(tmp_path / 'data', **self.SMALL) is True
+
+
+def fail_late(root, split, start, stop, scene):
+    """Stand-in for a worker's task; on module level to be pickled."""
+    if start == 32:
+        raise RuntimeError('the disk is full')
+    return [([], [], 0.)] * (stop - start)
+
+
+def die(*task):
+    os._exit(9)
+
+
+def test_failure_names_the_sample_and_leaves_nothing(tmp_path, monkeypatch):
+    sample = SceneGenerator.sample
+
+    def fail(self, index):
+        if index == 33:
+            raise ArithmeticError('no such hand')
+        return sample(self, index)
+
+    monkeypatch.setattr(SceneGenerator, 'sample', fail)
+    with pytest.raises(
+            RuntimeError, match='training sample 33 .*no such hand'):
+        write_synthhand(tmp_path / 'data', **PARAMETERS)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize('task, message', [
+    (fail_late, 'the disk is full'),
+    (die, 'ended unexpectedly'),
+])
+def test_failing_worker_fails_the_run(tmp_path, monkeypatch, task, message):
+    monkeypatch.setattr(freihand_writer, '_write_samples', task)
+    with pytest.raises(RuntimeError, match=message):
+        write_synthhand(tmp_path / 'data', workers=2, **PARAMETERS)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize('change, message', [
+    ({
+        'num_train': -1
+    }, 'numbers of images'),
+    ({
+        'num_train': 0,
+        'num_eval': 0
+    }, 'numbers of images'),
+    ({
+        'workers': 0
+    }, 'number of workers is 0'),
+    ({
+        'size': 2
+    }, 'size is 2'),
+    ({
+        'difficulty': 'hard'
+    }, "difficulty is 'hard'"),
+])
+def test_bad_parameters_are_named(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        write_synthhand(tmp_path / 'data', **{**PARAMETERS, **change})
+    assert os.listdir(tmp_path) == []
