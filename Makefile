@@ -12,7 +12,9 @@ PYTHON ?= python3.11
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 
-override VENV := $(abspath $(VENV))
+ifeq ($(strip $(VENV)),)
+$(error VENV= must name a folder)
+endif
 PY := $(VENV)/bin/python
 # an editable install belongs to one checkout: another one, or this one after a
 # move, has another stamp
