@@ -50,7 +50,8 @@ def write_synthhand(out_dir: Union[str, Path],
 
     The bytes depend on the parameters, not on the number of workers. The data
     set is built in a hidden directory beside ``out_dir`` and renamed when it
-    is whole; on failure or interruption that directory is removed.
+    is whole; on failure or interruption that directory is removed. A killed
+    process leaves it behind as ``.{name}.*.partial``, which may be deleted.
 
     Args:
         out_dir: Directory to create.

@@ -139,9 +139,11 @@ def _skin(vertices, influences, weights, transforms):
     for v in range(len(vertices)):
         blend[:] = 0.
         for i in range(influences.shape[1]):
-            weight = weights[v, i]
+            weight, j = weights[v, i], influences[v, i]
             if weight > 0.:
-                blend += weight * transforms[influences[v, i]]
+                for r in range(3):
+                    for c in range(4):
+                        blend[r, c] += weight * transforms[j, r, c]
         x, y, z = vertices[v]
         for r in range(3):
             out[v, r] = (
