@@ -33,8 +33,7 @@ val_pipeline = [
     dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)
 ]
 train_dataloader = dict(
-    batch_size=32,
-    dataset=dict(data_root=data_root, pipeline=train_pipeline))
+    batch_size=32, dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=50, dataset=dict(data_root=data_root, pipeline=val_pipeline))
 test_dataloader = val_dataloader

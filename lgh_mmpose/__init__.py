@@ -3,13 +3,13 @@
 ``custom_imports=dict(imports=['lgh_mmpose'])`` in a config registers every
 component in mmpose's own registries.
 """
+# ruff: noqa: E402
 from . import compat
 
 compat.install()  # before anything of mmpose is imported
 
-from . import (codecs, datasets, engine, evaluation, models,  # noqa: E402
-               visualization)
-from .version import __version__  # noqa: E402
+from . import codecs, datasets, engine, evaluation, models, visualization
+from .version import __version__
 
 __all__ = [
     '__version__', 'codecs', 'compat', 'datasets', 'engine', 'evaluation',

@@ -1,7 +1,21 @@
 """Help with configs that mmengine does not give."""
-from typing import Any
+from typing import Any, Dict
 
 from mmengine.config import Config
+
+
+def merge_cfg_options(cfg: Config, options: Dict[str, Any]) -> None:
+    """Merge what ``--cfg-options`` gives; ``data_root`` moves all data sets.
+
+    Args:
+        cfg (Config): Config to change in place.
+        options (dict): Values by dotted key, as mmengine's ``DictAction``
+            makes them. A data set's own ``data_root`` among them wins over
+            the common one.
+    """
+    if 'data_root' in options:
+        set_data_root(cfg, options['data_root'])
+    cfg.merge_from_dict(options)
 
 
 def set_data_root(cfg: Config, data_root: str) -> None:
@@ -24,19 +38,20 @@ def set_data_root(cfg: Config, data_root: str) -> None:
         for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')
         if cfg.get(name) is not None
     ]
-    changed = [_set(loader, data_root) for loader in loaders]
-    if not any(changed):
+    if not _set(loaders, data_root):
         raise ValueError('no data set of the config has a data_root to set')
     cfg.data_root = data_root
 
 
 def _set(node: Any, data_root: str) -> bool:
     """Set ``data_root`` in a nested config; tells whether there was one."""
+    found = False
+    if isinstance(node, dict):
+        if 'data_root' in node:
+            node['data_root'] = data_root
+            found = True
+        node = list(node.values())
     if isinstance(node, (list, tuple)):
-        return any([_set(item, data_root) for item in node])
-    if not isinstance(node, dict):
-        return False
-    found = 'data_root' in node
-    if found:
-        node['data_root'] = data_root
-    return any([_set(value, data_root) for value in node.values()]) or found
+        for item in node:
+            found |= _set(item, data_root)
+    return found

@@ -1,9 +1,8 @@
 """Hypothesis strategies and scenes for camera geometry."""
 import cv2
 import numpy as np
-from hypothesis import strategies as st
-
 from helpers import toy_hand
+from hypothesis import strategies as st
 
 
 def floats(low: float, high: float) -> st.SearchStrategy:

@@ -277,6 +277,4 @@ def test_back_projection_equals_the_release():
     camera[:, 2, 2] = 1
     z = uvd[..., 2] * reference['p2w_bl'].reshape(-1, 1) + root_depth[:, None]
     np.testing.assert_allclose(
-        back_project(uvd[..., :2], z, camera),
-        reference['p2w_xyz'],
-        atol=1e-6)
+        back_project(uvd[..., :2], z, camera), reference['p2w_xyz'], atol=1e-6)

@@ -2,7 +2,7 @@
 import pytest
 from mmengine.config import Config
 
-from lgh_mmpose.config import set_data_root
+from lgh_mmpose.config import merge_cfg_options, set_data_root
 
 
 def test_moves_all_data_sets_and_wrapped_ones():
@@ -18,11 +18,24 @@ def test_moves_all_data_sets_and_wrapped_ones():
             test_dataloader=None))
     set_data_root(cfg, 'new')
     roots = [d.data_root for d in cfg.train_dataloader.dataset.datasets]
-    assert roots + [cfg.val_dataloader.dataset.data_root,
-                    cfg.data_root] == ['new'] * 4
+    assert roots + [cfg.val_dataloader.dataset.data_root, cfg.data_root
+                    ] == ['new'] * 4
 
 
 def test_says_so_where_there_is_nothing_to_move():
     cfg = Config(dict(train_dataloader=dict(dataset=dict(type='Made'))))
     with pytest.raises(ValueError, match='data_root'):
         set_data_root(cfg, 'new')
+
+
+def test_options_move_the_data_sets_unless_one_is_named():
+    cfg = Config(
+        dict(
+            train_dataloader=dict(dataset=dict(data_root='old')),
+            test_dataloader=dict(dataset=dict(data_root='old'))))
+    merge_cfg_options(cfg, {
+        'test_dataloader.dataset.data_root': 'other',
+        'data_root': 'new'
+    })
+    assert cfg.train_dataloader.dataset.data_root == 'new'
+    assert cfg.test_dataloader.dataset.data_root == 'other'

@@ -52,7 +52,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--processes',
         type=int,
-        default=min(2, os.cpu_count() or 1),
+        default=min(2,
+                    os.cpu_count() or 1),
         help='training processes, one core each (default: 2 or the number of '
         'cores)')
     parser.add_argument(
@@ -84,7 +85,9 @@ def run(title: str, command: List, log_file: Optional[Path] = None) -> None:
     else:
         with open(log_file, 'w') as log:
             failed = subprocess.run(
-                command, env=environment(), stdout=log,
+                command,
+                env=environment(),
+                stdout=log,
                 stderr=subprocess.STDOUT).returncode
     if failed:
         fail(title, log_file)
@@ -178,10 +181,13 @@ def train(cfg: Config, args: argparse.Namespace, iters: int) -> float:
     log_file = args.work_dir / 'train.log'
     begin = time.time()
     with open(log_file, 'w') as log:
-        process = subprocess.Popen(
-            [str(p) for p in training_command(config, args.work_dir / 'train',
-                                              args.processes)],
-            env=environment(), stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([
+            str(p) for p in training_command(config, args.work_dir /
+                                             'train', args.processes)
+        ],
+                                   env=environment(),
+                                   stdout=log,
+                                   stderr=subprocess.STDOUT)
     try:
         with tqdm(
                 total=iters,
@@ -216,13 +222,12 @@ def test(config: Path, checkpoint: Path, args: argparse.Namespace,
          root_depth: str) -> dict:
     """Scores of the checkpoint, with all predictions in an npz beside."""
     out = args.work_dir / f'test_root_{root_depth}.json'
-    run(
-        f'testing with the root depth {root_depth}', [
-            sys.executable, TOOLS / 'test.py', config, checkpoint,
-            '--work-dir', args.work_dir / 'test', '--out', out,
-            '--cfg-options', f'model.test_cfg.root_depth={root_depth}',
-            f'test_evaluator.dump_file={out.with_suffix(".npz")}'
-        ], args.work_dir / 'test.log')
+    run(f'testing with the root depth {root_depth}', [
+        sys.executable, TOOLS / 'test.py', config, checkpoint, '--work-dir',
+        args.work_dir / 'test', '--out', out, '--cfg-options',
+        f'model.test_cfg.root_depth={root_depth}',
+        f'test_evaluator.dump_file={out.with_suffix(".npz")}'
+    ], args.work_dir / 'test.log')
     return json.loads(out.read_text())
 
 
@@ -244,7 +249,9 @@ def mean_pose_mpjpe(data_root: str) -> float:
     return mpjpe(keypoint_errors(aligned, evaluation))
 
 
-def images_per_second(config: Path, checkpoint: Path, size: int = 256) -> float:
+def images_per_second(config: Path,
+                      checkpoint: Path,
+                      size: int = 256) -> float:
     """The network alone, batches of 32, one thread, bf16."""
     import torch
     from mmpose.apis import init_model
@@ -270,8 +277,9 @@ def main() -> None:
     args.work_dir.mkdir(parents=True, exist_ok=True)
 
     def step(number: int, text: str) -> None:
-        print(f'[{number}/4] {text} ({time.time() - begin:.0f} s so far)',
-              flush=True)
+        print(
+            f'[{number}/4] {text} ({time.time() - begin:.0f} s so far)',
+            flush=True)
 
     data_root = args.work_dir / 'data'
     step(1, f'rendering {args.num_train} + {args.num_eval} hands')
@@ -293,9 +301,10 @@ def main() -> None:
     epoch_seconds = (iters_per_epoch + 25) * seconds_per_iter
     epochs = int(np.clip(left // epoch_seconds, 1, cfg.train_cfg.max_epochs))
     set_epochs(cfg, epochs)
-    step(2, f'training {epochs} epochs of {iters_per_epoch} iterations at '
-         f'{seconds_per_iter:.2f} s, about {epochs * epoch_seconds / 60:.0f} '
-         'minutes')
+    step(
+        2, f'training {epochs} epochs of {iters_per_epoch} iterations at '
+        f'{seconds_per_iter:.2f} s, about {epochs * epoch_seconds / 60:.0f} '
+        'minutes')
     train_seconds = train(cfg, args, epochs * iters_per_epoch)
 
     step(3, 'testing')
@@ -350,8 +359,8 @@ def draw(work_dir: Path, checkpoint: Path) -> List[Path]:
 
     from lgh_mmpose.datasets import FreiHand3DDataset
     from lgh_mmpose.visualization.figures import (contact_sheet_of_predictions,
-                                          plot_selector_matrix,
-                                          plot_training_curve)
+                                                  plot_selector_matrix,
+                                                  plot_training_curve)
     meta = parse_pose_metainfo(FreiHand3DDataset.METAINFO)
     logits = torch.load(
         checkpoint, map_location='cpu',
@@ -360,8 +369,8 @@ def draw(work_dir: Path, checkpoint: Path) -> List[Path]:
         work_dir / name for name in ('predictions.png', 'training_curve.png',
                                      'selector_matrix.png')
     ]
-    contact_sheet_of_predictions(
-        work_dir / 'test_root_given.npz', pictures[0], meta)
+    contact_sheet_of_predictions(work_dir / 'test_root_given.npz', pictures[0],
+                                 meta)
     scalars = sorted((work_dir / 'train').glob('*/vis_data/scalars.json'))[-1]
     plot_training_curve(scalars, pictures[1])
     plot_selector_matrix(

@@ -127,7 +127,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Put the command line's settings into the config."""
     # first, for the other options to build on
     if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+        from lgh_mmpose.config import merge_cfg_options
+        merge_cfg_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     cfg.load_from = args.checkpoint
     if args.work_dir is not None:

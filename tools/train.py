@@ -55,7 +55,7 @@ def parse_args() -> argparse.Namespace:
         action=DictAction,
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. '
-        'train_cfg.max_epochs=3 or model.head.loss_uv.beta=0.1; lists as '
+        'data_root=DIR or train_cfg.max_epochs=3; lists as '
         'key="[a,b]" without white space')
     parser.add_argument(
         '--launcher',
@@ -116,7 +116,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Put the command line's settings into the config."""
     # first, for the other options to build on
     if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+        from lgh_mmpose.config import merge_cfg_options
+        merge_cfg_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None

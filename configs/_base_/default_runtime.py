@@ -4,7 +4,9 @@ custom_imports = dict(imports=['lgh_mmpose'], allow_failed_imports=False)
 
 default_hooks = dict(
     checkpoint=dict(
-        interval=1, save_best='hand/MPJPE', rule='less', max_keep_ckpts=3))
+        interval=1, save_best='hand/MPJPE', rule='less', max_keep_ckpts=3),
+    # for tools/test.py --badcase
+    badcase=dict(metric=dict(type='L1Loss')))
 
 custom_hooks = [
     dict(type='SyncBuffersHook'),

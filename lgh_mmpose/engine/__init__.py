@@ -1,6 +1,5 @@
 """What the runner needs beyond mmengine: hooks and an optimizer wrapper."""
-from .hooks import (ChannelsLastHook, ConcreteTemperatureHook,
-                    NonFiniteLossHook)
+from .hooks import ChannelsLastHook, ConcreteTemperatureHook, NonFiniteLossHook
 from .optim_wrappers import Bf16OptimWrapper
 
 __all__ = [

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 from geometry_strategies import bone_sine, cameras, floats, hands
+from helpers import toy_hand
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from mmpose.datasets.transforms import GenerateTarget
@@ -9,8 +10,6 @@ from mmpose.registry import KEYPOINT_CODECS
 
 from lgh_mmpose.camera import project, warp_points
 from lgh_mmpose.codecs import Hand25DLabel
-
-from helpers import toy_hand
 
 SIZE = (128, 160)
 CAMERA = np.array([[500., 0., 112.], [0., 510., 110.], [0., 0., 1.]])

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers import write_freihand
 from mmengine.dataset import ConcatDataset, pseudo_collate
 from mmengine.registry import DefaultScope
 from mmpose.datasets import CombinedDataset, FreiHandDataset
@@ -13,8 +14,6 @@ from mmpose.registry import DATASETS
 from lgh_mmpose.camera import project
 from lgh_mmpose.codecs import Hand25DLabel
 from lgh_mmpose.datasets import FreiHand3DDataset
-
-from helpers import write_freihand
 
 CODEC = dict(type='Hand25DLabel', input_size=(64, 48))
 META_KEYS = ('id', 'img_id', 'img_path', 'ori_shape', 'input_size',

@@ -106,8 +106,7 @@ def test_noise_is_finite_in_half_precision():
     assert sample.dtype == torch.float32 and torch.isfinite(sample).all()
 
 
-@pytest.mark.parametrize('temperature',
-                         [0, -1, float('nan'), float('inf')])
+@pytest.mark.parametrize('temperature', [0, -1, float('nan'), float('inf')])
 def test_refuses_a_temperature_that_is_not_positive(temperature):
     with pytest.raises(ValueError, match='positive and finite'):
         ConcreteSelector(21, 3, temperature=temperature)

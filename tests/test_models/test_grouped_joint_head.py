@@ -34,8 +34,8 @@ def build(groups=3, **kwargs):
 
 def features(groups=3, channels=4):
     torch.manual_seed(1)
-    return (torch.randn(2, 6, 16, 16),
-            torch.randn(2, groups * channels, 16, 16))
+    return (torch.randn(2, 6, 16, 16), torch.randn(2, groups * channels, 16,
+                                                   16))
 
 
 def samples(batch=2, weights=1.):
@@ -69,8 +69,7 @@ def test_equals_the_formulas_written_as_loops():
     for g in range(3):
         own = feats[-1][:, 4 * g:4 * g + 4]
 
-        def layers(stack):
-            x = own
+        def layers(stack, x=own, g=g):
             for conv, width in ((stack[0], 4), (stack[2], 21)):
                 rows = slice(g * width, (g + 1) * width)
                 x = torch.nn.functional.conv2d(
@@ -208,10 +207,7 @@ def to_image(estimator_keypoints, sample):
 
 def test_predictions_go_back_through_any_warp():
     head, feats, warp, camera, uv, depth = known_case()
-    batch = [
-        annotated(warp, camera, 30., root_depth=600.)
-        for _ in range(2)
-    ]
+    batch = [annotated(warp, camera, 30., root_depth=600.) for _ in range(2)]
     preds = head.predict(feats, batch, dict(root_depth='given'))
     for i, (pred, sample) in enumerate(zip(preds, batch)):
         image = np.linalg.solve(warp, np.c_[uv[i], np.ones(21)].T)[:2].T
@@ -224,8 +220,8 @@ def test_predictions_go_back_through_any_warp():
         assert pred.units[0] == 'mm' and pred.frame[0] == 'camera'
         assert pred.keypoint_scores.shape == (1, 21)
         assert ((0 < pred.keypoint_scores) & (pred.keypoint_scores <= 1)).all()
-        assert (sample.joint_groups == head.selector.joint_groups.numpy()
-                ).all()
+        assert (
+            sample.joint_groups == head.selector.joint_groups.numpy()).all()
 
 
 def test_root_depth_is_solved_from_the_bone_unless_given(monkeypatch):
@@ -234,8 +230,9 @@ def test_root_depth_is_solved_from_the_bone_unless_given(monkeypatch):
     uv = torch.rand(2, 21, 2) + 20
     uv[:, 10] = uv[:, 9] + torch.tensor([8., 0.])
     estimates = GroupEstimates(
-        torch.full((2, 3, 21, 16, 16), 1 / 256),
-        uv[:, None].expand(2, 3, 21, 2), torch.zeros(2, 3, 21))
+        torch.full((2, 3, 21, 16, 16), 1 / 256), uv[:,
+                                                    None].expand(2, 3, 21, 2),
+        torch.zeros(2, 3, 21))
     monkeypatch.setattr(head, 'estimate', lambda _: estimates)
     camera = np.diag([240., 240., 1.])
     batch = [annotated(np.eye(3), camera, 30.) for _ in range(2)]
@@ -256,10 +253,7 @@ def test_without_a_camera_joints_are_relative_to_the_root_and_say_so():
 
 def test_given_root_depth_must_be_there():
     head, feats, warp, camera, _, _ = known_case()
-    batch = [
-        annotated(warp, camera, 30., img_path='a.jpg')
-        for _ in range(2)
-    ]
+    batch = [annotated(warp, camera, 30., img_path='a.jpg') for _ in range(2)]
     with pytest.raises(ValueError, match=r"a\.jpg lacks \['root_depth'\]"):
         head.predict(feats, batch, dict(root_depth='given'))
     with pytest.raises(ValueError, match='root_depth must be one of'):

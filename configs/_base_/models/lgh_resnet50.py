@@ -31,6 +31,6 @@ model = dict(
         uv_loss=dict(type='L1Loss', use_target_weight=True, loss_weight=5.0),
         depth_loss=dict(
             type='L1Loss', use_target_weight=True, loss_weight=1.0),
-        heatmap_loss=dict(type='SpatialCrossEntropyLoss', loss_weight=0.1)),
+        heatmap_loss=dict(type='SpatialCrossEntropyLoss', loss_weight=0.3)),
     # 'solved': from the bone length; 'given': from the annotation
     test_cfg=dict(root_depth='solved'))

@@ -79,9 +79,8 @@ class ConcreteTemperatureHook(Hook):
         selector = _find_selector(runner)
         groups = getattr(model.neck, 'num_groups', selector.logits.shape[1])
         if groups != selector.logits.shape[1]:
-            raise ValueError(
-                f'num_groups of neck ({groups}) and head '
-                f'({selector.logits.shape[1]}) must agree')
+            raise ValueError(f'num_groups of neck ({groups}) and head '
+                             f'({selector.logits.shape[1]}) must agree')
 
     def before_train_iter(self,
                           runner: Runner,
@@ -117,22 +116,24 @@ class ConcreteTemperatureHook(Hook):
         })
         joint_groups = selector.joint_groups.cpu()
         sizes = torch.bincount(joint_groups, minlength=probabilities.shape[1])
-        scalars.update(
-            {f'group_size/{g}': int(size)
-             for g, size in enumerate(sizes)})
+        scalars.update({
+            f'group_size/{g}': int(size)
+            for g, size in enumerate(sizes)
+        })
         if runner.visualizer is not None and runner.rank == 0:
             runner.visualizer.add_scalars(
-                {f'selector/{k}': v
-                 for k, v in scalars.items()},
+                {
+                    f'selector/{k}': v
+                    for k, v in scalars.items()
+                },
                 step=runner.iter + 1)
         hub.update_info('selector/probabilities', probabilities.tolist())
         if self._joint_groups is None or not torch.equal(
                 joint_groups, self._joint_groups):
             self._joint_groups = joint_groups
-            groups = '; '.join(
-                f'group {g}: ' +
-                (', '.join(n for n, k in zip(names, joint_groups) if k == g)
-                 or 'empty') for g in range(len(sizes)))
+            groups = '; '.join(f'group {g}: ' + (', '.join(
+                n for n, k in zip(names, joint_groups) if k == g) or 'empty')
+                               for g in range(len(sizes)))
             runner.logger.info(
                 f'selector: temperature {float(selector.temperature):.3f}, '
                 f'entropy {float(entropy):.3f}, largest probability '
@@ -145,7 +146,8 @@ def _unwrap(runner: Runner):
 
 
 def _find_selector(runner: Runner) -> ConcreteSelector:
-    selector = getattr(getattr(_unwrap(runner), 'head', None), 'selector', None)
+    selector = getattr(
+        getattr(_unwrap(runner), 'head', None), 'selector', None)
     if not isinstance(selector, ConcreteSelector):
         raise ValueError('ConcreteTemperatureHook needs a head with a '
                          'ConcreteSelector, such as GroupedJointHead')

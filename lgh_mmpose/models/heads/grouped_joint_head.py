@@ -149,8 +149,8 @@ class GroupedJointHead(BaseHead):
         """
         estimates = self.estimate(feats)
         assignment = self._assignment(assignment)
-        return self._mix(estimates.uv, assignment), self._mix(
-            estimates.depth, assignment)
+        return self._mix(estimates.uv,
+                         assignment), self._mix(estimates.depth, assignment)
 
     def estimate(self, feats: Tuple[Tensor, ...]) -> GroupEstimates:
         """Every group's answer for every joint.
@@ -173,8 +173,7 @@ class GroupedJointHead(BaseHead):
         logits = self.heatmap_layers(grouped).unflatten(1, shape)
         depth_maps = self.depth_layers(grouped).unflatten(1, shape)
         heatmaps = spatial_softmax(logits, self.beta)
-        uv = soft_argmax(heatmaps, self.decoder.input_size,
-                         self.pixel_centers)
+        uv = soft_argmax(heatmaps, self.decoder.input_size, self.pixel_centers)
         return GroupEstimates(heatmaps, uv,
                               expected_value(heatmaps, depth_maps))
 

@@ -47,8 +47,8 @@ class SpatialCrossEntropyLoss(nn.Module):
             gauss(width, cells[..., 0])[..., None, :]
         mass = target.sum((-2, -1), keepdim=True)
         target = target / mass.clamp_min(1e-6)
-        inside = ((cells >= 0) & (cells <= cells.new_tensor(
-            [width - 1, height - 1]))).all(-1)
+        inside = ((cells >= 0) &
+                  (cells <= cells.new_tensor([width - 1, height - 1]))).all(-1)
         weights = weights * inside
         entropy = -(target * heatmaps.clamp_min(1e-7).log()).sum((-2, -1))
         return self.loss_weight * (entropy * weights).sum() / \

@@ -80,15 +80,14 @@ class GroupFusionNeck(BaseModule):
             *(Upsample(width)
               for _ in range(int(math.log2(in_strides[0] // out_stride)))))
         widths = (width, *shared_channels)
-        self.shared = nn.Sequential(
-            *(Residual(a, b) for a, b in zip(widths, widths[1:])))
+        self.shared = nn.Sequential(*(Residual(a, b)
+                                      for a, b in zip(widths, widths[1:])))
         self.branches = GroupedHourglass(widths[-1], group_channels,
                                          num_groups)
         self.fusion = None
         if fusion is not None and num_groups > 1:
             self.fusion = MODELS.build(
-                dict(
-                    **fusion, channels=group_channels, num_groups=num_groups))
+                dict(**fusion, channels=group_channels, num_groups=num_groups))
 
     def forward(self, feats: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
         self._check_features(feats)
