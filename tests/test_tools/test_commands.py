@@ -161,6 +161,50 @@ def test_train_names_what_the_config_lacks(arguments, message, tmp_path):
     assert message in last
 
 
+def test_non_finite_loss_stops_and_leaves_the_last_checkpoint(
+        trained, config, tmp_path):
+    work_dir = tmp_path / 'work'
+    shutil.copytree(trained[0], work_dir)
+    result = run_command(
+        *(sys.executable, TRAIN, config, '--work-dir', work_dir, '--resume'),
+        *('--cfg-options', 'train_cfg.max_epochs=3'),
+        'model.head.uv_loss.loss_weight=nan',
+        cwd=tmp_path,
+        check=False)
+    assert result.returncode != 0
+    message = result.stdout.splitlines()[-1]
+    assert message.startswith('FloatingPointError: non-finite loss')
+    assert 'iteration 7' in message
+    assert len(re.findall(r'\d+ \(\S+/training/rgb/\d{8}\.jpg\)',
+                          message)) == 4
+    assert (work_dir / 'last_checkpoint').read_text().endswith('epoch_2.pth')
+    weights = torch.load(work_dir / 'epoch_2.pth')['state_dict']
+    assert all(torch.isfinite(v).all() for v in weights.values())
+
+
+def test_training_goes_on_without_a_broken_image(config, synthhand_root,
+                                                 tmp_path):
+    root = tmp_path / 'data'
+    shutil.copytree(synthhand_root, root)
+    broken = root / 'training/rgb/00000003.jpg'
+    broken.write_bytes(broken.read_bytes()[:200])
+    output = run_command(
+        *(sys.executable, TRAIN, config, '--no-validate', '--work-dir'),
+        *(tmp_path / 'work', '--cfg-options', f'data_root={root}'),
+        cwd=tmp_path).stdout
+    assert output.count('00000003.jpg') == 1  # warned of once
+    assert 'Epoch(train) [2][3/3]' in output
+
+
+def test_data_root_on_the_command_line_moves_all_data_sets(tmp_path):
+    result = run_command(
+        *(sys.executable, TRAIN, CONFIG, '--cfg-options', 'data_root=moved'),
+        cwd=tmp_path,
+        check=False)
+    assert result.returncode != 0
+    assert "data_root='moved'" in result.stdout.splitlines()[-1]
+
+
 # -- tools/test.py -----------------------------------------------------------
 
 
@@ -210,6 +254,25 @@ def test_badcase_draws_the_worst(config, checkpoint, tmp_path):
     results, = tmp_path.rglob('badcase/results.json')
     assert len(json.loads(results.read_text())) == 6
     assert len(list(results.parent.glob('*.jpg'))) == 6
+
+
+def test_real_photographs_are_scored_in_2d(checkpoint, tmp_path):
+    """FreiHAND's images with mmpose's 2D annotation, read in place."""
+    samples = REPO_ROOT / '../shared/samples/freihand'
+    if not samples.is_dir():
+        pytest.skip('the real FreiHAND samples are not at hand')
+    config = REPO_ROOT / 'configs/lgh_synthhand_test-freihand2d.py'
+    run_command(
+        *(sys.executable, TEST, config, checkpoint, '--work-dir', 'work'),
+        *('--out', tmp_path / 'scores.json', '--show-dir', 'pictures'),
+        *('--cfg-options', f'data_root={samples.resolve()}'),
+        'test_dataloader.dataset.ann_file=test_freihand.json',
+        cwd=tmp_path)
+    scores = json.loads((tmp_path / 'scores.json').read_text())
+    assert set(scores) == {'hand/EPE_2d_px'}
+    # hardly trained: within the image, no more
+    assert 0 < scores['hand/EPE_2d_px'] < 224
+    assert len(list((tmp_path / 'work').glob('*/pictures/*.jpg'))) == 8
 
 
 # -- mim, from an editable install and from a wheel --------------------------

@@ -1,0 +1,25 @@
+# lgh_synthhand.py tested on real photographs: FreiHAND's images with mmpose's
+# 2D annotation (freihand_test.json; no camera, no depth), so the score is the
+# 2D error alone. The hands fill less of these images than of SynthHand's.
+_base_ = ['./lgh_synthhand.py']
+
+data_root = 'data/freihand'
+test_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale', padding=0.7),
+    dict(type='TopdownAffineCamera', input_size=_base_.codec.input_size),
+    dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)
+]
+test_dataloader = dict(
+    batch_size=50,
+    dataset=dict(
+        _delete_=True,
+        type='FreiHandDataset',
+        data_root=data_root,
+        data_mode='topdown',
+        ann_file='annotations/freihand_test.json',
+        data_prefix=dict(img=''),
+        test_mode=True,
+        pipeline=test_pipeline))
+test_evaluator = dict(type='HandKeypoint3DMetric', align=[])
+model = dict(test_cfg=dict(root_depth='solved'))
