@@ -264,3 +264,18 @@ def test_flip_test_is_refused():
     head, feats = build(), features()
     with pytest.raises(ValueError, match='flip_test'):
         head.predict([feats, feats], samples())
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_joints_keep_their_precision_under_autocast(dtype):
+    """bf16 has steps of a whole pixel beyond 128 px."""
+    head, feats = build(), features()
+    assignment = torch.rand(21, 3).softmax(-1)
+    exact = head.estimate(feats)
+    with torch.autocast('cpu', dtype):
+        head.estimate = lambda _: exact
+        uv, depth = head(feats, assignment)
+    assert uv.dtype == depth.dtype == torch.float32
+    expected = sum(exact.uv[:, g].double() * assignment[:, g, None]
+                   for g in range(3))
+    torch.testing.assert_close(uv.double(), expected, atol=1e-4, rtol=0)

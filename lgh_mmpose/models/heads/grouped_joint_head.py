@@ -190,7 +190,9 @@ class GroupedJointHead(BaseHead):
     @staticmethod
     def _mix(values: Tensor, assignment: Tensor) -> Tensor:
         """sum_g S_jg * value_gj: (B, G, K, ...) -> (B, K, ...)."""
-        return torch.einsum('bgk...,kg->bk...', values, assignment)
+        # no einsum: autocast would round pixels to 16 bits in its product
+        weights = assignment.T[(..., ) + (None, ) * (values.ndim - 3)]
+        return (values * weights).sum(1)
 
     def loss(self,
              feats: Tuple[Tensor, ...],
