@@ -22,6 +22,7 @@ _SCORE_NAMES = {
 _FRAME_ALIGNMENTS = {
     ('camera', 'mm'): {'none', 'root', 'procrustes', 'freihand'},
     ('root', 'mm'): {'root', 'procrustes', 'freihand'},
+    ('camera', 'reference bones'): {'procrustes', 'freihand'},
     ('root', 'reference bones'): {'procrustes', 'freihand'},
 }
 

@@ -165,6 +165,25 @@ def test_joints_without_annotation_are_left_out(hands, ref):
     assert sum('hand/EPE/' in key for key in scores) == 20
 
 
+def test_predictions_without_a_unit_get_scale_free_scores_only(hands):
+    """A camera, but no bone length."""
+    pred, gt = (x[:5] for x in hands)
+    frame = dict(
+        frame=np.array(['camera']), units=np.array(['reference bones']))
+    samples = [
+        make_sample(i, p / 30, g, **frame)
+        for i, (p, g) in enumerate(zip(pred, gt))
+    ]
+    with pytest.raises(ValueError, match='reference bones'):
+        score(samples, align='root')
+    expected = score(
+        [make_sample(i, p, g) for i, (p, g) in enumerate(zip(pred, gt))],
+        align='procrustes')
+    assert score(
+        samples, align='procrustes')['hand/PA-MPJPE'] == pytest.approx(
+            expected['hand/PA-MPJPE'], abs=1e-3)
+
+
 def test_root_relative_predictions_get_aligned_scores_only(hands):
     pred, gt = (x[:5] for x in hands)
     relative = pred - pred[:, 9:10]
