@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import MessageHub
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import nn
 
@@ -125,6 +127,55 @@ def test_non_finite_loss_stops_and_names_the_samples():
             match=r'loss_uv.*iteration 42.*7 \(rgb/7.jpg\), 9 \(rgb/9.jpg\)'):
         hook.after_train_iter(runner, 0, batch,
                               dict(loss_uv=torch.tensor(float('nan'))))
+
+
+class Derailed(BaseModel):
+    """Goes wrong at sample 3, by its loss or by its gradient alone."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.what = what
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, inputs, data_samples, mode):
+        if data_samples[0].id != 3:
+            return dict(loss=self.weight.square())
+        if self.what == 'loss':
+            return dict(loss=self.weight * np.nan)
+        return dict(loss=(self.weight - self.weight.detach()).sqrt())
+
+
+@pytest.mark.parametrize('what, message', [
+    ('loss', r"'loss': nan.* at iteration 4; samples of the batch: 3 \(3.jpg"),
+    ('gradient', 'weight the first, after iteration 4'),
+])
+def test_a_derailed_run_keeps_its_last_good_checkpoint(what, message,
+                                                       tmp_path):
+    data = [
+        dict(
+            inputs=torch.zeros(1),
+            data_samples=BaseDataElement(
+                metainfo=dict(id=i, img_path=f'{i}.jpg'))) for i in range(4)
+    ]
+    runner = Runner(
+        Derailed(what),
+        str(tmp_path),
+        experiment_name=f'derailed {what}',
+        train_dataloader=dict(
+            dataset=data,
+            batch_size=1,
+            sampler=dict(type='DefaultSampler', shuffle=False)),
+        train_cfg=dict(by_epoch=False, max_iters=8),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        default_hooks=dict(
+            checkpoint=dict(type='CheckpointHook', interval=2,
+                            by_epoch=False)),
+        custom_hooks=[NonFiniteLossHook()])
+    with pytest.raises(FloatingPointError, match=message):
+        runner.train()
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['iter_2.pth']
+    last = (tmp_path / 'last_checkpoint').read_text()
+    assert torch.isfinite(torch.load(last)['state_dict']['weight']).all()
 
 
 def test_channels_last_reaches_the_activations():

@@ -9,14 +9,15 @@ from mmpose.registry import HOOKS
 
 @HOOKS.register_module()
 class NonFiniteLossHook(Hook):
-    """Ends the training when a loss is NaN or infinite.
+    """Ends the training when a loss or a weight is NaN or infinite.
 
-    It runs before the checkpoint hook, so that the last checkpoint written is
-    one of finite losses.
+    It runs before the checkpoint hook, and looks at the weights before they
+    are saved, since a finite loss may have a gradient that is not. So the
+    last checkpoint written is a good one.
 
     Raises:
         FloatingPointError: Names the iteration, the losses and the samples of
-            the batch.
+            the batch, or the weights.
     """
 
     priority = 'ABOVE_NORMAL'
@@ -27,7 +28,7 @@ class NonFiniteLossHook(Hook):
                          data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:
         bad = {
-            name: float(value)
+            name: float(torch.as_tensor(value).detach())
             for name, value in (outputs or {}).items()
             if 'loss' in name and not torch.isfinite(torch.as_tensor(value))
         }
@@ -42,3 +43,16 @@ class NonFiniteLossHook(Hook):
             f' the batch: {", ".join(samples)}. Look at them, lower the '
             'learning rate or clip gradients (optim_wrapper.clip_grad), and '
             'go on from the last checkpoint with --resume')
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        bad = [
+            name for name, value in checkpoint['state_dict'].items()
+            if torch.is_tensor(value) and not torch.isfinite(value).all()
+        ]
+        if bad:
+            raise FloatingPointError(
+                f'{len(bad)} weights are not finite, {bad[0]} the first, '
+                f'after iteration {checkpoint["meta"]["iter"]}, though its '
+                'loss was: this checkpoint is not saved. Lower the learning '
+                'rate or clip gradients (optim_wrapper.clip_grad), and go on '
+                'from the last checkpoint with --resume')
