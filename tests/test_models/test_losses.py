@@ -18,7 +18,7 @@ def test_is_least_at_the_target_itself():
     weights = torch.ones(1, 1)
     at = [
         float(loss(gaussian(x, y), truth, weights))
-        for x, y in ((5.3, 9.7), (6.3, 9.7), (5.3, 8.7), (9.7, 5.3))
+        for x, y in ((5.3, 9.7), (6.3, 9.7), (5.3, 8.2), (9.7, 5.3))
     ]
     assert at[0] == min(at) and len(set(at)) == 4
 
@@ -40,6 +40,19 @@ def test_zero_mass_keeps_the_loss_finite():
                                      torch.ones(1, 1))
     loss.backward()
     assert torch.isfinite(loss) and torch.isfinite(heatmaps.grad).all()
+
+
+def test_a_sure_mistake_is_still_pulled_back():
+    logits = torch.zeros(1, 1, 16, 16)
+    logits[0, 0, 2, 2] = 40.
+    logits.requires_grad_()
+    heatmaps = logits.flatten(-2).softmax(-1).view_as(logits)
+    SpatialCrossEntropyLoss()(heatmaps, torch.tensor([[[12., 12.]]]),
+                              torch.ones(1, 1)).backward()
+    # what a cross-entropy gives: the distribution minus the target
+    assert logits.grad[0, 0, 2, 2] == pytest.approx(1, abs=1e-3)
+    assert logits.grad[0, 0, 12, 12] == pytest.approx(
+        -float(gaussian(12, 12)[0, 0, 12, 12]), rel=1e-3)
 
 
 def test_refuses_a_sigma_that_is_not_positive():

@@ -50,6 +50,7 @@ class SpatialCrossEntropyLoss(nn.Module):
         inside = ((cells >= 0) &
                   (cells <= cells.new_tensor([width - 1, height - 1]))).all(-1)
         weights = weights * inside
-        entropy = -(target * heatmaps.clamp_min(1e-7).log()).sum((-2, -1))
+        # so low that a sure mistake keeps its gradient
+        entropy = -(target * heatmaps.clamp_min(1e-30).log()).sum((-2, -1))
         return self.loss_weight * (entropy * weights).sum() / \
             weights.sum().clamp_min(1)
