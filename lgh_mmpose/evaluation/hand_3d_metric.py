@@ -164,8 +164,8 @@ class HandKeypoint3DMetric(BaseMetric):
         for side, fields in (('prediction', pred), ('ground truth', gt)):
             for key in keys:
                 if key not in fields:
-                    raise ValueError(
-                        f'{side} of {name} has no {key}: {self._mend(key)}')
+                    raise ValueError(f'{side} of {name} has no {key}: '
+                                     f'{self._mend(side, key)}')
         visible = _one_hand(gt.get('keypoints_visible'), name, 'visibility')
         if visible.ndim == 2:  # mmpose's (1, K, 2): visibility and weight
             visible = visible[:, 0]
@@ -213,12 +213,18 @@ class HandKeypoint3DMetric(BaseMetric):
         return key == 'keypoints' or self.protocol.use_visibility
 
     @staticmethod
-    def _mend(key: str) -> str:
+    def _mend(side: str, key: str) -> str:
+        if side == 'prediction':
+            return ('the head must predict it' if key == 'keypoints' else
+                    'the head must predict it; align=[] scores the 2D error '
+                    'alone')
         if key == 'keypoints':
-            return 'the data set or the head must give it'
-        return ('the data set needs 3D annotation and PackPoseInputs must '
-                'pack it, the head must predict it; align=[] scores the 2D '
-                'error alone')
+            return ('the split has no annotation, or PackPoseInputs does not '
+                    'pack it; to predict without a score, give tools/test.py '
+                    '--dump FILE --cfg-options test_evaluator=[], and to '
+                    'train, --no-validate')
+        return ('the split has no 3D annotation, or PackPoseInputs does not '
+                'pack it; align=[] scores the 2D error alone')
 
     def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
         """Scores of all samples.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT, run_command
+from helpers import REPO_ROOT, run_command, write_freihand
 
 import lgh_mmpose  # noqa: F401  (lets torch.load read the checkpoints)
 
@@ -229,6 +229,24 @@ def test_test_saves_scores_predictions_and_pictures(trained, config,
         p for p in (tmp_path / 'work').rglob('pictures/*') if p.is_file()
     ]
     assert len(pictures) == 6
+
+
+def test_predicts_without_annotation(config, checkpoint, tmp_path):
+    """FreiHAND's first release, by what the metric's error advises."""
+    root = write_freihand(tmp_path / 'data', evaluation_xyz=False)
+    command = (sys.executable, TEST, config, checkpoint, '--dump', 'all.pkl')
+    options = ('--cfg-options', f'data_root={root}',
+               'model.test_cfg.root_depth=solved')
+    refused = run_command(*command, *options, cwd=tmp_path, check=False)
+    advice = 'give tools/test.py --dump FILE --cfg-options test_evaluator=[]'
+    assert advice in refused.stdout.splitlines()[-1]
+    run_command(*command, *options, 'test_evaluator=[]', cwd=tmp_path)
+    with open(tmp_path / 'all.pkl', 'rb') as f:
+        predictions = [sample['pred_instances'] for sample in pickle.load(f)]
+    assert len(predictions) == 4
+    for instances in predictions:
+        assert np.isfinite(instances['keypoints_cam']).all()
+        assert (instances['frame'], instances['units']) == ('camera', 'mm')
 
 
 @pytest.mark.parametrize('arguments, message', [
