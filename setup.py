@@ -22,7 +22,7 @@ INSTALL_REQUIRES = [
     'opencv-python<4.12',  # from 4.12 it asks for NumPy 2
     # mmpose's 3D visualizer draws with `tostring_rgb`, gone from 3.10
     'matplotlib<3.10',
-    'torch',
+    'torch>=2.6',  # from there on it loads checkpoints safely by default
     'torchvision',
     'mmengine>=0.10.7,<0.11',
     'mmpose==1.3.2',
@@ -30,8 +30,6 @@ INSTALL_REQUIRES = [
     # required by mmpose, which never imports it; from 0.67.5 it does not build
     'chumpy<0.67',
     'numba',
-    'scipy',
-    'tabulate',
     'tqdm',
 ]
 
@@ -46,7 +44,7 @@ EXTRAS_REQUIRE = {
     # apart, because mmcv-lite would overwrite an installed full mmcv
     'openmmlab': ['mmcv-lite==2.1.0', *WITHOUT_MMCV],
     'openmmlab-without-mmcv': WITHOUT_MMCV,
-    'tests': ['pytest>=7', 'hypothesis'],
+    'tests': ['pytest>=7', 'hypothesis', 'scipy'],
     'lint': ['ruff==0.9.10', 'isort==5.13.2', 'yapf==0.43.0'],
 }
 EXTRAS_REQUIRE['dev'] = [
@@ -123,7 +121,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=(NAME, f'{NAME}.*')),
     cmdclass=dict(build_py=build_py, editable_wheel=editable_wheel),
-    python_requires='>=3.8,<3.12',
+    python_requires='>=3.9,<3.12',
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     zip_safe=False)

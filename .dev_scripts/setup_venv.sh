@@ -15,18 +15,18 @@ fail() {
 }
 
 supported() {
-    "$1" -c 'import sys; sys.exit(not (3, 8) <= sys.version_info[:2] < (3, 12))'
+    "$1" -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] < (3, 12))'
 }
 
 cd "$(dirname "$0")/.."
 if [ -x "$PY" ]; then
     supported "$PY" ||
-        fail "$VENV has $("$PY" -V), but mmpose 1.3.2's dependencies need Python 3.8 to 3.11; name another folder with VENV=."
+        fail "$VENV has $("$PY" -V), but mmpose 1.3.2's dependencies need Python 3.9 to 3.11; name another folder with VENV=."
 else
     command -v "$PYTHON" >/dev/null ||
         fail "$PYTHON is not installed; install Python 3.11 or name one with PYTHON=."
     supported "$PYTHON" ||
-        fail "$PYTHON is $("$PYTHON" -V), but mmpose 1.3.2's dependencies need Python 3.8 to 3.11; name one with PYTHON=."
+        fail "$PYTHON is $("$PYTHON" -V), but mmpose 1.3.2's dependencies need Python 3.9 to 3.11; name one with PYTHON=."
     echo "Making the virtual environment $VENV"
 fi
 if ! "$PY" -m pip --version >/dev/null 2>&1; then

@@ -6,7 +6,7 @@ _base_ = ['./lgh_synthhand.py']
 data_root = 'data/freihand'
 test_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale', padding=0.7),
+    dict(type='GetBBoxCenterScale', padding=0.6),
     dict(type='TopdownAffineCamera', input_size=_base_.codec.input_size),
     dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)
 ]
@@ -21,5 +21,4 @@ test_dataloader = dict(
         data_prefix=dict(img=''),
         test_mode=True,
         pipeline=test_pipeline))
-test_evaluator = dict(type='HandKeypoint3DMetric', align=[])
-model = dict(test_cfg=dict(root_depth='solved'))
+test_evaluator = dict(_delete_=True, type='HandKeypoint3DMetric', align=[])

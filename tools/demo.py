@@ -4,8 +4,8 @@ Every step is one of the package's own commands, run with
 ``configs/lgh_synthhand.py``:
 
 1. ``tools/dataset_converters/make_synthhand.py``: the easy set of SynthHand
-2. ``tools/train.py``: as many epochs as fit into ``--minutes``, one process
-   per core
+2. ``tools/train.py``: as many epochs as fit into ``--minutes``, in one or
+   two processes, whichever is faster here
 3. ``tools/test.py``: with the root depth given and with it solved
 4. pictures and ``summary.json``
 """
@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import os.path as osp
-import socket
 import subprocess
 import sys
 import textwrap
@@ -23,7 +22,9 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 import numpy as np
+import torch
 from mmengine.config import Config
+from torch import nn
 from tqdm import tqdm
 
 from lgh_mmpose.config import set_data_root
@@ -101,20 +102,16 @@ def fail(title: str, log_file: Optional[Path]) -> None:
 
 
 def training_command(config: Path, work_dir: Path, processes: int) -> List:
-    command = [sys.executable]
-    launcher = 'none'
+    launch, launcher = [], 'none'
     if processes > 1:
-        with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
-            port = probe.getsockname()[1]
-        command += [
-            '-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
-            '--master_addr=127.0.0.1', f'--master_port={port}'
+        launch = [
+            '-m', 'torch.distributed.run', '--standalone',
+            f'--nproc_per_node={processes}'
         ]
         launcher = 'pytorch'
-    return command + [
-        TOOLS / 'train.py', config, '--work-dir', work_dir, '--amp',
-        '--launcher', launcher
+    return [
+        sys.executable, *launch, TOOLS / 'train.py', config, '--work-dir',
+        work_dir, '--amp', '--launcher', launcher
     ]
 
 
@@ -124,8 +121,10 @@ def demo_config(args: argparse.Namespace, data_root: Path,
     set_data_root(cfg, str(data_root))
     # the batch of the config is that of all processes together
     cfg.train_dataloader.batch_size //= processes
-    cfg.train_dataloader.num_workers = 1
-    cfg.val_dataloader.num_workers = 1
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        # the cores are busy training: workers would only take turns
+        cfg[name].num_workers = 0
+        cfg[name].persistent_workers = False
     cfg.randomness.seed = args.seed
     if args.max_epochs:
         set_epochs(cfg, args.max_epochs)
@@ -157,11 +156,11 @@ def seconds_per_iter(args: argparse.Namespace, data_root: Path,
     cfg = demo_config(args, data_root, processes)
     set_epochs(cfg, 1)
     batch = cfg.train_dataloader.batch_size * processes
-    cfg.train_dataloader.dataset.indices = min(PROBE_ITERS * batch,
-                                               args.num_train)
+    iters = min(PROBE_ITERS, -(-args.num_train // batch))
+    cfg.train_dataloader.dataset.indices = min(iters * batch, args.num_train)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=-1)
-    cfg.default_hooks.logger.interval = PROBE_ITERS // 4
+    cfg.default_hooks.logger.interval = max(iters // 4, 1)
     work_dir = args.work_dir / f'probe_{processes}'
     work_dir.mkdir(parents=True, exist_ok=True)
     config = work_dir / CONFIG.name
@@ -172,7 +171,9 @@ def seconds_per_iter(args: argparse.Namespace, data_root: Path,
     times = [r['time'] for r in read_scalars(work_dir, begin) if 'loss' in r]
     # each is the mean of all iterations so far: leave out the first quarter,
     # which warms up
-    return (times[-1] * len(times) - times[0]) / max(len(times) - 1, 1)
+    if len(times) > 1:
+        return (times[-1] * len(times) - times[0]) / (len(times) - 1)
+    return times[0]
 
 
 def train(cfg: Config, args: argparse.Namespace, processes: int,
@@ -226,46 +227,40 @@ def test(config: Path, checkpoint: Path, args: argparse.Namespace,
         sys.executable, TOOLS / 'test.py', config, checkpoint, '--work-dir',
         args.work_dir / 'test', '--out', out, '--cfg-options',
         f'model.test_cfg.root_depth={root_depth}',
-        f'test_evaluator.dump_file={out.with_suffix(".npz")}'
+        f'test_evaluator.0.dump_file={out.with_suffix(".npz")}'
     ], args.work_dir / 'test.log')
     return json.loads(out.read_text())
 
 
-def mean_pose_mpjpe(data_root: str) -> float:
+def mean_pose_mpjpe(cfg: Config, root: int) -> float:
     """Root-aligned error of always answering the training set's mean pose."""
     from lgh_mmpose.datasets import FreiHand3DDataset
     from lgh_mmpose.evaluation.functional import (keypoint_errors, mpjpe,
                                                   root_align)
 
     def joints(split: str) -> np.ndarray:
-        dataset = FreiHand3DDataset(data_root, split=split, pipeline=[])
+        dataset = FreiHand3DDataset(cfg.data_root, split=split, pipeline=[])
         return dataset.annotations.keypoints_cam
 
     training, evaluation = joints('training'), joints('evaluation')
-    root = 9  # middle_finger1
     mean = (training - training[:, [root]]).mean(0)
     mean = np.broadcast_to(mean, evaluation.shape)
     aligned = root_align(mean, evaluation, root)
     return mpjpe(keypoint_errors(aligned, evaluation))
 
 
-def images_per_second(config: Path,
-                      checkpoint: Path,
-                      size: int = 256) -> float:
+def images_per_second(model: nn.Module, num_images: int = 256) -> float:
     """The network alone, batches of 32, one thread, bf16."""
-    import torch
-    from mmpose.apis import init_model
     torch.set_num_threads(1)
-    model = init_model(str(config), str(checkpoint), device='cpu')
     model.to(memory_format=torch.channels_last)
     width, height = model.head.decoder.input_size
     images = torch.zeros(32, 3, height, width)
     with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
         model(images, None, mode='tensor')
         begin = time.perf_counter()
-        for _ in range(size // 32):
+        for _ in range(num_images // 32):
             model(images, None, mode='tensor')
-    return size / (time.perf_counter() - begin)
+    return num_images / (time.perf_counter() - begin)
 
 
 def main() -> None:
@@ -319,69 +314,42 @@ def main() -> None:
     solved = test(config, checkpoint, args, 'solved')
 
     step(4, 'drawing')
-    summary = summarise(cfg, config, checkpoint, given, solved)
-    summary['train_images_per_second'] = \
-        epochs * args.num_train / train_seconds
-    summary['epochs'] = epochs
-    pictures = draw(args.work_dir, checkpoint)
-    summary['seconds_total'] = time.time() - begin
-    report(summary, args.work_dir, pictures, checkpoint)
-
-
-def summarise(cfg: Config, config: Path, checkpoint: Path, given: dict,
-              solved: dict) -> dict:
-    import torch
-
-    import lgh_mmpose  # noqa: F401, registers the data set
-    selector = torch.load(
-        checkpoint, map_location='cpu',
-        weights_only=True)['state_dict']['head.selector.logits']
-    names = joint_names(cfg)
-    groups = [[names[k] for k in np.flatnonzero(selector.argmax(-1) == g)]
-              for g in range(selector.shape[1])]
-    return dict(
-        mean_pose_mpjpe_mm=mean_pose_mpjpe(
-            cfg.train_dataloader.dataset.data_root),
+    from mmpose.apis import init_model
+    model = init_model(str(config), str(checkpoint), device='cpu')
+    names = list(model.dataset_meta['keypoint_id2name'].values())
+    joint_groups = model.head.selector.joint_groups
+    pictures = draw(args.work_dir, model, names)
+    summary = dict(
+        mean_pose_mpjpe_mm=mean_pose_mpjpe(cfg, model.head.decoder.root_index),
         mpjpe_mm=given['hand/MPJPE'],
         pa_mpjpe_mm=given['hand/PA-MPJPE'],
         auc_0_50=given['hand/root-AUC_0-50'],
         epe_2d_px=given['hand/EPE_2d_px'],
         mpjpe_solved_root_mm=solved['hand/MPJPE'],
         epe_solved_root_mm=solved['hand/EPE'],
-        images_per_second=images_per_second(config, checkpoint),
-        groups=groups)
+        epochs=epochs,
+        train_images_per_second=epochs * args.num_train / train_seconds,
+        images_per_second=images_per_second(model),
+        groups=[[name for name, k in zip(names, joint_groups) if k == g]
+                for g in range(model.head.num_groups)],
+        seconds_total=time.time() - begin)
+    report(summary, args.work_dir, pictures, checkpoint)
 
 
-def joint_names(cfg: Config) -> List[str]:
-    from mmpose.datasets.datasets.utils import parse_pose_metainfo
-    return list(
-        parse_pose_metainfo(dict(cfg.codec.metainfo))['keypoint_name2id'])
-
-
-def draw(work_dir: Path, checkpoint: Path) -> List[Path]:
-    import torch
-    from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
-    from lgh_mmpose.datasets import FreiHand3DDataset
+def draw(work_dir: Path, model: nn.Module, names: List[str]) -> List[Path]:
     from lgh_mmpose.visualization.figures import (contact_sheet_of_predictions,
                                                   plot_selector_matrix,
                                                   plot_training_curve)
-    meta = parse_pose_metainfo(FreiHand3DDataset.METAINFO)
-    logits = torch.load(
-        checkpoint, map_location='cpu',
-        weights_only=True)['state_dict']['head.selector.logits']
-    pictures = [
-        work_dir / name for name in ('predictions.png', 'training_curve.png',
-                                     'selector_matrix.png')
-    ]
-    contact_sheet_of_predictions(work_dir / 'test_root_given.npz', pictures[0],
-                                 meta)
-    scalars = sorted((work_dir / 'train').glob('*/vis_data/scalars.json'))[-1]
-    plot_training_curve(scalars, pictures[1])
-    plot_selector_matrix(
-        logits.softmax(-1).numpy(), list(meta['keypoint_name2id']),
-        pictures[2])
-    return pictures
+    predictions, curve, matrix = (
+        work_dir / f'{name}.png'
+        for name in ('predictions', 'training_curve', 'selector_matrix'))
+    contact_sheet_of_predictions(work_dir / 'test_root_given.npz', predictions,
+                                 model.dataset_meta)
+    runs = (work_dir / 'train').glob('*/vis_data/scalars.json')
+    plot_training_curve(max(runs, key=os.path.getmtime), curve)
+    plot_selector_matrix(model.head.selector.probabilities.numpy(), names,
+                         matrix)
+    return [predictions, curve, matrix]
 
 
 def report(summary: dict, work_dir: Path, pictures: List[Path],

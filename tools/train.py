@@ -55,7 +55,7 @@ def parse_args() -> argparse.Namespace:
         action=DictAction,
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. '
-        'data_root=DIR or train_cfg.max_epochs=3; lists as '
+        'data_root=DIR or train_dataloader.batch_size=16; lists as '
         'key="[a,b]" without white space')
     parser.add_argument(
         '--launcher',

@@ -122,7 +122,7 @@ def test_resume_from_a_named_checkpoint_with_amp(trained, config, tmp_path):
         *('--resume', trained[0] / 'epoch_1.pth', '--amp', '--auto-scale-lr'),
         cwd=tmp_path).stdout
     assert 'resumed epoch: 1, iter: 3' in output
-    assert 'Scaling the original LR by 0.0625' in output  # 4 images for 64
+    assert 'Scaling the original LR by 0.08333' in output  # 4 for 48
     assert 'Epoch(train) [2][3/3]' in output
     written = (tmp_path / 'work' / config.name).read_text()
     kind = 'Amp' if torch.cuda.is_available() else 'Bf16'
@@ -351,6 +351,8 @@ def test_two_processes_train(config, tmp_path):
     saved = torch.load(tmp_path / 'work/epoch_2.pth')
     assert saved['meta']['iter'] == 4
     assert not any(key.startswith('module.') for key in saved['state_dict'])
+    # channels_last must not cost a copy of all gradients
+    assert 'do not match bucket view' not in output
 
 
 @needs_cpu

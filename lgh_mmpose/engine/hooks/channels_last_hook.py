@@ -1,6 +1,7 @@
 """Memory format of the model."""
 import torch
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
@@ -14,4 +15,14 @@ class ChannelsLastHook(Hook):
     """
 
     def before_run(self, runner: Runner) -> None:
-        runner.model.to(memory_format=torch.channels_last)
+        model = runner.model
+        if not is_model_wrapper(model):
+            model.to(memory_format=torch.channels_last)
+            return
+        # DistributedDataParallel lays out its buckets by the strides it
+        # finds: wrap anew, once the old one's hooks are gone with it
+        module = model.module.to(memory_format=torch.channels_last)
+        runner.model = None
+        del model
+        runner.model = runner.wrap_model(
+            runner.cfg.get('model_wrapper_cfg'), module)

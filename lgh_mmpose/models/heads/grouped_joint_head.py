@@ -336,12 +336,17 @@ class GroupedJointHead(BaseHead):
                 'them to the meta_keys of PackPoseInputs, with '
                 "TopdownAffineCamera in the pipeline; root_depth='given' "
                 'needs annotated 3D joints')
-        decoded = self.decoder.decode(
-            joints[None],
-            warp_mat=meta['warp_mat'],
-            camera_matrix=meta.get('camera_matrix'),
-            bone_length=meta.get('bone_length'),
-            root_depth=meta['root_depth'] if root_depth == 'given' else None)
+        try:
+            decoded = self.decoder.decode(
+                joints[None],
+                warp_mat=meta['warp_mat'],
+                camera_matrix=meta.get('camera_matrix'),
+                bone_length=meta.get('bone_length'),
+                root_depth=meta['root_depth']
+                if root_depth == 'given' else None)
+        except ValueError as error:
+            raise ValueError(
+                f'sample {meta.get("img_path", "?")}: {error}') from error
         # the estimator maps input to image by centre and scale alone, which
         # misses rotation and mirroring: hand it what it will map to our image
         # coordinates

@@ -1,0 +1,28 @@
+"""The demo, whole, in a toy size."""
+import json
+import sys
+
+import pytest
+from helpers import REPO_ROOT, run_command
+
+
+def test_demo_writes_what_it_names(tmp_path):
+    output = run_command(
+        *(sys.executable, REPO_ROOT / 'tools/demo.py', '--work-dir', 'demo'),
+        *('--num-train', 96, '--num-eval', 8, '--max-epochs', 1),
+        *('--processes', 1),
+        cwd=tmp_path).stdout
+    summary = json.loads((tmp_path / 'demo/summary.json').read_text())
+    for key in ('mean_pose_mpjpe_mm', 'mpjpe_mm', 'pa_mpjpe_mm',
+                'seconds_total', 'images_per_second'):
+        assert summary[key] > 0
+    assert 0 <= summary['auc_0_50'] <= 1
+    # the mean pose of the easy set, whatever the seed
+    assert summary['mean_pose_mpjpe_mm'] == pytest.approx(52, abs=10)
+    joints = [name for group in summary['groups'] for name in group]
+    assert len(joints) == len(set(joints)) == 21 and 'wrist' in joints
+    for name in ('summary.json', 'predictions.png', 'training_curve.png',
+                 'selector_matrix.png', 'train/epoch_1.pth'):
+        assert (tmp_path / 'demo' / name).stat().st_size > 0
+        assert f'demo/{name}' in output
+    assert f'{summary["mpjpe_mm"]:.1f} mm' in output
