@@ -1,3 +1,4 @@
+"""The metric that mmengine's evaluator runs."""
 from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np

@@ -1,3 +1,4 @@
+"""2D and 3D hands, drawn by mmengine's visualization hooks."""
 from typing import Any, List, Optional, Sequence, Tuple
 
 import cv2
