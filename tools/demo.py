@@ -297,8 +297,8 @@ def main() -> None:
     iters_per_epoch = -(-args.num_train //
                         (cfg.train_dataloader.batch_size * processes))
     left = args.minutes * 60 - (time.time() - begin) - RESERVED_SECONDS
-    # every other epoch is validated, which takes as long as some iterations
-    epoch_seconds = (iters_per_epoch + 15) * speeds[processes]
+    # validations, checkpoints and a machine that slows down: a tenth more
+    epoch_seconds = 1.1 * iters_per_epoch * speeds[processes]
     epochs = int(np.clip(left // epoch_seconds, 1, cfg.train_cfg.max_epochs))
     set_epochs(cfg, epochs)
     step(
