@@ -14,6 +14,13 @@ from helpers import REPO_ROOT, run_command, write_freihand
 os.environ.setdefault('MPLBACKEND', 'Agg')
 
 
+@pytest.fixture(autouse=True)
+def mmpose_scope():
+    """Each test builds in mmpose's scope, whatever a runner left behind."""
+    from mmengine.registry import init_default_scope
+    init_default_scope('mmpose')
+
+
 @pytest.fixture(scope='session')
 def freihand_root(tmp_path_factory):
     """A tiny data set in FreiHAND's layout: 8 + 4 images of 64 px.

@@ -68,7 +68,7 @@ def validation_scores(output):
     line = [line for line in output.splitlines() if 'Epoch(val)' in line][-1]
     return {
         key: float(value)
-        for key, value in re.findall(r'(hand/\S+): ([\d.]+)', line)
+        for key, value in re.findall(r'(\w*hand/\S+): ([\d.]+)', line)
     }
 
 
