@@ -15,7 +15,7 @@ codec = dict(_base_.codec, input_size=(96, 96))
 
 train_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale', padding=0.85),
+    dict(type='GetBBoxCenterScale', padding=1.0),
     dict(
         type='RandomBBoxTransform',
         shift_factor=0.05,
@@ -28,7 +28,7 @@ train_pipeline = [
 ]
 val_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale', padding=0.85),
+    dict(type='GetBBoxCenterScale', padding=1.0),
     dict(type='TopdownAffineCamera', input_size=codec['input_size']),
     dict(type='CanonicalizeHandSide'),
     dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)

@@ -104,12 +104,24 @@ def scene(hand, camera=CAMERA, bone=(9, 10)):
         bone_length=np.linalg.norm(hand[bone[1]] - hand[bone[0]]))
 
 
+def check_root_depth(hand, root, depth, status, arguments):
+    """The true depth, or where two depths fit, one that fits the bone."""
+    assert status in (RootDepthStatus.SOLVED, RootDepthStatus.AMBIGUOUS)
+    if status == RootDepthStatus.SOLVED:
+        assert depth == pytest.approx(hand[root, 2], abs=1e-6)
+    rays = viewing_rays(arguments['keypoints'], arguments['camera_matrix'])
+    start, end = (rays * (depth + arguments['relative_depth'])[:, None]
+                  )[list(arguments['reference_bone'])]
+    assert np.linalg.norm(end - start) == pytest.approx(
+        arguments['bone_length'], abs=1e-6)
+
+
 @given(hands(), cameras())
 def test_root_depth_is_exact_on_ground_truth(hand, camera):
     assume(bone_sine(hand) > .5)
-    depth, status = solve_root_depth(**scene(hand, camera))
-    assert status == RootDepthStatus.SOLVED
-    assert depth == pytest.approx(hand[9, 2], abs=1e-6)
+    arguments = scene(hand, camera)
+    depth, status = solve_root_depth(**arguments)
+    check_root_depth(hand, 9, depth, status, arguments)
 
 
 @given(hands(), cameras(), st.integers(1, 3))
@@ -118,8 +130,18 @@ def test_root_need_not_be_an_end_of_the_reference_bone(hand, camera, joint):
     arguments = scene(hand, camera, (joint, joint + 1))
     arguments['relative_depth'] = hand[:, 2] - hand[0, 2]
     depth, status = solve_root_depth(**arguments, max_ratio=None)
-    assert status == RootDepthStatus.SOLVED
-    assert depth == pytest.approx(hand[0, 2], abs=1e-6)
+    check_root_depth(hand, 0, depth, status, arguments)
+
+
+def test_two_depths_fit_a_steep_bone_far_from_the_root():
+    hand = np.tile([-6., 94., 291.], (21, 1))
+    hand[:3] = [15, 137, 430], [14, 141, 390], [8, 145, 353]
+    camera = np.array([[300., 0., 50.], [0., 300., 50.], [0., 0., 1.]])
+    arguments = scene(hand, camera, (1, 2))
+    arguments['relative_depth'] = hand[:, 2] - hand[0, 2]
+    depth, status = solve_root_depth(**arguments, max_ratio=None)
+    assert status == RootDepthStatus.AMBIGUOUS
+    check_root_depth(hand, 0, depth, status, arguments)
 
 
 # A flat skeleton: the reference bone 0-1 and a cross bone 0-2 as long as two.

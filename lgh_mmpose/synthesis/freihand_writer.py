@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from .scene import PERSON_ID, SPLITS, SceneGenerator
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """To be raised whenever the same parameters give other pictures."""
 
 PARAMETERS_FILE = 'synthhand.json'

@@ -298,13 +298,6 @@ class HandRig:
                 position[distal] + scaled[distal] @ self._tip_offset[f])
         return HandGeometry(vertices, keypoints)
 
-    @property
-    def hand_vertices(self) -> np.ndarray:
-        """(V,) bool, vertices that belong to the hand, not the forearm."""
-        mask = np.zeros(len(self.vertices), bool)
-        mask[self.faces[self.face_parts != FOREARM_PART]] = True
-        return mask
-
 
 def _tree_levels() -> list:
     """Indices of the joints at depth 1, 2, ... below the wrist."""

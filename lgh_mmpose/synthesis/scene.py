@@ -133,7 +133,6 @@ class SceneGenerator:
         self.occluder_prob = occluder_prob
         self.rig = HandRig()
         self._key = (seed, SPLITS.index(split))
-        self._hand_vertices = np.flatnonzero(self.rig.hand_vertices)
         self._appearance = HandAppearance(self.rig)
         self._collides = CollisionTest()
         self.backgrounds = BackgroundPool(
@@ -154,8 +153,8 @@ class SceneGenerator:
 
     def _frame_hand(self, rng: np.random.Generator, geometry: HandGeometry,
                     rotation: np.ndarray) -> Tuple[PlacedHand, np.ndarray]:
-        """Choose place and focal length so that the hand, without forearm,
-        fills 50 to 85 % of the image."""
+        """Choose place and focal length so that the key points span 50 to
+        85 % of the image."""
         size = self.size
         depth = rng.uniform(300, 800)
         fill = rng.uniform(.5, .85)
@@ -163,10 +162,9 @@ class SceneGenerator:
         centre = (size - 1) / 2 + rng.uniform(-.07, .07, 2) * size
 
         hand = place_hand(geometry, rotation, np.array([0, 0, depth]))
-        points = hand.vertices[self._hand_vertices]
         shift = np.zeros(3)
         for _ in range(3):  # perspective makes this a fixed-point iteration
-            moved = points + shift
+            moved = hand.keypoints + shift
             rays = moved[:, :2] / moved[:, 2:]
             low, high = rays.min(axis=0), rays.max(axis=0)
             focal = fill * size / (high - low).max()
