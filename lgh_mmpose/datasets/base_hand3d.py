@@ -18,6 +18,10 @@ from ..camera import project
 # first and last bytes of whole image files
 _IMAGE_MARKERS = {b'\xff\xd8': b'\xff\xd9', b'\x89P': b'IEND'}
 
+# mmpose's names; the joints of a finger are numbered from base (1) to tip (4)
+FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger',
+           'pinky_finger')
+
 
 @dataclass(frozen=True)
 class HandAnnotations:
@@ -27,14 +31,24 @@ class HandAnnotations:
 
     Attributes:
         camera_matrix (np.ndarray): Intrinsics in shape (R, 3, 3).
-        bone_length (np.ndarray): Reference bones in shape (R,), mm.
+        bone_length (np.ndarray, optional): Reference bones in shape (R,),
+            mm; None where they are not known.
         keypoints_cam (np.ndarray, optional): Joints in the camera frame in
-            shape (R, K, 3), mm; None where they are not published.
+            shape (R, K, 3), mm; None where they are not published. A joint
+            without annotation must still be finite and in front of the
+            camera.
+        keypoints_visible (np.ndarray, optional): 1 for annotated joints,
+            occluded or outside the image as they may be, else 0, in shape
+            (R, K). Defaults to all annotated.
+        bbox (np.ndarray, optional): Annotated boxes in shape (R, 4), left,
+            top, right, bottom in px.
     """
 
     camera_matrix: np.ndarray
-    bone_length: np.ndarray
+    bone_length: Optional[np.ndarray] = None
     keypoints_cam: Optional[np.ndarray] = None
+    keypoints_visible: Optional[np.ndarray] = None
+    bbox: Optional[np.ndarray] = None
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -198,9 +212,16 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
 
     A record has, besides mmpose's metainfo keys: ``img_path, img_id, id,
     bbox`` (1, 4), ``bbox_score`` (1,), ``camera_matrix`` (3, 3),
-    ``bone_length``, ``hand_side``, and where joints are published
-    ``keypoints`` (1, K, 2), ``keypoints_visible`` (1, K), ``keypoints_cam``
-    (1, K, 3) and ``root_depth``.
+    ``hand_side``, ``keypoint_names``, where it is known ``bone_length``,
+    where joints are published ``keypoints`` (1, K, 2), ``keypoints_visible``
+    (1, K), ``keypoints_cam`` (1, K, 3), and where the root is annotated
+    ``root_depth``.
+
+    Joints come in the order of the metainfo, whatever order the files have:
+    with ``metainfo=dict(from_file='configs/_base_/datasets/rhd2d.py')`` any
+    data set delivers RHD's. Joints are found by name, and
+    :class:`~lgh_mmpose.codecs.Hand25DLabel` compares ``keypoint_names`` with
+    its own.
 
     In training an unreadable image is reported, counted over all workers and
     replaced by another sample; in test mode it is an error.
@@ -208,8 +229,9 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
     Args:
         data_root (str): Folder of the data set, on a local file system.
         bbox_mode (str): ``'image'``: the box is the whole image;
-            ``'keypoints'``: it is the tight box of the projected joints.
-            Defaults to ``'image'``.
+            ``'keypoints'``: it is the tight box of the projected annotated
+            joints; ``'annotation'``: it is the annotated box, where the data
+            set has one. Defaults to ``'image'``.
         image_size (tuple[int, int], optional): Size [w, h] of all images,
             for ``bbox_mode='image'``. Defaults to that of the first
             readable image.
@@ -221,6 +243,8 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         metainfo, indices, serialize_data, pipeline, test_mode, lazy_init,
             max_refetch: As in :class:`mmpose.datasets.BaseCocoStyleDataset`.
     """
+
+    DATASET_NAME: Optional[str] = None  # None: that of the metainfo
 
     def __init__(self,
                  data_root: str,
@@ -235,9 +259,9 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                  test_mode: bool = False,
                  lazy_init: bool = False,
                  max_refetch: int = 1000) -> None:
-        if bbox_mode not in ('image', 'keypoints'):
-            raise ValueError("bbox_mode must be 'image' or 'keypoints', got "
-                             f'{bbox_mode!r}')
+        if bbox_mode not in ('image', 'keypoints', 'annotation'):
+            raise ValueError("bbox_mode must be 'image', 'keypoints' or "
+                             f"'annotation', got {bbox_mode!r}")
         self.bbox_mode = bbox_mode
         self.image_size = None if image_size is None else tuple(image_size)
         self.root_joint = root_joint
@@ -251,6 +275,41 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
             test_mode=test_mode,
             lazy_init=lazy_init,
             max_refetch=max_refetch)
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: Optional[dict] = None) -> dict:
+        """Parse the metainfo; the name is that of the data set itself."""
+        metainfo = super()._load_metainfo(metainfo)
+        if cls.DATASET_NAME is not None:
+            metainfo['dataset_name'] = cls.DATASET_NAME
+        return metainfo
+
+    def joint_order(self, names: Sequence[str], path: str) -> List[int]:
+        """Where the joints of the metainfo stand in a file.
+
+        Args:
+            names (Sequence[str]): The joints of the file in its order.
+            path (str): The file, for the message.
+
+        Returns:
+            list[int]: Indices into ``names``, (K,).
+
+        Raises:
+            ValueError: If the file lacks a joint of the metainfo.
+        """
+        missing = [name for name in self.keypoint_names if name not in names]
+        if missing:
+            raise ValueError(
+                f'{path} has no joint {", ".join(missing)}, which the '
+                f'metainfo of {type(self).__name__} names; it has '
+                f'{", ".join(names)}')
+        return [list(names).index(name) for name in self.keypoint_names]
+
+    @property
+    def keypoint_names(self) -> Tuple[str, ...]:
+        """Names of the K joints in the order that records have them."""
+        id2name = self._metainfo['keypoint_id2name']
+        return tuple(id2name[i] for i in range(len(id2name)))
 
     @abstractmethod
     def load_hand_annotations(self) -> Tuple[HandAnnotations, np.ndarray]:
@@ -292,6 +351,10 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                 raise ValueError(
                     f"{self.data_root}: bbox_mode='keypoints' needs joints, "
                     "which this split does not have; use bbox_mode='image'")
+        if self.bbox_mode == 'annotation' and self.annotations.bbox is None:
+            raise ValueError(f"{self.data_root}: bbox_mode='annotation' needs "
+                             f'boxes, which {type(self).__name__} does not '
+                             'have')
         if self.bbox_mode == 'image' and self.image_size is None:
             self.image_size = self._read_image_size(sample_ids[:10].tolist())
         self._unreadable = _UnreadableImages(
@@ -327,21 +390,30 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
             img_id=sample_id,
             bbox_score=np.ones(1, dtype=np.float32),
             camera_matrix=camera_matrix,
-            bone_length=float(self.annotations.bone_length[row]),
-            hand_side=self.get_hand_side(sample_id))
+            hand_side=self.get_hand_side(sample_id),
+            keypoint_names=self.keypoint_names)
+        if self.annotations.bone_length is not None:
+            data_info['bone_length'] = float(self.annotations.bone_length[row])
         if self.annotations.keypoints_cam is not None:
             keypoints_cam = self.annotations.keypoints_cam[row].copy()
             keypoints = project(keypoints_cam, camera_matrix)
+            visible = np.ones(len(keypoints), dtype=np.float32)
+            if self.annotations.keypoints_visible is not None:
+                visible[:] = self.annotations.keypoints_visible[row]
             data_info.update(
                 keypoints=keypoints[None].astype(np.float32),
-                keypoints_visible=np.ones((1, len(keypoints)),
-                                          dtype=np.float32),
-                keypoints_cam=keypoints_cam[None],
-                root_depth=float(keypoints_cam[self._root_index, 2]))
+                keypoints_visible=visible[None],
+                keypoints_cam=keypoints_cam[None])
+            if visible[self._root_index]:
+                data_info['root_depth'] = float(keypoints_cam[self._root_index,
+                                                              2])
         if self.bbox_mode == 'image':
             bbox = (0, 0, *self.image_size)
+        elif self.bbox_mode == 'keypoints':
+            shown = keypoints[visible > 0]
+            bbox = (*shown.min(0), *shown.max(0))
         else:
-            bbox = (*keypoints.min(0), *keypoints.max(0))
+            bbox = self.annotations.bbox[row]
         data_info['bbox'] = np.array([bbox], dtype=np.float32)
         return data_info
 

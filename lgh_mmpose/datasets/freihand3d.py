@@ -6,11 +6,15 @@ from typing import Optional, Sequence, Tuple, Union
 import numpy as np
 from mmpose.registry import DATASETS
 
-from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
+from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
                           check_keypoints_cam, load_json_array)
 
 _HOMEPAGE = 'https://lmb.informatik.uni-freiburg.de/projects/freihand/'
+
+# in the order of the files
+FREIHAND_JOINTS = ('wrist', *(f'{finger}{i}' for finger in FINGERS
+                              for i in range(1, 5)))
 
 
 @DATASETS.register_module()
@@ -30,7 +34,8 @@ class FreiHand3DDataset(BaseHand3DDataset):
     release; records then have no joints and no root depth.
 
     All hands are right hands. Joints and their order are those of mmpose's
-    ``FreiHandDataset``. The ``id`` of a record is the number of its image.
+    ``FreiHandDataset`` unless ``metainfo`` orders them otherwise. The ``id``
+    of a record is the number of its image.
 
     Args:
         data_root (str): Folder of the release.
@@ -108,11 +113,11 @@ class FreiHand3DDataset(BaseHand3DDataset):
         keypoints_cam = None
         lengths = {'K': len(camera_matrix), 'scale': len(bone_length)}
         if has_xyz:
-            names = list(self._metainfo['keypoint_name2id'])
             keypoints_cam = load_json_array(paths['xyz'],
-                                            (None, len(names), 3))
-            check_keypoints_cam(keypoints_cam, paths['xyz'], names)
-            keypoints_cam *= 1000
+                                            (None, len(FREIHAND_JOINTS), 3))
+            check_keypoints_cam(keypoints_cam, paths['xyz'], FREIHAND_JOINTS)
+            order = self.joint_order(FREIHAND_JOINTS, paths['xyz'])
+            keypoints_cam = 1000 * keypoints_cam[:, order]
             lengths['xyz'] = len(keypoints_cam)
         if len(set(lengths.values())) > 1:
             raise ValueError(
