@@ -8,9 +8,10 @@ Learnable Joint Groups (Li et al. 2021): statistics are taken per joint first
 and then averaged over the joints, and a joint without a single sample is left
 out.
 """
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 # The FreiHAND score script adds 1e-8 m to the norms it divides by.
 _NORM_EPS_MM = 1e-5
@@ -27,36 +28,96 @@ class ScoreProtocol(NamedTuple):
         alignments (tuple): Alignments that are scored, see :func:`align`.
         use_visibility (bool): Whether joints that are not annotated as
             visible are left out.
+        root_joint (str): Name of the joint for the alignment ``'root'``.
+        joints (tuple, optional): Names of the joints that are scored.
+            Defaults to ``None``: all.
+        thresholds_2d (tuple, optional): PCK thresholds in pixels of the
+            original image, where the script scores 2D too.
     """
     thresholds: Tuple[float, float, int]
     auc_starts: dict
     alignments: Tuple[str, ...]
     use_visibility: bool
+    root_joint: str = 'middle_finger1'
+    joints: Optional[Tuple[str, ...]] = None
+    thresholds_2d: Optional[Tuple[float, float, int]] = None
 
     def threshold_values(self) -> np.ndarray:
         """PCK thresholds in mm, shape (T,)."""
         return np.linspace(*self.thresholds)
 
+    def scored_joints(self, joint_names: Sequence[str]) -> np.ndarray:
+        """Which joints are scored.
+
+        Args:
+            joint_names (Sequence[str]): Names of the K joints of the samples.
+
+        Returns:
+            np.ndarray: Bool, shape (K,).
+
+        Raises:
+            ValueError: If a joint that is to be scored is not among them.
+        """
+        if self.joints is None:
+            return np.ones(len(joint_names), dtype=bool)
+        missing = sorted(set(self.joints) - set(joint_names))
+        if missing:
+            raise ValueError(f'the protocol scores the joints {missing}, '
+                             'which the data set does not have; it has '
+                             f'{list(joint_names)}')
+        return np.isin(joint_names, self.joints)
+
+
+# Twenty thresholds; that of index 8, 21.05 mm, is where the published
+# "AUC 20-50" starts.
+_TWENTY_TO_50 = dict(
+    thresholds=(0., 50., 20), auc_starts={
+        'AUC_0-50': 0,
+        'AUC_20-50': 8
+    })
 
 PROTOCOLS = {
     # Half-millimetre steps, so that 'AUC_20-50' starts at exactly 20 mm.
     'general':
-    ScoreProtocol((0., 50., 101), {
-        'AUC_0-50': 0,
-        'AUC_20-50': 40
-    }, ('none', 'root', 'procrustes'), True),
+    ScoreProtocol(
+        thresholds=(0., 50., 101),
+        auc_starts={
+            'AUC_0-50': 0,
+            'AUC_20-50': 40
+        },
+        alignments=('none', 'root', 'procrustes'),
+        use_visibility=True),
     # Learnable Joint Groups on RHD: camera space with the ground truth's root
-    # depth, no alignment, all joints. The eighth threshold is 21.05 mm, which
-    # is where the published "AUC 20-50" starts.
+    # depth, no alignment, all joints.
     'rhd':
-    ScoreProtocol((0., 50., 20), {
-        'AUC_0-50': 0,
-        'AUC_20-50': 8
-    }, ('none', ), False),
+    ScoreProtocol(
+        **_TWENTY_TO_50,
+        alignments=('none', ),
+        use_visibility=False,
+        thresholds_2d=(0., 30., 20)),
+    # Zimmermann & Brox: relative to the first joint, visible joints.
+    'stb':
+    ScoreProtocol(
+        **_TWENTY_TO_50,
+        alignments=('root', ),
+        use_visibility=True,
+        root_joint='wrist'),
+    # The finger tips are all that Dexter+Object annotates.
+    'dexter':
+    ScoreProtocol(
+        thresholds=(0., 100., 20),
+        auc_starts={'AUC_0-100': 0},
+        alignments=('none', ),
+        use_visibility=True,
+        joints=('thumb4', 'forefinger4', 'middle_finger4', 'ring_finger4',
+                'pinky_finger4')),
     # FreiHAND's score script: raw and after its similarity alignment.
     'freihand':
-    ScoreProtocol((0., 50., 100), {'AUC_0-50': 0}, ('none', 'freihand'),
-                  False),
+    ScoreProtocol(
+        thresholds=(0., 50., 100),
+        auc_starts={'AUC_0-50': 0},
+        alignments=('none', 'freihand'),
+        use_visibility=False),
 }
 
 
@@ -353,9 +414,10 @@ def align(pred: np.ndarray,
                      f"'freihand', got {alignment!r}")
 
 
-def f_score(pred: np.ndarray, gt: np.ndarray,
-            threshold: float) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """F-score of two point sets, as FreiHAND scores meshes.
+def f_score(
+        pred: np.ndarray, gt: np.ndarray, thresholds: Sequence[float]
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """F-scores of two point sets, as FreiHAND scores meshes.
 
     A point counts when its *nearest* neighbour in the other set is closer
     than the threshold (``<``). Officially this is for the 778 vertices of a
@@ -364,12 +426,12 @@ def f_score(pred: np.ndarray, gt: np.ndarray,
     Args:
         pred (np.ndarray): Predicted points, shape (N, P, D).
         gt (np.ndarray): True points, shape (N, Q, D).
-        threshold (float): Distance in the unit of the points.
+        thresholds (Sequence[float]): T distances in the unit of the points.
 
     Returns:
         tuple[np.ndarray]: F-score, precision (share of predicted points near
         a true one) and recall (share of true points near a predicted one),
-        each of shape (N,).
+        each of shape (N, T).
 
     Raises:
         ValueError: If the shapes do not fit or a value is not finite.
@@ -385,13 +447,13 @@ def f_score(pred: np.ndarray, gt: np.ndarray,
         if len(bad):
             raise ValueError(f'{name} of sample {bad[0, 0]}, point '
                              f'{bad[0, 1]} is not finite')
-    precision = np.empty(len(pred))
-    recall = np.empty(len(pred))
-    # One sample at a time: all pairs of two meshes take megabytes.
+    thresholds = np.asarray(thresholds, dtype=np.float64)
+    precision = np.empty((len(pred), len(thresholds)))
+    recall = np.empty((len(pred), len(thresholds)))
     for i, (p, g) in enumerate(zip(pred, gt)):
-        distance = np.linalg.norm(p[:, None] - g[None], axis=-1)
-        precision[i] = (distance.min(axis=1) < threshold).mean()
-        recall[i] = (distance.min(axis=0) < threshold).mean()
+        for share, points, others in ((precision, p, g), (recall, g, p)):
+            distance = cKDTree(others).query(points)[0]
+            share[i] = (distance[:, None] < thresholds).mean(axis=0)
     total = precision + recall
     score = 2 * precision * recall / np.where(total > 0, total, 1)
     return score, precision, recall

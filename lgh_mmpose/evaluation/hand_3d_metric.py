@@ -11,13 +11,16 @@ from lgh_mmpose.fileio import atomic_write
 from .functional import (PROTOCOLS, align, auc, epe, joint_epe,
                          keypoint_errors, mpjpe, pck_curve)
 
-# alignment -> (name of the mean error, prefix of the other scores)
-_SCORE_NAMES = {
-    'none': ('EPE', ''),
-    'root': ('MPJPE', 'root-'),
-    'procrustes': ('PA-MPJPE', 'PA-'),
-    'freihand': ('aligned-EPE', 'aligned-'),
+# alignment -> prefix of its scores
+_PREFIXES = {
+    'none': '',
+    'root': 'root-',
+    'procrustes': 'PA-',
+    'freihand': 'aligned-',
 }
+
+# alignment -> name under which the field knows the mean of all errors
+_MPJPE_NAMES = {'root': 'MPJPE', 'procrustes': 'PA-MPJPE'}
 
 # (frame, units) of the predictions -> alignments that make sense of them
 _FRAME_ALIGNMENTS = {
@@ -32,21 +35,23 @@ _FRAME_ALIGNMENTS = {
 class HandKeypoint3DMetric(BaseMetric):
     """3D keypoint errors of one hand per sample, in millimetres.
 
-    For every alignment of ``align`` the metric reports a mean error, the
-    median error and areas under the PCK curve:
+    For every alignment of ``align`` the metric reports ``EPE``,
+    ``EPE_median`` and areas under the PCK curve such as ``AUC_0-50``, with
+    the alignment's prefix before each:
 
-    ============ ================ =====================================
-    alignment    mean error       others
-    ============ ================ =====================================
-    'none'       ``EPE``          ``EPE_median``, ``AUC_0-50``, ...
-    'root'       ``MPJPE``        ``root-EPE_median``, ``root-AUC_0-50``
-    'procrustes' ``PA-MPJPE``     ``PA-EPE_median``, ``PA-AUC_0-50``
-    'freihand'   ``aligned-EPE``  ``aligned-EPE_median``, ...
-    ============ ================ =====================================
+    ============ ============ ==============================
+    alignment    prefix       besides
+    ============ ============ ==============================
+    'none'
+    'root'       ``root-``    ``MPJPE``
+    'procrustes' ``PA-``      ``PA-MPJPE``
+    'freihand'   ``aligned-``
+    ============ ============ ==============================
 
-    ``EPE`` values are averaged per joint first and then over the joints, as
-    the data sets' score scripts do; ``MPJPE`` and ``PA-MPJPE`` are the mean
-    over all compared joints, the root included. ``EPE_2d_px`` is the mean 2D
+    Means, medians and PCK are taken per joint first and then averaged over
+    the joints, as the data sets' score scripts do; ``MPJPE`` and
+    ``PA-MPJPE`` are the mean over all compared joints, the root included,
+    which is the same where no joint is left out. ``EPE_2d_px`` is the 2D
     error in pixels of the original image.
 
     Protocols:
@@ -58,18 +63,27 @@ class HandKeypoint3DMetric(BaseMetric):
       Camera space without alignment, all joints, 20 thresholds from 0 to
       50 mm, ``AUC_20-50`` over the last 12, the first of which is 21.05 mm.
       The published figures take the root's depth from the ground truth.
+      In 2D ``EPE_2d_px_median`` and ``AUC_2d_0-30`` (pixels) too.
+    - ``'stb'``: score script of Zimmermann & Brox 2017, whose figures STB's
+      are compared with: the thresholds of ``'rhd'``, annotated joints,
+      **root-aligned** at the wrist. Papers differ in the alignment:
+      ``align='none'`` scores camera space as for RHD, and ``root_joint``
+      sets another root.
+    - ``'dexter'``: Dexter+Object. The annotated finger tips, camera space
+      without alignment, 20 thresholds from 0 to 100 mm.
     - ``'freihand'``: score script of FreiHAND (Zimmermann et al. 2019). All
       joints, 100 thresholds from 0 to 50 mm, raw and after a similarity
       alignment that allows reflections. The script prints centimetres.
 
     Args:
-        protocol (str): ``'general'``, ``'rhd'`` or ``'freihand'``. Defaults
-            to ``'general'``.
+        protocol (str): ``'general'``, ``'rhd'``, ``'stb'``, ``'dexter'`` or
+            ``'freihand'``. Defaults to ``'general'``.
         align (str | Sequence[str], optional): Alignments to score. An empty
             list scores the 2D error alone, for data without 3D annotation.
             Defaults to ``None``: those of the protocol.
-        root_joint (str): Name of the joint for ``align='root'``. Defaults to
-            ``'middle_finger1'``.
+        root_joint (str, optional): Name of the joint for ``align='root'``.
+            Defaults to ``None``: that of the protocol, ``'wrist'`` for
+            ``'stb'`` and else ``'middle_finger1'``.
         per_joint (bool): Whether to report the mean error of each joint too,
             as ``MPJPE/wrist`` and the like. Defaults to ``False``.
         dump_file (str, optional): ``.npz`` to write the predictions, ground
@@ -91,7 +105,7 @@ class HandKeypoint3DMetric(BaseMetric):
     def __init__(self,
                  protocol: str = 'general',
                  align: Optional[Union[str, Sequence[str]]] = None,
-                 root_joint: str = 'middle_finger1',
+                 root_joint: Optional[str] = None,
                  per_joint: bool = False,
                  dump_file: Optional[str] = None,
                  collect_device: str = 'cpu',
@@ -101,23 +115,25 @@ class HandKeypoint3DMetric(BaseMetric):
         if protocol not in PROTOCOLS:
             raise ValueError(f'protocol must be one of {sorted(PROTOCOLS)}, '
                              f'got {protocol!r}')
+        self.protocol_name = protocol
         self.protocol = PROTOCOLS[protocol]
         if align is None:
             align = self.protocol.alignments
         self.align = [align] if isinstance(align, str) else list(align)
-        unknown = [name for name in self.align if name not in _SCORE_NAMES]
+        unknown = [name for name in self.align if name not in _PREFIXES]
         if unknown:
-            raise ValueError(f'align must be of {sorted(_SCORE_NAMES)}, '
+            raise ValueError(f'align must be of {sorted(_PREFIXES)}, '
                              f'got {unknown}')
         if dump_file is not None and not dump_file.endswith('.npz'):
             raise ValueError(
                 f'dump_file must end with .npz, got {dump_file!r}')
-        self.root_joint = root_joint
+        self.root_joint = root_joint or self.protocol.root_joint
         self.per_joint = per_joint
         self.dump_file = dump_file
 
     def _joint_names(self, num_joints: int) -> List[str]:
-        if self.dataset_meta is None and 'root' not in self.align:
+        needs_names = 'root' in self.align or self.protocol.joints is not None
+        if self.dataset_meta is None and not needs_names:
             # as in BadCaseAnalysisHook, which sets no metainfo
             return [str(i) for i in range(num_joints)]
         names = (self.dataset_meta or {}).get('keypoint_id2name', {})
@@ -190,6 +206,7 @@ class HandKeypoint3DMetric(BaseMetric):
         if root is not None and not result['annotated'][root]:
             raise ValueError(f'{name} cannot be root-aligned: its '
                              f'{self.root_joint} is not annotated')
+        mask = self._mask(result['annotated'], names)
         for key in keys:
             for side, fields in (('pred', pred), ('gt', gt)):
                 points = _one_hand(fields[key], name, key)
@@ -199,8 +216,8 @@ class HandKeypoint3DMetric(BaseMetric):
                                      f'{(1, len(visible), dims)}, '
                                      f'got {(1, *points.shape)}')
                 wrong = ~np.isfinite(points).all(axis=-1)
-                if self._masked(key):
-                    wrong &= result['annotated']
+                if mask is not None:
+                    wrong &= mask
                 if wrong.any():
                     joint = int(np.flatnonzero(wrong)[0])
                     raise ValueError(f'{side} {key} of {name}, joint '
@@ -209,9 +226,12 @@ class HandKeypoint3DMetric(BaseMetric):
                 result[f'{side}_{key}'] = points
         return result
 
-    def _masked(self, key: str) -> bool:
-        """Whether joints without annotation are left out."""
-        return key == 'keypoints' or self.protocol.use_visibility
+    def _mask(self, annotated: np.ndarray,
+              joint_names: List[str]) -> Optional[np.ndarray]:
+        """Joints to compare, as ``annotated`` (..., K); None for all."""
+        if not self.protocol.use_visibility:
+            return None
+        return annotated & self.protocol.scored_joints(joint_names)
 
     @staticmethod
     def _mend(side: str, key: str) -> str:
@@ -244,19 +264,20 @@ class HandKeypoint3DMetric(BaseMetric):
             key: np.stack([result[key] for result in results])
             for key in results[0] if key not in ('id', 'img_path')
         }
-        annotated = data['annotated']
-        joint_names = self._joint_names(annotated.shape[1])
+        joint_names = self._joint_names(data['annotated'].shape[1])
+        mask = self._mask(data['annotated'], joint_names)
         thresholds = self.protocol.threshold_values()
         scores: Dict[str, float] = {}
         for alignment in self.align:
-            mask = annotated if self.protocol.use_visibility else None
             pred = align(data['pred_keypoints_cam'], data['gt_keypoints_cam'],
                          alignment, mask, self._root_index(joint_names))
             errors = keypoint_errors(pred, data['gt_keypoints_cam'], mask)
             curve = pck_curve(errors, thresholds)
-            mean_name, prefix = _SCORE_NAMES[alignment]
-            mean = mpjpe if mean_name.endswith('MPJPE') else epe
-            scores[mean_name] = mean(errors)
+            prefix = _PREFIXES[alignment]
+            mean_name = _MPJPE_NAMES.get(alignment, f'{prefix}EPE')
+            if alignment in _MPJPE_NAMES:
+                scores[mean_name] = mpjpe(errors)
+            scores[f'{prefix}EPE'] = epe(errors)
             scores[f'{prefix}EPE_median'] = epe(errors, 'median')
             for name, start in self.protocol.auc_starts.items():
                 scores[prefix + name] = auc(curve[start:], thresholds[start:])
@@ -266,11 +287,16 @@ class HandKeypoint3DMetric(BaseMetric):
                         scores[f'{mean_name}/{name}'] = float(value)
             data[f'errors_{alignment}'] = errors
             data[f'pck_{alignment}'] = curve
-        # a joint outside the mask needs no finite 2D position
         errors = keypoint_errors(data['pred_keypoints'], data['gt_keypoints'],
-                                 annotated)
+                                 mask)
         scores['EPE_2d_px'] = epe(errors)
         data['errors_2d'] = errors
+        if self.protocol.thresholds_2d is not None:
+            thresholds_2d = np.linspace(*self.protocol.thresholds_2d)
+            curve = pck_curve(errors, thresholds_2d)
+            scores['EPE_2d_px_median'] = epe(errors, 'median')
+            scores['AUC_2d_0-30'] = auc(curve, thresholds_2d)
+            data.update(pck_2d=curve, thresholds_2d=thresholds_2d)
         if self.dump_file is not None:
             self.dump(
                 dict(
@@ -278,6 +304,7 @@ class HandKeypoint3DMetric(BaseMetric):
                     id=np.array([r['id'] for r in results]),
                     img_path=np.array([r['img_path'] for r in results]),
                     joint_names=np.array(joint_names),
+                    protocol=np.array(self.protocol_name),
                     root_joint=np.array(self.root_joint),
                     thresholds=thresholds))
         return scores
@@ -289,8 +316,9 @@ class HandKeypoint3DMetric(BaseMetric):
         ``img_path`` (N,), ``annotated`` (N, K), ``{pred,gt}_keypoints``
         (N, K, 2) px, ``{pred,gt}_keypoints_cam`` (N, K, 3) mm,
         ``errors_2d`` and ``errors_<alignment>`` (N, K), NaN where not
-        compared, ``pck_<alignment>`` (T,) over ``thresholds`` (T,) mm and
-        ``joint_names`` (K,) and ``root_joint``.
+        compared, ``pck_<alignment>`` (T,) over ``thresholds`` (T,) mm,
+        ``pck_2d`` over ``thresholds_2d`` px where the protocol has it, and
+        ``joint_names`` (K,), ``protocol`` and ``root_joint``.
 
         Args:
             arrays (dict[str, np.ndarray]): What to write.

@@ -102,17 +102,18 @@ def test_freihand_scores_a_mirrored_prediction_equal(ref):
     assert F.mpjpe(proper) > F.mpjpe(errors) + 5
 
 
-@pytest.mark.parametrize('threshold', [5, 15])
 @pytest.mark.parametrize('name', ['fh', 'fh_al'])
-def test_freihand_f_score(ref, name, threshold):
+def test_freihand_f_score(ref, name):
     pred = ref['pred'] if name == 'fh' else ref['fh_aligned_pred']
-    score, precision, recall = F.f_score(pred * MM, ref['gt'] * MM, threshold)
-    close(score, ref[f'{name}_fscore_{threshold}mm'])
-    close(score.mean(), ref[f'{name}_fscore_{threshold}mm_mean'])
-    # the official names of the two are swapped
-    close(
-        np.stack([recall, precision], 1),
-        ref[f'{name}_prec_rec_{threshold}mm'])
+    scores = F.f_score(pred * MM, ref['gt'] * MM, [5, 15])
+    for i, threshold in enumerate((5, 15)):
+        score, precision, recall = (x[:, i] for x in scores)
+        close(score, ref[f'{name}_fscore_{threshold}mm'])
+        close(score.mean(), ref[f'{name}_fscore_{threshold}mm_mean'])
+        # the official names of the two are swapped
+        close(
+            np.stack([recall, precision], 1),
+            ref[f'{name}_prec_rec_{threshold}mm'])
 
 
 @pytest.mark.parametrize('name, vis',
@@ -275,7 +276,7 @@ def test_larger_errors_never_raise_the_curve(errors, extra):
 @settings(deadline=None, max_examples=30)
 @given(hands, st.floats(.1, 50))
 def test_f_score_of_a_hand_with_itself_is_one(hand, threshold):
-    close(np.stack(F.f_score(hand, hand, threshold)), 1.)
+    close(np.stack(F.f_score(hand, hand, [threshold])), 1.)
 
 
 # ---- bad input
@@ -305,11 +306,11 @@ def test_shapes_must_fit():
         F.keypoint_errors(
             np.zeros((4, 21, 3)), np.zeros((4, 21, 3)), np.ones((4, 20)))
     with pytest.raises(ValueError, match='point sets must have shapes'):
-        F.f_score(np.zeros((4, 21, 3)), np.zeros((3, 21, 3)), 5)
+        F.f_score(np.zeros((4, 21, 3)), np.zeros((3, 21, 3)), [5])
     with pytest.raises(ValueError, match='sample 1, point 4 is not finite'):
         bad = np.zeros((2, 5, 3))
         bad[1, 4, 0] = np.nan
-        F.f_score(np.zeros((2, 5, 3)), bad, 5)
+        F.f_score(np.zeros((2, 5, 3)), bad, [5])
 
 
 def test_nothing_to_score_is_an_error():

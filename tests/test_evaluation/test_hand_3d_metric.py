@@ -65,33 +65,160 @@ def score(samples, metric=None, **kwargs):
     return metric.evaluate(len(samples))
 
 
+def check_official(ref, name, scores, dump, alignment='none', prefix=''):
+    """Mean, median, areas and PCK curve of one official evaluator."""
+    expected = {
+        f'{prefix}EPE': ref[f'{name}_mean'] * 1000,
+        f'{prefix}EPE_median': ref[f'{name}_median'] * 1000,
+        f'{prefix}AUC_0-50': ref[f'{name}_auc'],
+    }
+    if f'{name}_auc20_50' in ref:
+        expected[f'{prefix}AUC_20-50'] = ref[f'{name}_auc20_50']
+    for key, value in expected.items():
+        assert scores[f'hand/{key}'] == pytest.approx(value, abs=1e-6), key
+    np.testing.assert_allclose(
+        dump[f'pck_{alignment}'], ref[f'{name}_pck'], atol=1e-6)
+    np.testing.assert_allclose(
+        dump['thresholds'], ref[f'{name}_thresholds'] * 1000, atol=1e-9)
+
+
+@pytest.fixture
+def official(samples, tmp_path):
+    """Scores and dump by a protocol."""
+
+    def run(samples=samples, **kwargs):
+        path = tmp_path / 'dump.npz'
+        scores = score(samples, dump_file=str(path), **kwargs)
+        with np.load(path) as archive:
+            return scores, dict(archive)
+
+    return run
+
+
 @pytest.fixture
 def samples(hands):
     return [make_sample(i, p, g) for i, (p, g) in enumerate(zip(*hands))]
 
 
-def test_rhd_protocol_gives_the_official_figures(samples, ref):
-    scores = score(samples, protocol='rhd')
+def test_rhd_protocol_gives_the_official_figures(official, ref):
+    scores, dump = official(protocol='rhd')
+    check_official(ref, 'lg3d', scores, dump)
     reported = [
         scores[f'hand/{name}']
         for name in ('EPE', 'EPE_median', 'AUC_0-50', 'AUC_20-50')
     ]
     np.testing.assert_allclose(
         np.round(reported, 4), ref['lg3d_reported'], atol=1e-9)
-    assert scores['hand/EPE_2d_px'] == pytest.approx(5)
-    assert len(scores) == 5
+    assert dump['protocol'] == 'rhd'
 
 
-def test_freihand_protocol_gives_the_official_figures(samples, ref):
-    scores = score(samples, protocol='freihand')
-    for prefix, name in (('', 'fh'), ('aligned-', 'fh_al')):
-        expected = {
-            f'{prefix}EPE': ref[f'{name}_mean'] * 1000,
-            f'{prefix}EPE_median': ref[f'{name}_median'] * 1000,
-            f'{prefix}AUC_0-50': ref[f'{name}_auc']
-        }
-        for key, value in expected.items():
-            assert scores[f'hand/{key}'] == pytest.approx(value, abs=1e-6)
+def test_rhd_protocol_scores_all_joints_seen_or_not(hands, ref, official):
+    samples = [
+        make_sample(i, p, g, ref['vis'][i])
+        for i, (p, g) in enumerate(zip(*hands))
+    ]
+    check_official(ref, 'lg3d', *official(samples, protocol='rhd'))
+
+
+def test_rhd_protocol_in_pixels_of_the_original_image(samples, ref, official):
+    scale = ref['in2d_crop_scale'][:, None, None]
+    for name, part in (('gt', 'gt_instances'), ('pred', 'pred_instances')):
+        uv = ref[f'in2d_uv_{name}_crop'] / scale
+        for sample, points in zip(samples, uv[:, FROM_RHD]):
+            sample.get(part).keypoints = points[None]
+    scores, dump = official(protocol='rhd')
+    for key, name in (('EPE_2d_px', 'mean'), ('EPE_2d_px_median', 'median'),
+                      ('AUC_2d_0-30', 'auc')):
+        assert scores[f'hand/{key}'] == pytest.approx(
+            ref[f'lg2d_{name}'], abs=1e-6)
+    np.testing.assert_allclose(dump['pck_2d'], ref['lg2d_pck'], atol=1e-6)
+    np.testing.assert_allclose(dump['thresholds_2d'], ref['lg2d_thresholds'])
+
+
+def test_stb_protocol_gives_the_official_figures(official, ref):
+    scores, dump = official(protocol='stb')
+    check_official(ref, 'h3d_allvis_rootrel', scores, dump, 'root', 'root-')
+    # every joint is seen equally often
+    assert scores['hand/MPJPE'] == pytest.approx(scores['hand/root-EPE'])
+    assert dump['root_joint'] == 'wrist'
+
+
+@pytest.mark.parametrize('name', ['vis', 'vis_joint20_never'])
+def test_stb_protocol_heeds_visibility(hands, ref, name, official):
+    samples = [
+        make_sample(i, p, g, ref[name][i, FROM_RHD])
+        for i, (p, g) in enumerate(zip(*hands))
+    ]
+    scores, dump = official(samples, protocol='stb', align='none')
+    check_official(ref, f'h3d_{name}', scores, dump)
+
+
+def test_freihand_protocol_gives_the_official_figures(official, ref):
+    scores, dump = official(protocol='freihand')
+    check_official(ref, 'fh', scores, dump)
+    check_official(ref, 'fh_al', scores, dump, 'freihand', 'aligned-')
+    errors = np.linalg.norm(ref['fh_aligned_pred'] - ref['gt'], axis=-1)
+    np.testing.assert_allclose(
+        dump['errors_freihand'], errors[:, FROM_RHD] * 1000, atol=1e-6)
+
+
+TIPS = [4, 8, 12, 16, 20]
+
+
+def make_dexter_samples(hands, missing):
+    """The finger tips alone; ``missing`` (N, 5) tells those without truth."""
+    samples = []
+    for i, (pred, gt) in enumerate(zip(*hands)):
+        visible = np.zeros(21)
+        visible[TIPS] = ~missing[i]
+        gt = np.where(visible[:, None] > 0, gt, np.nan)
+        samples.append(make_sample(i, pred, gt, visible))
+    return samples
+
+
+def test_dexter_protocol_scores_the_tips_that_are_annotated(hands, official):
+    missing = np.random.default_rng(0).random((len(hands[0]), 5)) < .3
+    missing[3] = True  # a frame without any
+    scores, dump = official(
+        make_dexter_samples(hands, missing), protocol='dexter')
+    errors = np.linalg.norm(hands[0] - hands[1], axis=-1)[:, TIPS]
+    tips = [errors[~missing[:, k], k] for k in range(5)]
+    assert scores['hand/EPE'] == pytest.approx(
+        np.mean([e.mean() for e in tips]))
+    thresholds = np.linspace(0, 100, 20)
+    curve = np.mean([[(e <= t).mean() for t in thresholds] for e in tips], 0)
+    np.testing.assert_allclose(dump['pck_none'], curve)
+    assert scores['hand/AUC_0-100'] == pytest.approx(F.auc(curve, thresholds))
+
+
+def test_dexter_protocol_leaves_out_a_tip_without_any_sample(hands, official):
+    missing = np.zeros((len(hands[0]), 5), bool)
+    missing[:, 2] = True
+    scores, _ = official(
+        make_dexter_samples(hands, missing), protocol='dexter', per_joint=True)
+    errors = np.linalg.norm(hands[0] - hands[1], axis=-1)
+    seen = [t for t in TIPS if t != TIPS[2]]
+    assert scores['hand/EPE'] == pytest.approx(errors[:, seen].mean())
+    assert {k
+            for k in scores
+            if '/EPE/' in k} == {f'hand/EPE/{NAMES[t]}'
+                                 for t in seen}
+
+
+def test_dexter_protocol_scores_tips_of_whole_hands(samples, hands):
+    errors = np.linalg.norm(hands[0] - hands[1], axis=-1)
+    assert score(
+        samples,
+        protocol='dexter')['hand/EPE'] == pytest.approx(errors[:, TIPS].mean())
+
+
+def test_dexter_protocol_needs_tips(samples):
+    metric = HandKeypoint3DMetric(protocol='dexter')
+    metric.dataset_meta = dict(
+        keypoint_id2name={i: f'joint{i}'
+                          for i in range(21)})
+    with pytest.raises(ValueError, match="'thumb4'.*which the data set does"):
+        score(samples, metric)
 
 
 def test_general_scores_are_those_of_the_functions(samples, hands):
@@ -105,6 +232,7 @@ def test_general_scores_are_those_of_the_functions(samples, hands):
             F.align(pred, gt, alignment, root_index=9), gt)
         curve = F.pck_curve(errors, thresholds)
         assert scores[f'hand/{mean}'] == pytest.approx(errors.mean())
+        assert scores[f'hand/{prefix}EPE'] == pytest.approx(errors.mean())
         assert scores[f'hand/{prefix}AUC_0-50'] == pytest.approx(
             F.auc(curve, thresholds))
         late = thresholds >= 20
