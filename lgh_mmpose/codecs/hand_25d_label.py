@@ -1,5 +1,6 @@
 """Codec between 3D hands in the camera frame and 2.5D network labels."""
-from typing import Optional, Tuple
+from itertools import zip_longest
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 from mmpose.codecs.base import BaseKeypointCodec
@@ -74,7 +75,11 @@ class Hand25DLabel(BaseKeypointCodec):
         ValueError: If a joint name is not in ``metainfo``.
     """
 
-    auxiliary_encode_keys = {'keypoints_cam', 'bone_length'}
+    # the last one is what mmpose's KeypointConverter leaves behind
+    auxiliary_encode_keys = {
+        'keypoints_cam', 'bone_length', 'keypoint_names',
+        'keypoints_visible_weights'
+    }
 
     label_mapping_table = dict(
         keypoint_labels='keypoint_labels',
@@ -99,6 +104,7 @@ class Hand25DLabel(BaseKeypointCodec):
         if metainfo is None:
             metainfo = dict(from_file='configs/_base_/datasets/freihand2d.py')
         name2id = parse_pose_metainfo(metainfo)['keypoint_name2id']
+        self.keypoint_names = tuple(sorted(name2id, key=name2id.get))
         self.num_keypoints = len(name2id)
         self.root_index = self._joint_index(root_joint, name2id, 'root_joint')
         self.reference_indices = tuple(
@@ -125,11 +131,30 @@ class Hand25DLabel(BaseKeypointCodec):
                              f'metainfo has {", ".join(name2id)}')
         return name2id[name]
 
+    def check_keypoint_names(self, keypoint_names: Sequence[str]) -> None:
+        """Check that joints of a data set are those of the codec, in order.
+
+        Args:
+            keypoint_names (Sequence[str]): Names of the data set's joints.
+
+        Raises:
+            ValueError: Naming the first joint that differs.
+        """
+        for i, (theirs, ours) in enumerate(
+                zip_longest(keypoint_names, self.keypoint_names)):
+            if theirs != ours:
+                raise ValueError(
+                    f'joint {i} is {theirs or "absent"} in the data set, but '
+                    f'{ours or "absent"} in the codec: give the data set and '
+                    'the codec (and CombinedDataset) the same metainfo')
+
     def encode(self,
                keypoints: np.ndarray,
                keypoints_visible: Optional[np.ndarray] = None,
                keypoints_cam: Optional[np.ndarray] = None,
-               bone_length: Optional[float] = None) -> dict:
+               bone_length: Optional[float] = None,
+               keypoint_names: Optional[Sequence[str]] = None,
+               keypoints_visible_weights: Optional[np.ndarray] = None) -> dict:
         """Encode joints as network labels.
 
         Args:
@@ -142,15 +167,27 @@ class Hand25DLabel(BaseKeypointCodec):
             bone_length (float | np.ndarray, optional): Length of the
                 reference bone, mm, scalar or (N,). Defaults to its length in
                 ``keypoints_cam``.
+            keypoint_names (Sequence[str], optional): Names of the K joints,
+                to be compared with the codec's. Defaults to no comparison.
+            keypoints_visible_weights (np.ndarray, optional): Must be None;
+                mmpose's ``KeypointConverter``, which reorders ``keypoints``
+                but not ``keypoints_cam``, sets it.
 
         Returns:
             dict: ``keypoint_labels`` (N, K, 3) and ``keypoint_weights``
             (N, K), both float32.
 
         Raises:
-            ValueError: If there is no ``keypoints_cam`` or the reference
-                bone has no length.
+            ValueError: If there is no ``keypoints_cam``, the reference bone
+                has no length, or joints are in another order.
         """
+        if keypoint_names is not None:
+            self.check_keypoint_names(keypoint_names)
+        if keypoints_visible_weights is not None:
+            raise ValueError(
+                'KeypointConverter reorders the 2D joints alone and leaves '
+                '`keypoints_cam` in another order: give the data set the '
+                "codec's metainfo instead, which orders both by name")
         if keypoints_cam is None:
             raise ValueError(
                 'Hand25DLabel.encode needs `keypoints_cam` (N, K, 3) in mm; '
@@ -165,6 +202,11 @@ class Hand25DLabel(BaseKeypointCodec):
                                      len(keypoints))
         if keypoints_visible is None:
             keypoints_visible = np.ones(keypoints.shape[:2], dtype=np.float32)
+        if not (np.asarray(keypoints_visible)[:, self.root_index] > 0).all():
+            raise ValueError(
+                f'the root joint {self.root_joint} is not annotated, so that '
+                'depths relative to it are not known: leave this sample or '
+                'data set out of training')
 
         z = keypoints_cam[..., 2]
         depth = (z - z[:, [self.root_index]]) / bone_length[:, None]

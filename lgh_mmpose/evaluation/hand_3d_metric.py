@@ -162,7 +162,9 @@ class HandKeypoint3DMetric(BaseMetric):
                 image, ``keypoints_cam`` (1, K, 3) mm, ``frame`` and ``units``
                 of the latter, (1,), camera and mm where absent) and
                 ``gt_instances`` (``keypoints``, ``keypoints_cam`` and
-                ``keypoints_visible`` (1, K)).
+                ``keypoints_visible`` (1, K)); optionally
+                ``keypoint_names``, the joints of the prediction, which are
+                compared with the data set's.
 
         Raises:
             ValueError: If a sample lacks a field, has a value that is not
@@ -202,6 +204,15 @@ class HandKeypoint3DMetric(BaseMetric):
                     'the sample a camera_matrix and a bone_length, or choose '
                     f'from align={sorted(possible)}')
         names = self._joint_names(len(visible))
+        predicted = sample.get('keypoint_names')
+        if self.dataset_meta is not None and predicted is not None:
+            for i, (theirs, ours) in enumerate(zip(predicted, names)):
+                if theirs != ours:
+                    raise ValueError(
+                        f'joint {i} of the prediction of {name} is {theirs}, '
+                        f'but {ours} in the metainfo of the data set: give '
+                        'the data set and the codec of the head the same '
+                        'metainfo')
         root = self._root_index(names)
         if root is not None and not result['annotated'][root]:
             raise ValueError(f'{name} cannot be root-aligned: its '

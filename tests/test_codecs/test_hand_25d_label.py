@@ -5,7 +5,7 @@ from geometry_strategies import bone_sine, cameras, floats, hands
 from helpers import toy_hand
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from mmpose.datasets.transforms import GenerateTarget
+from mmpose.datasets.transforms import GenerateTarget, KeypointConverter
 from mmpose.registry import KEYPOINT_CODECS
 
 from lgh_mmpose.camera import project, warp_points
@@ -272,3 +272,53 @@ def test_senseless_input_is_refused(change, message):
     arguments.update(change)
     with pytest.raises(ValueError, match=message):
         CODEC.decode(**arguments)
+
+
+# -- joint order -------------------------------------------------------------
+
+RHD = dict(from_file='configs/_base_/datasets/rhd2d.py')
+
+
+def test_joints_of_another_order_are_named():
+    names = list(CODEC.keypoint_names)
+    assert names[9:11] == ['middle_finger1', 'middle_finger2']
+    CODEC.check_keypoint_names(names)
+    inputs = dict(
+        keypoints=project(HAND, CAMERA)[None], keypoints_cam=HAND[None])
+    CODEC.encode(**inputs, keypoint_names=names)
+    rhd = Hand25DLabel(SIZE, metainfo=RHD).keypoint_names
+    assert sorted(rhd) == sorted(names)  # counting would not tell
+    with pytest.raises(ValueError, match='joint 1 is thumb4 .* but thumb1'):
+        CODEC.encode(**inputs, keypoint_names=rhd)
+    with pytest.raises(ValueError, match='joint 20 is absent in the data set'):
+        CODEC.encode(**inputs, keypoint_names=names[:-1])
+
+
+def test_names_of_the_sample_reach_the_codec():
+    results = dict(
+        transformed_keypoints=project(HAND, CAMERA)[None],
+        keypoints_visible=np.ones((1, 21), dtype=np.float32),
+        keypoints_cam=HAND[None],
+        keypoint_names=('palm', *CODEC.keypoint_names[1:]))
+    target = GenerateTarget(dict(type='Hand25DLabel', input_size=SIZE))
+    with pytest.raises(ValueError, match='joint 0 is palm .* but wrist'):
+        target(results)
+
+
+def test_keypoint_converter_is_refused():
+    results = dict(
+        keypoints=project(HAND, CAMERA)[None].astype(np.float32),
+        keypoints_visible=np.ones((1, 21), dtype=np.float32),
+        keypoints_cam=HAND[None])
+    order = [0, 4, 3, 2, 1, *range(5, 21)]
+    results = KeypointConverter(21, list(zip(order, range(21))))(results)
+    target = GenerateTarget(dict(type='Hand25DLabel', input_size=SIZE))
+    with pytest.raises(ValueError, match='KeypointConverter .* metainfo'):
+        target(results)
+
+
+def test_root_must_be_annotated():
+    visible = np.ones((1, 21), dtype=np.float32)
+    visible[0, 9] = 0
+    with pytest.raises(ValueError, match='root joint middle_finger1 is not'):
+        CODEC.encode(project(HAND, CAMERA)[None], visible, HAND[None])

@@ -12,7 +12,8 @@ codec = dict(
 meta_keys = ('id', 'img_id', 'img_path', 'ori_shape', 'img_shape',
              'input_size', 'input_center', 'input_scale', 'flip',
              'flip_direction', 'flip_indices', 'warp_mat', 'camera_matrix',
-             'bone_length', 'root_depth', 'hand_side', 'dataset_name')
+             'bone_length', 'root_depth', 'hand_side', 'keypoint_names',
+             'dataset_name')
 
 train_pipeline = [
     dict(type='LoadImage'),

@@ -337,6 +337,8 @@ class GroupedJointHead(BaseHead):
                 "TopdownAffineCamera in the pipeline; root_depth='given' "
                 'needs annotated 3D joints')
         try:
+            if 'keypoint_names' in meta:
+                self.decoder.check_keypoint_names(meta['keypoint_names'])
             decoded = self.decoder.decode(
                 joints[None],
                 warp_mat=meta['warp_mat'],
@@ -353,7 +355,10 @@ class GroupedJointHead(BaseHead):
         center, scale, size = (
             np.asarray(meta[key], float) for key in needed[1:4])
         keypoints = (decoded['keypoints'] - center + scale / 2) / scale * size
-        sample.set_metainfo(dict(joint_groups=joint_groups))
+        sample.set_metainfo(
+            dict(
+                joint_groups=joint_groups,
+                keypoint_names=self.decoder.keypoint_names))
         return InstanceData(
             keypoints=keypoints,
             keypoint_scores=scores[None],
