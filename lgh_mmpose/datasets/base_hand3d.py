@@ -60,6 +60,19 @@ class HandAnnotations:
         return self
 
 
+class UnreadableImageError(OSError):
+    """An image of a sample, or its mask, cannot be read."""
+
+    # no __init__ of its own: DataLoader workers make it from a message alone
+    @classmethod
+    def of(cls, sample_id: int, path: str, fault: str) -> OSError:
+        """Make the error for a sample, a file and what is wrong with it."""
+        error = cls(f'{path}: cannot read this image ({fault}); restore the '
+                    'file, a test skips nothing')
+        error.sample_id, error.path, error.fault = sample_id, path, fault
+        return error
+
+
 @dataclass(frozen=True)
 class _UnreadableImages:
     """Flags of bad images in memory that all DataLoader workers share."""
@@ -113,12 +126,16 @@ def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
     return array
 
 
-def check_camera_matrix(camera_matrix: np.ndarray, path: str) -> None:
+def check_camera_matrix(camera_matrix: np.ndarray,
+                        path: str,
+                        ids: Optional[Sequence[int]] = None) -> None:
     """Check that all cameras are invertible pinholes.
 
     Args:
         camera_matrix (np.ndarray): Intrinsics in shape (R, 3, 3).
         path (str): Where they come from, for the message.
+        ids (Sequence[int], optional): R ids of the samples, for the message.
+            Defaults to their rows.
 
     Raises:
         ValueError: Naming the file and the first bad sample.
@@ -129,20 +146,25 @@ def check_camera_matrix(camera_matrix: np.ndarray, path: str) -> None:
         np.where(pinhole[:, None, None], camera_matrix, np.eye(3)))
     bad = np.flatnonzero(~pinhole | (np.abs(focal_area) < 1e-6))
     if len(bad):
+        sample_id = bad[0] if ids is None else ids[bad[0]]
         raise ValueError(
-            f'{path}: the camera matrix of sample {bad[0]} is singular or no '
-            f'pinhole matrix: {camera_matrix[bad[0]].tolist()} '
+            f'{path}: the camera matrix of sample {sample_id} is singular or '
+            f'no pinhole matrix: {camera_matrix[bad[0]].tolist()} '
             f'({len(bad)} such samples)')
 
 
-def check_keypoints_cam(keypoints_cam: np.ndarray, path: str,
-                        joint_names: Sequence[str]) -> None:
+def check_keypoints_cam(keypoints_cam: np.ndarray,
+                        path: str,
+                        joint_names: Sequence[str],
+                        ids: Optional[Sequence[int]] = None) -> None:
     """Check that all joints are finite and in front of the camera.
 
     Args:
         keypoints_cam (np.ndarray): Joints in shape (R, K, 3).
         path (str): Where they come from, for the message.
         joint_names (Sequence[str]): K names, for the message.
+        ids (Sequence[int], optional): R ids of the samples, for the message.
+            Defaults to their rows.
 
     Raises:
         ValueError: Naming the file, the first bad sample and the joint.
@@ -150,19 +172,24 @@ def check_keypoints_cam(keypoints_cam: np.ndarray, path: str,
     good = np.isfinite(keypoints_cam).all(-1) & (keypoints_cam[..., 2] > 0)
     if not good.all():
         row, joint = np.argwhere(~good)[0]
+        sample_id = row if ids is None else ids[row]
         raise ValueError(
-            f'{path}: joint {joint_names[joint]} of sample {row} is not '
+            f'{path}: joint {joint_names[joint]} of sample {sample_id} is not '
             'finite or not in front of the camera: '
             f'{keypoints_cam[row, joint].tolist()} '
             f'({(~good).any(1).sum()} such samples)')
 
 
-def check_bone_length(bone_length: np.ndarray, path: str) -> None:
+def check_bone_length(bone_length: np.ndarray,
+                      path: str,
+                      ids: Optional[Sequence[int]] = None) -> None:
     """Check that the reference bones of all hands may be those of hands.
 
     Args:
         bone_length (np.ndarray): Lengths in shape (R,), mm.
         path (str): Where they come from, for the message.
+        ids (Sequence[int], optional): R ids of the samples, for the message.
+            Defaults to their rows.
 
     Raises:
         ValueError: Naming the file and the first bad sample.
@@ -170,8 +197,9 @@ def check_bone_length(bone_length: np.ndarray, path: str) -> None:
     # no hand has a bone of a metre: that is a file in the wrong unit
     bad = np.flatnonzero(~((bone_length > 0) & (bone_length < 1000)))
     if len(bad):
+        sample_id = bad[0] if ids is None else ids[bad[0]]
         raise ValueError(
-            f'{path}: the bone length of sample {bad[0]} is '
+            f'{path}: the bone length of sample {sample_id} is '
             f'{bone_length[bad[0]]:g} mm, must be positive and below 1000; '
             f'check the unit of the file ({len(bad)} such samples)')
 
@@ -431,23 +459,28 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
             OSError: In test mode, if the image cannot be read.
             RuntimeError: In training, if too many images cannot be read.
         """
-        data_info = self.get_data_info(idx)
+        try:
+            return self._run_pipeline(self.get_data_info(idx))
+        except UnreadableImageError as e:
+            if self.test_mode:
+                raise
+            self._skip_unreadable(e.sample_id, e.path, e.fault)
+        return None
+
+    def _run_pipeline(self, data_info: dict) -> Any:
         sample_id, img_path = data_info['id'], data_info['img_path']
         fault = find_image_fault(img_path)
-        if fault is None:
-            data_info['dataset'] = self  # for mmpose's mixing transforms
-            try:
-                return self.pipeline(data_info)
-            except Exception:
-                # was it the image or something else in the pipeline?
-                if cv2.imread(img_path) is not None:
-                    raise
-                fault = 'the file does not decode'
-        if self.test_mode:
-            raise OSError(f'{img_path}: cannot read this image ({fault}); '
-                          'restore the file, a test skips nothing')
-        self._skip_unreadable(sample_id, img_path, fault)
-        return None
+        if fault is not None:
+            raise UnreadableImageError.of(sample_id, img_path, fault)
+        data_info['dataset'] = self  # for mmpose's mixing transforms
+        try:
+            return self.pipeline(data_info)
+        except Exception:
+            # was it the image or something else in the pipeline?
+            if cv2.imread(img_path) is not None:
+                raise
+        raise UnreadableImageError.of(sample_id, img_path,
+                                      'the file does not decode')
 
     @property
     def num_unreadable_images(self) -> int:
