@@ -83,6 +83,35 @@ class _UnreadableImages:
         return self
 
 
+def load_json(path: str) -> Any:
+    """Load a json file that may hold millions of numbers.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        Any: Its content.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not json.
+    """
+    with open(path, 'rb') as file:
+        content = file.read()
+    # the collector would walk the new lists again and again
+    gc_was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as e:
+        raise ValueError(
+            f'{path} is not valid json, perhaps an incomplete '
+            f'download or extraction; fetch it again ({e})') from None
+    finally:
+        if gc_was_enabled:
+            gc.enable()
+
+
 def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
     """Load an array of numbers from a json file.
 
@@ -98,21 +127,7 @@ def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
         ValueError: If the file is not json, or not numbers in that shape.
     """
     wanted = '(' + ', '.join('N' if n is None else str(n) for n in shape) + ')'
-    with open(path, 'rb') as file:
-        content = file.read()
-    # the collector would walk the millions of new lists again and again
-    gc_was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as e:
-        raise ValueError(
-            f'{path} is not valid json, perhaps an incomplete '
-            f'download or extraction; fetch it again ({e})') from None
-    finally:
-        if gc_was_enabled:
-            gc.enable()
-    del content
+    data = load_json(path)
     try:
         array = np.array(data, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -353,9 +368,12 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
     def get_img_path(self, sample_id: int) -> str:
         """Path of the image of a sample."""
 
-    @abstractmethod
     def get_annotation_row(self, sample_id: int) -> int:
-        """Row of a sample in the annotation arrays."""
+        """Row of a sample in the annotation arrays.
+
+        By default each sample has its own, in ascending order of the ids.
+        """
+        return int(np.searchsorted(self._sorted_ids, sample_id))
 
     def get_hand_side(self, sample_id: int) -> str:
         """Side of the hand, ``'right'`` or ``'left'``."""
@@ -385,9 +403,9 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                              'have')
         if self.bbox_mode == 'image' and self.image_size is None:
             self.image_size = self._read_image_size(sample_ids[:10].tolist())
+        self._sorted_ids = np.sort(sample_ids)
         self._unreadable = _UnreadableImages(
-            torch.zeros(int(sample_ids.max()) + 1,
-                        dtype=torch.bool).share_memory_())
+            torch.zeros(len(sample_ids), dtype=torch.bool).share_memory_())
         return [dict(id=sample_id) for sample_id in sample_ids.tolist()]
 
     def _read_image_size(self, sample_ids: Sequence[int]) -> Tuple[int, int]:
@@ -490,9 +508,10 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
     def _skip_unreadable(self, sample_id: int, img_path: str,
                          fault: str) -> None:
         flags = self._unreadable.flags
-        if flags[sample_id]:
+        index = np.searchsorted(self._sorted_ids, sample_id)
+        if flags[index]:
             return
-        flags[sample_id] = True
+        flags[index] = True
         count = self.num_unreadable_images
         if count > self.max_unreadable_images:
             raise RuntimeError(
