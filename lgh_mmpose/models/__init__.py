@@ -1,10 +1,11 @@
-"""The network: backbones are mmpose's, neck, head and losses are ours."""
+"""The network: any backbone of mmpose or ours; neck, head and losses."""
+from .backbones import GeHourglass
 from .heads import GroupedJointHead
 from .layers import ConcreteSelector, NDDRFusion
 from .losses import SpatialCrossEntropyLoss
 from .necks import GroupFusionNeck
 
 __all__ = [
-    'ConcreteSelector', 'GroupFusionNeck', 'GroupedJointHead', 'NDDRFusion',
-    'SpatialCrossEntropyLoss'
+    'ConcreteSelector', 'GeHourglass', 'GroupFusionNeck', 'GroupedJointHead',
+    'NDDRFusion', 'SpatialCrossEntropyLoss'
 ]

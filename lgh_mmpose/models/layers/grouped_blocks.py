@@ -22,6 +22,8 @@ class ConvBNReLU(ConvModule):
         stride (int): Stride. Defaults to 1.
         groups (int): Number of groups G. Defaults to 1.
         relu (bool): Whether a ReLU follows. Defaults to ``True``.
+        bias (bool): Whether the convolution has a bias, which the batch norm
+            makes superfluous; the release has them. Defaults to ``False``.
 
     Shape:
         (B, G*in_channels, H, W) -> (B, G*out_channels, H/stride, W/stride)
@@ -33,7 +35,8 @@ class ConvBNReLU(ConvModule):
                  kernel_size: int = 1,
                  stride: int = 1,
                  groups: int = 1,
-                 relu: bool = True) -> None:
+                 relu: bool = True,
+                 bias: bool = False) -> None:
         super().__init__(
             groups * in_channels,
             groups * out_channels,
@@ -41,6 +44,7 @@ class ConvBNReLU(ConvModule):
             stride=stride,
             padding=kernel_size // 2,
             groups=groups,
+            bias=bias,
             norm_cfg=dict(type='BN'),
             act_cfg=dict(type='ReLU') if relu else None)
 
@@ -52,7 +56,10 @@ class Upsample(ConvModule):
         (B, G*C, H, W) -> (B, G*C, 2H, 2W)
     """
 
-    def __init__(self, channels: int, groups: int = 1) -> None:
+    def __init__(self,
+                 channels: int,
+                 groups: int = 1,
+                 bias: bool = False) -> None:
         super().__init__(
             groups * channels,
             groups * channels,
@@ -60,12 +67,24 @@ class Upsample(ConvModule):
             stride=2,
             padding=1,
             groups=groups,
+            bias=bias,
             conv_cfg=dict(type='deconv'),
             norm_cfg=dict(type='BN'))
 
 
 class Residual(nn.Module):
     """Two 3x3 convolutions with a skip, projected where shapes differ.
+
+    Args:
+        in_channels (int): Input channels of *one* group.
+        out_channels (int): Output channels of *one* group.
+        stride (int): Stride. Defaults to 1.
+        groups (int): Number of groups G. Defaults to 1.
+        bias (bool): Whether the convolutions have biases. Defaults to
+            ``False``.
+        relu_before_sum (bool): Whether a ReLU follows the second convolution
+            too, so that the block can only add to its skip. Defaults to
+            ``False``.
 
     Shape:
         (B, G*in_channels, H, W) -> (B, G*out_channels, H/stride, W/stride)
@@ -75,15 +94,30 @@ class Residual(nn.Module):
                  in_channels: int,
                  out_channels: int,
                  stride: int = 1,
-                 groups: int = 1) -> None:
+                 groups: int = 1,
+                 bias: bool = False,
+                 relu_before_sum: bool = False) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            ConvBNReLU(in_channels, out_channels, 3, stride, groups),
-            ConvBNReLU(out_channels, out_channels, 3, 1, groups, relu=False))
+            ConvBNReLU(
+                in_channels, out_channels, 3, stride, groups, bias=bias),
+            ConvBNReLU(
+                out_channels,
+                out_channels,
+                3,
+                groups=groups,
+                relu=relu_before_sum,
+                bias=bias))
         self.skip = nn.Identity()
         if stride != 1 or in_channels != out_channels:
             self.skip = ConvBNReLU(
-                in_channels, out_channels, 1, stride, groups, relu=False)
+                in_channels,
+                out_channels,
+                1,
+                stride,
+                groups,
+                relu=False,
+                bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.residual(x) + self.skip(x))
@@ -108,26 +142,41 @@ class GroupedHourglass(nn.Module):
         in_channels (int): Channels of the shared feature F.
         channels (int): Channels C of one group.
         groups (int): Number of groups G.
+        bias (bool): Whether the convolutions have biases. Defaults to
+            ``False``.
+        down_relu (bool): ``relu_before_sum`` of the two blocks that halve
+            the resolution. Defaults to ``False``.
 
     Shape:
         (B, in_channels, H, W) -> (B, G*C, H, W); H and W multiples of 4
     """
 
-    def __init__(self, in_channels: int, channels: int, groups: int) -> None:
+    def __init__(self,
+                 in_channels: int,
+                 channels: int,
+                 groups: int,
+                 bias: bool = False,
+                 down_relu: bool = False) -> None:
         super().__init__()
         self.groups = groups
+        common = dict(groups=groups, bias=bias)
         # all groups read the same F: a dense 1x1 convolution is G of them
-        self.conv0 = ConvBNReLU(in_channels, groups * channels)
-        self.conv1 = Residual(channels, channels, groups=groups)
-        self.down1 = Residual(channels, channels, stride=2, groups=groups)
-        self.down2 = Residual(channels, channels, stride=2, groups=groups)
-        self.up2 = Upsample(channels, groups)
+        self.conv0 = ConvBNReLU(in_channels, groups * channels, bias=bias)
+        self.conv1 = Residual(channels, channels, **common)
+        self.down1, self.down2 = (
+            Residual(
+                channels,
+                channels,
+                stride=2,
+                relu_before_sum=down_relu,
+                **common) for _ in range(2))
+        self.up2 = Upsample(channels, **common)
         self.up1 = nn.Sequential(
-            ConvBNReLU(2 * channels, channels, groups=groups),
-            Upsample(channels, groups))
+            ConvBNReLU(2 * channels, channels, **common),
+            Upsample(channels, **common))
         self.up0 = nn.Sequential(
-            ConvBNReLU(3 * channels, 2 * channels, groups=groups),
-            Residual(2 * channels, channels, groups=groups))
+            ConvBNReLU(3 * channels, 2 * channels, **common),
+            Residual(2 * channels, channels, **common))
 
     def forward(self, shared: Tensor) -> Tensor:
         f0 = self.conv0(shared)

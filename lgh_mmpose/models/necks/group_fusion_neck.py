@@ -37,6 +37,10 @@ class GroupFusionNeck(BaseModule):
         fusion (dict, optional): Config of the fusion layer, which is given
             ``channels`` and ``num_groups``; ``None`` for no fusion. A single
             group has nothing to be fused with. Defaults to NDDR.
+        conv_bias (bool): Whether convolutions before a batch norm have
+            biases, as in the authors' release. Defaults to ``False``.
+        down_relu (bool): Whether the branches' halving blocks also have a
+            ReLU before their sum, as in the release. Defaults to ``False``.
 
     Shape:
         tuple of (B, in_channels[i], H_i, W_i) -> tuple of
@@ -58,6 +62,8 @@ class GroupFusionNeck(BaseModule):
                  shared_channels: Sequence[int] = (128, 32),
                  group_channels: int = 32,
                  fusion: OptConfigType = dict(type='NDDRFusion'),
+                 conv_bias: bool = False,
+                 down_relu: bool = False,
                  init_cfg: Optional[ConfigType] = None) -> None:
         super().__init__(init_cfg)
         if num_groups < 1:
@@ -73,17 +79,18 @@ class GroupFusionNeck(BaseModule):
         if len(in_channels) > 1:
             width = stem_channels
             self.lateral = nn.ModuleList(
-                ConvBNReLU(c, width) for c in in_channels)
+                ConvBNReLU(c, width, bias=conv_bias) for c in in_channels)
             self.merge = nn.ModuleList(
-                Residual(width, width) for _ in in_channels[1:])
+                Residual(width, width, bias=conv_bias)
+                for _ in in_channels[1:])
         self.upsample = nn.Sequential(
-            *(Upsample(width)
+            *(Upsample(width, bias=conv_bias)
               for _ in range(int(math.log2(in_strides[0] // out_stride)))))
         widths = (width, *shared_channels)
-        self.shared = nn.Sequential(*(Residual(a, b)
+        self.shared = nn.Sequential(*(Residual(a, b, bias=conv_bias)
                                       for a, b in zip(widths, widths[1:])))
         self.branches = GroupedHourglass(widths[-1], group_channels,
-                                         num_groups)
+                                         num_groups, conv_bias, down_relu)
         self.fusion = None
         if fusion is not None and num_groups > 1:
             self.fusion = MODELS.build(

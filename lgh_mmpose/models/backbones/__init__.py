@@ -1,0 +1,3 @@
+from .ge_hourglass import GeHourglass
+
+__all__ = ['GeHourglass']
