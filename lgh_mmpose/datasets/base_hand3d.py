@@ -219,6 +219,27 @@ def check_bone_length(bone_length: np.ndarray,
             f'check the unit of the file ({len(bad)} such samples)')
 
 
+def measure_bones(
+    keypoints_cam: np.ndarray,
+    joint_names: Sequence[str],
+    bone: Tuple[str, str] = ('middle_finger1', 'middle_finger2')
+) -> np.ndarray:
+    """Measure one bone of all hands.
+
+    Args:
+        keypoints_cam (np.ndarray): Joints in shape (R, K, 3).
+        joint_names (Sequence[str]): K names.
+        bone (tuple[str, str]): Joints at its ends. Defaults to the reference
+            bone of :class:`~lgh_mmpose.codecs.Hand25DLabel`.
+
+    Returns:
+        np.ndarray: Lengths in shape (R,), in the unit of the joints.
+    """
+    start, end = (list(joint_names).index(name) for name in bone)
+    return np.linalg.norm(
+        keypoints_cam[:, end] - keypoints_cam[:, start], axis=-1)
+
+
 def find_image_fault(img_path: str) -> Optional[str]:
     """Say why an image file cannot be whole, from its first and last bytes.
 
@@ -389,6 +410,7 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         self._root_index = name2id[self.root_joint]
 
         self.annotations, sample_ids = self.load_hand_annotations()
+        self._sorted_ids = np.sort(sample_ids)
         if self.annotations.keypoints_cam is None:
             if not self.test_mode:
                 raise ValueError(f'{self.data_root}: this split has no joint '
@@ -403,7 +425,6 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                              'have')
         if self.bbox_mode == 'image' and self.image_size is None:
             self.image_size = self._read_image_size(sample_ids[:10].tolist())
-        self._sorted_ids = np.sort(sample_ids)
         self._unreadable = _UnreadableImages(
             torch.zeros(len(sample_ids), dtype=torch.bool).share_memory_())
         return [dict(id=sample_id) for sample_id in sample_ids.tolist()]
