@@ -22,6 +22,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--dump', help='pickle file to save the predictions to')
     parser.add_argument(
+        '--submission',
+        metavar='FILE.json',
+        help="json file to save the predictions to as FreiHAND's score server "
+        'takes them; a zip of it is written beside it')
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -63,6 +68,9 @@ def parse_args() -> argparse.Namespace:
                      f'not be {args.out}')
     if args.dump and not args.dump.endswith(('.pkl', '.pickle')):
         parser.error(f'--dump must end in .pkl or .pickle, not be {args.dump}')
+    if args.submission and not args.submission.endswith('.json'):
+        parser.error('--submission must end in .json, not be '
+                     f'{args.submission}')
     if '://' not in args.checkpoint and not osp.isfile(args.checkpoint):
         parser.error(f'checkpoint not found: {args.checkpoint}')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -123,6 +131,35 @@ def enable_badcase(cfg: Config, args: argparse.Namespace) -> None:
             'default_hooks.badcase.metric.type=L1Loss for pixels')
 
 
+def add_evaluator(cfg: Config, evaluator: dict) -> None:
+    """Let one more evaluator see the predictions of the test."""
+    evaluators = cfg.test_evaluator
+    if not isinstance(evaluators, (list, tuple)):
+        evaluators = [evaluators]
+    cfg.test_evaluator = [*evaluators, ConfigDict(evaluator)]
+
+
+def submission_evaluator(cfg: Config, out_file: str) -> dict:
+    """Evaluator that writes a submission to FreiHAND's server.
+
+    Raises:
+        ValueError: If the test is not on FreiHAND's evaluation set.
+    """
+    dataset = cfg.test_dataloader.dataset
+    kind = dataset.get('type')
+    kind = getattr(kind, '__name__', kind).rsplit('.', 1)[-1]
+    split = dataset.get('split')
+    if (kind, split) != ('FreiHand3DDataset', 'evaluation'):
+        raise ValueError(
+            '--submission needs test_dataloader.dataset to be a '
+            "FreiHand3DDataset with split='evaluation', but it is "
+            f'{kind} with split={split!r}')
+    return dict(
+        type='FreiHandSubmission',
+        out_file=out_file,
+        data_root=dataset.data_root)
+
+
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Put the command line's settings into the config."""
     # first, for the other options to build on
@@ -141,13 +178,9 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.badcase:
         enable_badcase(cfg, args)
     if args.dump is not None:
-        evaluators = cfg.test_evaluator
-        if not isinstance(evaluators, (list, tuple)):
-            evaluators = [evaluators]
-        cfg.test_evaluator = [
-            *evaluators,
-            ConfigDict(type='DumpResults', out_file_path=args.dump)
-        ]
+        add_evaluator(cfg, dict(type='DumpResults', out_file_path=args.dump))
+    if args.submission is not None:
+        add_evaluator(cfg, submission_evaluator(cfg, args.submission))
     return cfg
 
 

@@ -1,3 +1,4 @@
+from .freihand_submission import FreiHandSubmission
 from .hand_3d_metric import HandKeypoint3DMetric
 
-__all__ = ['HandKeypoint3DMetric']
+__all__ = ['FreiHandSubmission', 'HandKeypoint3DMetric']

@@ -1,0 +1,69 @@
+"""Score a submission to FreiHAND's server offline, as the server does.
+
+Prints the figures of the data set's own score script, under its names: mean
+errors in cm, areas under the PCK curve from 0 to 5 cm, and, where the
+submission holds a mesh and the release's evaluation_verts.json is there, mesh
+errors and F-scores at 5 and 15 mm.
+"""
+import argparse
+import json
+import os.path as osp
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'pred', help="pred.json, or a zip of it; anybody's, not ours alone")
+    parser.add_argument(
+        'gt_dir', help='folder of FreiHAND, which holds evaluation_xyz.json')
+    parser.add_argument('--out', help='json file to save the figures to')
+    args = parser.parse_args()
+    for path in (args.pred, osp.join(args.gt_dir, 'evaluation_xyz.json')):
+        if not osp.isfile(path):
+            parser.error(f'file not found: {path}')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    # after the arguments are known to be good: these take seconds to import
+    from lgh_mmpose.datasets.base_hand3d import load_json_array
+    from lgh_mmpose.evaluation.freihand_submission import (NUM_VERTICES,
+                                                           read_submission,
+                                                           score_submission)
+    from lgh_mmpose.fileio import atomic_write
+
+    def load_truth(name: str, num_points: int):
+        path = osp.join(args.gt_dir, f'evaluation_{name}.json')
+        return load_json_array(path, (None, num_points, 3)) * 1000
+
+    try:
+        gt_xyz = load_truth('xyz', 21)
+        xyz, verts = read_submission(args.pred, len(gt_xyz))
+    except ValueError as error:
+        raise SystemExit(f'error: {error}') from None
+    gt_verts = None
+    if verts is None:
+        print(f"{args.pred} holds no mesh of FreiHAND's {NUM_VERTICES} "
+              'vertices: scoring the joints alone')
+    elif osp.isfile(osp.join(args.gt_dir, 'evaluation_verts.json')):
+        gt_verts = load_truth('verts', NUM_VERTICES)
+        if len(gt_verts) != len(gt_xyz):
+            raise SystemExit(
+                f'error: {args.gt_dir}: evaluation_xyz.json has {len(gt_xyz)} '
+                f'samples, evaluation_verts.json {len(gt_verts)}')
+    else:
+        print(f'{args.gt_dir} holds no evaluation_verts.json: scoring the '
+              'joints alone')
+    scores = score_submission(xyz, gt_xyz, verts, gt_verts)
+    print(f'{len(xyz)} samples')
+    for name, value in scores.items():
+        unit = ' cm' if name.endswith('mean3d') else ''
+        print(f'{name:18s}{value:10.6f}{unit}')
+    if args.out:
+        with atomic_write(args.out) as file:
+            file.write(json.dumps(scores, indent=2).encode())
+
+
+if __name__ == '__main__':
+    main()
