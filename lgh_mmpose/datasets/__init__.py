@@ -1,10 +1,16 @@
 """Data sets and transforms, registered in mmpose's registries."""
 from .base_hand3d import BaseHand3DDataset, HandAnnotations
+from .dexter_object3d import DexterObject3DDataset
 from .freihand3d import FreiHand3DDataset
+from .hand3d_json import Hand3DJsonDataset
 from .rhd3d import Rhd3DDataset
-from .transforms import CanonicalizeHandSide, TopdownAffineCamera
+from .stb3d import Stb3DDataset
+from .transforms import (CanonicalizeHandSide, OfficialRhdCrop,
+                         TopdownAffineCamera)
 
 __all__ = [
     'BaseHand3DDataset', 'HandAnnotations', 'FreiHand3DDataset',
-    'Rhd3DDataset', 'CanonicalizeHandSide', 'TopdownAffineCamera'
+    'Stb3DDataset', 'DexterObject3DDataset', 'Hand3DJsonDataset',
+    'Rhd3DDataset', 'OfficialRhdCrop', 'CanonicalizeHandSide',
+    'TopdownAffineCamera'
 ]
