@@ -1,11 +1,24 @@
 # The network of the paper's RHD experiments, weight for weight as the authors
-# released it: hourglass backbone, biases before the batch norms, heat-map
-# cells at their first pixel, images in [0, 1].
-# tools/model_converters/convert_official_checkpoint.py converts its weights.
+# released it, on their crop: hourglass backbone, biases before the batch
+# norms, heat-map cells at their first pixel, images in [0, 1], joints in
+# RHD's own order. tools/model_converters/convert_official_checkpoint.py
+# converts the weights.
 _base_ = [
-    './_base_/datasets/freihand3d.py', './_base_/models/lgh_resnet50.py',
+    './_base_/datasets/rhd3d_official.py', './_base_/models/lgh_resnet50.py',
     './_base_/schedules/adamw_cosine.py'
 ]
+
+metainfo = dict(from_file='configs/_base_/datasets/rhd2d.py')
+codec = dict(_base_.codec, metainfo=metainfo)
+
+train_pipeline = [
+    dict(transform, encoder=codec) if 'encoder' in transform else transform
+    for transform in _base_.train_pipeline
+]
+train_dataloader = dict(
+    dataset=dict(metainfo=metainfo, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(metainfo=metainfo))
+test_dataloader = val_dataloader
 
 model = dict(
     data_preprocessor=dict(mean=[0, 0, 0], std=[255, 255, 255]),
@@ -13,6 +26,7 @@ model = dict(
     neck=dict(
         in_channels=(277, ), in_strides=(4, ), conv_bias=True, down_relu=True),
     # the release samples its groups at test too: inference='sample'
-    head=dict(decoder=_base_.codec, pixel_centers=False),
+    head=dict(
+        decoder=codec, pixel_centers=False, selector=dict(inference='argmax')),
     # the protocol of RHD gives it
     test_cfg=dict(root_depth='given'))

@@ -105,8 +105,8 @@ class GeHourglass(BaseBackbone):
         (logits), then features
 
     Raises:
-        ValueError: If there is no stack, or the image is too small to be
-            halved ``downsample_times + 2`` times.
+        ValueError: If there is no stack or nothing to halve, or an image is
+            too small to be halved ``downsample_times + 2`` times.
     """
 
     def __init__(self,
@@ -117,9 +117,10 @@ class GeHourglass(BaseBackbone):
                  feat_channels: int = 256,
                  init_cfg: OptMultiConfig = None) -> None:
         super().__init__(init_cfg)
-        if num_stacks < 1:
-            raise ValueError(
-                f'num_stacks must be at least 1, got {num_stacks}')
+        for name, value in (('num_stacks', num_stacks), ('downsample_times',
+                                                         downsample_times)):
+            if value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}')
         self.num_stacks = num_stacks
         self.num_blocks = num_blocks
         self.min_size = 2**(downsample_times + 2)
