@@ -26,7 +26,7 @@ def build(root, **kwargs):
         **kwargs)
 
 
-def build_content(tmp_path, content, **kwargs):
+def build_content(folder, content, **kwargs):
     (folder / 'hands.json').write_text(json.dumps(content))
     return build(folder, **kwargs)
 
