@@ -1,6 +1,6 @@
 """Pictures of whole runs: predictions, training curves, learned groups.
 
-Each function writes one PNG, whole or not at all.
+Each function writes one file, whole or not at all.
 """
 import json
 from pathlib import Path
@@ -8,10 +8,11 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lgh_mmpose.evaluation.functional import align
-from lgh_mmpose.fileio import write_image
+from lgh_mmpose.fileio import atomic_write, write_image
 
 from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, add_axes_3d, draw_skeleton_2d,
                        draw_skeleton_3d, figure_to_image, group_colors,
@@ -409,26 +410,67 @@ def plot_selector_matrix(probabilities: np.ndarray, joint_names: Sequence[str],
 
 
 def plot_pck_curves(curves: Dict[str, Tuple[np.ndarray, np.ndarray]],
-                    out_file: PathLike) -> None:
+                    out_file: PathLike,
+                    highlight: Sequence[str] = (),
+                    title: str = '') -> None:
     """Plot PCK curves.
 
     Args:
-        curves (dict): Name -> (thresholds in mm (T,), PCK in [0, 1] (T,)).
-        out_file (str | Path): PNG to write.
+        curves (dict): Name -> (thresholds in mm (T,), PCK in [0, 1] (T,)),
+            in the order of the legend.
+        out_file (str | Path): PNG or PDF to write.
+        highlight (Sequence[str]): Names of curves to stand out.
+        title (str): Line above the curves. Defaults to none.
 
     Raises:
         ValueError: If there is no curve.
     """
     if not curves:
         raise ValueError('there is no curve to plot')
-    figure = new_figure(640, 420)
-    ax = figure.add_axes((.1, .13, .86, .82))
-    colors = group_colors(len(curves)) / 255.
-    for color, (name, (thresholds, values)) in zip(colors, curves.items()):
-        ax.plot(thresholds, values, color=color, linewidth=1.6, label=name)
+    figure = new_figure(1600, 840, dpi=200)
+    ax = figure.add_axes((.075, .13, .6, .79))
+    others = [name for name in curves if name not in highlight]
+    colors = dict(zip(others, group_colors(len(others)) / 255.))
+    for i, (name, (thresholds, values)) in enumerate(curves.items()):
+        if name in highlight:
+            style = dict(
+                color='black',
+                linewidth=2.2,
+                linestyle=('-', '--', '-.', ':')[highlight.index(name) % 4],
+                zorder=3)
+        else:
+            style = dict(color=colors[name], linewidth=1.2)
+        ax.plot(
+            thresholds,
+            values,
+            marker='osD^v'[i % 5],
+            markersize=3,
+            label=name,
+            **style)
+    ax.set_title(title, fontsize=10)
     ax.set_xlabel('error threshold (mm)')
-    ax.set_ylabel('share of joints within it')
-    ax.set_ylim(0, 1)
+    ax.set_ylabel('3D PCK: share of joints within it')
+    ax.set_xlim(
+        min(t[0] for t, _ in curves.values()),
+        max(t[-1] for t, _ in curves.values()))
+    lowest = min(np.min(values) for _, values in curves.values())
+    bottom = np.floor(10 * lowest) / 10
+    # a little more than 1, for markers there to be whole
+    ax.set_ylim(bottom, 1 + .012 * (1 - bottom))
     ax.grid(alpha=.3, linewidth=.5)
-    ax.legend(fontsize=8, loc='lower right')
-    write_image(figure_to_image(figure), out_file)
+    ax.legend(
+        fontsize=7.5,
+        loc='upper left',
+        bbox_to_anchor=(1.01, 1.),
+        borderaxespad=0,
+        frameon=False)
+    _write_figure(figure, out_file)
+
+
+def _write_figure(figure: Figure, out_file: PathLike) -> None:
+    if Path(out_file).suffix == '.pdf':
+        with atomic_write(out_file) as file:
+            # no date: the same curves give the same file
+            figure.savefig(file, format='pdf', metadata={'CreationDate': None})
+    else:
+        write_image(figure_to_image(figure), out_file)

@@ -256,13 +256,28 @@ def test_selector_matrix_must_hold_distributions(tmp_path, probabilities,
 
 def test_pck_curves_are_drawn(tmp_path):
     thresholds = np.linspace(0, 50, 20)
-    figures.plot_pck_curves(
-        {
-            'low': (thresholds, thresholds / 100),
-            'high': (thresholds, thresholds / 50)
-        }, tmp_path / 'pck.png')
+    curves = {
+        'low': (thresholds, thresholds / 100),
+        'ours': (thresholds, thresholds / 70),
+        'high': (thresholds, thresholds / 50),
+    }
+    figures.plot_pck_curves(curves, tmp_path / 'pck.png', highlight=['ours'])
     image = read(tmp_path / 'pck.png')
-    for color in group_colors(2):
+    for color in (*group_colors(2), (0, 0, 0)):
         assert (image == color).all(axis=-1).sum() > 100
+    # black is the text and the one that stands out
+    figures.plot_pck_curves(curves, tmp_path / 'plain.png')
+    plain = read(tmp_path / 'plain.png')
+    black = [(x == 0).all(axis=-1).sum() for x in (image, plain)]
+    assert black[0] > black[1] + 1000
     with pytest.raises(ValueError, match='no curve'):
         figures.plot_pck_curves({}, tmp_path / 'pck.png')
+
+
+def test_pck_curves_are_drawn_as_pdf(tmp_path):
+    curves = {'a': (np.array([0., 50.]), np.array([0., 1.]))}
+    for name in ('a.pdf', 'b.pdf'):
+        figures.plot_pck_curves(curves, tmp_path / name)
+    content = (tmp_path / 'a.pdf').read_bytes()
+    assert content.startswith(b'%PDF') and b'%%EOF' in content[-16:]
+    assert content == (tmp_path / 'b.pdf').read_bytes()
