@@ -10,6 +10,7 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 import cv2
 import numpy as np
 import torch
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
@@ -21,6 +22,11 @@ _IMAGE_MARKERS = {b'\xff\xd8': b'\xff\xd9', b'\x89P': b'IEND'}
 # mmpose's names; the joints of a finger are numbered from base (1) to tip (4)
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger',
            'pinky_finger')
+
+# what mmpose's pipelines and models read of the metainfo
+_METAINFO_KEYS = ('dataset_name', 'upper_body_ids', 'lower_body_ids',
+                  'flip_pairs', 'dataset_keypoint_weights', 'flip_indices',
+                  'skeleton_links')
 
 
 @dataclass(frozen=True)
@@ -448,7 +454,10 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         Returns:
             dict: See the class.
         """
-        data_info = super().get_data_info(idx)
+        # mmpose's own copies the metainfo for each sample, which costs as much
+        # as reading the image; no transform changes it
+        data_info = BaseDataset.get_data_info(self, idx)
+        data_info.update((key, self._metainfo[key]) for key in _METAINFO_KEYS)
         sample_id = data_info['id']
         row = self.get_annotation_row(sample_id)
         camera_matrix = self.annotations.camera_matrix[row].copy()
