@@ -57,10 +57,13 @@ def load(path: str) -> Any:
         return torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError,
             AttributeError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else repr(error)
-        raise ValueError(f'{path} is no checkpoint of plain tensors: it is '
-                         'broken or holds code, which is not run '
-                         f'({reason})') from error
+        asked = re.search(r'GLOBAL (\S+)', str(error))
+        if asked:
+            raise ValueError(
+                f'{path} asks for {asked[1]}, which was not run: a checkpoint '
+                'may hold tensors, numbers and containers only') from error
+        raise ValueError(f'{path} is not a checkpoint, or is broken: get it '
+                         'again') from error
 
 
 def build_model(num_groups: int, fusion: bool) -> torch.nn.Module:
