@@ -121,3 +121,25 @@ def test_refuses_fewer_groups_than_one_or_more_than_joints(groups):
 def test_refuses_an_unknown_inference_mode():
     with pytest.raises(ValueError, match='argmax'):
         ConcreteSelector(21, 3, inference='best')
+
+
+def test_imbalance_known_answers():
+    selector = ConcreteSelector(21, 3)
+    assert selector.imbalance().item() == pytest.approx(0, abs=1e-6)
+    # decided, but each group has seven joints
+    selector.logits.data = 50 * torch.eye(3).repeat(7, 1)
+    assert selector.imbalance().item() == pytest.approx(0, abs=1e-5)
+    # one group has all
+    selector.logits.data = 50 * torch.eye(3)[:1].repeat(21, 1)
+    assert selector.imbalance().item() == pytest.approx(np.log(3), abs=1e-5)
+
+
+def test_minimising_the_imbalance_revives_a_starved_group():
+    selector = ConcreteSelector(21, 3)
+    selector.logits.data[:, 2] = -3.
+    optimizer = torch.optim.Adam(selector.parameters(), lr=.05)
+    for _ in range(200):
+        optimizer.zero_grad()
+        selector.imbalance().backward()
+        optimizer.step()
+    assert selector.probabilities.mean(0).min() > .3

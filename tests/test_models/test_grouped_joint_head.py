@@ -114,11 +114,13 @@ def test_losses_reach_every_parameter_and_diagnostics_none():
     head = build(
         heatmap_loss=HEATMAP_LOSS,
         shared_heatmap_loss=HEATMAP_LOSS,
-        shared_channels=6)
+        shared_channels=6,
+        balance_loss_weight=1.)
     losses = head.loss(features(), samples())
     terms = {k: v for k, v in losses.items() if 'loss' in k}
     assert set(terms) == {
-        'loss_uv', 'loss_depth', 'loss_heatmap', 'loss_shared_heatmap'
+        'loss_uv', 'loss_depth', 'loss_heatmap', 'loss_shared_heatmap',
+        'loss_balance'
     }
     sum(terms.values()).backward()
     assert all(

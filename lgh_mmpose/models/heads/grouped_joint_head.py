@@ -62,6 +62,10 @@ class GroupedJointHead(BaseHead):
             one 1x1 convolution reads off the shared feature F, which then
             needs ``shared_channels``.
         shared_channels (int, optional): Channels of F.
+        balance_loss_weight (float): Weight of the selector's
+            :meth:`~ConcreteSelector.imbalance`, which keeps the first group
+            that gets ahead from taking all joints. The paper has no such
+            term. Defaults to 0, without it.
         init_cfg (dict, optional): Initialisation of the layers.
 
     Raises:
@@ -85,6 +89,7 @@ class GroupedJointHead(BaseHead):
                  heatmap_loss: OptConfigType = None,
                  shared_heatmap_loss: OptConfigType = None,
                  shared_channels: Optional[int] = None,
+                 balance_loss_weight: float = 0.,
                  init_cfg: OptConfigType = None) -> None:
         super().__init__(init_cfg)
         self.selector = ConcreteSelector(num_joints, num_groups, **selector)
@@ -101,6 +106,7 @@ class GroupedJointHead(BaseHead):
         self.uv_loss = MODELS.build(uv_loss)
         self.depth_loss = MODELS.build(depth_loss)
         self.heatmap_loss = heatmap_loss and MODELS.build(heatmap_loss)
+        self.balance_loss_weight = balance_loss_weight
         self.shared_heatmap_loss = None
         if shared_heatmap_loss is not None:
             if shared_channels is None:
@@ -209,9 +215,10 @@ class GroupedJointHead(BaseHead):
 
         Returns:
             dict[str, Tensor]: ``loss_uv``, ``loss_depth`` and, if configured,
-            ``loss_heatmap``, ``loss_shared_heatmap``; ``uv_error_px`` and
-            ``depth_error`` of the mix, ``uv_error_px/group{g}`` and
-            ``depth_error/group{g}`` of each group alone.
+            ``loss_heatmap``, ``loss_shared_heatmap``, ``loss_balance``;
+            ``uv_error_px`` and ``depth_error`` of the mix,
+            ``uv_error_px/group{g}`` and ``depth_error/group{g}`` of each
+            group alone.
         """
         labels = torch.cat([
             s.gt_instance_labels.keypoint_labels for s in batch_data_samples
@@ -241,6 +248,9 @@ class GroupedJointHead(BaseHead):
             heatmaps = spatial_softmax(logits, self.beta.new_ones(()))
             losses['loss_shared_heatmap'] = self.shared_heatmap_loss(
                 heatmaps, cells, weights)
+        if self.balance_loss_weight:
+            losses['loss_balance'] = \
+                self.balance_loss_weight * self.selector.imbalance()
         losses.update(
             self._diagnostics(uv, depth, estimates, uv_true, depth_true,
                               weights))

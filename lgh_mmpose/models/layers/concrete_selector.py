@@ -75,6 +75,17 @@ class ConcreteSelector(BaseModule):
         """Most probable group of each joint (K,)."""
         return self.logits.detach().argmax(-1)
 
+    def imbalance(self) -> Tensor:
+        r"""How unevenly the joints spread over the groups, in nats.
+
+        KL divergence of the mean over the joints of :math:`\mathrm{softmax}
+        (\theta)` from the uniform distribution: 0 for groups of equal weight,
+        log G when one has all joints. As a loss it is what keeps experts alive
+        in a mixture (Shazeer et al., ICLR 2017, "importance").
+        """
+        share = self.logits.float().softmax(-1).mean(0)
+        return (share * (share * len(share)).clamp_min(1e-12).log()).sum()
+
     def sample(self) -> Tensor:
         """Draw S (K, G); hard with soft gradients if straight_through."""
         # fp32 whatever the autocast: log(-log u) overflows in half precision
