@@ -1,288 +1,59 @@
-"""Write SynthHand in the on-disk layout of FreiHAND v2.
-
-``training/rgb/%08d.jpg``, ``training/mask/%08d.jpg`` (hand 255, all else 0,
-lossy as FreiHAND's: threshold at 128), ``training_K.json``,
-``training_xyz.json`` (metres), ``training_scale.json`` (length of bone 9-10 in
-metres), the same for ``evaluation``, and ``synthhand.json`` with the
-parameters. There is one version of each image, where FreiHAND has four.
-"""
+"""SynthHand in the on-disk layout of FreiHAND v2."""
 import json
-import multiprocessing
-import os
-import shutil
-import signal
-import sys
-import tempfile
-import threading
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Iterator, List, Sequence, Tuple, Union
+from typing import List, Sequence
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
-from .scene import PERSON_ID, SPLITS, SceneGenerator
+from .layout import Layout
+from .scene import PERSON_ID, SceneGenerator, SyntheticSample
 
-GENERATOR_VERSION = 2
-"""To be raised whenever the same parameters give other pictures."""
-
-PARAMETERS_FILE = 'synthhand.json'
-_CHUNK = 32  # samples a worker makes at a time
 _JPEG_QUALITY = 95
 _REFERENCE_BONE = (9, 10)
 
-_generators = {}  # one per split, in each worker process
 
+class FreiHandLayout(Layout):
+    """One right hand per image.
 
-def write_synthhand(out_dir: Union[str, Path],
-                    num_train: int,
-                    num_eval: int,
-                    seed: int = 0,
-                    size: int = 224,
-                    difficulty: str = 'full',
-                    workers: int = 1,
-                    overwrite: bool = False,
-                    quiet: bool = False) -> bool:
-    """Render a data set and write it in FreiHAND's layout.
-
-    The bytes depend on the parameters, not on the number of workers. The data
-    set is built in a hidden directory beside ``out_dir`` and renamed when it
-    is whole; on failure or interruption that directory is removed. A killed
-    process leaves it behind as ``.{name}.*.partial``, which may be deleted.
-
-    Args:
-        out_dir: Directory to create.
-        num_train: Number of training images.
-        num_eval: Number of evaluation images.
-        seed: Seed of the data set.
-        size: Side of the images in pixels.
-        difficulty: 'easy' or 'full', see :class:`SceneGenerator`.
-        workers: Number of processes; 1 works in this one. With more, a
-            script that calls this needs ``if __name__ == '__main__'``.
-        overwrite: Replace a SynthHand data set with other parameters.
-        quiet: Show no progress.
-
-    Returns:
-        bool: False if the very data set was already there.
-
-    Raises:
-        ValueError: If a parameter is out of its range.
-        FileExistsError: If ``out_dir`` holds something else.
-        RuntimeError: If a worker fails; names the sample.
+    ``training/rgb/%08d.jpg``, ``training/mask/%08d.jpg`` (hand 255, all else
+    0, lossy as FreiHAND's: threshold at 128), ``training_K.json``,
+    ``training_xyz.json`` (metres), ``training_scale.json`` (length of bone
+    9-10 in metres), and the same for ``evaluation``. There is one version of
+    each image, where FreiHAND has four.
     """
-    if num_train < 0 or num_eval < 0 or num_train + num_eval == 0:
-        raise ValueError('The numbers of images are to be 0 or more and not '
-                         f'both 0, got {num_train} and {num_eval}.')
-    if workers < 1:
-        raise ValueError(f'The number of workers is {workers}, expected 1 or '
-                         'more.')
-    parameters = {
-        'generator_version': GENERATOR_VERSION,
-        'layout': 'freihand',
-        'seed': seed,
-        'difficulty': difficulty,
-        'size': size,
-        'num_train': num_train,
-        'num_eval': num_eval,
-    }
-    SceneGenerator(seed, SPLITS[0], size, difficulty)  # checks its arguments
 
-    out_dir = Path(os.path.realpath(out_dir))
-    if not overwrite and _is_complete(out_dir, parameters):
-        return False
-    _check_replaceable(out_dir, overwrite)
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(
-        tempfile.mkdtemp(
-            prefix=f'.{out_dir.name}.', suffix='.partial', dir=out_dir.parent))
-    try:
-        os.chmod(partial, 0o777 & ~_umask())  # mkdtemp makes it private
-        _write_splits(partial, (num_train, num_eval), (seed, size, difficulty),
-                      workers, quiet)
-        _write_json(partial / PARAMETERS_FILE, parameters, indent=2)
-        _move_into_place(partial, out_dir)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return True
+    name = 'freihand'
+    image_size = 224
+    folders = ('rgb', 'mask')
+    _ARRAYS = ('K', 'xyz', 'scale')
 
+    def image_name(self, index: int) -> str:
+        return f'{index:08d}.jpg'
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    def annotation_files(self, split: str) -> Sequence[str]:
+        return [f'{split}_{name}.json' for name in self._ARRAYS]
 
+    def make_sample(self, scenes: SceneGenerator,
+                    index: int) -> SyntheticSample:
+        return scenes.sample(index)
 
-def _read_parameters(directory: Path) -> Union[dict, None]:
-    """Parameters of the data set in ``directory``; None if it has none."""
-    try:
-        parameters = json.loads((directory / PARAMETERS_FILE).read_text())
-    except (OSError, ValueError):
-        return None
-    return parameters if isinstance(parameters, dict) else None
+    def write_images(self, folder: Path, index: int,
+                     sample: SyntheticSample) -> tuple:
+        mask = np.where(sample.part_mask > PERSON_ID, 255, 0).astype(np.uint8)
+        for kind, image in (('rgb', sample.image[..., ::-1]), ('mask', mask)):
+            encoded = cv2.imencode('.jpg', image,
+                                   (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+            path = folder / kind / self.image_name(index)
+            path.write_bytes(encoded[1].tobytes())
+        xyz = sample.keypoints_cam[0] / 1000
+        first, second = xyz[list(_REFERENCE_BONE)]
+        return (sample.camera_matrix.tolist(), xyz.round(9).tolist(),
+                float(np.linalg.norm(second - first)))
 
-
-def _is_complete(directory: Path, parameters: dict) -> bool:
-    """Whether ``directory`` holds the data set with these parameters."""
-    if _read_parameters(directory) != parameters:
-        return False
-    for split, key in zip(SPLITS, ('num_train', 'num_eval')):
-        names = {f'{i:08d}.jpg' for i in range(parameters[key])}
-        for kind in ('rgb', 'mask'):
-            folder = directory / split / kind
-            if not folder.is_dir() or not names <= set(os.listdir(folder)):
-                return False
-        if not all((directory / f'{split}_{name}.json').is_file()
-                   for name in ('K', 'xyz', 'scale')):
-            return False
-    return True
-
-
-def _check_replaceable(directory: Path, overwrite: bool) -> None:
-    if not directory.exists() or (directory.is_dir()
-                                  and not os.listdir(directory)):
-        return
-    if _read_parameters(directory) is None:
-        raise FileExistsError(
-            f'{directory} exists and is no SynthHand data set; it is left '
-            'alone. Choose another directory.')
-    if not overwrite:
-        raise FileExistsError(
-            f'{directory} holds a SynthHand data set with other parameters '
-            'or missing files. Choose another directory or pass --overwrite.')
-
-
-def _move_into_place(partial: Path, out_dir: Path) -> None:
-    if not out_dir.exists() or not os.listdir(out_dir):
-        os.replace(partial, out_dir)
-        return
-    # A directory with content cannot be replaced in one step.
-    retired = Path(
-        tempfile.mkdtemp(
-            prefix=f'.{out_dir.name}.', suffix='.old', dir=out_dir.parent))
-    os.replace(out_dir, retired)
-    os.replace(partial, out_dir)
-    shutil.rmtree(retired, ignore_errors=True)
-
-
-def _write_json(path: Path, content: Union[dict, list], indent=None) -> None:
-    with open(path, 'w') as file:
-        json.dump(content, file, indent=indent)
-        file.write('\n')
-
-
-def _write_splits(root: Path, counts: Sequence[int], scene: tuple,
-                  workers: int, quiet: bool) -> None:
-    annotations, tasks = {}, []
-    for split, count in zip(SPLITS, counts):
-        for kind in ('rgb', 'mask'):
-            (root / split / kind).mkdir(parents=True)
-        annotations[split] = [None] * count
-        tasks += [(root, split, start, min(start + _CHUNK, count), scene)
-                  for start in range(0, count, _CHUNK)]
-    with _progress(sum(counts), quiet) as progress:
-        for (_, split, start, stop, _), chunk in _run(tasks, workers):
-            annotations[split][start:stop] = chunk
-            progress.update(len(chunk))
-    for split, samples in annotations.items():
-        for i, name in enumerate(('K', 'xyz', 'scale')):
-            _write_json(root / f'{split}_{name}.json', [s[i] for s in samples])
-
-
-def _progress(count: int, quiet: bool) -> tqdm:
-    style = {}
-    if not sys.stderr.isatty():
-        # A log file gets a line now and then instead of a bar.
-        style = {
-            'mininterval':
-            10,
-            'bar_format':
-            '{desc}: {n_fmt}/{total_fmt}, {rate_fmt}, '
-            '{remaining} left\n'
-        }
-    return tqdm(
-        total=count, desc='SynthHand', unit=' images', disable=quiet, **style)
-
-
-def _run(tasks: List[tuple], workers: int) -> Iterator[Tuple[tuple, list]]:
-    """Yield each task with the annotations of its samples, in any order."""
-    if workers == 1:
-        for task in tasks:
-            yield task, _write_samples(*task)
-        return
-    executor = ProcessPoolExecutor(
-        min(workers, len(tasks)),
-        mp_context=_worker_context(),
-        initializer=_initialize_worker)
-    futures = {}
-    try:
-        for task in tasks:
-            futures[executor.submit(_write_samples, *task)] = task
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            'A process that rendered images ended unexpectedly, maybe for '
-            'lack of memory. Try fewer workers.') from error
-    finally:
-        for future in futures:
-            future.cancel()
-        executor.shutdown()
-
-
-def _worker_context() -> multiprocessing.context.BaseContext:
-    # A fork of this process would inherit locks of OpenCV's threads and hang.
-    if 'forkserver' not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context('spawn')
-    context = multiprocessing.get_context('forkserver')
-    # Imported once, not by each worker.
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def _initialize_worker() -> None:
-    # Ctrl-C reaches every process; the parent alone is to act on it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-
-    def exit_with_parent() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=exit_with_parent, daemon=True).start()
-
-
-def _write_samples(root: Path, split: str, start: int, stop: int,
-                   scene: tuple) -> List[tuple]:
-    """Write the images of some samples, return (K, xyz, scale) of each."""
-    key = (split, scene)
-    if key not in _generators:
-        seed, size, difficulty = scene
-        _generators.clear()  # backgrounds of the last split take room
-        _generators[key] = SceneGenerator(seed, split, size, difficulty)
-    annotations = []
-    for index in range(start, stop):
-        try:
-            annotations.append(
-                _write_sample(root / split, index,
-                              _generators[key].sample(index)))
-        except Exception as error:
-            raise RuntimeError(f'SynthHand {split} sample {index} failed: '
-                               f'{type(error).__name__}: {error}') from error
-    return annotations
-
-
-def _write_sample(folder: Path, index: int, sample) -> tuple:
-    name = f'{index:08d}.jpg'
-    mask = np.where(sample.part_mask > PERSON_ID, 255, 0).astype(np.uint8)
-    for kind, image in (('rgb', sample.image[..., ::-1]), ('mask', mask)):
-        encoded = cv2.imencode('.jpg', image,
-                               (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1]
-        (folder / kind / name).write_bytes(encoded.tobytes())
-    xyz = sample.keypoints_cam[0] / 1000
-    first, second = xyz[list(_REFERENCE_BONE)]
-    return (sample.camera_matrix.tolist(), xyz.round(9).tolist(),
-            float(np.linalg.norm(second - first)))
+    def write_annotations(self, root: Path, split: str,
+                          annotations: List[tuple]) -> None:
+        for i, name in enumerate(self.annotation_files(split)):
+            with open(root / name, 'w') as file:
+                json.dump([annotation[i] for annotation in annotations], file)
+                file.write('\n')

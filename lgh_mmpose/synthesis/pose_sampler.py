@@ -1,5 +1,5 @@
 """Random hand poses and hand shapes within anatomical limits."""
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -235,10 +235,13 @@ class CollisionTest:
         return bool((squared < self._squared_limit * size**2).any())
 
 
-def sample_hand(rng: np.random.Generator,
-                rig: HandRig,
-                collides: CollisionTest,
-                max_tries: int = 1000) -> Tuple[np.ndarray, np.ndarray]:
+def sample_hand(
+        rng: np.random.Generator,
+        rig: HandRig,
+        collides: CollisionTest,
+        max_tries: int = 1000,
+        bone_scale: Optional[np.ndarray] = None
+) -> Tuple[np.ndarray, np.ndarray]:
     """Draw a subject and a pose of it without self-penetration.
 
     The kind of pose is drawn once, so that rejecting poses does not change
@@ -249,6 +252,7 @@ def sample_hand(rng: np.random.Generator,
         rig: The hand.
         collides: The test that rejects poses.
         max_tries: Poses to try.
+        bone_scale: (J, 3), the subject; by default one is drawn.
 
     Returns:
         tuple: (J, 3) pose in degrees, (J, 3) bone scale.
@@ -256,7 +260,8 @@ def sample_hand(rng: np.random.Generator,
     Raises:
         RuntimeError: If no pose passes.
     """
-    bone_scale = sample_shape(rng)
+    if bone_scale is None:
+        bone_scale = sample_shape(rng)
     kind = rng.choice(list(POSE_KINDS), p=list(POSE_KINDS.values()))
     size = float(bone_scale[WRIST].prod()**(1 / 3))
     for _ in range(max_tries):

@@ -7,7 +7,7 @@ from lgh_mmpose.camera import project
 
 from .appearance import (BackgroundPool, HandAppearance, Light, apply_camera,
                          sample_occluder, shade_crevices)
-from .pose_sampler import CollisionTest, sample_hand
+from .pose_sampler import CollisionTest, sample_hand, sample_shape
 from .renderer import NEAR, create_canvas, draw_mesh, resolve, vertex_normals
 from .rig import (FOREARM_PART, HandGeometry, HandRig, mirror, rotation_x,
                   rotation_z)
@@ -21,7 +21,7 @@ RIGHT_HAND_ID = 18
 """RHD's part ids: the forearm, and the first of a hand's 16 parts."""
 
 _ROOT = 9  # middle finger MCP
-_SAMPLES, _BACKGROUNDS = range(2)  # streams of random numbers
+_SAMPLES, _BACKGROUNDS, _PAIRS = range(3)  # streams of random numbers
 
 # How far, in mm, the skin may lie before a joint that counts as visible: 95 %
 # of what is measured on open hands seen from palm, back and side.
@@ -58,6 +58,8 @@ class SyntheticSample(NamedTuple):
         keypoints_visible: (H, 21) bool, in the image and neither behind an
             occluder nor behind another part of a hand.
         sides: H times 'left' or 'right'.
+        depth: (S, S) float32, mm, of hands and forearms; inf where there are
+            none or an occluder.
     """
     image: np.ndarray
     part_mask: np.ndarray
@@ -65,6 +67,7 @@ class SyntheticSample(NamedTuple):
     keypoints_cam: np.ndarray
     keypoints_visible: np.ndarray
     sides: Sequence[str]
+    depth: np.ndarray
 
 
 def uniform_rotation(rng: np.random.Generator) -> np.ndarray:
@@ -176,6 +179,75 @@ class SceneGenerator:
                                   [0, focal, principal_point[1]], [0, 0, 1]])
         return hand, camera_matrix
 
+    def sample_both_hands(self, index: int) -> SyntheticSample:
+        """Make the sample of a person's left and right hand, in that order.
+
+        One of them spans 20 to 55 % of the image and lies inside; the other
+        is on its left or right, may cover it or be covered and may leave the
+        image.
+        """
+        rng = np.random.default_rng(self._seed(_PAIRS, index))
+        turn = (
+            upright_rotation
+            if self.difficulty == 'easy' else uniform_rotation)
+        bone_scale = sample_shape(rng)
+        hands = []
+        for side in ('left', 'right'):
+            pose, _ = sample_hand(
+                rng, self.rig, self._collides, bone_scale=bone_scale)
+            geometry = self.rig.deform(pose, bone_scale)
+            hands.append(place_hand(geometry, turn(rng), np.zeros(3), side))
+        hands, camera_matrix = self._frame_both_hands(rng, hands)
+        return self.render(rng, hands, camera_matrix)
+
+    def _frame_both_hands(
+        self, rng: np.random.Generator, hands: Sequence[PlacedHand]
+    ) -> Tuple[Sequence[PlacedHand], np.ndarray]:
+        """Choose the camera and the places of two hands at the origin."""
+        size = self.size
+        focal = rng.uniform(.8, 1.2) * size
+        low = np.stack([hand.keypoints.min(axis=0) for hand in hands])
+        high = np.stack([hand.keypoints.max(axis=0) for hand in hands])
+        half = (high - low) / 2 + 15  # mm of flesh around the joints
+
+        main = int(rng.integers(2))
+        other = 1 - main
+        direction = rng.choice([-1, 1])  # where the main hand stands
+        depth = np.empty(2)
+        depth[main] = np.clip(
+            focal * 2 * half[main, :2].max() / (rng.uniform(.2, .55) * size),
+            250, 900)
+        depth[other] = np.clip(depth[main] * rng.uniform(.85, 1.2), 250, 900)
+        radius = focal * half[:, :2] / depth[:, None]
+        centre = np.empty((2, 2))
+        centre[main] = size / 2 + size * np.array(
+            [direction * rng.uniform(.05, .3),
+             rng.uniform(-.2, .2)])
+        room = np.minimum(radius[main], size / 2)
+        centre[main] = np.clip(centre[main], room, size - room)
+        reach = radius.sum(axis=0)
+        step = np.array([
+            -direction * rng.uniform(.7, 1.5) * reach[0],
+            rng.uniform(-.25, .25) * size
+        ])
+        centre[other] = centre[main] + step
+        if (np.abs(step) < reach).all():
+            # they overlap in the picture, so one stands behind the other
+            gap = half[:, 2].sum()
+            behind = rng.random() < .5 or depth[main] - gap < 250
+            depth[other] = depth[main] + (gap if behind else -gap)
+
+        rays = np.column_stack([(centre - size / 2) / focal, np.ones(2)])
+        shifts = depth[:, None] * rays - (low + high) / 2
+        camera_matrix = np.array([[focal, 0, size / 2], [0, focal, size / 2],
+                                  [0, 0, 1]])
+        return [
+            hand._replace(
+                vertices=hand.vertices + shift,
+                keypoints=hand.keypoints + shift)
+            for hand, shift in zip(hands, shifts)
+        ], camera_matrix
+
     def render(self, rng: np.random.Generator, hands: Sequence[PlacedHand],
                camera_matrix: np.ndarray) -> SyntheticSample:
         """Render one person's hands before a random background.
@@ -227,7 +299,12 @@ class SceneGenerator:
                 _visible(hand.keypoints, camera_matrix, layer.inverse_depth,
                          occluded) for hand in hands
             ]),
-            sides=tuple(hand.side for hand in hands))
+            sides=tuple(hand.side for hand in hands),
+            depth=np.divide(
+                1,
+                layer.inverse_depth,
+                out=np.full_like(layer.inverse_depth, np.inf),
+                where=(layer.inverse_depth > 0) & ~occluded))
 
 
 def place_hand(geometry: HandGeometry,

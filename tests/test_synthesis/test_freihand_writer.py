@@ -9,7 +9,7 @@ import pytest
 from lgh_mmpose.camera import project
 from lgh_mmpose.datasets import FreiHand3DDataset
 from lgh_mmpose.synthesis import (GENERATOR_VERSION, SceneGenerator,
-                                  freihand_writer, write_synthhand)
+                                  dataset_writer, write_synthhand)
 from lgh_mmpose.synthesis.scene import PERSON_ID
 
 PARAMETERS = {
@@ -190,7 +190,7 @@ class TestExistingDirectory:
         assert write_synthhand(tmp_path / 'data', **self.SMALL) is True
 
 
-def fail_late(root, split, start, stop, scene):
+def fail_late(root, layout, split, start, stop, scene):
     """Stand-in for a worker's task; on module level to be pickled."""
     if start == 32:
         raise RuntimeError('the disk is full')
@@ -221,7 +221,7 @@ def test_failure_names_the_sample_and_leaves_nothing(tmp_path, monkeypatch):
     (die, 'ended unexpectedly'),
 ])
 def test_failing_worker_fails_the_run(tmp_path, monkeypatch, task, message):
-    monkeypatch.setattr(freihand_writer, '_write_samples', task)
+    monkeypatch.setattr(dataset_writer, '_write_samples', task)
     with pytest.raises(RuntimeError, match=message):
         write_synthhand(tmp_path / 'data', workers=2, **PARAMETERS)
     assert os.listdir(tmp_path) == []

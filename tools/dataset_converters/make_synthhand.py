@@ -5,13 +5,16 @@ Example::
     python tools/dataset_converters/make_synthhand.py data/synthhand \
         --layout freihand --num-train 16000 --num-eval 500 --seed 0 \
         --workers 2 --difficulty easy --size 128
+
+    python tools/dataset_converters/make_synthhand.py data/synthhand_rhd \
+        --layout rhd --num-train 8000 --num-eval 500 --workers 2
 """
 import argparse
 import signal
 import sys
 import time
 
-from lgh_mmpose.synthesis import DIFFICULTIES, write_synthhand
+from lgh_mmpose.synthesis import DIFFICULTIES, LAYOUTS, write_synthhand
 
 
 def parse_args() -> argparse.Namespace:
@@ -20,9 +23,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('out', help='directory to create')
     parser.add_argument(
         '--layout',
-        choices=['freihand'],
+        choices=LAYOUTS,
         default='freihand',
-        help='on-disk layout (default: %(default)s, that of FreiHAND v2)')
+        help='on-disk layout: of FreiHAND v2, one right hand per image, or of '
+        'RHD v1.1, a left and a right one (default: %(default)s)')
     parser.add_argument(
         '--num-train', type=int, required=True, help='training images')
     parser.add_argument(
@@ -43,8 +47,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--size',
         type=int,
-        default=224,
-        help='side of the images in pixels (default: %(default)s)')
+        help='side of the images in pixels (default: 224 for freihand, 320 '
+        'for rhd)')
+    parser.add_argument(
+        '--depth',
+        action='store_true',
+        help='write depth maps too; with --layout rhd')
     parser.add_argument(
         '--overwrite',
         action='store_true',
@@ -72,7 +80,9 @@ def main() -> int:
             difficulty=args.difficulty,
             workers=args.workers,
             overwrite=args.overwrite,
-            quiet=args.quiet)
+            quiet=args.quiet,
+            layout=args.layout,
+            depth=args.depth)
     except KeyboardInterrupt:
         print(f'interrupted, {args.out} was not written', file=sys.stderr)
         return 130

@@ -15,10 +15,11 @@ meta_keys = ('id', 'img_id', 'img_path', 'ori_shape', 'img_shape',
              'bone_length', 'root_depth', 'hand_side', 'keypoint_names',
              'dataset_name')
 
-# the hand fills a small part of the image: its box is cropped, with a margin
+# the hand is a small part of the image, so its box is cropped; the box is of
+# the joints in sight, so the margin leaves room for the others
 train_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale', padding=1.25),
+    dict(type='GetBBoxCenterScale', padding=1.5),
     dict(
         type='RandomBBoxTransform',
         shift_factor=0.1,
@@ -32,7 +33,7 @@ train_pipeline = [
 ]
 val_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale', padding=1.25),
+    dict(type='GetBBoxCenterScale', padding=1.5),
     dict(type='TopdownAffineCamera', input_size=codec['input_size']),
     dict(type='CanonicalizeHandSide'),
     dict(type='PackPoseInputs', meta_keys=meta_keys)

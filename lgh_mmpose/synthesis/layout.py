@@ -1,0 +1,56 @@
+"""What an on-disk layout of SynthHand has to say of itself."""
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+from .scene import SceneGenerator, SyntheticSample
+
+
+class Layout(ABC):
+    """On-disk layout of a data set.
+
+    Attributes:
+        name: Name of the layout.
+        image_size: Side of the data set's images in pixels.
+        folders: Folders of a split that hold one image per sample.
+    """
+
+    name: str
+    image_size: int
+    folders: Tuple[str, ...]
+
+    def parameters(self) -> Dict[str, Any]:
+        """Return what the parameters' file tells of the layout."""
+        return {'layout': self.name}
+
+    @abstractmethod
+    def image_name(self, index: int) -> str:
+        """Return the file name of an image."""
+
+    @abstractmethod
+    def annotation_files(self, split: str) -> Sequence[str]:
+        """Return the other files of a split, relative to the data set."""
+
+    @abstractmethod
+    def make_sample(self, scenes: SceneGenerator,
+                    index: int) -> SyntheticSample:
+        """Render a sample."""
+
+    @abstractmethod
+    def write_images(self, folder: Path, index: int,
+                     sample: SyntheticSample) -> Any:
+        """Write the images of a sample.
+
+        Args:
+            folder: Folder of the split.
+            index: Number of the sample.
+            sample: What to write.
+
+        Returns:
+            Any: Its annotation, for :meth:`write_annotations`.
+        """
+
+    @abstractmethod
+    def write_annotations(self, root: Path, split: str,
+                          annotations: List[Any]) -> None:
+        """Write the files of :meth:`annotation_files`."""
