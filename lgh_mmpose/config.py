@@ -1,5 +1,5 @@
 """Help with configs that mmengine does not give."""
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from mmengine.config import Config
 
@@ -41,6 +41,33 @@ def set_data_root(cfg: Config, data_root: str) -> None:
     if not _set(loaders, data_root):
         raise ValueError('no data set of the config has a data_root to set')
     cfg.data_root = data_root
+
+
+def enable_visualization(cfg: Config, show: bool, out_dir: Optional[str],
+                         interval: int, wait_time: float) -> None:
+    """Switch the visualization hook on, for ``--show`` and ``--show-dir``.
+
+    Args:
+        cfg (Config): Config to change in place.
+        show (bool): Whether to show the pictures in a window.
+        out_dir (str, optional): Folder to save them to.
+        interval (int): Every so many samples are drawn.
+        wait_time (float): Seconds for which a window stays.
+
+    Raises:
+        ValueError: If the config has no such hook.
+    """
+    if 'visualization' not in cfg.get('default_hooks', {}):
+        raise ValueError(
+            '--show and --show-dir need '
+            'visualization=dict(type="PoseVisualizationHook") among the '
+            'default_hooks of the config')
+    cfg.default_hooks.visualization.update(
+        enable=True,
+        show=show,
+        out_dir=out_dir,
+        interval=interval,
+        wait_time=wait_time)
 
 
 def _set(node: Any, data_root: str) -> bool:

@@ -77,27 +77,6 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def enable_visualization(cfg: Config, args: argparse.Namespace) -> None:
-    """Switch the visualization hook on.
-
-    Raises:
-        ValueError: If the config has no such hook.
-    """
-    if 'visualization' not in cfg.get('default_hooks', {}):
-        raise ValueError(
-            '--show and --show-dir need '
-            'visualization=dict(type="PoseVisualizationHook") among the '
-            'default_hooks of the config')
-    hook = cfg.default_hooks.visualization
-    hook.enable = True
-    # with --badcase the other hook has the window
-    hook.show = args.show and not args.badcase
-    if args.show:
-        hook.wait_time = args.wait_time
-    hook.out_dir = args.show_dir
-    hook.interval = args.interval
-
-
 def enable_badcase(cfg: Config, args: argparse.Namespace) -> None:
     """Switch the bad-case hook on, by the head's loss or the test's metric.
 
@@ -173,8 +152,12 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     elif cfg.get('work_dir') is None:
         name = osp.splitext(osp.basename(args.config))[0]
         cfg.work_dir = osp.join('work_dirs', name)
-    if (args.show and not args.badcase) or args.show_dir is not None:
-        enable_visualization(cfg, args)
+    # with --badcase the other hook has the window
+    show = args.show and not args.badcase
+    if show or args.show_dir is not None:
+        from lgh_mmpose.config import enable_visualization
+        enable_visualization(cfg, show, args.show_dir, args.interval,
+                             args.wait_time)
     if args.badcase:
         enable_badcase(cfg, args)
     if args.dump is not None:

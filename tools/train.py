@@ -92,26 +92,6 @@ def enable_amp(cfg: Config) -> None:
             optim_wrapper.pop(key, None)
 
 
-def enable_visualization(cfg: Config, args: argparse.Namespace) -> None:
-    """Switch the visualization hook on.
-
-    Raises:
-        ValueError: If the config has no such hook.
-    """
-    if 'visualization' not in cfg.get('default_hooks', {}):
-        raise ValueError(
-            '--show and --show-dir need '
-            'visualization=dict(type="PoseVisualizationHook") among the '
-            'default_hooks of the config')
-    hook = cfg.default_hooks.visualization
-    hook.enable = True
-    hook.show = args.show
-    if args.show:
-        hook.wait_time = args.wait_time
-    hook.out_dir = args.show_dir
-    hook.interval = args.interval
-
-
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Put the command line's settings into the config."""
     # first, for the other options to build on
@@ -138,7 +118,9 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
                              'config')
         cfg.auto_scale_lr.enable = True
     if args.show or args.show_dir is not None:
-        enable_visualization(cfg, args)
+        from lgh_mmpose.config import enable_visualization
+        enable_visualization(cfg, args.show, args.show_dir, args.interval,
+                             args.wait_time)
     return cfg
 
 
