@@ -1,0 +1,74 @@
+dataset_type = 'Stb3DDataset'
+data_root = 'data/stb'  # with images/ and labels/
+
+# joints by name and in FreiHAND's order, so that STB and others mix
+codec = dict(
+    type='Hand25DLabel',
+    input_size=(256, 256),
+    metainfo=dict(from_file='configs/_base_/datasets/freihand2d.py'),
+    root_joint='middle_finger1',
+    reference_bone=('middle_finger1', 'middle_finger2'))
+
+meta_keys = ('id', 'img_id', 'img_path', 'ori_shape', 'img_shape',
+             'input_size', 'input_center', 'input_scale', 'flip',
+             'flip_direction', 'flip_indices', 'warp_mat', 'camera_matrix',
+             'bone_length', 'root_depth', 'hand_side', 'keypoint_names',
+             'dataset_name')
+
+# the hand fills a small part of the image: its box is cropped, with a margin
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale', padding=1.25),
+    dict(
+        type='RandomBBoxTransform',
+        shift_factor=0.1,
+        scale_factor=(0.8, 1.25),
+        rotate_factor=90),
+    dict(type='TopdownAffineCamera', input_size=codec['input_size']),
+    dict(type='CanonicalizeHandSide'),
+    dict(type='PhotometricDistortion'),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs', meta_keys=meta_keys)
+]
+val_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale', padding=1.25),
+    dict(type='TopdownAffineCamera', input_size=codec['input_size']),
+    dict(type='CanonicalizeHandSide'),
+    dict(type='PackPoseInputs', meta_keys=meta_keys)
+]
+
+# SK's colour camera, 15,000 + 3,000 images, as papers have it; for the stereo
+# camera too add 'BB_left' and 'BB_right' to the cameras
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='training',
+        cameras=('SK_color', ),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=64,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='evaluation',
+        cameras=('SK_color', ),
+        test_mode=True,
+        pipeline=val_pipeline))
+test_dataloader = val_dataloader
+
+# stb/* aligned at the wrist, as the script that published figures come from
+val_evaluator = [
+    dict(type='HandKeypoint3DMetric', protocol='general'),
+    dict(type='HandKeypoint3DMetric', protocol='stb', prefix='stb')
+]
+test_evaluator = val_evaluator
