@@ -104,7 +104,7 @@ def to_official(state_dict: Mapping[str, Tensor]) -> Dict[str, Any]:
                          'not of a model with GroupedJointHead')
     num_groups = state_dict['head.selector.logits'].shape[1]
     weights = {k: v for k, v in state_dict.items() if k != _TEMPERATURE}
-    temperature = state_dict[_TEMPERATURE].numpy()
+    temperature = state_dict[_TEMPERATURE].cpu().numpy()
     return dict(
         model_state_dict=dict(**split_groups(weights, num_groups),
                               **_coordinate_grids(num_groups)),
