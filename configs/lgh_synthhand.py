@@ -43,13 +43,14 @@ test_dataloader = val_dataloader
 model = dict(
     backbone=dict(
         depth=18,
-        stem_channels=32,
+        stem_channels=16,
+        base_channels=48,
         num_stages=3,
         strides=(2, 2, 2),
         dilations=(1, 1, 1),
         out_indices=(0, 1, 2)),
     neck=dict(
-        in_channels=(64, 128, 256),
+        in_channels=(48, 96, 192),
         in_strides=(8, 16, 32),
         out_stride=8,
         stem_channels=64,
@@ -59,7 +60,7 @@ model = dict(
 # -- schedule ----------------------------------------------------------------
 max_epochs = 24
 train_cfg = dict(max_epochs=max_epochs, val_interval=4)
-optim_wrapper = dict(optimizer=dict(lr=2.5e-3))
+optim_wrapper = dict(optimizer=dict(lr=5e-3))
 auto_scale_lr = dict(base_batch_size=48)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
