@@ -1,0 +1,183 @@
+import os
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from lgh_mmpose.datasets.safe_pickle import load_array_pickle
+
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+
+numbers = st.integers() | st.floats(allow_nan=False) | st.booleans()
+arrays = hnp.arrays(
+    st.sampled_from(['f4', 'f8', '>f8', 'i4', 'u1', '?']),
+    hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+    elements=st.just(0) | st.just(1))
+contents = st.recursive(
+    numbers | st.text() | st.binary() | st.none() | arrays,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.text(max_size=5) | st.integers(), inner, max_size=3) | st.tuples(
+            inner, inner),
+    max_leaves=10)
+
+
+def same(one, other):
+    if isinstance(one, np.ndarray):
+        return (type(other) is np.ndarray and one.dtype == other.dtype
+                and one.shape == other.shape and bool((one == other).all()))
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(
+            same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+@pytest.fixture(scope='module')
+def path(tmp_path_factory):
+    return str(tmp_path_factory.mktemp('pickle') / 'anno.pickle')
+
+
+def dump(content, path, protocol=pickle.DEFAULT_PROTOCOL):
+    with open(path, 'wb') as file:
+        pickle.dump(content, file, protocol=protocol)
+
+
+@settings(deadline=None, max_examples=60)
+@given(content=contents, protocol=st.sampled_from(PROTOCOLS))
+def test_arrays_and_containers_come_back(path, content, protocol):
+    dump(content, path, protocol)
+    # NumPy gives arrays of foreign byte order back in the native one
+    with open(path, 'rb') as file:
+        assert same(load_array_pickle(path), pickle.load(file))
+
+
+@pytest.mark.parametrize('protocol', PROTOCOLS)
+def test_sets_scalars_and_array_layouts(path, protocol):
+    dump((np.float32(.5), np.int64(3), {1, 2}, frozenset('a')), path, protocol)
+    assert load_array_pickle(path) == (np.float32(.5), 3, {1,
+                                                           2}, frozenset('a'))
+    columns = np.asfortranarray(np.arange(6.).reshape(2, 3))
+    dump([columns, columns[::2, 1:]], path, protocol)
+    one, part = load_array_pickle(path)
+    np.testing.assert_array_equal(one, columns)
+    np.testing.assert_array_equal(part, columns[::2, 1:])
+
+
+def test_pickle_of_python_2_and_an_old_numpy(path):
+    """Byte by byte, as no Python of today writes it."""
+    data = np.array([1., -2.5], 'f4').tobytes()
+    with open(path, 'wb') as file:
+        file.write(b'\x80\x02}U\x03xyzcnumpy.core.multiarray\n_reconstruct\n'
+                   b'(cnumpy\nndarray\nK\x00\x85U\x01btR(K\x01K\x02\x85'
+                   b'cnumpy\ndtype\n(U\x02f4K\x00K\x01tR(K\x03U\x01<NNNJ\xff'
+                   b'\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x08' + data +
+                   b'tbs.')
+    content = load_array_pickle(path)
+    assert list(content) == ['xyz'] and content['xyz'].dtype == np.float32
+    assert content['xyz'].tolist() == [1., -2.5]
+
+
+class Attack:
+    """Pickles as a call of any function, with a state for what it returns."""
+
+    def __init__(self, function, *arguments, state=None):
+        self.call = (function, arguments, state)[:2 if state is None else 3]
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize('protocol', PROTOCOLS)
+@pytest.mark.parametrize('wrap', [
+    lambda attack: attack,
+    lambda attack: {0: {'xyz': np.zeros((42, 3)), 'K': attack}},
+    lambda attack: np.array([attack, None]),
+])  # yapf: disable
+def test_malicious_pickle_is_named_and_not_run(path, tmp_path, wrap, protocol):
+    victim = tmp_path / 'victim'
+    dump(wrap(Attack(os.mkdir, str(victim))), path, protocol)
+    with pytest.raises(ValueError) as error:
+        load_array_pickle(path)
+    assert path in str(error.value)
+    # an array of objects is refused before what it holds is looked at
+    assert f'{os.name}.mkdir' in str(error.value) or "'O8'" in str(error.value)
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize('module, name', [
+    ('os', 'system'),
+    ('builtins', 'eval'),
+    ('builtins', 'getattr'),
+    ('numpy', 'load'),
+    ('numpy', 'ndarray.tofile'),
+    ('numpy.core.multiarray', 'fromfile'),
+    ('lgh_mmpose.datasets.safe_pickle', 'load_array_pickle'),
+])
+@pytest.mark.parametrize('protocol', [0, 4])
+def test_other_functions_are_named(path, module, name, protocol):
+    program = f'c{module}\n{name}\n.'.encode()
+    if protocol == 4:
+        program = b'\x80\x04' + b''.join(
+            b'\x8c' + bytes([len(text)]) + text.encode()
+            for text in (module, name)) + b'\x93.'
+    with open(path, 'wb') as file:
+        file.write(program)
+    with pytest.raises(ValueError, match=f'asks for {module}.{name}, which'):
+        load_array_pickle(path)
+
+
+@pytest.mark.parametrize('content', [
+    np.array(['a']),
+    np.array([None]),
+    np.zeros(2, [('a', 'f4')]),
+    np.zeros(1, 'M8[s]'),
+])
+def test_arrays_of_other_things_than_numbers(path, content):
+    dump(content, path)
+    with pytest.raises(ValueError, match='only numbers are read'):
+        load_array_pickle(path)
+
+
+def test_codec_that_is_not_latin1(path):
+    with open(path, 'wb') as file:
+        file.write(b'c_codecs\nencode\n(Vx\nVzip\ntR.')
+    with pytest.raises(ValueError, match="bytes as 'zip'"):
+        load_array_pickle(path)
+
+
+def test_shared_dtype_cannot_be_changed(path):
+    """A pickle may set the state of the dtype that it was given."""
+    with open(path, 'wb') as file:
+        file.write(b'\x80\x02cnumpy\ndtype\n(X\x02\x00\x00\x00f4\x89\x89tR(K'
+                   b'\x03X\x01\x00\x00\x00>NNNJ\xff\xff\xff\xffJ\xff\xff\xff'
+                   b'\xffK\x00tb.')
+    assert load_array_pickle(path) == np.dtype('>f4')
+    assert np.dtype('f4').isnative
+
+
+@pytest.mark.parametrize('protocol', PROTOCOLS)
+def test_truncated_pickle_is_told(path, protocol):
+    whole = pickle.dumps({i: np.arange(5.) for i in range(5)}, protocol)
+    for length in (0, 1, len(whole) // 2, len(whole) - 1):
+        with open(path, 'wb') as file:
+            file.write(whole[:length])
+        with pytest.raises(ValueError, match='not a whole pickle'):
+            load_array_pickle(path)
+
+
+def test_array_with_too_little_data(path):
+    reconstruct, arguments, state = np.arange(4, dtype='u1').__reduce__()
+    dump(Attack(reconstruct, *arguments, state=(*state[:-1], b'\0\1\2')), path)
+    with pytest.raises(ValueError, match='not a whole pickle'):
+        load_array_pickle(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_array_pickle(str(tmp_path / 'none.pickle'))
