@@ -1,7 +1,11 @@
 """Small data that the tests write for themselves, and processes they run."""
+import contextlib
+import io
 import json
 import os
+import runpy
 import subprocess
+import sys
 from pathlib import Path
 from typing import Union
 
@@ -149,3 +153,39 @@ def run_command(*command,
             f'{" ".join(map(str, command))}\nfailed with exit code '
             f'{result.returncode}:\n{result.stdout[-4000:]}')
     return result
+
+
+def run_script(script: Union[str, Path],
+               *arguments,
+               cwd: Union[str, Path],
+               check: bool = True) -> subprocess.CompletedProcess:
+    """Run a Python script in this process, where all is imported already.
+
+    Args:
+        script: The script.
+        arguments: Its arguments.
+        cwd: Folder to run in.
+        check: Whether a failure of the script is one of the test.
+
+    Returns:
+        subprocess.CompletedProcess: With ``stdout`` holding both streams.
+    """
+    output = io.StringIO()
+    here, argv = os.getcwd(), sys.argv
+    command = [str(script), *map(str, arguments)]
+    code = 0
+    try:
+        os.chdir(cwd)
+        sys.argv = command
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(
+                output):
+            runpy.run_path(command[0], run_name='__main__')
+    except SystemExit as e:
+        code = e.code or 0
+    finally:
+        os.chdir(here)
+        sys.argv = argv
+    if check and code:
+        raise AssertionError(f'{" ".join(command)}\nfailed with exit code '
+                             f'{code}:\n{output.getvalue()[-4000:]}')
+    return subprocess.CompletedProcess(command, code, output.getvalue())

@@ -1,0 +1,182 @@
+"""tools/dataset_converters/convert_hand3d.py."""
+import json
+
+import cv2
+import numpy as np
+import pytest
+from dataset_writers import (RHD_NAMES, write_dexter_object, write_hand3d_json,
+                             write_stb)
+from helpers import REPO_ROOT, run_script
+
+from lgh_mmpose.datasets import (DexterObject3DDataset, FreiHand3DDataset,
+                                 Hand3DJsonDataset, Stb3DDataset)
+
+CONVERT = REPO_ROOT / 'tools/dataset_converters/convert_hand3d.py'
+SAME = ('keypoints', 'keypoints_visible', 'keypoints_cam', 'camera_matrix',
+        'bone_length', 'root_depth', 'bbox')
+
+
+def convert(folder, config, *arguments, check=True):
+    """Run the tool in a folder."""
+    return run_script(
+        CONVERT,
+        REPO_ROOT / 'configs' / config,
+        *arguments,
+        cwd=folder,
+        check=check)
+
+
+def assert_same_records(dataset, expected, keys=SAME):
+    assert len(dataset) == len(expected) > 0
+    for i in range(len(dataset)):
+        ours, theirs = dataset.get_data_info(i), expected.get_data_info(i)
+        for key in keys:
+            assert (key in ours) == (key in theirs), key
+            if key in theirs:
+                np.testing.assert_allclose(
+                    ours[key], theirs[key], atol=1e-3, err_msg=key)
+        for key in ('hand_side', 'keypoint_names'):
+            assert ours[key] == theirs[key]
+        np.testing.assert_array_equal(
+            cv2.imread(ours['img_path']), cv2.imread(theirs['img_path']))
+
+
+def test_stb_to_json(tmp_path):
+    write_stb(tmp_path / 'stb', ['B1Counting', 'B1Random'], num=2)
+    output = convert(tmp_path, 'lgh_stb.py', 'new/out', '--layout', 'json',
+                     '--splits', 'evaluation', '--cfg-options',
+                     'data_root=stb').stdout
+    assert 'new/out/evaluation.json: 4 hands in 4 images' in output
+    assert not (tmp_path / 'new/out/training.json').exists()
+    assert_same_records(
+        Hand3DJsonDataset(str(tmp_path / 'new/out'), 'evaluation.json'),
+        Stb3DDataset(str(tmp_path / 'stb'), split='evaluation'))
+
+
+def test_freihand_to_json_and_back(freihand_root, tmp_path):
+    convert(tmp_path, 'lgh_freihand.py', 'out', '--layout', 'json',
+            '--cfg-options', f'data_root={freihand_root}')
+    for split in ('training', 'evaluation'):
+        assert_same_records(
+            Hand3DJsonDataset(str(tmp_path / 'out'), f'{split}.json'),
+            FreiHand3DDataset(str(freihand_root), split=split))
+
+
+def test_joints_without_annotation_stay_without(tmp_path):
+    write_dexter_object(tmp_path / 'dexter', num=1)
+    convert(tmp_path, 'lgh_dexter-object.py', 'out', '--layout', 'json',
+            '--cfg-options', 'data_root=dexter')
+    ours = Hand3DJsonDataset(
+        str(tmp_path / 'out'), 'evaluation.json', test_mode=True)
+    theirs = DexterObject3DDataset(str(tmp_path / 'dexter'), bone_length=36.)
+    assert_same_records(
+        ours, theirs,
+        [key for key in SAME if key not in ('keypoints', 'keypoints_cam')])
+    for i in range(len(ours)):
+        known = theirs.get_data_info(i)['keypoints_visible'][0] > 0
+        for key in ('keypoints', 'keypoints_cam'):
+            np.testing.assert_allclose(
+                ours.get_data_info(i)[key][0, known],
+                theirs.get_data_info(i)[key][0, known],
+                atol=1e-3)
+
+
+@pytest.fixture(scope='module')
+def own_data(tmp_path_factory):
+    """One's own left and right hands in RHD's joint order; read only."""
+    root = tmp_path_factory.mktemp('own')
+    content = write_hand3d_json(root, 'training.json', names=RHD_NAMES)
+    for image in content['images']:
+        image['file_name'] = f'images/{image["file_name"]}'
+    for split in ('training', 'evaluation'):
+        (root / f'{split}.json').write_text(json.dumps(content))
+    return root
+
+
+def test_own_hands_to_freihand(own_data, tmp_path):
+    output = convert(tmp_path, 'lgh_own-data.py', 'out', '--layout',
+                     'freihand', '--size', 64, '--cfg-options',
+                     f'data_root={own_data}').stdout
+    assert 'training: 4 images of 64x64 px' in output
+    source = Hand3DJsonDataset(str(own_data), 'training.json')
+    dataset = FreiHand3DDataset(str(tmp_path / 'out'))
+    assert len(dataset) == 4
+    for i in range(4):
+        old, new = source.get_data_info(i), dataset.get_data_info(i)
+        assert new['hand_side'] == 'right'
+        mirror = [-1, 1, 1] if old['hand_side'] == 'left' else [1, 1, 1]
+        np.testing.assert_allclose(
+            new['keypoints_cam'], old['keypoints_cam'] * mirror, atol=1e-6)
+        assert new['bone_length'] == pytest.approx(old['bone_length'])
+        assert (np.diag(new['camera_matrix']) > 0).all()
+        # the hand, whichever side, is in the crop
+        uv = new['keypoints'][0]
+        assert (uv > 0).all() and (uv < 63).all()
+        assert cv2.imread(new['img_path']).shape == (64, 64, 3)
+
+
+def test_image_is_mirrored_with_the_joints(tmp_path):
+    content = write_hand3d_json(tmp_path / 'own', 'training.json', num=2)
+    for image, ann in zip(content['images'], content['annotations']):
+        image['file_name'] = f'images/{image["file_name"]}'
+        path = tmp_path / 'own' / image['file_name']
+        picture = np.zeros((image['height'], image['width'], 3), np.uint8)
+        u, v = ann['keypoints'][3 * 4:3 * 4 + 2]
+        cv2.circle(picture, (round(u), round(v)), 4, (255, 255, 255), -1)
+        cv2.imwrite(str(path), picture)
+    (tmp_path / 'own/training.json').write_text(json.dumps(content))
+    convert(tmp_path, 'lgh_own-data.py', 'out', '--layout', 'freihand',
+            '--splits', 'training', '--cfg-options', 'data_root=own')
+    dataset = FreiHand3DDataset(str(tmp_path / 'out'))
+    for i in range(2):
+        record = dataset.get_data_info(i)
+        picture = cv2.imread(record['img_path'])[..., 0]
+        v, u = np.argwhere(picture > 128).mean(0)
+        thumb_tip = record['keypoints'][0, 4]
+        # the dot was drawn at whole pixels, of which the crop makes several
+        assert np.linalg.norm(thumb_tip - [u, v]) < 4
+
+
+@pytest.mark.parametrize('layout', ['json', 'freihand'])
+def test_nothing_is_left_of_a_failure(own_data, tmp_path, layout):
+    root = tmp_path / 'own'
+    content = json.loads((own_data / 'training.json').read_text())
+    if layout == 'json':
+        content['images'][3]['file_name'] = 'missing.png'
+        message = 'missing.png'
+    else:
+        content['annotations'][3]['keypoints'][2] = 0
+        message = 'has no wrist'
+    root.mkdir()
+    (root / 'images').symlink_to(own_data / 'images')
+    (root / 'training.json').write_text(json.dumps(content))
+    result = convert(
+        tmp_path,
+        'lgh_own-data.py',
+        'out',
+        *('--layout', layout, '--splits', 'training', '--cfg-options'),
+        'data_root=own',
+        check=False)
+    assert result.returncode == 1
+    error = result.stdout.strip().splitlines()[-1]
+    assert error.startswith('error: ') and message in error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['own']
+
+
+def test_refuses_what_it_cannot_do(own_data, tmp_path):
+    (tmp_path / 'there').mkdir()
+    result = convert(
+        tmp_path,
+        'lgh_own-data.py',
+        'there',
+        *('--layout', 'json', '--cfg-options', f'data_root={own_data}'),
+        check=False)
+    assert 'error: there exists already' in result.stdout
+    result = convert(
+        tmp_path,
+        'lgh_dexter-object.py',
+        'out',
+        *('--layout', 'json', '--splits', 'training'),
+        check=False)
+    assert 'has no data set to convert' in result.stdout
+    assert result.returncode == 1

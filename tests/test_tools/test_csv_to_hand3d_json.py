@@ -1,0 +1,268 @@
+"""tools/dataset_converters/csv_to_hand3d_json.py and docs/own_data.md."""
+import csv
+import json
+import re
+import shlex
+import sys
+
+import numpy as np
+import pytest
+from dataset_writers import FREIHAND_NAMES, hand3d_json, write_image
+from helpers import REPO_ROOT, run_command, run_script
+
+from lgh_mmpose.datasets import Hand3DJsonDataset
+
+CONVERT = REPO_ROOT / 'tools/dataset_converters/csv_to_hand3d_json.py'
+DOCS = REPO_ROOT / 'docs/own_data.md'
+
+
+def rows_of(content):
+    """Lines of the csv for the hands of a json."""
+    rows = []
+    for image, ann in zip(content['images'], content['annotations']):
+        (fx, _, cx), (_, fy, cy), _ = ann['camera_matrix']
+        row = dict(
+            image=image['file_name'],
+            hand_side=ann['hand_side'],
+            fx=fx,
+            fy=fy,
+            cx=cx,
+            cy=cy)
+        for name, xyz in zip(FREIHAND_NAMES, ann['keypoints_cam']):
+            row.update({f'{name}_{axis}': x for axis, x in zip('xyz', xyz)})
+        rows.append(row)
+    return rows
+
+
+def write(folder, rows, encoding='utf-8'):
+    with open(
+            folder / 'hands.csv', 'w', newline='', encoding=encoding) as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture
+def my_hands(tmp_path):
+    """Folder of images, and the lines that go with them."""
+    content = hand3d_json(num=5)
+    for i, image in enumerate(content['images']):
+        write_image(tmp_path / 'images' / image['file_name'],
+                    (image['width'], image['height']), i)
+    return tmp_path, content, rows_of(content)
+
+
+def convert(folder, *arguments, check=True):
+    return run_script(
+        CONVERT,
+        'hands.csv',
+        'images',
+        'out',
+        *arguments,
+        cwd=folder,
+        check=check)
+
+
+def read(folder, split, **kwargs):
+    return Hand3DJsonDataset(str(folder / 'out'), f'{split}.json', **kwargs)
+
+
+def test_hands_arrive_as_they_are(my_hands):
+    folder, content, rows = my_hands
+    write(folder, rows)
+    output = convert(folder, '--eval-fraction', 0.4).stdout
+    assert 'out/training.json: 3 hands in 3 images' in output
+    assert 'out/evaluation.json: 2 hands in 2 images' in output
+    training, evaluation = read(folder, 'training'), read(folder, 'evaluation')
+    assert len(training) == 3 and len(evaluation) == 2
+    records = [
+        *(training.get_data_info(i) for i in range(3)),
+        *(evaluation.get_data_info(i) for i in range(2))
+    ]
+    for i, (record, ann) in enumerate(zip(records, content['annotations'])):
+        assert record['img_path'].endswith(f'images/{i}.png')
+        assert record['hand_side'] == ann['hand_side']
+        np.testing.assert_allclose(record['keypoints_cam'][0],
+                                   ann['keypoints_cam'])
+        np.testing.assert_array_equal(record['camera_matrix'],
+                                      ann['camera_matrix'])
+        np.testing.assert_allclose(
+            record['keypoints'][0],
+            np.reshape(ann['keypoints'], (21, 3))[:, :2],
+            atol=1e-3)
+        x, y, w, h = ann['bbox']
+        np.testing.assert_allclose(
+            record['bbox'], [[x, y, x + w, y + h]], rtol=1e-5)
+
+
+def test_optional_columns_unit_and_camera(my_hands):
+    folder, content, rows = my_hands
+    for i, row in enumerate(rows):
+        ann = content['annotations'][i]
+        for key in ('fx', 'fy', 'cx', 'cy'):
+            del row[key]
+        for name in FREIHAND_NAMES:
+            for axis in 'xyz':
+                row[f'{name}_{axis}'] /= 1000
+        for name, (u, v, _) in zip(FREIHAND_NAMES,
+                                   np.reshape(ann['keypoints'], (21, 3))):
+            row.update({f'{name}_u': u, f'{name}_v': v})
+        row.update(
+            bbox_x=1,
+            bbox_y=2,
+            bbox_w=30,
+            bbox_h=40,
+            bone_length=.0123 if i else '',
+            split='evaluation' if i in (0, 3) else 'training')
+    for key in 'xyzuv':
+        rows[0][f'thumb4_{key}'] = ''
+    write(folder, rows, encoding='utf-8-sig')  # as spreadsheets save it
+    convert(folder, '--unit', 'm', '--camera', 200, 205, 47, 40)
+    evaluation = read(folder, 'evaluation')
+    assert len(evaluation) == 2 and len(read(folder, 'training')) == 3
+    first, second = evaluation.get_data_info(0), evaluation.get_data_info(1)
+    np.testing.assert_allclose(
+        second['keypoints_cam'][0],
+        content['annotations'][3]['keypoints_cam'],
+        rtol=1e-6)
+    assert first['keypoints_visible'].sum() == 20
+    assert first['keypoints_visible'][0, 4] == 0
+    assert first['bone_length'] == pytest.approx(44)
+    assert second['bone_length'] == pytest.approx(12.3)
+    np.testing.assert_array_equal(first['bbox'], [[1, 2, 31, 42]])
+
+
+def test_pixels_find_a_wrong_camera(my_hands):
+    folder, content, rows = my_hands
+    for row, ann in zip(rows, content['annotations']):
+        for name, (u, v, _) in zip(FREIHAND_NAMES,
+                                   np.reshape(ann['keypoints'], (21, 3))):
+            row.update({f'{name}_u': u, f'{name}_v': v})
+        row['fx'] = 250
+    write(folder, rows)
+    convert(folder)
+    with pytest.raises(ValueError, match='px from the projection'):
+        read(folder, 'training')
+
+
+def test_both_hands_of_an_image_stay_together(my_hands):
+    folder, _, rows = my_hands
+    rows[4]['image'] = rows[0]['image']
+    write(folder, rows)
+    convert(folder, '--eval-fraction', 0.25)
+    assert len(read(folder, 'training')) == 4
+    assert len(read(folder, 'evaluation')) == 1
+    for row, split in zip(rows, ('training', ) * 4 + ('evaluation', )):
+        row['split'] = split
+    write(folder, rows)
+    result = convert(folder, check=False)
+    assert 'line 6: image 0.png is in both splits' in result.stdout
+
+
+def cell(row, column, value):
+    return lambda rows: rows[row].__setitem__(column, value)
+
+
+def drop(column):
+    return lambda rows: [row.pop(column) for row in rows]
+
+
+@pytest.mark.parametrize('edit, message', [
+    (cell(1, 'hand_side', 'L'), "line 3: hand_side must be one of .* got 'L'"),
+    (cell(1, 'thumb2_y', 'abc'), "line 3: thumb2_y must be a number, got 'a"),
+    (cell(1, 'thumb2_y', 'nan'), 'line 3: thumb2_y must be a number'),
+    (cell(1, 'thumb2_y', ''), 'line 3: thumb2 lacks thumb2_y'),
+    (cell(1, 'thumb2_z', -5), 'line 3: thumb2 is not in front of the camera'),
+    (cell(1, 'fx', ''), 'line 3: the camera lacks fx'),
+    (cell(1, 'fx', -3), 'line 3: fx and fy must be positive'),
+    (cell(1, 'image', 'no.png'), 'line 3: cannot read the image .*no.png'),
+    (cell(1, 'image', '../hands.csv'), 'line 3: cannot read the image'),
+    (drop('fy'), 'lacks the columns fy'),
+    (drop('thumb1_x'), 'lacks the columns thumb1_x'),
+    (lambda rows: [row.update(palm_x=1)
+                   for row in rows], 'has unknown columns palm_x'),
+    (lambda rows: [row.update(bbox_x=1) for row in rows],
+     'lacks the columns bbox_y, bbox_w, bbox_h'),
+    (lambda rows:
+     [row.update(bbox_x=1, bbox_y=1, bbox_w=0, bbox_h=1)
+      for row in rows], 'line 2: the box has no area'),
+    (lambda rows: [row.update(split='val') for row in rows],
+     "line 2: split must be one of .* got 'val'"),
+    (lambda rows: rows.__setitem__(1, {
+        k: '' if k[-2:-1] == '_' else v
+        for k, v in rows[1].items()
+    }), 'line 3: no joint is annotated'),
+])
+def test_errors_name_line_and_column(my_hands, edit, message):
+    folder, _, rows = my_hands
+    edit(rows)
+    write(folder, rows)
+    result = convert(folder, check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith('error: hands.csv')
+    assert re.search(message, result.stdout)
+    assert not (folder / 'out').exists()
+
+
+def test_empty_and_missing_files(my_hands):
+    folder, _, _ = my_hands
+    assert 'hands.csv' in convert(folder, check=False).stdout
+    (folder / 'hands.csv').write_text('')
+    result = convert(folder, check=False)
+    assert 'hands.csv has no line below the names' in result.stdout
+    assert result.returncode == 1
+
+
+# -- the page in the docs ----------------------------------------------------
+
+
+def documented_commands():
+    blocks = re.findall(r'```bash\n(.*?)```', DOCS.read_text(), re.DOTALL)
+    return [
+        shlex.split(line) for block in blocks
+        for line in block.strip().splitlines()
+    ]
+
+
+TOY = [
+    'model.backbone.depth=18', 'model.neck.in_channels=[64,128,256,512]',
+    'train_cfg.max_epochs=1', 'default_hooks.checkpoint.save_optimizer=False',
+    *(f'{split}_dataloader.{key}' for split in ('train', 'val', 'test')
+      for key in ('batch_size=2', 'num_workers=0', 'persistent_workers=False'))
+]
+
+
+def test_every_command_of_the_page_in_its_order(my_hands):
+    """From the images and the csv to a tested network, in a toy size."""
+    source, _, rows = my_hands
+    folder = source / 'project'
+    folder.mkdir()
+    (folder / 'my_hands').mkdir()
+    (source / 'images').rename(folder / 'my_hands/images')
+    write(folder / 'my_hands', rows)
+    ran = []
+    for command in documented_commands():
+        assert command[0] == 'python' and command[1].startswith('tools/')
+        ran.append(command[1])
+        command = [
+            REPO_ROOT / part if part.startswith(
+                ('tools/',
+                 'configs/')) else part.replace('epoch_50', 'epoch_1')
+            for part in command[1:]
+        ]
+        if ran[-1] in ('tools/train.py', 'tools/test.py'):
+            command += ['--cfg-options', *TOY]
+        run_command(sys.executable, *command, cwd=folder)
+    assert ran == [
+        'tools/dataset_converters/csv_to_hand3d_json.py', 'tools/train.py',
+        'tools/test.py', 'tools/dataset_converters/convert_hand3d.py',
+        'tools/dataset_converters/convert_hand3d.py'
+    ]
+    assert len(read_split(folder / 'data/own/training.json')) == 4
+    assert (folder / 'work_dirs/lgh_own-data/epoch_1.pth').is_file()
+    assert list((folder / 'work_dirs').rglob('pictures/*'))
+    assert len(read_split(folder / 'data/freihand_json/training.json')) == 4
+
+
+def read_split(path):
+    return json.loads(path.read_text())['annotations']
