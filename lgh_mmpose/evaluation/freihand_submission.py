@@ -29,6 +29,8 @@ _JOINTS = ('wrist', *(f'{finger}{i}'
                       for finger in ('thumb', 'forefinger', 'middle_finger',
                                      'ring_finger', 'pinky_finger')
                       for i in range(1, 5)))
+# nothing farther is a hand, and squares of it stay finite
+_MAX_METRES = 1e6
 # a whole one with all vertices takes a quarter of it
 _MAX_ZIPPED_BYTES = 2**30
 
@@ -209,19 +211,19 @@ def read_submission(
             raise ValueError(
                 f'{path}: {name} has {len(part)} entries, there are '
                 f'{num_samples} evaluation images')
-    xyz = _to_array(data[0], (len(_JOINTS), 3))
-    if xyz is None or not np.isfinite(xyz).all():
-        index = next(
-            i for i, item in enumerate(data[0])
-            if (points := _to_array([item], (
-                len(_JOINTS), 3))) is None or not np.isfinite(points).all())
+    shape = (len(_JOINTS), 3)
+    xyz = _to_array(data[0], shape)
+    if xyz is None or not _in_reach(xyz).all():
+        index = next(i for i, item in enumerate(data[0])
+                     if (points := _to_array([item], shape)) is None
+                     or not _in_reach(points).all())
         raise ValueError(f'{path}: sample {index} of xyz must be '
-                         f'{len(_JOINTS)} x 3 finite numbers')
+                         f'{len(_JOINTS)} x 3 finite numbers, metres')
     verts = _to_array(data[1], (NUM_VERTICES, 3))
-    if verts is not None and not np.isfinite(verts).all():
-        sample, vertex = np.argwhere(~np.isfinite(verts))[0, :2]
+    if verts is not None and not _in_reach(verts).all():
+        sample, vertex = np.argwhere(~_in_reach(verts))[0, :2]
         raise ValueError(f'{path}: vertex {vertex} of sample {sample} of '
-                         'verts is not finite')
+                         'verts must be finite numbers, metres')
     if verts is None or not verts.any():
         return xyz * 1000, None
     return xyz * 1000, verts * 1000
@@ -255,6 +257,10 @@ def _to_array(items: list, shape: Tuple[int, int]) -> Optional[np.ndarray]:
     if array.dtype.kind not in 'iuf' or array.shape[1:] != shape:
         return None
     return array.astype(np.float64)
+
+
+def _in_reach(points: np.ndarray) -> np.ndarray:
+    return np.abs(points) < _MAX_METRES  # false for NaN, too
 
 
 def score_submission(

@@ -240,10 +240,12 @@ def spoil(change):
     (spoil(lambda d: d[0][3].__setitem__(1, [1, 2, None])), 'sample 3 of xyz'),
     (spoil(lambda d: d[0][4].__setitem__(0, [1, 2, float('nan')])),
      'sample 4 of xyz'),
+    (spoil(lambda d: d[0][4].__setitem__(0, [1, 2, -1e300])),
+     'sample 4 of xyz'),
     (spoil(lambda d: d[0][1].__setitem__(0, [1, 2, 10**400])),
      'sample 1 of xyz'),
     (spoil(lambda d: d[1][2].__setitem__(7, [0, 0, float('inf')])),
-     'vertex 7 of sample 2 of verts is not finite'),
+     'vertex 7 of sample 2 of verts must be finite'),
 ])
 def test_broken_files_are_named(hands, tmp_path, make, message):
     path = write(tmp_path / 'pred.json', make(hands))

@@ -24,8 +24,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def main() -> None:
-    args = parse_args()
+def score(args: argparse.Namespace) -> None:
     # after the arguments are known to be good: these take seconds to import
     from lgh_mmpose.datasets.base_hand3d import load_json_array
     from lgh_mmpose.evaluation.freihand_submission import (NUM_VERTICES,
@@ -37,21 +36,14 @@ def main() -> None:
         path = osp.join(args.gt_dir, f'evaluation_{name}.json')
         return load_json_array(path, (None, num_points, 3)) * 1000
 
-    try:
-        gt_xyz = load_truth('xyz', 21)
-        xyz, verts = read_submission(args.pred, len(gt_xyz))
-    except ValueError as error:
-        raise SystemExit(f'error: {error}') from None
+    gt_xyz = load_truth('xyz', 21)
+    xyz, verts = read_submission(args.pred, len(gt_xyz))
     gt_verts = None
     if verts is None:
         print(f"{args.pred} holds no mesh of FreiHAND's {NUM_VERTICES} "
               'vertices: scoring the joints alone')
     elif osp.isfile(osp.join(args.gt_dir, 'evaluation_verts.json')):
         gt_verts = load_truth('verts', NUM_VERTICES)
-        if len(gt_verts) != len(gt_xyz):
-            raise SystemExit(
-                f'error: {args.gt_dir}: evaluation_xyz.json has {len(gt_xyz)} '
-                f'samples, evaluation_verts.json {len(gt_verts)}')
     else:
         print(f'{args.gt_dir} holds no evaluation_verts.json: scoring the '
               'joints alone')
@@ -63,6 +55,14 @@ def main() -> None:
     if args.out:
         with atomic_write(args.out) as file:
             file.write(json.dumps(scores, indent=2).encode())
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        score(args)
+    except ValueError as error:
+        raise SystemExit(f'error: {error}') from None
 
 
 if __name__ == '__main__':
