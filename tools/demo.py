@@ -33,7 +33,7 @@ REPO = Path(__file__).resolve().parents[1]
 TOOLS = REPO / 'tools'
 CONFIG = REPO / 'configs' / 'lgh_synthhand.py'
 # what the steps after the training take, with room to spare
-RESERVED_SECONDS = 75
+RESERVED_SECONDS = 50
 PROBE_ITERS = 40
 
 
@@ -45,9 +45,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--minutes',
         type=float,
-        default=18.5,
-        help='wall time of the whole demo (default: 18.5)')
-    parser.add_argument('--num-train', type=int, default=16000)
+        default=19.3,
+        help='wall time of the whole demo (default: 19.3)')
+    parser.add_argument('--num-train', type=int, default=20000)
     parser.add_argument('--num-eval', type=int, default=500)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
@@ -297,8 +297,8 @@ def main() -> None:
     iters_per_epoch = -(-args.num_train //
                         (cfg.train_dataloader.batch_size * processes))
     left = args.minutes * 60 - (time.time() - begin) - RESERVED_SECONDS
-    # validations, checkpoints and a machine that slows down: a tenth more
-    epoch_seconds = 1.1 * iters_per_epoch * speeds[processes]
+    # validations, checkpoints and a machine that slows down: a bit more
+    epoch_seconds = 1.07 * iters_per_epoch * speeds[processes]
     epochs = int(np.clip(left // epoch_seconds, 1, cfg.train_cfg.max_epochs))
     set_epochs(cfg, epochs)
     step(
