@@ -1,5 +1,6 @@
 """Data sets of different joint orders, sides and cameras in one training."""
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -209,3 +210,26 @@ def test_tips_alone_cannot_be_trained_on(tmp_path):
             ]))
     with pytest.raises(ValueError, match='root joint .* is not annotated'):
         dataset[0]
+
+
+def test_the_mixture_in_the_docs(roots, tmp_path):
+    text = (REPO_ROOT / 'docs/own_data.md').read_text()
+    block, = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+    path = tmp_path / 'mixed.py'
+    path.write_text(block.replace('./', f'{REPO_ROOT}/configs/'))
+    loader = Config.fromfile(path).train_dataloader
+    kinds = [part.type for part in loader.dataset.datasets]
+    assert kinds == ['Hand3DJsonDataset', 'FreiHand3DDataset', 'Stb3DDataset']
+    for part, toy in zip(loader.dataset.datasets, (
+            dict(ann_file='hands.json', data_prefix=dict(img='images')),
+            dict(),
+            dict(sequences=['B1Counting']),
+    )):
+        root = dict(zip(kinds, ('own', 'freihand', 'stb')))[part.type]
+        part.update(data_root=str(roots / root), **toy)
+    dataset = DATASETS.build(loader.dataset)
+    assert len(dataset) == 10 * 4 + 2 + 2
+    sample = dataset[0]  # through the whole pipeline
+    assert sample['inputs'].shape == (3, 256, 256)
+    assert sample['data_samples'].gt_instance_labels.keypoint_labels.shape == (
+        1, 21, 3)

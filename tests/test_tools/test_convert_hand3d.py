@@ -9,7 +9,7 @@ from dataset_writers import (RHD_NAMES, write_dexter_object, write_hand3d_json,
 from helpers import REPO_ROOT, run_script
 
 from lgh_mmpose.datasets import (DexterObject3DDataset, FreiHand3DDataset,
-                                 Hand3DJsonDataset, Stb3DDataset)
+                                 Hand3DJsonDataset, Rhd3DDataset, Stb3DDataset)
 
 CONVERT = REPO_ROOT / 'tools/dataset_converters/convert_hand3d.py'
 SAME = ('keypoints', 'keypoints_visible', 'keypoints_cam', 'camera_matrix',
@@ -79,6 +79,25 @@ def test_joints_without_annotation_stay_without(tmp_path):
                 ours.get_data_info(i)[key][0, known],
                 theirs.get_data_info(i)[key][0, known],
                 atol=1e-3)
+
+
+def test_real_hands_of_rhd_keep_their_occlusion(tmp_path):
+    samples = REPO_ROOT.parent / 'shared/samples/rhd'
+    if not samples.is_dir():
+        pytest.skip('no samples of RHD beside the repository')
+    convert(tmp_path, 'lgh_rhd.py', 'out', '--layout', 'json', '--splits',
+            'evaluation', '--cfg-options', f'data_root={samples}',
+            'test_dataloader.dataset.ann_file=test_rhd.json')
+    ours = Hand3DJsonDataset(str(tmp_path / 'out'), 'evaluation.json')
+    theirs = Rhd3DDataset(
+        str(samples), ann_file='test_rhd.json', test_mode=True)
+    assert len(ours) == 3
+    assert_same_records(ours, theirs,
+                        [key for key in SAME if key != 'keypoints'])
+    content = json.loads((tmp_path / 'out/evaluation.json').read_text())
+    for i, ann in enumerate(content['annotations']):
+        in_sight = theirs.get_data_info(i)['keypoints_in_sight'][0] > 0
+        np.testing.assert_array_equal(ann['keypoints'][2::3], 1 + in_sight)
 
 
 @pytest.fixture(scope='module')
