@@ -141,6 +141,34 @@ def test_parity_through_data_set_and_config(parity, metainfo):
             atol=1e-6)
 
 
+@pytest.mark.parametrize('i, shape, score', [
+    (0, (8.17, 21.46), .62),
+    (1, (4.92, 15.77), .31),
+    (2, (.10, .17), .00),
+])
+def test_millimetres_in_the_docs(parity, names, i, shape, score):
+    """What the shear does to a real hand, and to a score."""
+    results = results_of(parity, i, names)
+    results['keypoints_cam'] = truth = 1000 * results['keypoints_cam']
+    out = OfficialRhdCrop((256, 256)).transform(results)
+    official = out['keypoints_cam']
+    mirrored = truth * [-1 if out['flip'] else 1, 1, 1]
+    root = names.index('middle_finger1')
+    distance = np.linalg.norm(
+        mirrored - mirrored[:, [root]] - official + official[:, [root]],
+        axis=-1)
+    assert (distance.mean(), distance.max()) == pytest.approx(shape, abs=.005)
+
+    # a network that is perfect in exact geometry, scored by the release
+    codec = Hand25DLabel((256, 256), metainfo=RHD_ORDER)
+    answer = codec.encode(out['transformed_keypoints'], None, truth)
+    decoded = codec.decode(answer['keypoint_labels'], out['warp_mat'],
+                           out['camera_matrix'], out['bone_length'],
+                           truth[0, root, 2])
+    error = np.linalg.norm(decoded['keypoints_cam'] - official, axis=-1)
+    assert error.mean() == pytest.approx(score, abs=.005)
+
+
 # -- what the release does ----------------------------------------------------
 
 
@@ -246,7 +274,7 @@ def test_square_lies_inside_the_image(keypoints, in_sight, root):
 
 
 @settings(deadline=None)
-@given(st.floats(30, 250), st.floats(60, 260), st.floats(60, 260))
+@given(st.floats(30, 230), st.floats(60, 260), st.floats(60, 260))
 def test_square_of_a_centred_hand_by_hand(reach, u, v):
     """1.2 times twice the way from the root to the farthest side."""
     reach = min(reach, (u - 11) / .6, (309 - u) / .6, (v - 11) / .6,
