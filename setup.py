@@ -30,6 +30,7 @@ INSTALL_REQUIRES = [
     # required by mmpose, which never imports it; from 0.67.5 it does not build
     'chumpy<0.67',
     'numba',
+    'scipy',
     'tqdm',
 ]
 
@@ -44,7 +45,7 @@ EXTRAS_REQUIRE = {
     # apart, because mmcv-lite would overwrite an installed full mmcv
     'openmmlab': ['mmcv-lite==2.1.0', *WITHOUT_MMCV],
     'openmmlab-without-mmcv': WITHOUT_MMCV,
-    'tests': ['pytest>=7', 'hypothesis', 'scipy'],
+    'tests': ['pytest>=7', 'hypothesis'],
     'lint': ['ruff==0.9.10', 'isort==5.13.2', 'yapf==0.43.0'],
 }
 EXTRAS_REQUIRE['dev'] = [
@@ -120,6 +121,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=(NAME, f'{NAME}.*')),
+    package_data={f'{NAME}.evaluation': ['*.json']},
     cmdclass=dict(build_py=build_py, editable_wheel=editable_wheel),
     python_requires='>=3.9,<3.12',
     install_requires=INSTALL_REQUIRES,

@@ -71,13 +71,13 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
             name
             for name in archive.namelist() if '.dist-info/' not in name
         }
-    modules = {
+    sources = {
         name
         for name in source_files('lgh_mmpose')
-        if name.endswith('.py') and '.mim' not in Path(name).parts
+        if name.endswith(('.py', '.json')) and '.mim' not in Path(name).parts
     }
     extra = source_files('tools', 'configs', 'assets', 'model-index.yml')
-    assert names == modules | {f'lgh_mmpose/.mim/{name}' for name in extra}
+    assert names == sources | {f'lgh_mmpose/.mim/{name}' for name in extra}
 
 
 def test_editable_install_links_instead_of_copying():
