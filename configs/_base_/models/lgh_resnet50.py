@@ -31,7 +31,8 @@ model = dict(
         uv_loss=dict(type='L1Loss', use_target_weight=True, loss_weight=5.0),
         depth_loss=dict(
             type='L1Loss', use_target_weight=True, loss_weight=1.0),
-        heatmap_loss=dict(type='SpatialCrossEntropyLoss', loss_weight=3.0),
+        heatmap_loss=dict(
+            type='SpatialCrossEntropyLoss', sigma=0.6, loss_weight=3.0),
         # or the first group that gets ahead takes most joints
         balance_loss_weight=1.0),
     # 'solved': from the bone length; 'given': from the annotation
