@@ -26,7 +26,9 @@ model = dict(
     neck=dict(
         in_channels=(277, ), in_strides=(4, ), conv_bias=True, down_relu=True),
     # the release samples its groups at test too: inference='sample'
+    # how it is trained is ours, the release has no training code
     head=dict(
+        balance_loss_weight=0.,
         decoder=codec, pixel_centers=False, selector=dict(inference='argmax')),
     # the protocol of RHD gives it
     test_cfg=dict(root_depth='given'))
