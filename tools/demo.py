@@ -45,8 +45,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--minutes',
         type=float,
-        default=19.2,
-        help='wall time of the whole demo (default: 19.2)')
+        default=19.3,
+        help='wall time of the whole demo (default: 19.3)')
     parser.add_argument('--num-train', type=int, default=16000)
     parser.add_argument('--num-eval', type=int, default=500)
     parser.add_argument('--seed', type=int, default=0)
@@ -298,7 +298,7 @@ def main() -> None:
                         (cfg.train_dataloader.batch_size * processes))
     left = args.minutes * 60 - (time.time() - begin) - RESERVED_SECONDS
     # validations, checkpoints and a machine that slows down: a bit more
-    epoch_seconds = 1.12 * iters_per_epoch * speeds[processes]
+    epoch_seconds = 1.1 * iters_per_epoch * speeds[processes]
     epochs = int(np.clip(left // epoch_seconds, 1, cfg.train_cfg.max_epochs))
     set_epochs(cfg, epochs)
     step(

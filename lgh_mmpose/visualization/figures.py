@@ -311,7 +311,7 @@ def plot_training_curve(
         ax.set_xlim(left=0)
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.grid(alpha=.3, linewidth=.5)
-        ax.legend(fontsize=8, loc='upper right')
+        ax.legend(fontsize=8, loc='best')
     figure.tight_layout()
     write_image(figure_to_image(figure), out_file)
 
