@@ -110,8 +110,8 @@ def check_root_depth(hand, root, depth, status, arguments):
     if status == RootDepthStatus.SOLVED:
         assert depth == pytest.approx(hand[root, 2], abs=1e-6)
     rays = viewing_rays(arguments['keypoints'], arguments['camera_matrix'])
-    start, end = (rays * (depth + arguments['relative_depth'])[:, None]
-                  )[list(arguments['reference_bone'])]
+    points = rays * (depth + arguments['relative_depth'])[:, None]
+    start, end = points[list(arguments['reference_bone'])]
     assert np.linalg.norm(end - start) == pytest.approx(
         arguments['bone_length'], abs=1e-6)
 
