@@ -52,3 +52,22 @@ def test_this_methods_curve_has_the_protocols_thresholds(protocol, first):
 def test_other_protocols_have_no_published_curves():
     with pytest.raises(ValueError, match="'rhd', 'stb', 'dexter'.*'general'"):
         load_published_curves('general')
+
+
+@pytest.mark.parametrize('method, digits', [
+    ('Zimmermann & Brox 2017', [
+        .869888888888889, .896873015873016, .916849206349206, .932142857142857,
+        .943507936507937, .952753968253968, .959904761904762, .966047619047619,
+        .971595238095238, .976547619047619, .980174603174603, .983277777777778
+    ]),
+    ('ICPPSO', [
+        .519736842105263, .644736842105263, .717105263157895, .773026315789474,
+        .809210526315789, .848684210526316, .868421052631579
+    ]),
+])
+def test_curves_are_the_releases_rounded_to_five_decimals(method, digits):
+    np.testing.assert_allclose(
+        load_published_curves('stb')[method].pck,
+        digits,
+        rtol=0,
+        atol=.5001e-5)
