@@ -24,7 +24,8 @@ def dump(tmp_path):
         errors_root=errors / 2,
         errors_2d=errors,
         joint_names=np.array(['wrist', *TIPS]),
-        protocol=np.array('dexter'))
+        protocol=np.array('dexter'),
+        root_joint=np.array('wrist'))
     return tmp_path / 'run.npz', errors
 
 
@@ -59,7 +60,8 @@ def test_several_runs_by_another_protocol(dump, tmp_path):
     np.savez(
         tmp_path / 'better.npz',
         errors_root=errors / 20,
-        joint_names=np.array(['wrist', *TIPS]))
+        joint_names=np.array(['wrist', *TIPS]),
+        root_joint=np.array('wrist'))
     output = plot(tmp_path, path, 'better.npz', '--protocol', 'stb')
     areas = printed_areas(output)
     thresholds = np.linspace(0, 50, 20)
@@ -82,6 +84,12 @@ def test_what_cannot_be_drawn_is_named(dump, tmp_path, monkeypatch):
     np.savez(
         tmp_path / 'tipless.npz',
         **dict(content, joint_names=np.array([f'j{i}' for i in range(6)])))
+    np.savez(tmp_path / 'elsewhere.npz',
+             **dict(content, protocol='general', root_joint='middle_finger1'))
+    del content['root_joint']
+    np.savez(tmp_path / 'rootless.npz', **content)
+    content['errors_none'][3, 2] = np.nan
+    np.savez(tmp_path / 'unseen.npz', **content)
     # in this process: starting each would take seconds
     main = runpy.run_path(str(PLOT))['main']
     monkeypatch.chdir(tmp_path)
@@ -92,6 +100,10 @@ def test_what_cannot_be_drawn_is_named(dump, tmp_path, monkeypatch):
         (['flat.npz'], 'flat.npz: errors_none must be'),
         (['tipless.npz'], r"the joints \['forefinger4'"),
         (['run.npz', '--align', 'procrustes'], r"only \['none', 'root'\]"),
+        (['elsewhere.npz', '--protocol',
+          'stb'], 'elsewhere.npz is aligned at middle_finger1, .* at wrist'),
+        (['rootless.npz', '--protocol', 'stb'], 'rootless.npz .*root_joint'),
+        (['unseen.npz', '--protocol', 'rhd'], 'unseen.npz leaves out joints'),
     ):
         monkeypatch.setattr(sys, 'argv', ['plot_pck.py', *arguments])
         with pytest.raises(SystemExit, match=message):

@@ -3,12 +3,14 @@
 A run is the .npz that HandKeypoint3DMetric writes with dump_file=..., e.g.
 
     python tools/test.py CONFIG CHECKPOINT \\
-        --cfg-options test_evaluator.dump_file=rhd.npz
+        --cfg-options test_evaluator.1.dump_file=rhd.npz
     python tools/analysis_tools/plot_pck.py rhd.npz --out rhd_pck
 
-(test_evaluator.0.dump_file where the config has several evaluators). The
-curve is computed from the errors of the dump with the thresholds of the data
-set's protocol, so the dump may be of any protocol that has the alignment.
+(.1 is the evaluator by the data set's own protocol in the configs of RHD and
+STB; test_evaluator.dump_file where there is but one). The curve is computed
+from the errors of the dump with the thresholds of the data set's protocol. A
+dump by another protocol is drawn only where its errors are the same: by the
+same alignment, at the same root joint, and of all joints that are scored.
 """
 import argparse
 import os.path as osp
@@ -57,11 +59,13 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def read_dump(path: str, alignment: str) -> Tuple[np.ndarray, List[str]]:
+def read_dump(path: str, alignment: str,
+              root_joint: str) -> Tuple[np.ndarray, List[str]]:
     """Errors in mm, (N, K), and the names of the joints.
 
     Raises:
-        ValueError: If the file is no such dump or lacks the alignment.
+        ValueError: If the file is no such dump, lacks the alignment or has it
+            about another root joint.
     """
     key = f'errors_{alignment}'
     try:
@@ -75,6 +79,9 @@ def read_dump(path: str, alignment: str) -> Tuple[np.ndarray, List[str]]:
                                  f'{alignment!r}, only {scored}; use --align')
             errors = archive[key]
             names = archive['joint_names']
+            root = root_joint
+            if alignment == 'root':
+                root = str(archive['root_joint'])
     except (ValueError, KeyError, OSError, AttributeError,
             zipfile.BadZipFile) as error:
         raise ValueError(f'{path} is not a dump of HandKeypoint3DMetric that '
@@ -84,6 +91,10 @@ def read_dump(path: str, alignment: str) -> Tuple[np.ndarray, List[str]]:
         raise ValueError(f'{path}: {key} must be (N, K) numbers and '
                          f'joint_names (K,), got {errors.shape} and '
                          f'{names.shape}')
+    if root != root_joint:
+        raise ValueError(f'{path} is aligned at {root}, the protocol aligns '
+                         f'at {root_joint}: draw the dump of an evaluator '
+                         f'with root_joint={root_joint!r}')
     return errors, names.tolist()
 
 
@@ -122,8 +133,12 @@ def draw(args: argparse.Namespace) -> None:
 
     rows = []
     for path, label in zip(args.runs, args.label):
-        errors, joint_names = read_dump(path, alignment)
+        errors, joint_names = read_dump(path, alignment, protocol.root_joint)
         errors = errors[:, protocol.scored_joints(joint_names)]
+        if not protocol.use_visibility and np.isnan(errors).any():
+            raise ValueError(f'{path} leaves out joints, protocol {name!r} '
+                             'scores all: draw the dump of an evaluator '
+                             'with this protocol')
         curve = F.pck_curve(errors, thresholds)[start:]
         auc = F.auc(curve, thresholds[start:])
         rows.append((auc, label, True, (thresholds[start:], curve)))
