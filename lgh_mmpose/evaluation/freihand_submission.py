@@ -13,10 +13,12 @@ from mmengine.logging import print_log
 from mmpose.registry import METRICS
 
 from lgh_mmpose.datasets.base_hand3d import load_json_array
+from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
 from lgh_mmpose.fileio import atomic_write
 
 from .functional import (PROTOCOLS, align, auc, epe, f_score, keypoint_errors,
                          pck_curve)
+from .hand_3d_metric import check_predicted_joints, describe_sample
 
 PathLike = Union[str, Path]
 
@@ -25,10 +27,6 @@ NUM_VERTICES = 778
 OFFICIAL_NUM_SAMPLES = 3960
 F_THRESHOLDS_MM = (5, 15)
 
-_JOINTS = ('wrist', *(f'{finger}{i}'
-                      for finger in ('thumb', 'forefinger', 'middle_finger',
-                                     'ring_finger', 'pinky_finger')
-                      for i in range(1, 5)))
 # nothing farther is a hand, and squares of it stay finite
 _MAX_METRES = 1e6
 # a whole one with all vertices takes a quarter of it
@@ -61,8 +59,9 @@ class FreiHandSubmission(BaseMetric):
         collect_dir (str, optional): See mmengine's ``BaseMetric``.
 
     Raises:
-        ValueError: If a prediction is not in millimetres in the camera
-            frame, or an image has no prediction or more than one.
+        ValueError: If a prediction is not in millimetres in the camera frame
+            or has other joints than the data set, or an image has no
+            prediction or more than one.
     """
 
     default_prefix = 'submission'
@@ -89,19 +88,22 @@ class FreiHandSubmission(BaseMetric):
             data_batch (Any): Not used.
             data_samples (Sequence[dict]): Data samples as dicts with ``id``,
                 the number of the image, and ``pred_instances``
-                (``keypoints_cam`` (1, 21, 3) mm, ``frame`` and ``units``).
+                (``keypoints_cam`` (1, 21, 3) mm, ``frame`` and ``units``);
+                optionally ``keypoint_names``, the joints of the prediction,
+                which are compared with the data set's.
         """
         names = (self.dataset_meta or {}).get('keypoint_id2name', {})
         joints = {name: index for index, name in names.items()}
-        if set(joints) != set(_JOINTS):
+        if set(joints) != set(FREIHAND_JOINTS):
             raise ValueError("a submission needs FreiHAND's joints "
-                             f'{list(_JOINTS)}, the data set has '
+                             f'{list(FREIHAND_JOINTS)}, the data set has '
                              f'{list(joints)}')
-        order = [joints[name] for name in _JOINTS]
+        order = [joints[name] for name in FREIHAND_JOINTS]
+        names = [names[i] for i in range(len(names))]
         for sample in data_samples:
+            check_predicted_joints(sample, names)
             pred = sample['pred_instances']
-            where = f'the prediction of sample {sample["id"]} ' \
-                f'({sample.get("img_path", "no img_path")})'
+            where = f'the prediction of {describe_sample(sample)}'
             kind = tuple(
                 str(np.ravel(pred[key])[0]) for key in ('units', 'frame'))
             if kind != ('mm', 'camera'):
@@ -110,9 +112,10 @@ class FreiHandSubmission(BaseMetric):
                     'server needs the camera frame: give the sample a '
                     'camera_matrix and a bone_length')
             xyz = np.asarray(pred['keypoints_cam'], dtype=np.float64)
-            if xyz.shape != (1, len(_JOINTS), 3) or not np.isfinite(xyz).all():
-                raise ValueError(f'{where} must be {(1, len(_JOINTS), 3)} '
-                                 f'finite numbers, got {xyz.tolist()}')
+            shape = (1, len(names), 3)
+            if xyz.shape != shape or not np.isfinite(xyz).all():
+                raise ValueError(f'{where} must be {shape} finite numbers, '
+                                 f'got {xyz.tolist()}')
             self.results.append((int(sample['id']), xyz[0, order]))
 
     def compute_metrics(self, results: List[tuple]) -> Dict[str, float]:
@@ -211,14 +214,14 @@ def read_submission(
             raise ValueError(
                 f'{path}: {name} has {len(part)} entries, there are '
                 f'{num_samples} evaluation images')
-    shape = (len(_JOINTS), 3)
+    shape = (len(FREIHAND_JOINTS), 3)
     xyz = _to_array(data[0], shape)
     if xyz is None or not _in_reach(xyz).all():
         index = next(i for i, item in enumerate(data[0])
                      if (points := _to_array([item], shape)) is None
                      or not _in_reach(points).all())
         raise ValueError(f'{path}: sample {index} of xyz must be '
-                         f'{len(_JOINTS)} x 3 finite numbers, metres')
+                         f'{len(FREIHAND_JOINTS)} x 3 finite numbers, metres')
     verts = _to_array(data[1], (NUM_VERTICES, 3))
     if verts is not None and not _in_reach(verts).all():
         sample, vertex = np.argwhere(~_in_reach(verts))[0, :2]

@@ -1,4 +1,5 @@
 """The metric that mmengine's evaluator runs."""
+from itertools import zip_longest
 from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
@@ -176,8 +177,7 @@ class HandKeypoint3DMetric(BaseMetric):
             self.results.append(self._extract(sample))
 
     def _extract(self, sample: dict) -> Dict[str, Any]:
-        name = f'sample {sample.get("id", "?")} ' \
-            f'({sample.get("img_path", "no img_path")})'
+        name = describe_sample(sample)
         pred, gt = (sample[k] for k in ('pred_instances', 'gt_instances'))
         keys = ['keypoints'] + (['keypoints_cam'] if self.align else [])
         for side, fields in (('prediction', pred), ('ground truth', gt)):
@@ -204,15 +204,8 @@ class HandKeypoint3DMetric(BaseMetric):
                     'the sample a camera_matrix and a bone_length, or choose '
                     f'from align={sorted(possible)}')
         names = self._joint_names(len(visible))
-        predicted = sample.get('keypoint_names')
-        if self.dataset_meta is not None and predicted is not None:
-            for i, (theirs, ours) in enumerate(zip(predicted, names)):
-                if theirs != ours:
-                    raise ValueError(
-                        f'joint {i} of the prediction of {name} is {theirs}, '
-                        f'but {ours} in the metainfo of the data set: give '
-                        'the data set and the codec of the head the same '
-                        'metainfo')
+        if self.dataset_meta is not None:
+            check_predicted_joints(sample, names)
         root = self._root_index(names)
         if root is not None and not result['annotated'][root]:
             raise ValueError(f'{name} cannot be root-aligned: its '
@@ -253,8 +246,8 @@ class HandKeypoint3DMetric(BaseMetric):
         if key == 'keypoints':
             return ('the split has no annotation, or PackPoseInputs does not '
                     'pack it; to predict without a score, give tools/test.py '
-                    '--dump FILE --cfg-options test_evaluator=[], and to '
-                    'train, --no-validate')
+                    '--dump FILE or --submission FILE with --cfg-options '
+                    'test_evaluator=[], and to train, --no-validate')
         return ('the split has no 3D annotation, or PackPoseInputs does not '
                 'pack it; align=[] scores the 2D error alone')
 
@@ -337,6 +330,35 @@ class HandKeypoint3DMetric(BaseMetric):
         with atomic_write(self.dump_file) as file:
             np.savez_compressed(file, **arrays)
         print_log(f'wrote the predictions to {self.dump_file}', 'current')
+
+
+def describe_sample(sample: dict) -> str:
+    """Name a data sample in an error message."""
+    return (f'sample {sample.get("id", "?")} '
+            f'({sample.get("img_path", "no img_path")})')
+
+
+def check_predicted_joints(sample: dict, joint_names: Sequence[str]) -> None:
+    """Check that a prediction has the joints of its data set, in order.
+
+    Args:
+        sample (dict): Data sample with ``keypoint_names``, the joints of the
+            prediction; without them nothing is compared.
+        joint_names (Sequence[str]): Joints of the data set.
+
+    Raises:
+        ValueError: Naming the sample and the first joint that differs.
+    """
+    predicted = sample.get('keypoint_names')
+    if predicted is None:
+        return
+    for i, (theirs, ours) in enumerate(zip_longest(predicted, joint_names)):
+        if theirs != ours:
+            raise ValueError(
+                f'joint {i} of the prediction of {describe_sample(sample)} '
+                f'is {theirs or "absent"}, but {ours or "absent"} in the '
+                'metainfo of the data set: give the data set and the codec of '
+                'the head the same metainfo')
 
 
 def _one_hand(value: Any, name: str, what: str) -> np.ndarray:

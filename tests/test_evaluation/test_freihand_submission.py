@@ -136,6 +136,23 @@ def test_wrong_numbers_are_refused(hands, root, tmp_path):
         submit(make_samples(hands), root, tmp_path / 'pred.json')
 
 
+def test_joints_in_another_order_than_the_data_sets_are_refused(
+        hands, root, tmp_path):
+    """Predictions by a codec that has other metainfo than the data set."""
+    samples = make_samples(hands)
+    names = [META['keypoint_id2name'][i] for i in range(21)]
+    for sample in samples:
+        sample.set_metainfo(dict(keypoint_names=tuple(names)))
+    submit(samples, root, tmp_path / 'pred.json')
+    names[1:5] = names[4:0:-1]  # tip to base, as in RHD
+    samples[3].set_metainfo(dict(keypoint_names=tuple(names)))
+    with pytest.raises(
+            ValueError,
+            match='joint 1 of .* sample 3 .*is thumb4, but thumb1'):
+        submit(samples, root, tmp_path / 'wrong.json')
+    assert not (tmp_path / 'wrong.json').exists()
+
+
 def test_joints_of_another_skeleton_are_refused(hands, root, tmp_path):
     meta = dict(keypoint_id2name={0: 'palm'})
     with pytest.raises(ValueError, match=r"has \['palm'\]"):

@@ -483,6 +483,21 @@ def test_metainfo_of_another_hand_is_refused(samples):
         score(samples, metric)
 
 
+@pytest.mark.parametrize('change, message', [
+    (lambda names: [names[0], *names[4:0:-1], *names[5:]],
+     'joint 1 of the prediction of sample 2 .*is thumb4, but thumb1'),
+    (lambda names: names[:-1], 'joint 20 .*is absent, but pinky_finger4'),
+    (lambda names: [*names, 'palm'], 'joint 21 .*is palm, but absent'),
+])
+def test_joints_of_the_prediction_must_be_the_data_sets(
+        samples, change, message):
+    samples[2].set_metainfo(dict(keypoint_names=NAMES))
+    score(samples)
+    samples[2].set_metainfo(dict(keypoint_names=change(NAMES)))
+    with pytest.raises(ValueError, match=message):
+        score(samples)
+
+
 def test_metainfo_is_needed_for_names_only(samples):
     expected = score(samples, protocol='rhd')
     metric = HandKeypoint3DMetric(protocol='rhd')

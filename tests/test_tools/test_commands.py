@@ -234,16 +234,20 @@ def test_test_saves_scores_predictions_and_pictures(trained, config,
 def test_predicts_without_annotation(config, checkpoint, tmp_path):
     """FreiHAND's first release, by what the metric's error advises."""
     root = write_freihand(tmp_path / 'data', evaluation_xyz=False)
-    command = (sys.executable, TEST, config, checkpoint, '--dump', 'all.pkl')
+    command = (sys.executable, TEST, config, checkpoint, '--dump', 'all.pkl',
+               '--submission', 'all.json')
     options = ('--cfg-options', f'data_root={root}',
                'model.test_cfg.root_depth=solved')
     refused = run_command(*command, *options, cwd=tmp_path, check=False)
-    advice = 'give tools/test.py --dump FILE --cfg-options test_evaluator=[]'
+    advice = ('give tools/test.py --dump FILE or --submission FILE with '
+              '--cfg-options test_evaluator=[]')
     assert advice in refused.stdout.splitlines()[-1]
     run_command(*command, *options, 'test_evaluator=[]', cwd=tmp_path)
     with open(tmp_path / 'all.pkl', 'rb') as f:
         predictions = [sample['pred_instances'] for sample in pickle.load(f)]
     assert len(predictions) == 4
+    submitted, _ = json.loads((tmp_path / 'all.json').read_text())
+    assert np.shape(submitted) == (4, 21, 3)
     for instances in predictions:
         assert np.isfinite(instances['keypoints_cam']).all()
         assert (instances['frame'], instances['units']) == ('camera', 'mm')
