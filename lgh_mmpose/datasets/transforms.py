@@ -10,6 +10,7 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
 
 from ..camera import back_project, warp_points
+from .hand3d_json import SIDES
 
 
 def _describe(results: Dict) -> str:
@@ -131,12 +132,10 @@ class CanonicalizeHandSide(BaseTransform):
             Defaults to ``'right'``.
     """
 
-    SIDES: Tuple[str, str] = ('left', 'right')
-
     def __init__(self, side: str = 'right') -> None:
         super().__init__()
-        if side not in self.SIDES:
-            raise ValueError(f'side must be one of {self.SIDES}, got {side!r}')
+        if side not in SIDES:
+            raise ValueError(f'side must be one of {SIDES}, got {side!r}')
         self.side = side
 
     def transform(self, results: Dict) -> dict:
@@ -153,9 +152,9 @@ class CanonicalizeHandSide(BaseTransform):
                 ``warp_mat`` yet.
         """
         hand_side = results.get('hand_side')
-        if hand_side not in self.SIDES:
+        if hand_side not in SIDES:
             raise ValueError(f'{_describe(results)}: hand_side must be one '
-                             f'of {self.SIDES}, got {hand_side!r}')
+                             f'of {SIDES}, got {hand_side!r}')
         if 'warp_mat' not in results:
             raise ValueError(f'{_describe(results)}: CanonicalizeHandSide '
                              'must stand after TopdownAffineCamera')

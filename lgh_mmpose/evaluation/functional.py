@@ -13,6 +13,8 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 from scipy.spatial import cKDTree
 
+from lgh_mmpose.datasets.dexter_object3d import DEXTER_JOINTS
+
 # The FreiHAND score script adds 1e-8 m to the norms it divides by.
 _NORM_EPS_MM = 1e-5
 
@@ -109,8 +111,7 @@ PROTOCOLS = {
         auc_starts={'AUC_0-100': 0},
         alignments=('none', ),
         use_visibility=True,
-        joints=('thumb4', 'forefinger4', 'middle_finger4', 'ring_finger4',
-                'pinky_finger4')),
+        joints=DEXTER_JOINTS),
     # FreiHAND's score script: raw and after its similarity alignment.
     'freihand':
     ScoreProtocol(
