@@ -8,8 +8,9 @@ import torch
 from lgh_mmpose.models import GeHourglass
 
 
-def build(**kwargs):
-    return GeHourglass(num_joints=5, feat_channels=16, num_blocks=1, **kwargs)
+def build(feat_channels=16, **kwargs):
+    return GeHourglass(
+        num_joints=5, feat_channels=feat_channels, num_blocks=1, **kwargs)
 
 
 @pytest.mark.parametrize('stacks', [1, 3])
@@ -46,6 +47,8 @@ def test_later_stacks_leave_the_first_ones_output_alone():
 @pytest.mark.parametrize('kwargs, message', [
     (dict(num_stacks=0), 'num_stacks must be at least 1'),
     (dict(downsample_times=0), 'downsample_times must be at least 1'),
+    (dict(feat_channels=0), 'feat_channels must be a multiple of 8, got 0'),
+    (dict(feat_channels=60), 'feat_channels must be a multiple of 8, got 60'),
 ])
 def test_refuses_a_network_that_cannot_be(kwargs, message):
     with pytest.raises(ValueError, match=message):

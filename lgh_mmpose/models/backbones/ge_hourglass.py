@@ -84,8 +84,8 @@ class GeHourglass(BaseBackbone):
 
     The backbone of Ge et al., "3D Hand Shape and Pose Estimation from a
     Single RGB Image", CVPR 2019, after Newell et al. (ECCV 2016): a 7x7
-    stem, two hourglasses' worth of bottlenecks per place and, after each
-    stack, heat maps read off its feature. Modules bear the names of the
+    stem, hourglasses of ``num_blocks`` bottlenecks per place and, after each
+    of them, heat maps read off its feature. Modules bear the names of the
     authors' released weights.
 
     Args:
@@ -105,8 +105,9 @@ class GeHourglass(BaseBackbone):
         (logits), then features
 
     Raises:
-        ValueError: If there is no stack or nothing to halve, or an image is
-            too small to be halved ``downsample_times + 2`` times.
+        ValueError: If there is no stack or nothing to halve, the channels
+            are no multiple of 8, or an image is too small to be halved
+            ``downsample_times + 2`` times.
     """
 
     def __init__(self,
@@ -121,6 +122,9 @@ class GeHourglass(BaseBackbone):
                                                          downsample_times)):
             if value < 1:
                 raise ValueError(f'{name} must be at least 1, got {value}')
+        if feat_channels < 8 or feat_channels % 8:
+            raise ValueError('feat_channels must be a multiple of 8, got '
+                             f'{feat_channels}')
         self.num_stacks = num_stacks
         self.num_blocks = num_blocks
         self.min_size = 2**(downsample_times + 2)
