@@ -64,9 +64,10 @@ class DexterObject3DDataset(BaseHand3DDataset):
             grow with it in proportion; take the mean of the data the model
             was trained with. Defaults to None: predictions are in reference
             bones, which no score in mm can use.
-        bbox_csv (str, optional): Boxes of the hands as a csv file with the
-            columns ``img_name,x,y,w,h``: path below ``data_root/data`` and
-            px. Defaults to None: as the release has none, a box spans the
+        bbox_csv (str, optional): Boxes of the hands, a csv file relative to
+            ``data_root`` (an absolute path stays as it is) with the columns
+            ``img_name,x,y,w,h``: path below ``data_root/data`` and px.
+            Defaults to None: as the release has none, a box spans the
             annotated tips, and 100 mm at their depth at least; give
             ``GetBBoxCenterScale`` a padding that takes in the palm.
         bbox_mode (str): As in :class:`BaseHand3DDataset`. Defaults to
@@ -98,7 +99,7 @@ class DexterObject3DDataset(BaseHand3DDataset):
                              f'got {sequences!r}')
         self.sequences = [s for s in self.SEQUENCES if s in sequences]
         self.bone_length = bone_length
-        self.bbox_csv = bbox_csv
+        self.bbox_csv = bbox_csv and osp.join(data_root, bbox_csv)
         super().__init__(
             data_root=data_root,
             bbox_mode=bbox_mode,

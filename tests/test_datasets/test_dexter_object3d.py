@@ -121,7 +121,7 @@ def test_images_may_count_from_one(tmp_path):
         record['keypoints_cam'][0, TIPS], tips[0, 0], atol=1e-6)
 
 
-def test_boxes_from_a_file(dexter, tmp_path):
+def test_boxes_from_a_file(dexter, own_root, tmp_path):
     path = tmp_path / 'boxes.csv'
     rows = [
         f'{sequence}/color/image_{i:05d}.png,{10 + i},20,100,50'
@@ -129,6 +129,10 @@ def test_boxes_from_a_file(dexter, tmp_path):
     ]
     path.write_text('\n'.join(['img_name,x,y,w,h', *rows]))
     record = build(dexter[0], bbox_csv=str(path)).get_data_info(3)
+    np.testing.assert_array_equal(record['bbox'], [[11, 20, 111, 70]])
+    # a relative path is one in the data set's folder
+    shutil.copy(path, own_root / 'data')
+    record = build(own_root, bbox_csv='data/boxes.csv').get_data_info(3)
     np.testing.assert_array_equal(record['bbox'], [[11, 20, 111, 70]])
     for text, message in (
         ('img_name,x,y,w\n', 'h missing'), ('', 'missing'),
