@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import REPO_ROOT, run_command, toy_hand
+from mmengine.logging import HistoryBuffer
 from official_network import CONFIG, build_model, official_checkpoint
 
 import lgh_mmpose  # noqa: F401  (lets torch.load read the checkpoints)
@@ -259,20 +260,53 @@ def test_back_wants_one_of_our_checkpoints(run, release):
         refused(run, dict(state_dict=other), '--reverse')
 
 
-class Malicious:
+class Call:
+    """Pickles as a call of any function."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
 
     def __reduce__(self):
-        return exec, ('raise SystemExit("it ran")', )
+        return self.call
+
+
+MALICIOUS = Call(exec, 'raise SystemExit("it ran")')
 
 
 def test_code_in_a_checkpoint_is_named_and_not_run(run, release):
-    error = refused(run, dict(release, Temperature=Malicious()))
+    error = refused(run, dict(release, Temperature=MALICIOUS))
     assert 'asks for exec, which was not run' in error
     assert 'asks for exec' in refused(
-        run, pickle.dumps(dict(model_state_dict=Malicious()), protocol=2))
+        run, pickle.dumps(dict(model_state_dict=MALICIOUS), protocol=2))
 
 
-@pytest.mark.parametrize('content', [b'', b'PK', pickle.dumps({})])
+@pytest.mark.parametrize('call, request_', [
+    (Call(getattr, HistoryBuffer,
+          'register_statistics'), "to look up 'register_statistics' of "),
+    (Call(bytes, 10), 'to call bytes(10,)'),
+])
+def test_what_our_own_rules_forbid_is_not_called_broken(
+        run, release, call, request_):
+    error = refused(run, dict(release, Temperature=call))
+    assert f'src.pth asks {request_}' in error
+    assert 'which was not run' in error
+
+
+# what torch writes at the head of a file of before 1.6
+LEGACY_HEAD = b''.join(
+    pickle.dumps(x, protocol=2) for x in (0x1950a86a20f9469cfc6c, 1001, {}))
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'',
+        b'PK',
+        pickle.dumps({}),
+        b'\x80\x02.',  # IndexError
+        b'\x80\x02J\x00',  # struct.error
+        LEGACY_HEAD + b'\x80\x02K\x01Q.',  # AssertionError
+    ])
 def test_a_broken_file_is_named(run, content):
     error = refused(run, content)
     assert 'src.pth is not a checkpoint, or is broken' in error

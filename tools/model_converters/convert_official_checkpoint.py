@@ -7,7 +7,6 @@ Strict: a missing, surplus or wrongly shaped weight is named, and then nothing
 is written. Files are read with torch's safe loader.
 """
 import argparse
-import pickle
 import re
 import sys
 from pathlib import Path
@@ -53,17 +52,20 @@ def load(path: str) -> Any:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'checkpoint not found: {path}')
-    try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError,
-            AttributeError, ValueError, TypeError) as error:
-        asked = re.search(r'GLOBAL (\S+)', str(error))
-        if asked:
-            raise ValueError(
-                f'{path} asks for {asked[1]}, which was not run: a checkpoint '
-                'may hold tensors, numbers and containers only') from error
-        raise ValueError(f'{path} is not a checkpoint, or is broken: get it '
-                         'again') from error
+    with open(path, 'rb') as file:
+        try:
+            return torch.load(file, map_location='cpu', weights_only=True)
+        except Exception as error:  # a damaged pickle may raise anything
+            # the first is torch's refusal, the other that of compat
+            asked = re.search(r'GLOBAL (\S+)|a checkpoint may not (.{1,200})',
+                              str(error))
+            if asked:
+                request = f'for {asked[1]}' if asked[1] else f'to {asked[2]}'
+                raise ValueError(
+                    f'{path} asks {request}, which was not run: a checkpoint '
+                    'may hold tensors, numbers and containers only') from error
+            raise ValueError(f'{path} is not a checkpoint, or is broken: get '
+                             'it again') from error
 
 
 def build_model(num_groups: int, fusion: bool) -> torch.nn.Module:
