@@ -169,19 +169,27 @@ def test_training_loss_and_gradients_equal_the_releases(official, two_threads):
         zip(reference['train_grad_norm_keys'], reference['train_grad_norms']))
     assert set(gradients) == set(norms)
     got = {name: float(grad.norm()) for name, grad in gradients.items()}
-    # where this machine rounds as theirs did, 1e-3; elsewhere other scores
-    # near zero pass the ReLUs, which alone makes up to 6e-3
-    tolerance = 1e-3 if same_rounding else 1e-2
     # batch norm takes away any bias before it, so that nothing but rounding
     # errors is left of its gradient, on both sides
     noise = 1e-6
-    assert sum(norm > noise for norm in norms.values()) > 450
-    for name, norm in norms.items():
-        assert got[name] == pytest.approx(norm, rel=tolerance, abs=noise), name
+    significant = [name for name, norm in norms.items() if norm > noise]
+    assert len(significant) > 450
+
+    def differing(tolerance):
+        return [
+            name for name, norm in norms.items()
+            if got[name] != pytest.approx(norm, rel=tolerance, abs=noise)
+        ]
+
+    # where this machine rounds otherwise than theirs, other scores near zero
+    # pass the ReLUs, which moves 15 % of the norms by 1e-3 to 4e-3
+    spared = 0 if same_rounding else len(significant) // 5
+    assert len(differing(1e-3)) <= spared, differing(1e-3)
+    assert not differing(1e-2)
     np.testing.assert_allclose(
         gradients['meta_S.weight'],
         reference['train_grad_meta_S'],
-        rtol=tolerance,
+        rtol=1e-3,
         atol=1e-7)
     np.testing.assert_allclose(
         model.backbone.bn1.running_mean,
