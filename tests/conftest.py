@@ -44,9 +44,9 @@ def synthhand_root(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def wheel(tmp_path_factory):
-    """The wheel, built from the source distribution of this checkout."""
-    folder = tmp_path_factory.mktemp('wheel')
+def sdist(tmp_path_factory):
+    """The source distribution of this checkout, unpacked."""
+    folder = tmp_path_factory.mktemp('sdist')
     # a copy: a build leaves files in its source tree
     source = folder / 'source'
     source.mkdir()
@@ -54,8 +54,8 @@ def wheel(tmp_path_factory):
         # no virtual environment, data or results
         if path.is_file():
             shutil.copy(path, source)
-        elif path.name in ('assets', 'configs', 'lgh_mmpose', 'tests',
-                           'tools'):
+        elif path.name in ('.ci', '.dev_scripts', 'assets', 'configs', 'docs',
+                           'lgh_mmpose', 'tests', 'tools'):
             shutil.copytree(
                 path,
                 source / path.name,
@@ -65,15 +65,22 @@ def wheel(tmp_path_factory):
         '-c',
         'from setuptools import build_meta; build_meta.build_sdist("../dist")',
         cwd=source)
-    sdist, = (folder / 'dist').glob('*.tar.gz')
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder / 'sdist')
-    unpacked, = (folder / 'sdist').iterdir()
+    packed, = (folder / 'dist').glob('*.tar.gz')
+    with tarfile.open(packed) as archive:
+        archive.extractall(folder / 'unpacked')
+    path, = (folder / 'unpacked').iterdir()
+    return path
+
+
+@pytest.fixture(scope='session')
+def wheel(sdist, tmp_path_factory):
+    """The wheel, built from the source distribution."""
+    folder = tmp_path_factory.mktemp('wheel')
     run_command(
         *(sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-index'),
-        *('--no-build-isolation', '--wheel-dir', folder / 'dist', unpacked),
+        *('--no-build-isolation', '--wheel-dir', folder, sdist),
         cwd=folder)
-    path, = (folder / 'dist').glob('*.whl')
+    path, = folder.glob('*.whl')
     return path
 
 

@@ -80,6 +80,13 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     assert names == sources | {f'lgh_mmpose/.mim/{name}' for name in extra}
 
 
+def test_source_distribution_holds_what_the_tests_and_make_need(sdist):
+    wanted = source_files('.ci', '.dev_scripts', 'assets', 'configs', 'docs',
+                          'tests', 'tools', 'Makefile', 'README.md')
+    missing = {name for name in wanted if not (sdist / name).is_file()}
+    assert not missing
+
+
 def test_editable_install_links_instead_of_copying():
     mim = Path(lgh_mmpose.__file__).parent / '.mim'
     if not (REPO_ROOT / 'lgh_mmpose/.mim').samefile(mim):
