@@ -192,6 +192,10 @@ def drop(column):
         k: '' if k[-2:-1] == '_' else v
         for k, v in rows[1].items()
     }), 'line 3: no joint is annotated'),
+    (lambda rows: rows[1].update(
+        {f'middle_finger1_{axis}': ''
+         for axis in 'xyz'}),
+     'line 3: middle_finger1 is not annotated; all depths'),
 ])
 def test_errors_name_line_and_column(my_hands, edit, message):
     folder, _, rows = my_hands
@@ -202,6 +206,43 @@ def test_errors_name_line_and_column(my_hands, edit, message):
     assert result.stdout.startswith('error: hands.csv')
     assert re.search(message, result.stdout)
     assert not (folder / 'out').exists()
+
+
+def test_former_file_of_an_empty_split_is_removed(my_hands):
+    folder, _, rows = my_hands
+    write(folder, rows)
+    convert(folder, '--eval-fraction', 0.4)
+    output = convert(folder, '--eval-fraction', 0).stdout
+    assert 'removed the former out/evaluation.json' in output
+    assert [path.name
+            for path in (folder / 'out').iterdir()] == ['training.json']
+    assert len(read(folder, 'training')) == 5
+
+
+@pytest.mark.parametrize(
+    'break_text, message',
+    [
+        # a decimal comma
+        (lambda text: text.replace('.', ',', 1),
+         'line 2: has more cells than there are columns'),
+        (lambda text: text.rstrip() + ',',
+         "line 6: has more cells .* the last is ''"),
+        (lambda text: text.replace('left', 'x' * 200000, 1),
+         r'line 2: is no csv \(field larger'),
+        (lambda text: text.replace('left', 'gauche\xe9', 1),
+         'hands.csv is not in UTF-8'),
+    ])
+def test_not_such_a_csv(my_hands, break_text, message):
+    folder, _, rows = my_hands
+    for row in rows:  # no point before the first number
+        row['image'] = row['image'].partition('.')[0]
+    write(folder, rows)
+    path = folder / 'hands.csv'
+    path.write_bytes(break_text(path.read_text()).encode('latin1'))
+    result = convert(folder, check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith('error: hands.csv')
+    assert re.search(message, result.stdout)
 
 
 def test_empty_and_missing_files(my_hands):

@@ -9,6 +9,7 @@ import argparse
 import csv
 import json
 import math
+import os
 import os.path as osp
 import sys
 from typing import Dict, List, Optional, Tuple
@@ -25,6 +26,7 @@ UNITS = dict(mm=1., cm=10., m=1000.)
 SPLITS = ('training', 'evaluation')
 CAMERA = ('fx', 'fy', 'cx', 'cy')
 BOX = ('bbox_x', 'bbox_y', 'bbox_w', 'bbox_h')
+ROOT_JOINT = 'middle_finger1'  # that of configs/lgh_own-data.py
 
 
 def parse_args() -> argparse.Namespace:
@@ -66,10 +68,24 @@ class Table:
         self.path = path
         with open(path, newline='', encoding='utf-8-sig') as file:
             reader = csv.DictReader(file)
-            self.columns = list(reader.fieldnames or ())
-            self.rows = [(reader.line_num, row) for row in reader]
+            try:
+                self.columns = list(reader.fieldnames or ())
+                self.rows = [(reader.line_num, row) for row in reader]
+            except UnicodeDecodeError as e:
+                raise ValueError(
+                    f'{path} is not in UTF-8, save it as that ({e})') from None
+            except csv.Error as e:
+                self.fail(reader.reader.line_num, f'is no csv ({e})')
         if not self.rows:
             raise ValueError(f'{path} has no line below the names of columns')
+        for line, row in self.rows:
+            # where DictReader puts what has no column
+            if None in row:
+                self.fail(
+                    line,
+                    f'has more cells than there are columns, the last is '
+                    f'{row[None][-1][:100]!r}; write decimal points, and '
+                    'quotes around a cell with a comma')
 
     def check_columns(self, required: List[str], optional: List[str]) -> None:
         """Raise a ValueError if columns are missing, unknown or twice."""
@@ -188,6 +204,10 @@ class Converter:
                 uv[i] = pixel
         if not visible.any():
             table.fail(line, 'no joint is annotated')
+        if not visible[self.names.index(ROOT_JOINT)]:
+            table.fail(
+                line, f'{ROOT_JOINT} is not annotated; all depths are '
+                'relative to it, so leave the line out')
         if not self.has_pixels:
             uv[visible] = project(xyz[visible], camera_matrix)
         annotation = dict(
@@ -263,12 +283,16 @@ def convert(args: argparse.Namespace) -> None:
     ]
     category = dict(id=1, name='hand', keypoints=converter.names, skeleton=[])
     for split, chosen in converter.split(annotations).items():
+        path = osp.join(args.out, f'{split}.json')
         if not chosen:
             print(f'no image for {split}, so no {split}.json')
+            if osp.exists(path):
+                # its images may be in the other split now
+                os.remove(path)
+                print(f'removed the former {path}')
             continue
         used = {ann['image_id'] for ann in chosen}
         images = [i for i in converter.images.values() if i['id'] in used]
-        path = osp.join(args.out, f'{split}.json')
         content = dict(
             images=images, annotations=chosen, categories=[category])
         with atomic_write(path) as file:
