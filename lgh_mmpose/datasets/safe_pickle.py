@@ -1,44 +1,96 @@
 """Reading pickles that hold arrays, without running what they hold.
 
-A pickle is a program that may call any function. The unpickler here knows
-numbers, strings, the builtin containers and numeric NumPy arrays; of a file
-that asks for anything else, nothing is run but what it takes to say so.
+A pickle is a program that may call any function, and set the state of any
+object that it holds. The unpickler here knows numbers, strings, the builtin
+containers and numeric NumPy arrays; of a file that asks for anything else,
+nothing is run but what it takes to say so. NumPy believes what a pickle says
+of an array's memory, so arrays and their types are stand-ins until the whole
+pickle is read, and NumPy gets checked sizes and types only.
 """
 import io
+import math
 import pickle
-from typing import Any, Callable, Tuple, Type
+import re
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import numpy as np
 
 
+class _NumericDtype:
+    """Stands for a ``numpy.dtype`` inside a pickle."""
+
+    __hash__ = None  # no key of a dict or element of a set
+
+    def __init__(self, code: str, align: bool = False, copy: bool = False):
+        if not (isinstance(code, str)
+                and re.fullmatch(r'[biufc]\d{1,2}', code)):
+            raise pickle.UnpicklingError(f'it holds an array of type {code!r},'
+                                         ' only numbers are read')
+        self.dtype = self.native = np.dtype(code)
+
+    def __setstate__(self, state: tuple) -> None:
+        version, order, *rest = state
+        # subarray, names, fields, size, alignment and flags; version 4 adds
+        # metadata, which tell nothing of the numbers
+        if version not in (3, 4) or order not in ('<', '>', '|', '=') or (
+                rest[:6] != [None, None, None, -1, -1, 0]):
+            raise pickle.UnpicklingError('it holds an array of a type that is '
+                                         'more than a number')
+        self.dtype = self.dtype.newbyteorder(order)
+
+
 class _NumericArray:
-    """Stands for ``numpy.ndarray`` inside a pickle; never instantiated."""
+    """Stands for a ``numpy.ndarray`` inside a pickle."""
+
+    __hash__ = None
+
+    def __init__(self) -> None:
+        self.array: Optional[np.ndarray] = None  # until its state is set
+
+    def __setstate__(self, state: tuple) -> None:
+        version, shape, dtype, is_fortran, data = state
+        if version != 1:
+            raise pickle.UnpicklingError(f'it holds an array of version '
+                                         f'{version!r}')
+        self.fill(
+            _encode(data, 'latin1'), dtype, shape, 'F' if is_fortran else 'C')
+        # a copy, in the byte order of the machine, as NumPy makes it
+        self.array = self.array.astype(dtype.native)
+
+    def fill(self, data: bytes, dtype: _NumericDtype, shape: Tuple[int, ...],
+             order: str) -> None:
+        if not (isinstance(dtype, _NumericDtype)
+                and isinstance(data, (bytes, bytearray))):
+            raise pickle.UnpicklingError('it holds an array that is not made '
+                                         'of a type and bytes')
+        # NumPy takes -1 for any length
+        if min(
+                shape, default=0) < 0 or (math.prod(shape) *
+                                          dtype.dtype.itemsize != len(data)):
+            raise pickle.UnpicklingError(
+                f'it holds an array of {len(data)} bytes whose shape is not '
+                'of as many')
+        self.array = np.ndarray(shape, dtype.dtype, data, order=order)
 
 
-def _numeric_dtype(code: str, align: bool = False, copy: bool = False):
-    # a copy always: what follows in the pickle may change its state
-    dtype = np.dtype(code, copy=True) if isinstance(code, str) else None
-    if dtype is None or dtype.kind not in 'biufc':
-        raise pickle.UnpicklingError(f'it holds an array of type {code!r}, '
-                                     'only numbers are read')
-    return dtype
-
-
-def _empty_array(subtype: Type, shape: tuple, code: bytes) -> np.ndarray:
+def _empty_array(subtype: type, shape: tuple, code: bytes) -> _NumericArray:
     """What ``_reconstruct`` makes, to be filled from the array's state."""
     if subtype is not _NumericArray:
         raise pickle.UnpicklingError('it holds an array of a foreign class')
-    return np.empty(0, dtype='b')
+    return _NumericArray()
 
 
-def _array_from_buffer(buffer: bytes, dtype: np.dtype, shape: Tuple[int, ...],
-                       order: str) -> np.ndarray:
-    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+def _array_from_buffer(buffer: bytes, dtype: _NumericDtype,
+                       shape: Tuple[int, ...], order: str) -> _NumericArray:
+    array = _NumericArray()
+    array.fill(buffer, dtype, shape, order)
+    return array
 
 
-def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
-    value, = np.frombuffer(_encode(data, 'latin1'), dtype)
-    return value
+def _scalar(dtype: _NumericDtype, data: bytes) -> np.generic:
+    array = _NumericArray()
+    array.fill(_encode(data, 'latin1'), dtype, (), 'C')
+    return array.array[()]  # immutable: NumPy ignores a state
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -51,7 +103,7 @@ def _encode(text: str, encoding: str) -> bytes:
 _ADMITTED = {
     ('_codecs', 'encode'): _encode,
     ('numpy', 'ndarray'): _NumericArray,
-    ('numpy', 'dtype'): _numeric_dtype,
+    ('numpy', 'dtype'): _NumericDtype,
 }
 for _core in ('numpy.core', 'numpy._core'):  # before and since NumPy 2
     _ADMITTED.update({
@@ -68,7 +120,7 @@ for _builtins in ('builtins', '__builtin__'):  # Python 3 and 2
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickler of containers, numbers and arrays of numbers."""
+    """Unpickler of containers, numbers and stand-ins of arrays."""
 
     forbidden: str = ''
 
@@ -78,6 +130,40 @@ class _ArrayUnpickler(pickle.Unpickler):
         except KeyError:
             self.forbidden = f'{module}.{name}'
             raise pickle.UnpicklingError(self.forbidden) from None
+
+
+def _replace_stand_ins(item: Any, done: Dict[int, tuple]) -> Any:
+    """Put the arrays in the place of their stand-ins.
+
+    Args:
+        item (Any): What the unpickler made.
+        done (dict): Containers by their id, with what became of them: they
+            may be shared, or hold themselves.
+
+    Returns:
+        Any: The same lists and dicts, new tuples.
+    """
+    if isinstance(item, _NumericArray):
+        if item.array is None:
+            raise pickle.UnpicklingError('it holds an array without content')
+        return item.array
+    if isinstance(item, _NumericDtype):
+        return item.dtype
+    # sets hold none, for stand-ins have no hash
+    if not isinstance(item, (dict, list, tuple)):
+        return item
+    if id(item) in done:
+        return done[id(item)][1]
+    # the item itself is kept, so that its id stays its own
+    if isinstance(item, tuple):
+        result = tuple([_replace_stand_ins(part, done) for part in item])
+        done[id(item)] = item, result
+        return result
+    done[id(item)] = item, item
+    for key, part in (item.items()
+                      if isinstance(item, dict) else enumerate(item)):
+        item[key] = _replace_stand_ins(part, done)
+    return item
 
 
 def load_array_pickle(path: str) -> Any:
@@ -101,7 +187,7 @@ def load_array_pickle(path: str) -> Any:
         content = io.BytesIO(file.read())
     unpickler = _ArrayUnpickler(content, encoding='latin1')
     try:
-        return unpickler.load()
+        return _replace_stand_ins(unpickler.load(), {})
     except Exception as e:  # a damaged pickle may raise anything
         if unpickler.forbidden:
             raise ValueError(

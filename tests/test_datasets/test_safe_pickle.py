@@ -171,11 +171,98 @@ def test_truncated_pickle_is_told(path, protocol):
             load_array_pickle(path)
 
 
-def test_array_with_too_little_data(path):
-    reconstruct, arguments, state = np.arange(4, dtype='u1').__reduce__()
-    dump(Attack(reconstruct, *arguments, state=(*state[:-1], b'\0\1\2')), path)
+def crafted_dtype(state):
+    return Attack(np.dtype, 'f8', False, True, state=state)
+
+
+F8 = np.dtype('f8')
+
+
+def crafted_array(dtype=F8, shape=(1, ), data=b'\0' * 8, version=1):
+    reconstruct, arguments, _ = np.zeros(1).__reduce__()
+    return Attack(
+        reconstruct, *arguments, state=(version, shape, dtype, False, data))
+
+
+@pytest.mark.parametrize('protocol', PROTOCOLS)
+@pytest.mark.parametrize(
+    'state',
+    [
+        (3, '|', None, None, None, -1, -1, 63),  # the bytes are pointers
+        (3, '<', None, None, None, 2**30, -1, 0),  # larger than the bytes
+        (3, '|', None, ('a', ), dict(a=(np.dtype('f4'), 2**40)), 4, 1, 0),
+        (3, '|', (np.dtype('f8'), (2**20, )), None, None, 8, 1, 0),
+        (3, '', None, None, None, -1, -1, 0),
+        (2, '<', None, None, None, -1, -1, 0),
+        (3, '<', None, None),
+    ])
+@pytest.mark.parametrize('wrap', [
+    lambda dtype: dtype,
+    lambda dtype: {0: {'xyz': crafted_array(dtype)}},
+    lambda dtype: Attack(np.float64(1).__reduce__()[0], dtype, bytes(8)),
+])  # yapf: disable
+def test_numpy_does_not_see_what_a_pickle_says_of_a_type(
+        path, wrap, state, protocol):
+    dump(wrap(crafted_dtype(state)), path, protocol)
+    with pytest.raises(ValueError, match='a type that is more than a number'):
+        load_array_pickle(path)
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        crafted_array(shape=(2, )),
+        crafted_array(shape=(), data=bytes(16)),
+        crafted_array(shape=(0, ), data=b'x'),
+        crafted_array(shape=(-1, )),
+        crafted_array(shape=(2**62, 2**62)),
+        crafted_array(shape=(1., )),
+        crafted_array(data=bytes(7)),
+        crafted_array(data=bytes(9)),
+        crafted_array(data=[None]),
+        crafted_array(data=None),
+        crafted_array(dtype=None),
+        crafted_array(dtype='f8'),
+        crafted_array(version=0),
+        Attack(np.zeros(1).__reduce__()[0], np.ndarray,
+               (0, ), b'b'),  # no state
+    ])
+def test_arrays_whose_bytes_are_not_their_shape(path, content):
+    dump(content, path)
     with pytest.raises(ValueError, match='not a whole pickle'):
         load_array_pickle(path)
+
+
+def test_type_with_metadata(path):
+    """Version 4 of the state."""
+    dump(np.arange(3, dtype=np.dtype('f4', metadata=dict(unit='m'))), path)
+    assert same(load_array_pickle(path), np.arange(3, dtype='f4'))
+
+
+@pytest.mark.parametrize('protocol', PROTOCOLS)
+def test_arrays_are_plain_wherever_they_are(path, protocol):
+    array = np.arange(3.)
+    content = dict(a=[(array, (array, {0: array}))], b=array, c=array.dtype)
+    content['a'].append(content)
+    content['d'] = [content['a']]
+    dump(content, path, protocol)
+    loaded = load_array_pickle(path)
+    first, (second, third) = loaded['a'][0]
+    assert type(first) is np.ndarray and first.tolist() == [0, 1, 2]
+    # one object stays one
+    assert first is second is third[0] is loaded['b']
+    assert loaded['a'][1] is loaded and loaded['d'][0] is loaded['a']
+    assert loaded['c'] == array.dtype and isinstance(loaded['c'], np.dtype)
+    first += 1  # belongs to whoever loaded it
+
+
+def test_shared_tuples_are_walked_once(path):
+    content = (np.zeros(1), )
+    for _ in range(100):
+        content = (content, content)
+    dump(content, path)
+    loaded = load_array_pickle(path)
+    assert loaded[0] is loaded[1]
 
 
 def test_missing_file(tmp_path):
