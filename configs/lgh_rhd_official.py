@@ -29,6 +29,8 @@ model = dict(
     # how it is trained is ours, the release has no training code
     head=dict(
         balance_loss_weight=0.,
-        decoder=codec, pixel_centers=False, selector=dict(inference='argmax')),
+        decoder=codec,
+        pixel_centers=False,
+        selector=dict(inference='argmax')),
     # the protocol of RHD gives it
     test_cfg=dict(root_depth='given'))
