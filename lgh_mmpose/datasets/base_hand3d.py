@@ -305,8 +305,8 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         image_size (tuple[int, int], optional): Size [w, h] of all images,
             for ``bbox_mode='image'``. Defaults to that of the first
             readable image.
-        root_joint (str): Joint that ``root_depth`` is of. Defaults to
-            ``'middle_finger1'``.
+        root_joint (str): Joint that ``root_depth`` is of. Samples to train
+            on must have it annotated. Defaults to ``'middle_finger1'``.
         max_unreadable_images (int): Number of different unreadable images
             that training bears, counted over the DataLoader workers of
             one process. Defaults to 100.
@@ -425,6 +425,8 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                 raise ValueError(
                     f"{self.data_root}: bbox_mode='keypoints' needs joints, "
                     "which this split does not have; use bbox_mode='image'")
+        if not self.test_mode:
+            self._check_root_annotated(sample_ids)
         if self.bbox_mode == 'annotation' and self.annotations.bbox is None:
             raise ValueError(f"{self.data_root}: bbox_mode='annotation' needs "
                              f'boxes, which {type(self).__name__} does not '
@@ -434,6 +436,25 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         self._unreadable = _UnreadableImages(
             torch.zeros(len(sample_ids), dtype=torch.bool).share_memory_())
         return [dict(id=sample_id) for sample_id in sample_ids.tolist()]
+
+    def _check_root_annotated(self, sample_ids: np.ndarray) -> None:
+        """Check that the root has a depth in all samples to learn from."""
+        visible = self.annotations.keypoints_visible
+        if visible is None:
+            return
+        bad = [
+            sample_id for sample_id in sample_ids.tolist()
+            if not visible[self.get_annotation_row(sample_id),
+                           self._root_index]
+        ]
+        if bad:
+            raise ValueError(
+                f'{self.data_root}: sample {bad[0]} '
+                f'({self.get_img_path(bad[0])}) has no annotation of the root '
+                f'joint {self.root_joint}, which the depths to learn are '
+                f'relative to ({len(bad)} such samples); annotate it, leave '
+                'these samples out of the file, or choose another root_joint '
+                'here and in the codec')
 
     def _read_image_size(self, sample_ids: Sequence[int]) -> Tuple[int, int]:
         for sample_id in sample_ids:

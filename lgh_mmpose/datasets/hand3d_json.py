@@ -196,9 +196,16 @@ class Hand3DJsonDataset(BaseHand3DDataset):
                           keypoints_cam: np.ndarray, camera_matrix: np.ndarray,
                           visible: np.ndarray, names: Sequence[str],
                           ids: np.ndarray) -> None:
+        null = visible & ~np.isfinite(keypoints).all(-1)
+        if null.any():
+            row, joint = np.argwhere(null)[0]
+            self._fail(
+                'keypoints', ids[row],
+                f'has null or NaN for {names[joint]}, but visibility is not 0 '
+                f'({null.any(1).sum()} such annotations)')
         error = np.linalg.norm(
             keypoints - project(keypoints_cam, camera_matrix), axis=-1)
-        # not "greater than": null is NaN
+        # not "greater than": what overflows is NaN
         bad = visible & ~(error <= self.max_reprojection_error)
         if bad.any():
             row, joint = np.argwhere(bad)[0]
@@ -331,9 +338,14 @@ def stack_field(annotations: Sequence[dict], field: str,
 
     def to_array(value: Any) -> Optional[np.ndarray]:
         try:
-            return np.array(value, dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
-            return None
+            array = np.array(value)
+            # strings would turn into numbers, too
+            if array.dtype.kind in 'iuf' or array.dtype.kind == 'O' and all(
+                    x is None or type(x) in (int, float) for x in array.flat):
+                return array.astype(np.float64)
+        except (ValueError, OverflowError):  # ragged, or a vast number
+            pass
+        return None
 
     array = to_array([ann[field] for ann in annotations])
     if array is not None and array.shape == (len(annotations), *shape):

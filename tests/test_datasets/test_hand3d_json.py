@@ -128,9 +128,23 @@ def test_no_root_depth_without_the_root(tmp_path):
     with pytest.raises(ValueError, match='bone_length of annotation 5 is abs'):
         build_content(tmp_path, content)
     ann['bone_length'] = 33.5
-    record = build_content(tmp_path, content).get_data_info(0)
+    record = build_content(tmp_path, content, test_mode=True).get_data_info(0)
     assert record['bone_length'] == 33.5
     assert 'root_depth' not in record
+
+
+def test_training_needs_the_root_of_every_hand(tmp_path):
+    content = hand3d_json()
+    for ann in content['annotations'][1:3]:
+        ann['keypoints'][3 * 9:3 * 10] = [0, 0, 0]
+        ann['bone_length'] = 33.5
+    with pytest.raises(
+            ValueError,
+            match=r'sample 15 \(.*images/1\.png\) has no annotation of the '
+            r'root joint middle_finger1.* \(2 such samples\); annotate it'):
+        build_content(tmp_path, content)
+    # unless another joint is the root
+    assert len(build_content(tmp_path, content, root_joint='wrist')) == 4
 
 
 def test_another_reference_bone(own_data):
@@ -222,7 +236,7 @@ def annotation(field, value, index=2):
     (annotation('keypoints', [1., 2., 0] * 21),
      'keypoints of annotation 25 has no annotated joint'),
     (annotation('keypoints', [None, 2., 2] * 21),
-     'keypoints of annotation 25 puts wrist nan px from'),
+     'keypoints of annotation 25 has null or NaN for wrist, but visib'),
     (annotation('keypoints_cam', KeyError), 'id 25: keypoints_cam is missing'),
     (annotation('keypoints_cam', [[1, 2, 3]] * 20),
      'keypoints_cam of annotation 25 must be 21x3 numbers, got 20x3'),
@@ -230,6 +244,14 @@ def annotation(field, value, index=2):
      'field keypoints_cam .*: joint wrist of sample 25 is not'),
     (annotation('keypoints_cam', [[1, 2, None]] * 21),
      'field keypoints_cam .*: joint wrist of sample 25 is not'),
+    (annotation('keypoints', ['26.05', '1', '2'] * 21),
+     'keypoints of annotation 25 must be 63 numbers, got something else'),
+    (annotation('keypoints_cam', [[1, 2, '26.05']] * 21),
+     'keypoints_cam of annotation 25 must be 21x3 numbers, got something'),
+    (annotation('keypoints_cam', [[None, 2, '26.05']] * 21),
+     'keypoints_cam of annotation 25 must be 21x3 numbers, got something'),
+    (annotation('camera_matrix', [[None, 0, '4'], [0, 1, 0], [0, 0, 1]]),
+     'camera_matrix of annotation 25 must be 3x3 numbers, got something'),
     (annotation('camera_matrix', [1, 2, 3]),
      'camera_matrix of annotation 25 must be 3x3 numbers, got 3'),
     (annotation('camera_matrix', [[0, 0, 0]] * 3),
