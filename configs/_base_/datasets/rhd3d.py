@@ -1,19 +1,8 @@
+# joints come by name in FreiHAND's order, so that RHD and FreiHAND mix
+_base_ = ['./freihand3d.py']
+
 dataset_type = 'Rhd3DDataset'
 data_root = 'data/rhd'  # RHD_published_v2
-
-# joints by name and in FreiHAND's order, so that RHD and FreiHAND mix
-codec = dict(
-    type='Hand25DLabel',
-    input_size=(256, 256),
-    metainfo=dict(from_file='configs/_base_/datasets/freihand2d.py'),
-    root_joint='middle_finger1',
-    reference_bone=('middle_finger1', 'middle_finger2'))
-
-meta_keys = ('id', 'img_id', 'img_path', 'ori_shape', 'img_shape',
-             'input_size', 'input_center', 'input_scale', 'flip',
-             'flip_direction', 'flip_indices', 'warp_mat', 'camera_matrix',
-             'bone_length', 'root_depth', 'hand_side', 'keypoint_names',
-             'dataset_name')
 
 # the hand is a small part of the image, so its box is cropped; the box is of
 # the joints in sight, so the margin leaves room for the others
@@ -24,38 +13,23 @@ train_pipeline = [
         type='RandomBBoxTransform',
         shift_factor=0.1,
         scale_factor=(0.8, 1.25),
-        rotate_factor=90),
-    dict(type='TopdownAffineCamera', input_size=codec['input_size']),
-    dict(type='CanonicalizeHandSide'),
-    dict(type='PhotometricDistortion'),
-    dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs', meta_keys=meta_keys)
+        rotate_factor=90), *_base_.train_pipeline[3:]
 ]
 val_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale', padding=1.5),
-    dict(type='TopdownAffineCamera', input_size=codec['input_size']),
-    dict(type='CanonicalizeHandSide'),
-    dict(type='PackPoseInputs', meta_keys=meta_keys)
+    dict(type='GetBBoxCenterScale', padding=1.5), *_base_.val_pipeline[2:]
 ]
 
 train_dataloader = dict(
-    batch_size=64,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
+        _delete_=True,
         type=dataset_type,
         data_root=data_root,
         split='training',
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=64,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
+        _delete_=True,
         type=dataset_type,
         data_root=data_root,
         split='evaluation',

@@ -1,19 +1,8 @@
+# joints come by name in FreiHAND's order, so that STB and others mix
+_base_ = ['./freihand3d.py']
+
 dataset_type = 'Stb3DDataset'
 data_root = 'data/stb'  # with images/ and labels/
-
-# joints by name and in FreiHAND's order, so that STB and others mix
-codec = dict(
-    type='Hand25DLabel',
-    input_size=(256, 256),
-    metainfo=dict(from_file='configs/_base_/datasets/freihand2d.py'),
-    root_joint='middle_finger1',
-    reference_bone=('middle_finger1', 'middle_finger2'))
-
-meta_keys = ('id', 'img_id', 'img_path', 'ori_shape', 'img_shape',
-             'input_size', 'input_center', 'input_scale', 'flip',
-             'flip_direction', 'flip_indices', 'warp_mat', 'camera_matrix',
-             'bone_length', 'root_depth', 'hand_side', 'keypoint_names',
-             'dataset_name')
 
 # the hand fills a small part of the image: its box is cropped, with a margin
 train_pipeline = [
@@ -23,41 +12,26 @@ train_pipeline = [
         type='RandomBBoxTransform',
         shift_factor=0.1,
         scale_factor=(0.8, 1.25),
-        rotate_factor=90),
-    dict(type='TopdownAffineCamera', input_size=codec['input_size']),
-    dict(type='CanonicalizeHandSide'),
-    dict(type='PhotometricDistortion'),
-    dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs', meta_keys=meta_keys)
+        rotate_factor=90), *_base_.train_pipeline[3:]
 ]
 val_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale', padding=1.25),
-    dict(type='TopdownAffineCamera', input_size=codec['input_size']),
-    dict(type='CanonicalizeHandSide'),
-    dict(type='PackPoseInputs', meta_keys=meta_keys)
+    dict(type='GetBBoxCenterScale', padding=1.25), *_base_.val_pipeline[2:]
 ]
 
 # SK's colour camera, 15,000 + 3,000 images, as papers have it; for the stereo
 # camera too add 'BB_left' and 'BB_right' to the cameras
 train_dataloader = dict(
-    batch_size=64,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
+        _delete_=True,
         type=dataset_type,
         data_root=data_root,
         split='training',
         cameras=('SK_color', ),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=64,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
+        _delete_=True,
         type=dataset_type,
         data_root=data_root,
         split='evaluation',
