@@ -310,8 +310,9 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         max_unreadable_images (int): Number of different unreadable images
             that training bears, counted over the DataLoader workers of
             one process. Defaults to 100.
-        metainfo, indices, serialize_data, pipeline, test_mode, lazy_init,
-            max_refetch: As in :class:`mmpose.datasets.BaseCocoStyleDataset`.
+
+    All further arguments are as in
+    :class:`mmpose.datasets.BaseCocoStyleDataset`.
     """
 
     DATASET_NAME: Optional[str] = None  # None: that of the metainfo
