@@ -78,7 +78,8 @@ def test_logs_what_the_selector_has_learned(caplog):
     line = runner.visualizer.lines[0]
     assert line['selector/entropy'] == pytest.approx(0, abs=1e-6)
     assert line['selector/largest_probability'] == pytest.approx(1)
-    assert line['selector/largest_probability/wrist'] == pytest.approx(1)
+    assert line['selector/probability/wrist/0'] == pytest.approx(1)
+    assert line['selector/probability/thumb1/0'] == pytest.approx(0, abs=1e-6)
     assert line['selector/group_size/0'] == 1
     assert line['selector/group_size/1'] == 2
     json.dumps(line)  # plain numbers

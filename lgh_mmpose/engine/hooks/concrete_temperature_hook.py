@@ -20,9 +20,10 @@ class ConcreteTemperatureHook(Hook):
     goes on as if it had never stopped. Logged under ``selector/``: the
     temperature, the mean entropy of the assignment in nats (log G: nothing
     learned, 0: decided), the mean over joints of the largest probability,
-    each joint's largest probability and the group sizes; the assignment is
-    written to the log by joint name when it changes. Each group's own error
-    is logged by the head as ``uv_error_px/group{g}``.
+    every probability as ``probability/<joint>/<group>`` (what
+    ``tools/analysis_tools/show_groups.py`` draws) and the group sizes; the
+    assignment is written to the log by joint name when it changes. Each
+    group's own error is logged by the head as ``uv_error_px/group{g}``.
 
     Args:
         start (float): Temperature at the first iteration. Defaults to 1.
@@ -111,8 +112,9 @@ class ConcreteTemperatureHook(Hook):
             'largest_probability': float(largest.mean())
         }
         scalars.update({
-            f'largest_probability/{name}': float(p)
-            for name, p in zip(names, largest)
+            f'probability/{name}/{g}': float(p)
+            for name, row in zip(names, probabilities)
+            for g, p in enumerate(row)
         })
         joint_groups = selector.joint_groups.cpu()
         sizes = torch.bincount(joint_groups, minlength=probabilities.shape[1])
