@@ -1,0 +1,187 @@
+"""A 3D hand that can be turned with the mouse, as a Plotly figure."""
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from .skeleton import finger_of_joints, joint_colors
+
+# readable on white and on black
+_TRUTH_COLOR = '#808890'
+_GRID_COLOR = 'rgb(150,156,162)'
+# the camera's side of the hand, a little from above and from the right
+_EYE = dict(x=.55, y=-1.75, z=.45)
+_JOINT_NAMES = ('wrist',
+                *(f'{finger}{i}'
+                  for finger in ('thumb', 'forefinger', 'middle_finger',
+                                 'ring_finger', 'pinky_finger')
+                  for i in range(1, 5)))
+
+
+def import_plotly():
+    """The module ``plotly.graph_objects``.
+
+    Raises:
+        ImportError: If Plotly is not installed, with the extra to install.
+    """
+    try:
+        import plotly.graph_objects as go
+    except ImportError:
+        raise ImportError('turnable 3D hands and reports are drawn by Plotly: '
+                          "pip install 'lgh_mmpose[report]'") from None
+    return go
+
+
+def hand_links(joint_names: Sequence[str]) -> List[Tuple[int, int]]:
+    """The bones of a hand, by the joints' names.
+
+    Args:
+        joint_names (Sequence[str]): Names as in mmpose's hand metainfo, in
+            any order: ``'wrist'`` and, from base to tip, ``'thumb1'`` and so
+            on.
+
+    Returns:
+        list[tuple[int, int]]: Pairs of joints, the one nearer to the wrist
+        first. A joint whose neighbour is not among the names has none.
+    """
+    index = {name: i for i, name in enumerate(joint_names)}
+    links = []
+    for name, finger in zip(joint_names, finger_of_joints(joint_names)):
+        if name == finger:  # no number: the wrist
+            continue
+        number = int(name[len(finger):])
+        before = 'wrist' if number == 1 else f'{finger}{number - 1}'
+        if before in index:
+            links.append((index[before], index[name]))
+    return links
+
+
+def hand_figure(joints: np.ndarray,
+                truth: Optional[np.ndarray] = None,
+                joint_names: Optional[Sequence[str]] = None,
+                groups: Optional[Sequence[int]] = None,
+                units: str = 'mm'):
+    """Draw a hand, and the truth if it is known, so that it can be turned.
+
+    The axes are equally scaled and those of the camera: x to the right, y
+    down, depth away from the eye. A bone has the colour of its outer joint.
+
+    Args:
+        joints (np.ndarray): Joints in the camera frame, (K, 3); those that
+            are not finite are left out.
+        truth (np.ndarray, optional): True joints in the same frame, (K, 3),
+            drawn in grey.
+        joint_names (Sequence[str], optional): Names of the K joints, as in
+            mmpose's hand metainfo. Defaults to its 21 joints in FreiHAND's
+            order.
+        groups (Sequence[int], optional): Group of each joint, (K,), to
+            colour by. Defaults to ``None``: by finger.
+        units (str): Unit of the joints, for the axes and the labels.
+
+    Returns:
+        plotly.graph_objects.Figure: The figure, without a template.
+
+    Raises:
+        ValueError: If a shape does not fit the names.
+        ImportError: If Plotly is not installed.
+    """
+    go = import_plotly()
+    names = list(_JOINT_NAMES if joint_names is None else joint_names)
+    joints, truth = (None if points is None else np.asarray(
+        points, dtype=np.float64) for points in (joints, truth))
+    for what, points in (('joints', joints), ('truth', truth)):
+        if points is not None and points.shape != (len(names), 3):
+            raise ValueError(f'{what} must be ({len(names)}, 3), a point for '
+                             f'each name, got {points.shape}')
+    colors = [
+        f'rgb({r},{g},{b})'
+        for r, g, b in joint_colors(names, groups).tolist()
+    ]
+    traces = []
+    if truth is not None:
+        grey = [_TRUTH_COLOR] * len(names)
+        traces += _traces(go, truth, names, grey, 'truth',
+                          _labels(truth, names, units), 3, 3)
+    traces += _traces(go, joints, names, colors, 'prediction',
+                      _labels(joints, names, units, truth, groups), 6, 5)
+    axis = dict(
+        backgroundcolor='rgba(0,0,0,0)',
+        showgrid=True,
+        gridcolor=_GRID_COLOR,
+        zeroline=False)
+    if units == 'mm':
+        axis['dtick'] = 20
+    scene = {
+        key: dict(axis, title=dict(text=f'{name} ({units})'))
+        for key, name in (('xaxis', 'x'), ('yaxis', 'depth'), ('zaxis', 'y'))
+    }
+    scene['zaxis']['autorange'] = 'reversed'  # the camera's y points down
+    layout = dict(
+        template='none',
+        margin=dict(l=0, r=0, t=0, b=0),
+        legend=dict(x=0, y=1, bgcolor='rgba(0,0,0,0)'),
+        paper_bgcolor='rgba(0,0,0,0)',
+        scene=dict(
+            scene,
+            aspectmode='data',
+            camera=dict(eye=_EYE, projection=dict(type='orthographic'))))
+    return go.Figure(traces, layout)
+
+
+def _traces(go, points: np.ndarray, names: Sequence[str],
+            colors: Sequence[str], title: str, labels: Sequence[str],
+            width: int, size: int) -> list:
+    """The bones and the joints of one hand."""
+    # a gap after each bone, so that all are one line
+    order = [k for link in hand_links(names) for k in (*link, link[1])]
+    bones = points[order]
+    bones[2::3] = np.nan
+    # Plotly's depth axis is our second: (x, depth, y)
+    x, y, z = (_numbers(values) for values in bones[:, [0, 2, 1]].T)
+    lines = go.Scatter3d(
+        x=x,
+        y=y,
+        z=z,
+        mode='lines',
+        # both ends have the colour of the outer joint
+        line=dict(
+            width=width,
+            color=[colors[k] for k in order[2::3] for _ in range(3)]),
+        hoverinfo='skip',
+        name=title,
+        legendgroup=title,
+        showlegend=False)  # the legend cannot show many colours
+    x, y, z = (_numbers(values) for values in points[:, [0, 2, 1]].T)
+    dots = go.Scatter3d(
+        x=x,
+        y=y,
+        z=z,
+        mode='markers',
+        marker=dict(size=size, color=list(colors), line=dict(width=0)),
+        text=list(labels),
+        hoverinfo='text',
+        name=title,
+        legendgroup=title)
+    return [lines, dots]
+
+
+def _numbers(values: np.ndarray) -> list:
+    """Plain numbers of a hundredth; None, a gap, where not finite."""
+    return [round(v, 2) if np.isfinite(v) else None for v in values.tolist()]
+
+
+def _labels(points: np.ndarray,
+            names: Sequence[str],
+            units: str,
+            truth: Optional[np.ndarray] = None,
+            groups: Optional[Sequence[int]] = None) -> List[str]:
+    """What is shown of each joint where the mouse points at it."""
+    labels = []
+    for k, (name, (x, y, z)) in enumerate(zip(names, points)):
+        label = f'{name}<br>x {x:.1f}, y {y:.1f}, depth {z:.1f} {units}'
+        if truth is not None:
+            error = np.linalg.norm(points[k] - truth[k])
+            label += f'<br>error {error:.1f} {units}'
+        if groups is not None:
+            label += f'<br>group {groups[k]}'
+        labels.append(label)
+    return labels
