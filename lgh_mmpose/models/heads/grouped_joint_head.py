@@ -10,8 +10,7 @@ from mmpose.utils.typing import (ConfigType, InstanceList, OptConfigType,
                                  OptSampleList)
 from torch import Tensor, nn
 
-from ..layers import (ConcreteSelector, expected_value, peak_mass, soft_argmax,
-                      spatial_softmax)
+from ..layers import expected_value, peak_mass, soft_argmax, spatial_softmax
 
 _ROOT_DEPTHS = ('given', 'solved')
 
@@ -51,7 +50,9 @@ class GroupedJointHead(BaseHead):
         decoder (dict): Config of the codec, :class:`Hand25DLabel`.
         hidden_channels (int): Width of the heat-map and depth layers.
             Defaults to 32.
-        selector (dict): Further arguments of :class:`ConcreteSelector`.
+        selector (dict): Config of the selector, which is given
+            ``num_joints`` and ``num_groups``. Its ``type`` defaults to
+            :class:`ConcreteSelector`.
         pixel_centers (bool): Where a heat-map cell stands, see
             :func:`soft_argmax`. Defaults to ``True``.
         uv_loss (dict): Loss on uv / input size.
@@ -92,7 +93,12 @@ class GroupedJointHead(BaseHead):
                  balance_loss_weight: float = 0.,
                  init_cfg: OptConfigType = None) -> None:
         super().__init__(init_cfg)
-        self.selector = ConcreteSelector(num_joints, num_groups, **selector)
+        self.selector = MODELS.build({
+            'type': 'ConcreteSelector',
+            'num_joints': num_joints,
+            'num_groups': num_groups,
+            **selector
+        })
         self.in_channels = in_channels
         self.num_joints = num_joints
         self.num_groups = num_groups

@@ -1,12 +1,14 @@
 """The learnable binary selector that puts joints into groups."""
 import torch
 from mmengine.model import BaseModule
+from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 _INFERENCE_MODES = ('argmax', 'soft', 'sample')
 
 
+@MODELS.register_module()
 class ConcreteSelector(BaseModule):
     r"""Joint-to-group assignment sampled from a Concrete distribution.
 
