@@ -14,9 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from lgh_mmpose.evaluation.functional import align
 from lgh_mmpose.fileio import atomic_write, write_image
 
-from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, add_axes_3d, draw_skeleton_2d,
-                       draw_skeleton_3d, figure_to_image, group_colors,
-                       joint_colors, new_figure, set_view_3d)
+from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, VIEWS, add_axes_3d,
+                       draw_skeleton_2d, draw_skeleton_3d, figure_to_image,
+                       group_colors, joint_colors, new_figure, set_view_3d)
 
 PathLike = Union[str, Path]
 
@@ -35,7 +35,8 @@ def contact_sheet(images: Sequence[np.ndarray],
     """Draw many predictions on one sheet.
 
     Each cell holds the image with the 2D skeletons and, if 3D joints are
-    given, a view of them from the side beside it. Predictions are coloured,
+    given, two views of them beside it, from the camera's side and from the
+    side, with equal axes and a grid in mm. Predictions are coloured,
     ground truth is white on the image and grey in 3D.
 
     Args:
@@ -79,11 +80,12 @@ def contact_sheet(images: Sequence[np.ndarray],
                           links, colors, tile)
         ]
         if keypoints_cam is not None:
-            parts.append(
-                _draw_side_view(
+            parts += [
+                _draw_view(
                     keypoints_cam[i],
                     None if keypoints_cam_gt is None else keypoints_cam_gt[i],
-                    links, colors, tile))
+                    links, colors, tile, view) for view in VIEWS
+            ]
         cell = np.concatenate(parts, axis=1)
         if titles is not None:
             strip = np.full((20, cell.shape[1], 3), 255, np.uint8)
@@ -204,9 +206,9 @@ def _draw_on_tile(image: np.ndarray, keypoints: np.ndarray,
     return canvas
 
 
-def _draw_side_view(keypoints: np.ndarray, keypoints_gt: Optional[np.ndarray],
-                    links: Sequence, colors: np.ndarray,
-                    tile: int) -> np.ndarray:
+def _draw_view(keypoints: np.ndarray, keypoints_gt: Optional[np.ndarray],
+               links: Sequence, colors: np.ndarray, tile: int,
+               view: Tuple[float, float]) -> np.ndarray:
     figure = new_figure(tile, tile)
     ax = add_axes_3d(figure, (.02, .06, .92, .92))
     seen = keypoints
@@ -221,7 +223,7 @@ def _draw_side_view(keypoints: np.ndarray, keypoints_gt: Optional[np.ndarray],
             radius=1,
             alpha=.75)
     draw_skeleton_3d(ax, keypoints, links, colors, line_width=1.6, radius=2)
-    set_view_3d(ax, seen, elev=12, azim=-30, font_size=6)
+    set_view_3d(ax, seen, *view, font_size=6)
     return figure_to_image(figure)
 
 
@@ -255,6 +257,45 @@ def read_scalars(scalars_json: PathLike) -> List[dict]:
     return records
 
 
+def read_run(work_dir: PathLike) -> List[dict]:
+    """Read the scalars of a training, resumed ones put together.
+
+    Each start of a run has a folder of its own in the work dir. What a run
+    did again, after it was resumed from a checkpoint or started anew,
+    replaces what was logged before.
+
+    Args:
+        work_dir (str | Path): Work dir of ``tools/train.py``.
+
+    Returns:
+        list[dict]: The records, in order.
+
+    Raises:
+        ValueError: If no run in the folder has logged a loss.
+    """
+    records: List[dict] = []
+    # the folders are named by their time
+    for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
+        new = read_scalars(path)
+        first = next((r for r in new if 'loss' in r and 'step' in r), None)
+        if first is None:  # a test
+            continue
+        # validation counts epochs where training does
+        since = first.get('epoch', first['step'])
+        records = [
+            r for r in records
+            if r.get('step', 0) < (first['step'] if _in_training(r) else since)
+        ] + new
+    if not records:
+        raise ValueError(f'{work_dir} holds no */vis_data/scalars.json with a '
+                         'loss: is it the work dir of a training run?')
+    return records
+
+
+def _in_training(record: dict) -> bool:
+    return any(k == 'loss' or k.startswith('selector/') for k in record)
+
+
 def plot_training_curve(
     scalars_json: PathLike,
     out_file: PathLike,
@@ -272,21 +313,15 @@ def plot_training_curve(
         ValueError: If the file holds no losses.
     """
     records = read_scalars(scalars_json)
-    training = [r for r in records if 'loss' in r and 'step' in r]
-    if not training:
+    losses = loss_curves(records)
+    if not losses:
         raise ValueError(f'{scalars_json} holds no record with a loss: is it '
                          'the scalars.json of a training run?')
-    curves = _validation_curves(records, training, errors)
+    curves = validation_curves(records, errors)
     figure = new_figure(960 if curves else 560, 400)
     left, right = (
         figure.subplots(1, 2) if curves else (figure.subplots(), None))
-    terms = ['loss'] + sorted(
-        {key
-         for r in training
-         for key in r if key.startswith('loss_')})
-    for i, key in enumerate(terms):
-        steps, values = zip(*((r['step'], r[key]) for r in training
-                              if key in r))
+    for i, (key, (steps, values)) in enumerate(losses.items()):
         left.plot(
             steps,
             values,
@@ -321,10 +356,40 @@ def _rgb(index: int) -> Tuple[float, ...]:
     return tuple(palette[index % len(palette)] / 255.)
 
 
-def _validation_curves(
-        records: List[dict], training: List[dict],
+def loss_curves(
+        records: List[dict]) -> Dict[str, Tuple[List[int], List[float]]]:
+    """Training losses over iterations.
+
+    Args:
+        records (list[dict]): See :func:`read_scalars`.
+
+    Returns:
+        dict: ``'loss'`` and the terms of it -> (steps, values).
+    """
+    training = [r for r in records if 'loss' in r and 'step' in r]
+    terms = sorted({k for r in training for k in r if k.startswith('loss_')})
+    curves = {}
+    for key in ['loss', *terms]:
+        points = [(r['step'], r[key]) for r in training if key in r]
+        if points:
+            steps, values = zip(*points)
+            curves[key] = (list(steps), list(values))
+    return curves
+
+
+def validation_curves(
+        records: List[dict],
         keys: Sequence[str]) -> Dict[str, Tuple[List[int], List[float]]]:
-    """Validation scores over iterations: key -> (steps, values)."""
+    """Validation scores over iterations.
+
+    Args:
+        records (list[dict]): See :func:`read_scalars`.
+        keys (Sequence[str]): Names of the scores.
+
+    Returns:
+        dict: Name of a score that the run has -> (steps, values).
+    """
+    training = [r for r in records if 'loss' in r and 'step' in r]
     # training counts iterations; validation counts epochs in an epoch-based
     # run (LoggerHook's log_metric_by_epoch), which alone logs 'epoch'
     last_step = {r['epoch']: r['step'] for r in training if 'epoch' in r}

@@ -11,12 +11,9 @@ from mmpose.visualization import PoseLocalVisualizer
 
 from lgh_mmpose.fileio import write_image
 
-from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, add_axes_3d, draw_skeleton_2d,
-                       draw_skeleton_3d, figure_to_image, joint_colors,
-                       new_figure, set_view_3d)
-
-# elevation and azimuth in degrees: from the camera's side, and from the side
-VIEWS = ((12., -75.), (12., -10.))
+from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, VIEWS, add_axes_3d,
+                       draw_skeleton_2d, draw_skeleton_3d, figure_to_image,
+                       joint_colors, new_figure, set_view_3d)
 
 
 @VISUALIZERS.register_module()

@@ -1,9 +1,9 @@
 """A 3D hand that can be turned with the mouse, as a Plotly figure."""
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence
 
 import numpy as np
 
-from .skeleton import finger_of_joints, joint_colors
+from .skeleton import hand_links, joint_colors
 
 # readable on white and on black
 _TRUTH_COLOR = '#808890'
@@ -29,30 +29,6 @@ def import_plotly():
         raise ImportError('turnable 3D hands and reports are drawn by Plotly: '
                           "pip install 'lgh_mmpose[report]'") from None
     return go
-
-
-def hand_links(joint_names: Sequence[str]) -> List[Tuple[int, int]]:
-    """The bones of a hand, by the joints' names.
-
-    Args:
-        joint_names (Sequence[str]): Names as in mmpose's hand metainfo, in
-            any order: ``'wrist'`` and, from base to tip, ``'thumb1'`` and so
-            on.
-
-    Returns:
-        list[tuple[int, int]]: Pairs of joints, the one nearer to the wrist
-        first. A joint whose neighbour is not among the names has none.
-    """
-    index = {name: i for i, name in enumerate(joint_names)}
-    links = []
-    for name, finger in zip(joint_names, finger_of_joints(joint_names)):
-        if name == finger:  # no number: the wrist
-            continue
-        number = int(name[len(finger):])
-        before = 'wrist' if number == 1 else f'{finger}{number - 1}'
-        if before in index:
-            links.append((index[before], index[name]))
-    return links
 
 
 def hand_figure(joints: np.ndarray,

@@ -30,6 +30,18 @@ _GREY = np.array((70, 70, 70), dtype=np.uint8)
 GT_COLOR_2D = np.array((255, 255, 255), dtype=np.uint8)
 GT_COLOR_3D = _GREY
 
+# directions (degrees from "up") and lengths (mm) of the bones from the wrist
+# outwards, spread so that no two joints touch
+_HAND_DRAWING = {
+    'thumb': ((-62., -38., -30., -30.), (45., 36., 34., 24.)),
+    'forefinger': ((-19., -12., -10., -10.), (92., 45., 28., 24.)),
+    'middle_finger': ((-2., -1., 0., 0.), (94., 47., 30., 24.)),
+    'ring_finger': ((15., 8., 8., 8.), (90., 43., 28., 24.)),
+    'pinky_finger': ((32., 19., 17., 17.), (86., 35., 25., 22.)),
+}
+# elevation and azimuth in degrees: from the camera's side, and from the side
+VIEWS = ((12., -75.), (12., -10.))
+
 
 def group_colors(num_groups: int) -> np.ndarray:
     """One colour per group of joints.
@@ -57,6 +69,58 @@ def finger_of_joints(joint_names: Sequence[str]) -> List[str]:
         list[str]: Names without the trailing number, (K,).
     """
     return [name.rstrip('0123456789') for name in joint_names]
+
+
+def hand_links(joint_names: Sequence[str]) -> List[Tuple[int, int]]:
+    """The bones of a hand, by the joints' names.
+
+    Args:
+        joint_names (Sequence[str]): Names as in mmpose's hand metainfo, in
+            any order: ``'wrist'`` and, from base to tip, ``'thumb1'`` and so
+            on.
+
+    Returns:
+        list[tuple[int, int]]: Pairs of joints, the one nearer to the wrist
+        first. A joint whose neighbour is not among the names has none.
+    """
+    index = {name: i for i, name in enumerate(joint_names)}
+    links = []
+    for name, finger in zip(joint_names, finger_of_joints(joint_names)):
+        if name == finger:  # no number: the wrist
+            continue
+        number = int(name[len(finger):])
+        before = 'wrist' if number == 1 else f'{finger}{number - 1}'
+        if before in index:
+            links.append((index[before], index[name]))
+    return links
+
+
+def hand_layout(joint_names: Sequence[str]) -> np.ndarray:
+    """Where the joints lie in the drawing of an open right hand.
+
+    Args:
+        joint_names (Sequence[str]): Names as in mmpose's hand metainfo, in
+            any order.
+
+    Returns:
+        np.ndarray: Positions in mm of a usual hand, x right and y down, the
+        wrist at the origin, (K, 2).
+
+    Raises:
+        ValueError: If a name is not that of a joint of the hand.
+    """
+    places = {'wrist': np.zeros(2)}
+    for finger, (directions, lengths) in _HAND_DRAWING.items():
+        place = places['wrist']
+        for i, (angle, length) in enumerate(zip(directions, lengths), 1):
+            angle = np.deg2rad(angle)
+            place = place + length * np.array([np.sin(angle), -np.cos(angle)])
+            places[f'{finger}{i}'] = place
+    unknown = [name for name in joint_names if name not in places]
+    if unknown:
+        raise ValueError(f'{unknown[0]!r} is not a joint of the hand: these '
+                         f'are {", ".join(places)}')
+    return np.array([places[name] for name in joint_names])
 
 
 def joint_colors(joint_names: Sequence[str],

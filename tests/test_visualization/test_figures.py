@@ -50,7 +50,7 @@ def test_contact_sheet_has_a_cell_per_image(tmp_path, num, columns, cells):
         num_columns=columns,
         tile=96)
     sheet = read(out_file)
-    height, width = 96 + 20 + 8, 2 * 96 + 8
+    height, width = 96 + 20 + 8, 3 * 96 + 8
     assert sheet.shape == (cells[0] * height, cells[1] * width, 3)
     for i in range(num):
         row, column = divmod(i, columns)
@@ -145,7 +145,7 @@ def test_best_median_and_worst_predictions(dump_file, tmp_path):
     figures.contact_sheet_of_predictions(
         dump_file, tmp_path / 'out.png', META, num_each=2, tile=96)
     sheet = read(tmp_path / 'out.png')
-    height, width = 96 + 28, 2 * 96 + 8
+    height, width = 96 + 28, 3 * 96 + 8
     assert sheet.shape == (3 * height, 2 * width, 3)
     drawn = [[
         sheet[r * height + 26, c * width + 6, 0] // 20 for c in range(2)
@@ -191,12 +191,11 @@ def write_scalars(path, by_epoch=True, epochs=3, iters=20):
 def test_validation_is_placed_at_its_iteration(tmp_path, by_epoch):
     write_scalars(tmp_path / 'scalars.json', by_epoch)
     records = figures.read_scalars(tmp_path / 'scalars.json')
-    training = [r for r in records if 'loss' in r]
-    assert figures._validation_curves(records, training,
-                                      ['hand/MPJPE', 'hand/PA-MPJPE']) == {
-                                          'hand/MPJPE': ([20, 40,
-                                                          60], [30., 15., 10.])
-                                      }
+    assert figures.validation_curves(records,
+                                     ['hand/MPJPE', 'hand/PA-MPJPE']) == {
+                                         'hand/MPJPE': ([20, 40,
+                                                         60], [30., 15., 10.])
+                                     }
 
 
 def test_training_curve_is_drawn(tmp_path):
