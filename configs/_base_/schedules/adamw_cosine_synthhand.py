@@ -1,0 +1,18 @@
+# higher rate, shorter: SynthHand's hands are few and alike
+_base_ = ['./adamw_cosine.py']
+
+max_epochs = 24
+
+train_cfg = dict(max_epochs=max_epochs, val_interval=4)
+optim_wrapper = dict(optimizer=dict(lr=5e-3))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min_ratio=0.005,
+        begin=0,
+        end=max_epochs,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
+auto_scale_lr = dict(base_batch_size=48)

@@ -1,0 +1,27 @@
+# The network of the authors' release on SynthHand's easy set, for comparison
+# with lgh_lite_synthhand.py: docs/lite.md.
+_base_ = [
+    './_base_/datasets/synthhand3d.py', './_base_/models/lgh_official.py',
+    './_base_/schedules/adamw_cosine_synthhand.py'
+]
+
+codec = dict(_base_.codec, input_size=(256, 256))
+
+train_pipeline = [
+    dict(t, input_size=codec['input_size'])
+    if 'input_size' in t else dict(t, encoder=codec) if 'encoder' in t else t
+    for t in _base_.train_pipeline
+]
+val_pipeline = [
+    dict(t, input_size=codec['input_size']) if 'input_size' in t else t
+    for t in _base_.val_pipeline
+]
+# small: where time is short, more steps beat larger ones
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = val_dataloader
+
+model = dict(head=dict(decoder=codec))
+
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+auto_scale_lr = dict(base_batch_size=8)
