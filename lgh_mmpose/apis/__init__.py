@@ -1,0 +1,12 @@
+"""Inference: hands in one's own images and videos."""
+from .camera_model import ASSUMED_FOV, camera_of_fov, load_camera_matrix
+from .drawing import draw_hands
+from .hand_inferencer import AVERAGE_BONE_LENGTH, SCHEMA, HandInferencer
+from .sources import Frame, FrameSource, open_source
+from .tracking import HandTracker, OneEuroFilter, Smoothing
+
+__all__ = [
+    'ASSUMED_FOV', 'AVERAGE_BONE_LENGTH', 'Frame', 'FrameSource',
+    'HandInferencer', 'HandTracker', 'OneEuroFilter', 'SCHEMA', 'Smoothing',
+    'camera_of_fov', 'draw_hands', 'load_camera_matrix', 'open_source'
+]

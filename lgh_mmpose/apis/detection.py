@@ -1,0 +1,73 @@
+"""Boxes of hands by any detector of mmdet."""
+from typing import Optional, Tuple, Union
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
+
+from .checkpoint import load_weights
+
+
+class HandDetector:
+    """A detector of mmdet that finds hands.
+
+    mmpose's RTMDet-nano for hands, ``rtmdet_nano_320-8xb32_hand.py``, is the
+    usual one; its weights are at
+    https://download.openmmlab.com/mmpose/v1/projects/rtmposev1/rtmdet_nano_8xb32-300e_hand-267f9c8f.pth
+
+    Args:
+        config (str | Config): Config of the detector.
+        checkpoint (str): Its weights.
+        device (str): Defaults to ``'cpu'``.
+        cat_id (int): The class that hands have. Defaults to 0.
+        score_thr (float): Boxes with a lower score are left out. Defaults to
+            0.3.
+
+    Raises:
+        ImportError: If mmdet is not installed.
+        ValueError: If the checkpoint does not fit the config.
+    """  # noqa: E501
+
+    def __init__(self,
+                 config: Union[str, Config],
+                 checkpoint: str,
+                 device: str = 'cpu',
+                 cat_id: int = 0,
+                 score_thr: float = .3) -> None:
+        try:
+            from mmdet.apis import init_detector
+            from mmdet.utils import get_test_pipeline_cfg
+        except ImportError:
+            raise ImportError('a detector needs mmdet: pip install '
+                              '"mmdet==3.3.0"') from None
+        self.cat_id = cat_id
+        self.score_thr = score_thr
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            # any palette keeps mmdet from building its data set for one
+            self.model = init_detector(config, None, 'random', device)
+            pipeline = get_test_pipeline_cfg(self.model.cfg.copy())
+            pipeline[0].type = 'mmdet.LoadImageFromNDArray'
+            self.pipeline = Compose(pipeline)
+        load_weights(self.model, checkpoint)
+
+    def __call__(self, image: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """Find the hands in an image.
+
+        Args:
+            image (np.ndarray): BGR, uint8 (H, W, 3).
+
+        Returns:
+            tuple: Boxes (N, 4), left, top, right, bottom in px, and scores
+            (N,), best first.
+        """
+        from mmdet.apis import inference_detector
+        with DefaultScope.overwrite_default_scope('mmdet'), torch.no_grad():
+            found = inference_detector(
+                self.model, image, test_pipeline=self.pipeline).pred_instances
+        found = found[(found.labels == self.cat_id)
+                      & (found.scores >= self.score_thr)]
+        found = found[found.scores.argsort(descending=True)]
+        return (found.bboxes.cpu().numpy().astype(np.float64),
+                found.scores.cpu().numpy().astype(np.float64))

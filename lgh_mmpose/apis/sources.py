@@ -1,0 +1,271 @@
+"""Images, folders, videos and webcams as one stream of frames."""
+import glob
+import os.path as osp
+import queue
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any, Iterable, Iterator, NamedTuple, Optional, Union
+
+import cv2
+import numpy as np
+
+IMAGE_EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff',
+                    '.webp')
+# what a webcam that does not say gets in a written video
+_USUAL_FPS = 30.
+_WEBCAM = re.compile(r'(?:webcam:?)?(\d*)', re.IGNORECASE)
+
+InputType = Union[str, Path, int, np.ndarray]
+
+
+class Frame(NamedTuple):
+    """One image of a stream.
+
+    Attributes:
+        source (str): Path of the file, ``'webcam:0'``, or ``'array'``.
+        index (int): Number within the source, from 0.
+        time (float, optional): Seconds since the stream's beginning; None
+            for a still image, which has nothing to do with the one before.
+        image (np.ndarray): BGR, uint8 (H, W, 3).
+    """
+    source: str
+    index: int
+    time: Optional[float]
+    image: np.ndarray
+
+
+class FrameSource:
+    """Frames, and what is known of them beforehand.
+
+    Args:
+        frames (Iterable[Frame]): The frames; read once, front to back.
+        num_frames (int, optional): Their number, where it is known.
+        fps (float, optional): Frames per second of a single video or webcam;
+            None for still images.
+        live (bool): Whether they come from a camera, which does not wait.
+    """
+
+    def __init__(self,
+                 frames: Iterable[Frame],
+                 num_frames: Optional[int] = None,
+                 fps: Optional[float] = None,
+                 live: bool = False) -> None:
+        self.num_frames = num_frames
+        self.fps = fps
+        self.live = live
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._frames)
+
+
+def open_source(inputs: Any) -> FrameSource:
+    """Open anything that holds images.
+
+    Args:
+        inputs: The path of an image, a video or a folder of images, a glob
+            pattern, the index of a webcam (``0``, ``'0'``, ``'webcam:0'``),
+            an image in BGR, uint8 (H, W, 3), or a list or any other iterable
+            of these. What a list holds is opened when its turn comes.
+
+    Returns:
+        FrameSource: Its frames.
+
+    Raises:
+        FileNotFoundError: If there is no such file, or no image in a folder
+            or of a pattern.
+        ValueError: If a file is neither image nor video, a webcam cannot be
+            opened, or an array is no image. Files in the middle of a
+            stream are read, and complained of, when their turn comes.
+    """
+    if isinstance(inputs, FrameSource):
+        return inputs
+    if isinstance(inputs, np.ndarray):
+        _check_image(inputs, 'the array')
+        return FrameSource([Frame('array', 0, None, inputs)], num_frames=1)
+    if isinstance(inputs, (int, np.integer)):
+        return _open_webcam(int(inputs))
+    if isinstance(inputs, (str, Path)):
+        return _open_path(str(inputs))
+    if isinstance(inputs, (list, tuple)):
+        stills = all(isinstance(item, np.ndarray) for item in inputs)
+        return FrameSource(
+            _chain(inputs), num_frames=len(inputs) if stills else None)
+    if isinstance(inputs, Iterable):
+        return FrameSource(_chain(inputs))
+    raise ValueError('inputs must be a path, a pattern, the index of a '
+                     'webcam, an image array, or an iterable of these, not '
+                     f'{type(inputs).__name__}')
+
+
+def _chain(items: Iterable) -> Iterator[Frame]:
+    arrays = 0
+    for item in items:
+        for frame in open_source(item):
+            if frame.source == 'array':
+                frame = frame._replace(index=arrays)
+                arrays += 1
+            yield frame
+
+
+def _check_image(image: np.ndarray, name: str) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[
+            2] != 3 or not image.size:
+        raise ValueError(f'{name} must be an image in BGR, uint8 (H, W, 3), '
+                         f'got {image.dtype} {image.shape}')
+
+
+def _open_path(path: str) -> FrameSource:
+    if osp.isdir(path):
+        files = sorted(
+            osp.join(path, name) for name in _list_files(path)
+            if name.lower().endswith(IMAGE_EXTENSIONS))
+        if not files:
+            raise FileNotFoundError(
+                f'no image in the folder {path} ({", ".join(IMAGE_EXTENSIONS)}'
+                ' are looked for)')
+        return FrameSource(_chain(files), num_frames=len(files))
+    if osp.isfile(path):
+        if cv2.haveImageReader(path):
+            return FrameSource(_read_image(path), num_frames=1)
+        return _open_video(path)
+    webcam = _WEBCAM.fullmatch(path)
+    if webcam and path:
+        return _open_webcam(int(webcam[1] or 0))
+    if glob.has_magic(path):
+        files = sorted(filter(osp.isfile, glob.glob(path, recursive=True)))
+        if not files:
+            raise FileNotFoundError(f'no file matches the pattern {path}')
+        return FrameSource(_chain(files), num_frames=_count(files))
+    raise FileNotFoundError(f'no such file, folder or pattern: {path}')
+
+
+def _list_files(folder: str) -> Iterator[str]:
+    for path in Path(folder).iterdir():
+        # hidden files are other programs', such as macOS' "._x.jpg"
+        if path.is_file() and not path.name.startswith('.'):
+            yield path.name
+
+
+def _count(files: list) -> Optional[int]:
+    """The number of frames, if all are images by name."""
+    images = (file.lower().endswith(IMAGE_EXTENSIONS) for file in files)
+    return len(files) if all(images) else None
+
+
+def _read_image(path: str) -> Iterator[Frame]:
+    # turned as its EXIF data asks for
+    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f'cannot read the image {path}: it is damaged')
+    yield Frame(path, 0, None, image)
+
+
+def _open_video(path: str) -> FrameSource:
+    capture = cv2.VideoCapture(path)
+    if not capture.isOpened():
+        raise ValueError(f'cannot read {path}: neither an image nor a video '
+                         'that OpenCV knows, or damaged')
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    fps = _frame_rate(capture)
+    return FrameSource(
+        _read_capture(capture, path, lambda index: index / fps),
+        num_frames=count if count > 0 else None,
+        fps=fps)
+
+
+def _open_webcam(index: int) -> FrameSource:
+    capture = cv2.VideoCapture(index)
+    if not capture.isOpened():
+        raise ValueError(f'cannot open webcam {index}: is it plugged in, used '
+                         'by another program, or has it another number?')
+    start = time.monotonic()
+    return FrameSource(
+        _read_capture(capture, f'webcam:{index}',
+                      lambda _: time.monotonic() - start),
+        fps=_frame_rate(capture),
+        live=True)
+
+
+def _frame_rate(capture: cv2.VideoCapture) -> float:
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return fps if 0 < fps < 1000 else _USUAL_FPS
+
+
+def _read_capture(capture: cv2.VideoCapture, source: str,
+                  clock) -> Iterator[Frame]:
+    try:
+        index = 0
+        while True:
+            got, image = capture.read()
+            if not got:
+                return
+            yield Frame(source, index, clock(index), image)
+            index += 1
+    finally:
+        capture.release()
+
+
+def prefetch(frames: Iterable[Frame],
+             size: int,
+             newest: bool = False) -> Iterator[Frame]:
+    """Read frames in a thread, a bounded number ahead.
+
+    Args:
+        frames (Iterable[Frame]): The frames; read by the thread alone.
+        size (int): So many frames are held at most, besides the one that is
+            being read.
+        newest (bool): Whether to drop the oldest frame where there is no room
+            for the next, as a camera demands, which does not wait.
+
+    Yields:
+        Frame: The frames in order.
+
+    Raises:
+        Exception: What reading raised, once the frames before it are through.
+    """
+    fifo = queue.Queue(size)
+    stop = threading.Event()
+    end = object()
+
+    def put(item: Any) -> None:
+        while not stop.is_set():
+            try:
+                return fifo.put(item, timeout=.1)
+            except queue.Full:
+                pass
+
+    def read() -> None:
+        iterator = iter(frames)
+        last = end
+        try:
+            for frame in iterator:
+                if newest and fifo.full():
+                    try:
+                        fifo.get_nowait()
+                    except queue.Empty:  # just been taken
+                        pass
+                put(frame)
+                if stop.is_set():
+                    break
+        except BaseException as error:  # it is raised where the frames go
+            last = error
+        if hasattr(iterator, 'close'):
+            iterator.close()
+        put(last)
+
+    thread = threading.Thread(target=read, name='read frames', daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = fifo.get()
+            if item is end:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
