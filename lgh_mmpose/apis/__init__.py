@@ -4,9 +4,11 @@ from .drawing import draw_hands
 from .hand_inferencer import AVERAGE_BONE_LENGTH, SCHEMA, HandInferencer
 from .sources import Frame, FrameSource, open_source
 from .tracking import HandTracker, OneEuroFilter, Smoothing
+from .writing import JsonLinesWriter, PictureWriter
 
 __all__ = [
     'ASSUMED_FOV', 'AVERAGE_BONE_LENGTH', 'Frame', 'FrameSource',
-    'HandInferencer', 'HandTracker', 'OneEuroFilter', 'SCHEMA', 'Smoothing',
-    'camera_of_fov', 'draw_hands', 'load_camera_matrix', 'open_source'
+    'HandInferencer', 'HandTracker', 'JsonLinesWriter', 'OneEuroFilter',
+    'PictureWriter', 'SCHEMA', 'Smoothing', 'camera_of_fov', 'draw_hands',
+    'load_camera_matrix', 'open_source'
 ]

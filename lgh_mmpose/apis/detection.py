@@ -1,5 +1,5 @@
 """Boxes of hands by any detector of mmdet."""
-from typing import Optional, Tuple, Union
+from typing import Tuple, Union
 
 import numpy as np
 import torch

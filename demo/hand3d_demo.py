@@ -1,0 +1,234 @@
+"""3D hands in images, videos or a webcam, as pictures and JSON Lines.
+
+    python demo/hand3d_demo.py photo.jpg --config CONFIG --checkpoint FILE \\
+        --out-dir pictures --json hands.jsonl
+
+Output, units and what is assumed where nothing is known of the camera and the
+hand: docs/inference.md.
+"""
+import argparse
+import contextlib
+import os
+import os.path as osp
+import sys
+import time
+from typing import Any, Iterator, Union
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        'input',
+        nargs='+',
+        metavar='INPUT',
+        help='image, folder, pattern, video, or index of a webcam (0)')
+    parser.add_argument('--config', required=True, help='config of the model')
+    parser.add_argument(
+        '--checkpoint',
+        help='weights of the model (default: load_from of the config)')
+    where = parser.add_argument_group('where the hands are')
+    where.add_argument(
+        '--bbox',
+        nargs=4,
+        type=float,
+        action='append',
+        metavar=('X1', 'Y1', 'X2', 'Y2'),
+        help='box tight round a hand, in px of every image, or of the first '
+        'frame of a video; may be given again for more hands')
+    where.add_argument(
+        '--detector',
+        nargs=2,
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='a detector of mmdet finds the hands (default: the whole image '
+        'is one hand)')
+    where.add_argument(
+        '--det-cat-id',
+        type=int,
+        default=0,
+        help='class of hands of the detector (default: 0)')
+    where.add_argument(
+        '--det-score-thr',
+        type=float,
+        default=.3,
+        help='least score of a detection (default: 0.3)')
+    where.add_argument(
+        '--bbox-padding',
+        type=float,
+        help="how much larger the network's input is than a tight box "
+        "(default: as the config's test pipeline has it)")
+    where.add_argument(
+        '--no-track',
+        action='store_true',
+        help='take each frame of a video for itself')
+    what = parser.add_argument_group('what is known')
+    camera = what.add_mutually_exclusive_group()
+    camera.add_argument(
+        '--camera-matrix',
+        metavar='FILE',
+        help="camera matrix, px: .json, .npy, text, or OpenCV's .yml")
+    camera.add_argument(
+        '--fov',
+        type=float,
+        metavar='DEG',
+        help="angle of view across the images' longer side (default: 60, "
+        'assumed)')
+    what.add_argument(
+        '--bone-length',
+        type=bone_length,
+        metavar='MM',
+        help='length of the reference bone in mm; "none" gives joints '
+        'relative to the root in reference bones (default: 44.6, an average)')
+    what.add_argument(
+        '--hand-side',
+        choices=('auto', 'left', 'right'),
+        default='auto',
+        help='side of the hands (default: auto, from the scores of both)')
+    out = parser.add_argument_group('output')
+    out.add_argument('--out-dir', help='folder for pictures and videos')
+    out.add_argument(
+        '--json',
+        metavar='FILE',
+        help='JSON Lines file, one frame a line; - for the standard output')
+    out.add_argument(
+        '--show',
+        action='store_true',
+        help='show the pictures in a window; q or Esc ends')
+    out.add_argument(
+        '--color-by',
+        choices=('finger', 'group'),
+        default='finger',
+        help='colours of the joints (default: finger)')
+    out.add_argument(
+        '--smooth',
+        action='store_true',
+        help='smooth the joints of a video by One-Euro filters')
+    parser.add_argument(
+        '--device', default='cpu', help='such as cuda:0 (default: cpu)')
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=8,
+        help='images at once; a tracked video goes frame by frame (default: '
+        '8)')
+    args = parser.parse_args()
+    if not (args.out_dir or args.json or args.show):
+        parser.error('where to? give --json, --out-dir or --show')
+    # Qt would end the whole process
+    if args.show and sys.platform.startswith('linux') and not (
+            os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
+        parser.error('--show needs a display, and there is none (DISPLAY is '
+                     'not set); use --out-dir')
+    if args.bbox and args.detector:
+        parser.error('give --bbox or --detector, not both')
+    if not osp.isfile(args.config):
+        parser.error(f'config not found: {args.config}')
+    return args
+
+
+def bone_length(text: str) -> Union[float, str]:
+    return text if text == 'none' else float(text)
+
+
+@contextlib.contextmanager
+def open_json(path: str) -> Iterator[Any]:
+    """The file for JSON Lines; not atomic: a stopped run keeps its lines."""
+    if path == '-':
+        yield sys.stdout
+        return
+    folder = osp.dirname(osp.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    with open(path, 'w', encoding='utf-8') as file:
+        yield file
+
+
+def infer(args: argparse.Namespace) -> None:
+    # after the arguments are known to be good: these take seconds to import
+    import cv2
+    from tqdm import tqdm
+
+    from lgh_mmpose.apis import (HandInferencer, JsonLinesWriter,
+                                 PictureWriter, Smoothing, draw_hands,
+                                 load_camera_matrix, open_source)
+
+    source = open_source(args.input if len(args.input) > 1 else args.input[0])
+    camera_matrix = args.camera_matrix and load_camera_matrix(
+        args.camera_matrix)
+    detector, detector_checkpoint = args.detector or (None, None)
+    inferencer = HandInferencer(
+        args.config,
+        args.checkpoint,
+        args.device,
+        detector,
+        detector_checkpoint,
+        camera_matrix=camera_matrix,
+        fov=args.fov,
+        bone_length=args.bone_length,
+        hand_side=args.hand_side,
+        batch_size=args.batch_size,
+        bbox_padding=args.bbox_padding,
+        det_cat_id=args.det_cat_id,
+        det_score_thr=args.det_score_thr,
+        track=not args.no_track,
+        smoothing=Smoothing() if args.smooth else None)
+
+    def draw(image, frame_dict):
+        return draw_hands(image, frame_dict, color_by=args.color_by)
+
+    num_frames = num_hands = 0
+    start = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        json_lines = pictures = None
+        if args.json:
+            json_lines = JsonLinesWriter(
+                stack.enter_context(open_json(args.json)))
+        if args.out_dir:
+            pictures = stack.enter_context(
+                PictureWriter(args.out_dir, draw, fps=source.fps))
+        results = stack.enter_context(
+            contextlib.closing(inferencer.run(source, args.bbox)))
+        bar = stack.enter_context(
+            tqdm(
+                total=source.num_frames,
+                unit='frame',
+                desc='hands',
+                dynamic_ncols=True))
+        try:
+            for frame, frame_dict in results:
+                num_frames += 1
+                num_hands += len(frame_dict['hands'])
+                if json_lines:
+                    json_lines.write(frame_dict)
+                if pictures:
+                    pictures.write(frame, frame_dict)
+                bar.update()
+                if args.show:
+                    cv2.imshow('hands', draw(frame.image, frame_dict))
+                    # a still image stays until a key is pressed
+                    key = cv2.waitKey(0 if frame.time is None else 1)
+                    if key & 0xff in (ord('q'), 27):
+                        break
+        except KeyboardInterrupt:
+            # how a webcam is ended; of a file the rest would be missing
+            if not source.live:
+                raise
+    seconds = time.perf_counter() - start
+    print(
+        f'{num_frames} frames, {num_hands} hands, {seconds:.1f} s, '
+        f'{1000 * seconds / max(num_frames, 1):.1f} ms a frame',
+        file=sys.stderr)
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        infer(args)
+    except (ValueError, OSError, ImportError) as error:
+        raise SystemExit(f'error: {error}') from None
+    except KeyboardInterrupt:
+        raise SystemExit('stopped') from None
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,183 @@
+"""Pictures, videos and JSON Lines of what was found."""
+import json
+import os
+import os.path as osp
+import queue
+import threading
+from pathlib import Path
+from typing import IO, Any, Callable, Optional
+
+import cv2
+import numpy as np
+
+from ..fileio import write_image
+from .sources import Frame
+
+_CLOSE = object()
+
+
+class JsonLinesWriter:
+    """One frame dict a line, written out at once.
+
+    A run that is stopped leaves the lines of all frames before.
+
+    Args:
+        file (IO): Text file to write to.
+    """
+
+    def __init__(self, file: IO) -> None:
+        self._file = file
+
+    def write(self, frame_dict: dict) -> None:
+        """Add a line.
+
+        Args:
+            frame_dict (dict): What :class:`HandInferencer` yields.
+
+        Raises:
+            ValueError: If a number is not finite, for which JSON has no word.
+        """
+        self._file.write(json.dumps(frame_dict, allow_nan=False) + '\n')
+        self._file.flush()
+
+
+class PictureWriter:
+    """Draw and write pictures in a thread, a bounded number behind.
+
+    Still images become ``<name>.jpg``, the frames of a video one
+    ``<name>.mp4``. Both appear under their names only when whole; a video
+    when the next one begins or at :meth:`close`. Use it in a ``with`` block,
+    which discards an unfinished video if it raises.
+
+    Args:
+        out_dir (str | Path): Folder; made if absent.
+        draw (Callable): Makes a picture of an image and its frame dict, BGR.
+        fps (float, optional): Frame rate of videos. Defaults to 30.
+        size (int): So many frames wait at most. Defaults to 16.
+    """
+
+    def __init__(self,
+                 out_dir: str,
+                 draw: Callable[[np.ndarray, dict], np.ndarray],
+                 fps: Optional[float] = None,
+                 size: int = 16) -> None:
+        self.out_dir = Path(out_dir)
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        self._draw = draw
+        self._fps = fps or 30.
+        self._queue: queue.Queue = queue.Queue(size)
+        self._error: Optional[BaseException] = None
+        self._names = set()
+        self._video: Optional[_Video] = None
+        self._discard = False
+        self._thread = threading.Thread(
+            target=self._work, name='write pictures', daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> 'PictureWriter':
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        self._discard = kind is not None
+        self.close()
+
+    def write(self, frame: Frame, frame_dict: dict) -> None:
+        """Draw a frame; waits where too many wait already.
+
+        Args:
+            frame (Frame): The frame.
+            frame_dict (dict): What was found in it.
+
+        Raises:
+            OSError: If an earlier picture could not be written.
+        """
+        self._raise_error()
+        self._queue.put((frame, frame_dict))
+
+    def close(self) -> None:
+        """Wait for all pictures.
+
+        Raises:
+            OSError: If one could not be written.
+        """
+        self._queue.put(_CLOSE)
+        self._thread.join()
+        if not self._discard:
+            self._raise_error()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        while True:
+            item = self._queue.get()
+            if item is _CLOSE:
+                break
+            if self._error is None:
+                try:
+                    self._write(*item)
+                except Exception as error:  # raised where frames come from
+                    self._error = error
+        if self._video is not None:
+            try:
+                self._video.close(self._discard or self._error is not None)
+            except Exception as error:
+                self._error = error
+
+    def _write(self, frame: Frame, frame_dict: dict) -> None:
+        picture = self._draw(frame.image, frame_dict)
+        if frame.time is None:
+            path = self._path(frame, '.jpg')
+            write_image(picture[..., ::-1], path)
+            return
+        if self._video is None or self._video.source != frame.source:
+            if self._video is not None:
+                self._video.close(discard=False)
+            self._video = _Video(frame.source, self._path(frame, '.mp4'),
+                                 self._fps, picture.shape[1::-1])
+        self._video.write(picture)
+
+    def _path(self, frame: Frame, suffix: str) -> Path:
+        """A name that no other frame of this run has."""
+        if frame.source == 'array':
+            stem = f'array_{frame.index:06d}'
+        elif frame.source.startswith('webcam:'):
+            stem = frame.source.replace(':', '_')
+        else:
+            stem = osp.splitext(osp.basename(frame.source))[0]
+        name, count = stem, 1
+        while name + suffix in self._names:
+            count += 1
+            name = f'{stem}_{count}'
+        self._names.add(name + suffix)
+        return self.out_dir / (name + suffix)
+
+
+class _Video:
+    """A video under a temporary name until it is whole."""
+
+    def __init__(self, source: str, path: Path, fps: float,
+                 size: tuple) -> None:
+        self.source = source
+        self._path, self._size = path, tuple(size)
+        self._temporary = path.with_name(f'.{os.getpid()}.{path.name}')
+        self._writer = cv2.VideoWriter(
+            str(self._temporary), cv2.VideoWriter_fourcc(*'mp4v'), fps,
+            self._size)
+        if not self._writer.isOpened():
+            self._temporary.unlink(missing_ok=True)
+            raise OSError(f'cannot write the video {path}: OpenCV has no '
+                          'MPEG-4 encoder here, or the folder is read-only')
+
+    def write(self, picture: np.ndarray) -> None:
+        if picture.shape[1::-1] != self._size:
+            picture = cv2.resize(picture, self._size)
+        self._writer.write(picture)
+
+    def close(self, discard: bool) -> None:
+        self._writer.release()
+        if discard:
+            self._temporary.unlink(missing_ok=True)
+        else:
+            os.replace(self._temporary, self._path)
