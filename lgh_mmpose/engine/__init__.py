@@ -1,8 +1,9 @@
-"""What the runner needs beyond mmengine: hooks and an optimizer wrapper."""
+"""What the runner needs beyond mmengine: hooks, optimizer, its wrapper."""
 from .hooks import ChannelsLastHook, ConcreteTemperatureHook, NonFiniteLossHook
 from .optim_wrappers import Bf16OptimWrapper
+from .optimizers import ConvMuon
 
 __all__ = [
     'Bf16OptimWrapper', 'ChannelsLastHook', 'ConcreteTemperatureHook',
-    'NonFiniteLossHook'
+    'ConvMuon', 'NonFiniteLossHook'
 ]

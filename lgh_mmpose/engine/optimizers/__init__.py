@@ -1,0 +1,3 @@
+from .conv_muon import ConvMuon
+
+__all__ = ['ConvMuon']
