@@ -157,7 +157,7 @@ def contact_sheet_of_predictions(dump_file: PathLike,
                       np.nan)
     pred_cam = align(dump['pred_keypoints_cam'][picked], gt_cam, alignment,
                      annotated, root)
-    contact_sheet([_read_image(dump['img_path'][i]) for i in picked],
+    contact_sheet([read_image(dump['img_path'][i]) for i in picked],
                   dump['pred_keypoints'][picked],
                   out_file,
                   dataset_meta,
@@ -176,7 +176,18 @@ def _joint_names(dataset_meta: dict) -> List[str]:
     return [names[i] for i in range(len(names))]
 
 
-def _read_image(path: str) -> np.ndarray:
+def read_image(path: PathLike) -> np.ndarray:
+    """Read an image.
+
+    Args:
+        path (str | Path): The file.
+
+    Returns:
+        np.ndarray: RGB, uint8 (H, W, 3).
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise ValueError(f'cannot read the image {path}: missing or damaged')

@@ -1,4 +1,5 @@
 """A 3D hand that can be turned with the mouse, as a Plotly figure."""
+import html
 from typing import List, Optional, Sequence
 
 import numpy as np
@@ -153,7 +154,9 @@ def _labels(points: np.ndarray,
     """What is shown of each joint where the mouse points at it."""
     labels = []
     for k, (name, (x, y, z)) in enumerate(zip(names, points)):
-        label = f'{name}<br>x {x:.1f}, y {y:.1f}, depth {z:.1f} {units}'
+        # Plotly reads labels as HTML
+        label = (f'{html.escape(name)}<br>x {x:.1f}, y {y:.1f}, depth '
+                 f'{z:.1f} {units}')
         if truth is not None:
             error = np.linalg.norm(points[k] - truth[k])
             label += f'<br>error {error:.1f} {units}'
