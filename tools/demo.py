@@ -4,7 +4,7 @@ Every step is one of the package's own commands, run with
 ``configs/lgh_synthhand.py``:
 
 1. ``tools/dataset_converters/make_synthhand.py``: the easy set of SynthHand
-2. ``tools/train.py``: as many epochs as fit into ``--minutes``, in one or
+2. ``tools/train.py``: as many images as fit into ``--minutes``, in one or
    two processes, whichever is faster here
 3. ``tools/test.py``: with the root depth given and with it solved
 4. pictures and ``summary.json``
@@ -19,7 +19,7 @@ import textwrap
 import time
 import warnings
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -35,6 +35,8 @@ CONFIG = REPO / 'configs' / 'lgh_synthhand.py'
 # what the steps after the training take, with room to spare
 RESERVED_SECONDS = 50
 PROBE_ITERS = 40
+# of the planned time of an iteration over the measured one
+MARGIN = 1.07
 
 
 def parse_args() -> argparse.Namespace:
@@ -129,6 +131,20 @@ def demo_config(args: argparse.Namespace, data_root: Path,
     if args.max_epochs:
         set_epochs(cfg, args.max_epochs)
     return cfg
+
+
+def plan_epochs(iters: int, iters_per_epoch: int,
+                max_epochs: int) -> Tuple[int, int]:
+    """Spend ``iters`` iterations on whole epochs.
+
+    Rather one more epoch with a few images fewer than time left over.
+
+    Returns:
+        tuple[int, int]: Number of epochs and of iterations in each, at most
+        ``iters_per_epoch``.
+    """
+    epochs = int(np.clip(-(-iters // iters_per_epoch), 1, max_epochs))
+    return epochs, int(np.clip(iters // epochs, 1, iters_per_epoch))
 
 
 def set_epochs(cfg: Config, epochs: int) -> None:
@@ -294,18 +310,22 @@ def main() -> None:
     }
     processes = min(speeds, key=speeds.get)
     cfg = demo_config(args, data_root, processes)
-    iters_per_epoch = -(-args.num_train //
-                        (cfg.train_dataloader.batch_size * processes))
     left = args.minutes * 60 - (time.time() - begin) - RESERVED_SECONDS
     # validations, checkpoints and a machine that slows down: a bit more
-    epoch_seconds = 1.1 * iters_per_epoch * speeds[processes]
-    epochs = int(np.clip(left // epoch_seconds, 1, cfg.train_cfg.max_epochs))
+    seconds_per_iteration = MARGIN * speeds[processes]
+    epochs, iters_per_epoch = plan_epochs(
+        int(left / seconds_per_iteration),
+        -(-args.num_train // (cfg.train_dataloader.batch_size * processes)),
+        cfg.train_cfg.max_epochs)
+    images = min(args.num_train,
+                 iters_per_epoch * cfg.train_dataloader.batch_size * processes)
+    cfg.train_dataloader.dataset.indices = images
     set_epochs(cfg, epochs)
+    iters = epochs * iters_per_epoch
     step(
-        2, f'training {epochs} epochs of {iters_per_epoch} iterations in '
-        f'{processes} process(es), about {epochs * epoch_seconds / 60:.0f} '
-        'minutes')
-    train_seconds = train(cfg, args, processes, epochs * iters_per_epoch)
+        2, f'training {epochs} epochs of {images} images in {processes} '
+        f'process(es), about {iters * seconds_per_iteration / 60:.0f} minutes')
+    train_seconds = train(cfg, args, processes, iters)
 
     step(3, 'testing')
     config = args.work_dir / CONFIG.name
@@ -328,7 +348,8 @@ def main() -> None:
         mpjpe_solved_root_mm=solved['hand/MPJPE'],
         epe_solved_root_mm=solved['hand/EPE'],
         epochs=epochs,
-        train_images_per_second=epochs * args.num_train / train_seconds,
+        train_images=images,
+        train_images_per_second=epochs * images / train_seconds,
         images_per_second=images_per_second(model),
         groups=[[name for name, k in zip(names, joint_groups) if k == g]
                 for g in range(model.head.num_groups)],
