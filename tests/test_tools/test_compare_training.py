@@ -1,0 +1,108 @@
+"""Budgets, whole in a toy size, and what the tool refuses."""
+import importlib.util
+import json
+import sys
+
+import pytest
+from helpers import REPO_ROOT, run_script
+from mmengine.config import Config
+
+SCRIPT = REPO_ROOT / 'tools/analysis_tools/compare_training.py'
+CONFIG = REPO_ROOT / 'configs/lgh_lite_synthhand.py'
+
+
+@pytest.fixture(scope='module')
+def script():
+    spec = importlib.util.spec_from_file_location('compare_training', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def toy_config(batch_size=4):
+    return Config(
+        dict(
+            train_cfg=dict(max_epochs=24),
+            train_dataloader=dict(batch_size=batch_size, dataset=dict()),
+            param_scheduler=[dict(end=100), dict(end=24)]))
+
+
+@pytest.mark.parametrize('wanted, epochs, per_epoch, warmup', [
+    (40, 1, 40, 1),
+    (43, 1, 40, 1),
+    (100, 1, 100, 2),
+    (101, 2, 48, 2),
+    (10000, 100, 100, 100),
+])
+def test_budget_in_whole_batches(script, wanted, epochs, per_epoch, warmup):
+    cfg = toy_config()
+    script.limit_samples(cfg, wanted, num_available=100)
+    assert cfg.train_cfg.max_epochs == epochs
+    assert cfg.train_dataloader.dataset.indices == per_epoch
+    assert cfg.param_scheduler[0].end == warmup
+    assert cfg.param_scheduler[1].end == epochs
+
+
+def test_budget_below_a_batch(script):
+    with pytest.raises(ValueError, match='3 samples do not fill one batch'):
+        script.limit_samples(toy_config(), 3, num_available=100)
+
+
+def test_time_budget_from_two_short_runs(script, monkeypatch, tmp_path):
+    """3 s to start, 0.5 s an iteration: 20 s hold 34."""
+    monkeypatch.setattr(sys, 'argv', [
+        str(SCRIPT),
+        str(CONFIG), '--data-root', 'data', '--work-dir',
+        str(tmp_path), '--cpu-minutes', '1'
+    ])
+    args = script.parse_args()
+
+    def train(cfg, work_dir, precision):
+        assert precision == 'bf16'
+        loader = cfg.train_dataloader
+        iters = loader.dataset.indices // loader.batch_size
+        return 3 + .5 * iters * cfg.train_cfg.max_epochs, None
+
+    monkeypatch.setattr(script, 'train', train)
+    arguments = CONFIG, args, 'bf16', tmp_path
+    assert script.samples_in(20., *arguments) == 34 * 48
+    with pytest.raises(SystemExit, match='too few'):
+        script.samples_in(3.2, *arguments)
+
+
+def test_trains_and_tests(freihand_root, tmp_path):
+    output = run_script(
+        *(SCRIPT, CONFIG, '--data-root', freihand_root),
+        *('--work-dir', 'work', '--num-samples', 4, '--precision', 'fp32'),
+        *('--seeds', 3, '--cfg-options', 'train_dataloader.batch_size=2'),
+        cwd=tmp_path).stdout
+    result, = json.loads((tmp_path / 'work/results.json').read_text())
+    assert result['samples'] == 4 and result['cpu_seconds'] > 0
+    assert result['samples_per_cpu_second'] == pytest.approx(
+        4 / result['cpu_seconds'])
+    assert 0 < result['hand/PA-MPJPE'] <= result['hand/MPJPE']
+    assert f'| {result["hand/MPJPE"]:.1f} |' in output
+    work_dir = tmp_path / 'work/lgh_lite_synthhand_fp32_seed3'
+    # two steps, plainly computed
+    cfg = Config.fromfile(work_dir / 'config.py')
+    assert cfg.optim_wrapper.type == 'OptimWrapper'
+    assert 'ChannelsLastHook' not in [h.type for h in cfg.custom_hooks]
+    assert cfg.randomness.seed == 3
+    assert (work_dir / 'epoch_1.pth').is_file()
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ([CONFIG, '--num-samples', 4, '--probe-iters', 5, 5], 'must grow'),
+    ([CONFIG, '--num-samples', 4, '--cpu-minutes', 1], 'not allowed with'),
+    ([CONFIG], 'is required'),
+    ([CONFIG, CONFIG, '--num-samples', 4], 'the same name'),
+    (['nowhere.py', '--num-samples', 4], 'config not found: nowhere.py'),
+])
+def test_bad_arguments(script, monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr(sys, 'argv', [
+        str(SCRIPT), '--data-root', 'data', '--work-dir', 'work',
+        *map(str, arguments)
+    ])
+    with pytest.raises(SystemExit):
+        script.parse_args()
+    assert message in capsys.readouterr().err

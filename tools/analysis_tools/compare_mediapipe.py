@@ -1,0 +1,235 @@
+"""Speed of an exported model beside MediaPipe's hand landmark models.
+
+MediaPipe wants other versions of packages than mmpose, so its models run in an
+environment of their own, which is made once:
+
+    python3.11 -m venv mediapipe
+    mediapipe/bin/pip install mediapipe==0.10.21 'numpy<2' ai-edge-litert
+
+Its wheel holds the models; LiteRT is the interpreter that MediaPipe itself
+runs them with (XNNPACK). All get the same crop of the same image, each at its
+own input size, one image at a time, on one thread. In each round every model
+runs ``--repeats`` times in turn, so that whatever else the machine does hits
+all. What is measured is the network alone, without detector, crop and what
+follows: CPU time, and wall time beside it. Ratios over 1 mean that the
+exported model is faster.
+"""
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Callable, Dict, List, Tuple
+
+import numpy as np
+
+MODELS = ('lite', 'full')
+MODEL_INPUT = (224, 224)
+WARM_UP = 5
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        'export', type=Path, help='directory of tools/deployment/export.py')
+    parser.add_argument('image', type=Path, help='image of a hand')
+    parser.add_argument(
+        '--mediapipe-python',
+        required=True,
+        metavar='PYTHON',
+        help="Python of MediaPipe's environment")
+    parser.add_argument(
+        '--bbox',
+        nargs=4,
+        type=float,
+        metavar=('X', 'Y', 'WIDTH', 'HEIGHT'),
+        help='box of the hand in px (default: the whole image)')
+    parser.add_argument('--rounds', type=int, default=10)
+    parser.add_argument('--repeats', type=int, default=20)
+    parser.add_argument('--json', type=Path, help='file to write')
+    args = parser.parse_args()
+    if min(args.rounds, args.repeats) < 1:
+        parser.error('--rounds and --repeats must be at least 1')
+    return args
+
+
+def measure(infer: Callable[[], object], repeats: int) -> List[List[float]]:
+    """CPU and wall milliseconds of each of some inferences."""
+    times = []
+    for _ in range(repeats):
+        cpu, wall = time.process_time(), time.perf_counter()
+        infer()
+        times.append([
+            1e3 * (time.process_time() - cpu),
+            1e3 * (time.perf_counter() - wall)
+        ])
+    return times
+
+
+# -- in MediaPipe's environment, which has NumPy but nothing of mmpose -------
+
+
+def work(model: str, crop_file: str) -> None:
+    """Answer each number of repeats on stdin with that many times."""
+    package = importlib.util.find_spec('mediapipe')
+    if package is None:
+        raise SystemExit(f'{sys.executable} has no mediapipe')
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise SystemExit(f'{sys.executable}: {error}; pip install '
+                         'ai-edge-litert') from error
+    path = Path(package.submodule_search_locations[0],
+                f'modules/hand_landmark/hand_landmark_{model}.tflite')
+    if not path.is_file():
+        raise SystemExit(f'{path} is not there; mediapipe 0.10.21 has it')
+    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    index = interpreter.get_input_details()[0]['index']
+    interpreter.set_tensor(index, np.load(crop_file))
+    measure(interpreter.invoke, WARM_UP)
+    print('ready', flush=True)
+    for line in sys.stdin:
+        print(json.dumps(measure(interpreter.invoke, int(line))), flush=True)
+
+
+# -- here --------------------------------------------------------------------
+
+
+class Worker:
+    """A MediaPipe model in a process of its own.
+
+    Raises:
+        SystemExit: If the process ends early, with what it printed.
+    """
+
+    def __init__(self, python: str, model: str, crop_file: Path) -> None:
+        self.errors = tempfile.TemporaryFile('w+')
+        try:
+            self.process = subprocess.Popen(
+                [python, __file__, '--work', model,
+                 str(crop_file)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+                text=True)
+        except OSError as error:
+            raise SystemExit(f'--mediapipe-python: {error}') from error
+        self._answer()
+
+    def __call__(self, repeats: int) -> List[List[float]]:
+        print(repeats, file=self.process.stdin, flush=True)
+        return json.loads(self._answer())
+
+    def _answer(self) -> str:
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            self.errors.seek(0)
+            raise SystemExit("MediaPipe's process has ended:\n"
+                             f'{self.errors.read()[-2000:]}')
+        return line
+
+    def close(self) -> None:
+        self.process.communicate()
+        self.errors.close()
+
+
+def read_crops(args: argparse.Namespace) -> Tuple[object, np.ndarray]:
+    """What to measure here, and MediaPipe's input, float32 (1, 224, 224, 3).
+
+    Raises:
+        SystemExit: If the image cannot be read.
+    """
+    import cv2
+
+    from lgh_mmpose.deployment.hand_pose_runner import (HandPose, crop_image,
+                                                        crop_matrix)
+    image = cv2.imread(str(args.image))
+    if image is None:
+        raise SystemExit(f'cannot read the image {args.image}')
+    height, width = image.shape[:2]
+    x, y, w, h = args.bbox or (0, 0, width, height)
+    bbox = x, y, x + w, y + h
+    hand_pose = HandPose(args.export, num_threads=1)
+    ours = hand_pose.crop(image, bbox, 'right')[0][None]
+    padding = hand_pose.info['crop']['padding']
+    theirs = crop_image(image, crop_matrix(bbox, MODEL_INPUT, padding, False),
+                        MODEL_INPUT)
+    theirs = theirs[None, ..., ::-1].astype(np.float32) / 255
+    return lambda: hand_pose.network(ours), theirs
+
+
+def compare(args: argparse.Namespace) -> Dict[str, List[List[float]]]:
+    """CPU and wall milliseconds of each inference, by model."""
+    infer, crop = read_crops(args)
+    measure(infer, WARM_UP)
+    times = {'exported': []}
+    workers = {}
+    with tempfile.TemporaryDirectory() as folder:
+        crop_file = Path(folder) / 'crop.npy'
+        np.save(crop_file, crop)
+        try:
+            for model in MODELS:
+                workers[model] = Worker(args.mediapipe_python, model,
+                                        crop_file)
+                times[f'mediapipe_{model}'] = []
+            for _ in range(args.rounds):
+                times['exported'] += measure(infer, args.repeats)
+                for model, worker in workers.items():
+                    times[f'mediapipe_{model}'] += worker(args.repeats)
+        finally:
+            for worker in workers.values():
+                worker.close()
+    return times
+
+
+def summarize(times: Dict[str, List[List[float]]]) -> dict:
+    """Medians, and how often faster the exported model is in CPU time."""
+    medians = {name: np.median(t, axis=0) for name, t in times.items()}
+    ours = medians['exported'][0]
+    return dict(
+        ms={
+            name: float(cpu)
+            for name, (cpu, _) in medians.items()
+        },
+        wall_ms={
+            name: float(wall)
+            for name, (_, wall) in medians.items()
+        },
+        ratio={
+            f'exported_vs_{name}': float(cpu / ours)
+            for name, (cpu, _) in medians.items() if name != 'exported'
+        })
+
+
+def table(summary: dict) -> str:
+    lines = ['| network | CPU ms | wall ms | ratio |', '|---' * 4 + '|']
+    for name, cpu in summary['ms'].items():
+        ratio = summary['ratio'].get(f'exported_vs_{name}')
+        lines.append(f'| {name} | {cpu:.2f} | {summary["wall_ms"][name]:.2f} '
+                     f'| {f"{ratio:.1f}" if ratio else ""} |')
+    return '\n'.join(lines)
+
+
+def main() -> None:
+    args = parse_args()
+    summary = summarize(compare(args))
+    print(table(summary))
+    if args.json:
+        from lgh_mmpose.fileio import atomic_write
+        with atomic_write(args.json) as file:
+            file.write((json.dumps(summary, indent=2) + '\n').encode())
+
+
+if __name__ == '__main__':
+    # this file also runs in MediaPipe's environment
+    if sys.argv[1:2] == ['--work']:
+        work(*sys.argv[2:])
+    else:
+        main()
