@@ -14,24 +14,24 @@ data_root = 'data/synthhand'
 codec = dict(_base_.codec, input_size=(96, 96))
 
 train_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.0),
     dict(
-        type='RandomBBoxTransform',
+        type='FastRandomBBoxTransform',
         shift_factor=0.05,
         scale_factor=(0.9, 1.1),
         rotate_factor=12),
+    dict(type='LoadHandImage', input_size=codec['input_size']),
     dict(type='TopdownAffineCamera', input_size=codec['input_size']),
     dict(type='CanonicalizeHandSide'),
     dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)
+    dict(type='PackHandInputs', meta_keys=_base_.meta_keys)
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.0),
+    dict(type='LoadHandImage', input_size=codec['input_size']),
     dict(type='TopdownAffineCamera', input_size=codec['input_size']),
     dict(type='CanonicalizeHandSide'),
-    dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)
+    dict(type='PackHandInputs', meta_keys=_base_.meta_keys)
 ]
 train_dataloader = dict(
     batch_size=48, dataset=dict(data_root=data_root, pipeline=train_pipeline))
@@ -60,7 +60,9 @@ model = dict(
 # -- schedule ----------------------------------------------------------------
 max_epochs = 24
 train_cfg = dict(max_epochs=max_epochs, val_interval=4)
-optim_wrapper = dict(optimizer=dict(lr=5e-3))
+# learns from a sample what AdamW learns from two or more
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='ConvMuon', lr=1e-2, weight_decay=1e-3))
 auto_scale_lr = dict(base_batch_size=48)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),

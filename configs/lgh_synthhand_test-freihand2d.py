@@ -5,10 +5,10 @@ _base_ = ['./lgh_synthhand.py']
 
 data_root = 'data/freihand'
 test_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=0.6),
+    dict(type='LoadHandImage', input_size=_base_.codec.input_size),
     dict(type='TopdownAffineCamera', input_size=_base_.codec.input_size),
-    dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)
+    dict(type='PackHandInputs', meta_keys=_base_.meta_keys)
 ]
 test_dataloader = dict(
     batch_size=50,

@@ -1,6 +1,9 @@
 """Data sets and transforms, registered in mmpose's registries."""
 from .base_hand3d import BaseHand3DDataset, HandAnnotations
 from .dexter_object3d import DexterObject3DDataset
+from .fast_transforms import (FastPhotometricDistortion,
+                              FastRandomBBoxTransform, LoadHandImage,
+                              PackHandInputs)
 from .freihand3d import FreiHand3DDataset
 from .hand3d_json import Hand3DJsonDataset
 from .rhd3d import Rhd3DDataset
@@ -12,5 +15,6 @@ __all__ = [
     'BaseHand3DDataset', 'HandAnnotations', 'FreiHand3DDataset',
     'Stb3DDataset', 'DexterObject3DDataset', 'Hand3DJsonDataset',
     'Rhd3DDataset', 'OfficialRhdCrop', 'CanonicalizeHandSide',
-    'TopdownAffineCamera'
+    'TopdownAffineCamera', 'LoadHandImage', 'FastRandomBBoxTransform',
+    'FastPhotometricDistortion', 'PackHandInputs'
 ]

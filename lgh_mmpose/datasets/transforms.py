@@ -1,13 +1,16 @@
 """Transforms that keep the camera geometry of a sample exact."""
+import logging
+import math
 from typing import Dict, Tuple
 
 import cv2
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmengine.logging import print_log
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
-from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
+from mmpose.structures.bbox import get_udp_warp_matrix
 
 from ..camera import back_project, warp_points
 from .hand3d_json import SIDES
@@ -16,6 +19,17 @@ from .hand3d_json import SIDES
 def _describe(results: Dict) -> str:
     """Name a sample in an error message."""
     return f'sample {results.get("id")} ({results.get("img_path")})'
+
+
+def _warp_matrix(center: np.ndarray, box_width: float, rotation: float,
+                 width: int, height: int) -> np.ndarray:
+    """mmpose's ``get_warp_matrix``, (2, 3), in closed form and float64."""
+    factor = width / float(box_width)
+    radians = math.radians(rotation)
+    cos, sin = factor * math.cos(radians), factor * math.sin(radians)
+    x, y = center.tolist()
+    return np.array([[cos, sin, width / 2 - cos * x - sin * y],
+                     [-sin, cos, height / 2 + sin * x - cos * y]])
 
 
 @TRANSFORMS.register_module()
@@ -29,6 +43,7 @@ class TopdownAffineCamera(TopdownAffine):
     Required Keys:
 
         - img
+        - img_reduction (optional, of :class:`LoadHandImage`)
         - bbox_center
         - bbox_scale
         - bbox_rotation (optional)
@@ -73,21 +88,30 @@ class TopdownAffineCamera(TopdownAffine):
                 f'{_describe(results)}: one box per sample is supported, got '
                 f'bbox_center {center.shape} and bbox_scale {scale.shape}')
         rotation = float(results.get('bbox_rotation', [0.])[0])
-        if not np.isfinite([*center[0], *scale[0], rotation
-                            ]).all() or (scale <= 0).any():
+        numbers = [*center[0].tolist(), *scale[0].tolist(), rotation]
+        if not all(map(math.isfinite, numbers)) or min(numbers[2:4]) <= 0:
             raise ValueError(
                 f'{_describe(results)}: the box has no area or is not finite '
-                f'(center {center[0].tolist()}, size {scale[0].tolist()}, '
+                f'(center {numbers[:2]}, size {numbers[2:4]}, '
                 f'rotation {rotation}); correct or drop this sample')
 
         scale = self._fix_aspect_ratio(scale, aspect_ratio=w / h)
-        get_matrix = get_udp_warp_matrix if self.use_udp else get_warp_matrix
         warp_mat = np.eye(3)
-        warp_mat[:2] = get_matrix(
-            center[0], scale[0], rotation, output_size=(w, h))
+        if self.use_udp:
+            warp_mat[:2] = get_udp_warp_matrix(
+                center[0], scale[0], rotation, output_size=(w, h))
+        else:
+            warp_mat[:2] = _warp_matrix(center[0], scale[0, 0], rotation, w, h)
 
+        img_warp = warp_mat[:2]
+        reduction = results.pop('img_reduction', 1)
+        if reduction > 1:
+            # centre of a pixel of the reduced image, in the whole one
+            offset = (reduction - 1) / 2
+            img_warp = img_warp @ [[reduction, 0., offset],
+                                   [0., reduction, offset], [0., 0., 1.]]
         results['img'] = cv2.warpAffine(
-            results['img'], warp_mat[:2], (w, h), flags=cv2.INTER_LINEAR)
+            results['img'], img_warp, (w, h), flags=cv2.INTER_LINEAR)
         if results.get('keypoints') is not None:
             keypoints = results['keypoints']
             results['transformed_keypoints'] = warp_points(
@@ -109,10 +133,14 @@ class CanonicalizeHandSide(BaseTransform):
     camera stay those of the original image, and ``warp_mat`` leads back to
     them. Must stand after :class:`TopdownAffineCamera`.
 
+    mmpose's own ``inference_topdown`` and ``MMPoseInferencer`` know no side:
+    an image without ``hand_side`` and without annotated joints counts as a
+    hand of the side ``side``, said once in the log.
+
     Required Keys:
 
         - img
-        - hand_side
+        - hand_side (optional at inference)
         - warp_mat
         - transformed_keypoints (optional)
 
@@ -124,6 +152,7 @@ class CanonicalizeHandSide(BaseTransform):
 
     Added Keys:
 
+        - hand_side (where it was assumed)
         - flip: whether the input was mirrored
         - flip_direction: ``'horizontal'`` or None
 
@@ -137,6 +166,7 @@ class CanonicalizeHandSide(BaseTransform):
         if side not in SIDES:
             raise ValueError(f'side must be one of {SIDES}, got {side!r}')
         self.side = side
+        self._said_assumed = False
 
     def transform(self, results: Dict) -> dict:
         """Mirror the input if need be.
@@ -151,6 +181,15 @@ class CanonicalizeHandSide(BaseTransform):
             ValueError: If the side of the hand is unknown or there is no
                 ``warp_mat`` yet.
         """
+        if 'hand_side' not in results and 'keypoints' not in results:
+            results['hand_side'] = self.side
+            if not self._said_assumed:
+                self._said_assumed = True
+                print_log(
+                    f'no hand_side is given, so hands count as {self.side} '
+                    'ones; lgh_mmpose.apis.HandInferencer takes the side',
+                    logger='current',
+                    level=logging.WARNING)
         hand_side = results.get('hand_side')
         if hand_side not in SIDES:
             raise ValueError(f'{_describe(results)}: hand_side must be one '

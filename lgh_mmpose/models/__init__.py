@@ -1,5 +1,6 @@
 """The network: any backbone of mmpose or ours; neck, head and losses."""
 from .backbones import GeHourglass
+from .data_preprocessors import HandDataPreprocessor
 from .heads import GroupedJointHead
 from .layers import ConcreteSelector, NDDRFusion
 from .losses import SpatialCrossEntropyLoss
@@ -7,5 +8,5 @@ from .necks import GroupFusionNeck
 
 __all__ = [
     'ConcreteSelector', 'GeHourglass', 'GroupFusionNeck', 'GroupedJointHead',
-    'NDDRFusion', 'SpatialCrossEntropyLoss'
+    'HandDataPreprocessor', 'NDDRFusion', 'SpatialCrossEntropyLoss'
 ]

@@ -13,11 +13,11 @@ meta_keys = ('id', 'img_id', 'img_path', 'ori_shape', 'img_shape',
 
 # the box spans the tips alone: the margin takes in the palm
 val_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.8),
+    dict(type='LoadHandImage', input_size=codec['input_size']),
     dict(type='TopdownAffineCamera', input_size=codec['input_size']),
     dict(type='CanonicalizeHandSide'),
-    dict(type='PackPoseInputs', meta_keys=meta_keys)
+    dict(type='PackHandInputs', meta_keys=meta_keys)
 ]
 test_dataloader = dict(
     batch_size=64,

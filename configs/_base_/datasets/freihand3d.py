@@ -16,25 +16,25 @@ meta_keys = ('id', 'img_id', 'img_path', 'ori_shape', 'img_shape',
              'dataset_name')
 
 train_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.0),
     dict(
-        type='RandomBBoxTransform',
+        type='FastRandomBBoxTransform',
         shift_factor=0.1,
         scale_factor=(0.7, 1.1),
         rotate_factor=90),
+    dict(type='LoadHandImage', input_size=codec['input_size']),
     dict(type='TopdownAffineCamera', input_size=codec['input_size']),
     dict(type='CanonicalizeHandSide'),
-    dict(type='PhotometricDistortion'),
+    dict(type='FastPhotometricDistortion'),
     dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs', meta_keys=meta_keys)
+    dict(type='PackHandInputs', meta_keys=meta_keys)
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.0),
+    dict(type='LoadHandImage', input_size=codec['input_size']),
     dict(type='TopdownAffineCamera', input_size=codec['input_size']),
     dict(type='CanonicalizeHandSide'),
-    dict(type='PackPoseInputs', meta_keys=meta_keys)
+    dict(type='PackHandInputs', meta_keys=meta_keys)
 ]
 
 train_dataloader = dict(

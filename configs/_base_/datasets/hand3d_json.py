@@ -5,17 +5,15 @@ data_root = 'data/own'  # see docs/own_data.md
 
 # the annotated box is cropped, with a margin
 train_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.25),
     dict(
-        type='RandomBBoxTransform',
+        type='FastRandomBBoxTransform',
         shift_factor=0.1,
         scale_factor=(0.8, 1.25),
-        rotate_factor=90), *_base_.train_pipeline[3:]
+        rotate_factor=90), *_base_.train_pipeline[2:]
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale', padding=1.25), *_base_.val_pipeline[2:]
+    dict(type='GetBBoxCenterScale', padding=1.25), *_base_.val_pipeline[1:]
 ]
 
 train_dataloader = dict(

@@ -7,17 +7,15 @@ data_root = 'data/rhd'  # RHD_published_v2
 # the hand is a small part of the image, so its box is cropped; the box is of
 # the joints in sight, so the margin leaves room for the others
 train_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.5),
     dict(
-        type='RandomBBoxTransform',
+        type='FastRandomBBoxTransform',
         shift_factor=0.1,
         scale_factor=(0.8, 1.25),
-        rotate_factor=90), *_base_.train_pipeline[3:]
+        rotate_factor=90), *_base_.train_pipeline[2:]
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale', padding=1.5), *_base_.val_pipeline[2:]
+    dict(type='GetBBoxCenterScale', padding=1.5), *_base_.val_pipeline[1:]
 ]
 
 train_dataloader = dict(

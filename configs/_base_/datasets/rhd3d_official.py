@@ -6,14 +6,14 @@ official_crop = [
     dict(type='OfficialRhdCrop', input_size=_base_.codec.input_size)
 ]
 train_pipeline = [
-    dict(type='LoadImage'), *official_crop,
-    dict(type='PhotometricDistortion'),
+    dict(type='LoadHandImage'), *official_crop,
+    dict(type='FastPhotometricDistortion'),
     dict(type='GenerateTarget', encoder=_base_.codec),
-    dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)
+    dict(type='PackHandInputs', meta_keys=_base_.meta_keys)
 ]
 val_pipeline = [
-    dict(type='LoadImage'), *official_crop,
-    dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)
+    dict(type='LoadHandImage'), *official_crop,
+    dict(type='PackHandInputs', meta_keys=_base_.meta_keys)
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))

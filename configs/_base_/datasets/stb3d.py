@@ -6,17 +6,15 @@ data_root = 'data/stb'  # with images/ and labels/
 
 # the hand fills a small part of the image: its box is cropped, with a margin
 train_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.25),
     dict(
-        type='RandomBBoxTransform',
+        type='FastRandomBBoxTransform',
         shift_factor=0.1,
         scale_factor=(0.8, 1.25),
-        rotate_factor=90), *_base_.train_pipeline[3:]
+        rotate_factor=90), *_base_.train_pipeline[2:]
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale', padding=1.25), *_base_.val_pipeline[2:]
+    dict(type='GetBBoxCenterScale', padding=1.25), *_base_.val_pipeline[1:]
 ]
 
 # SK's colour camera, 15,000 + 3,000 images, as papers have it; for the stereo

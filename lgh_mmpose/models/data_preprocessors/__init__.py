@@ -1,0 +1,3 @@
+from .hand_data_preprocessor import HandDataPreprocessor
+
+__all__ = ['HandDataPreprocessor']
