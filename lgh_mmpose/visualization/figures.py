@@ -81,7 +81,7 @@ def contact_sheet(images: Sequence[np.ndarray],
         ]
         if keypoints_cam is not None:
             parts += [
-                _draw_view(
+                draw_view(
                     keypoints_cam[i],
                     None if keypoints_cam_gt is None else keypoints_cam_gt[i],
                     links, colors, tile, view) for view in VIEWS
@@ -217,9 +217,22 @@ def _draw_on_tile(image: np.ndarray, keypoints: np.ndarray,
     return canvas
 
 
-def _draw_view(keypoints: np.ndarray, keypoints_gt: Optional[np.ndarray],
-               links: Sequence, colors: np.ndarray, tile: int,
-               view: Tuple[float, float]) -> np.ndarray:
+def draw_view(keypoints: np.ndarray, keypoints_gt: Optional[np.ndarray],
+              links: Sequence, colors: np.ndarray, tile: int,
+              view: Tuple[float, float]) -> np.ndarray:
+    """Draw a hand in 3D from one side, with equal axes and a grid in mm.
+
+    Args:
+        keypoints (np.ndarray): Joints in mm in the camera frame, (K, 3).
+        keypoints_gt (np.ndarray, optional): The true ones, drawn in grey.
+        links (Sequence[tuple[int, int]]): Pairs of joints.
+        colors (np.ndarray): RGB of each joint, (K, 3).
+        tile (int): Edge of the picture in pixels.
+        view (tuple[float, float]): Elevation and azimuth in degrees.
+
+    Returns:
+        np.ndarray: RGB image, uint8 (tile, tile, 3).
+    """
     figure = new_figure(tile, tile)
     ax = add_axes_3d(figure, (.02, .06, .92, .92))
     seen = keypoints

@@ -10,7 +10,7 @@ from .skeleton import hand_links, joint_colors
 _TRUTH_COLOR = '#808890'
 _GRID_COLOR = 'rgb(150,156,162)'
 # the camera's side of the hand, a little from above and from the right
-_EYE = dict(x=.55, y=-1.75, z=.45)
+_EYE = dict(x=.48, y=-1.55, z=.4)
 _JOINT_NAMES = ('wrist',
                 *(f'{finger}{i}'
                   for finger in ('thumb', 'forefinger', 'middle_finger',
@@ -107,7 +107,7 @@ def hand_figure(joints: np.ndarray,
 def _traces(go, points: np.ndarray, names: Sequence[str],
             colors: Sequence[str], title: str, labels: Sequence[str],
             width: int, size: int) -> list:
-    """The bones and the joints of one hand."""
+    """The bones, the joints and the entry in the legend of one hand."""
     # a gap after each bone, so that all are one line
     order = [k for link in hand_links(names) for k in (*link, link[1])]
     bones = points[order]
@@ -126,7 +126,7 @@ def _traces(go, points: np.ndarray, names: Sequence[str],
         hoverinfo='skip',
         name=title,
         legendgroup=title,
-        showlegend=False)  # the legend cannot show many colours
+        showlegend=False)
     x, y, z = (_numbers(values) for values in points[:, [0, 2, 1]].T)
     dots = go.Scatter3d(
         x=x,
@@ -137,8 +137,18 @@ def _traces(go, points: np.ndarray, names: Sequence[str],
         text=list(labels),
         hoverinfo='text',
         name=title,
+        legendgroup=title,
+        showlegend=False)
+    # of several colours the legend can show one: that of the last joint
+    legend = go.Scatter3d(
+        x=[None],
+        y=[None],
+        z=[None],
+        mode='lines',
+        line=dict(width=width, color=colors[-1]),
+        name=title,
         legendgroup=title)
-    return [lines, dots]
+    return [lines, dots, legend]
 
 
 def _numbers(values: np.ndarray) -> list:

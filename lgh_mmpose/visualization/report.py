@@ -40,11 +40,12 @@ Dump = Dict[str, np.ndarray]
 _TEMPLATES = Path(__file__).with_name('templates')
 _GREY = '#8a9199'  # seen on white and on black
 _MAX_IMAGE = 320  # edge of an embedded picture in px
+# in the order of the headline figures
 _ALIGNMENTS = {
-    'none': "in the camera's frame, nothing aligned",
     'root': 'root-aligned at {root}',
     'procrustes': 'after the best similarity transform without reflection',
     'freihand': "after FreiHAND's similarity transform, reflections allowed",
+    'none': "in the camera's frame, nothing aligned",
 }
 _NAMES = {
     'none': 'EPE',
@@ -344,15 +345,18 @@ def _hand_svg(joint_names: Sequence[str], colors: np.ndarray,
 
 
 def _figure(go, traces: list, x: str, y: str, **layout: Any):
-    """A chart with named axes and the legend below it."""
+    """A chart with named axes and the legend above it."""
     return go.Figure(
         traces,
         dict(
             template='none',
             margin=dict(l=52, r=12, t=12, b=44),
-            xaxis=dict(title=dict(text=x), zeroline=False),
+            xaxis=dict(
+                title=dict(text=x, standoff=8),
+                zeroline=False,
+                automargin=True),
             yaxis=dict(title=dict(text=y), rangemode='tozero'),
-            legend=dict(orientation='h', y=-.22, yanchor='top'),
+            legend=dict(orientation='h', y=1.02, yanchor='bottom'),
             **layout))
 
 
@@ -410,7 +414,7 @@ def _headline_section(dumps: Dict[str, Dump], baseline: Dict[str, np.ndarray],
     root = str(first['root_joint'])
     headers = ['', *dumps] + ['mean pose (baseline)'] * bool(baseline)
     rows = []
-    for alignment in B.scored_alignments(first):
+    for alignment in (a for a in _ALIGNMENTS if f'errors_{a}' in first):
         meaning = _ALIGNMENTS[alignment].format(root=root)
         columns = [dump[f'errors_{alignment}'] for dump in dumps.values()]
         if baseline:
@@ -564,7 +568,7 @@ def _breakdown_section(dump: Dump, alignment: str,
 
     if root in names and np.isfinite(gt[:, names.index(root), 2]).any():
         depth = gt[:, names.index(root), 2]
-        bins = B.errors_by(depth, per_sample, B.equal_count_edges(depth))
+        bins = B.errors_by(depth, per_sample, B.equal_count_edges(depth, 6))
         add(
             'depth-chart', 'Error against depth', f'depth of {root} (mm)',
             f'Distance of {root} from the camera plane; about as many '
@@ -690,7 +694,8 @@ def _training_section(records: Optional[List[dict]],
         ]
         figure = _figure(go, traces, 'iteration', axis)
         if key == 'loss-chart':
-            figure.update_yaxes(type='log', rangemode='normal')
+            figure.update_yaxes(
+                type='log', rangemode='normal', exponentformat='power')
         rows = [[
             name,
             str(steps[0]), f'{values[0]:.4g}',
@@ -773,7 +778,8 @@ def _history_parts(history: SelectorHistory,
                 hovertemplate=f'%{{y}}, iteration %{{x}}: group {g} with '
                 '%{z}<extra></extra>'), 1, g + 1)
         maps.update_xaxes(title_text=f'group {g}', nticks=4, row=1, col=g + 1)
-    maps.update_yaxes(autorange='reversed', dtick=1)
+    maps.update_xaxes(showgrid=False)
+    maps.update_yaxes(autorange='reversed', dtick=1, showgrid=False)
     maps.update_layout(
         template='none',
         margin=dict(l=110, r=8, t=8, b=44),
@@ -816,6 +822,8 @@ def _history_parts(history: SelectorHistory,
             overlaying='y',
             side='right',
             rangemode='tozero',
+            tickmode='linear',
+            dtick=max(1, -(-int(switches[-1]) // 5)),
             showgrid=False))
     figure.update_layout(margin=dict(r=52))
     picked = np.unique(np.linspace(0, len(steps) - 1, 9).round().astype(int))

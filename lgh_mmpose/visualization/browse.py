@@ -1,0 +1,330 @@
+"""Samples on their way through a pipeline: looked at, and checked."""
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import cv2
+import numpy as np
+
+from lgh_mmpose.camera import project, warp_points
+from lgh_mmpose.codecs.hand_25d_label import HAND_BONE_LENGTHS
+
+from .figures import draw_view, read_image
+from .skeleton import VIEWS, draw_skeleton_2d, hand_links, joint_colors
+
+# what a stage is drawn from
+_KEPT = ('img', 'img_reduction', 'keypoints', 'transformed_keypoints',
+         'warp_mat', 'bbox', 'bbox_center', 'bbox_scale', 'bbox_rotation')
+# largest differences that float32 explains, with room to spare
+MAX_REPROJECTION_PX = .1
+MAX_DECODED_MM = .1
+# longest and shortest bones, over the usual ones of a hand of this size
+BONE_RATIOS = (.4, 2.5)
+
+
+class Stage(NamedTuple):
+    """A sample after a transform.
+
+    Attributes:
+        name (str): Type of the transform.
+        results (dict): What it is drawn from.
+    """
+    name: str
+    results: Dict[str, Any]
+
+
+class TracedSample(NamedTuple):
+    """A sample and its way through the pipeline.
+
+    Attributes:
+        record (dict): The sample as the data set has it.
+        stages (list[Stage]): One for each transform, the record first.
+        results (dict): The results before they are packed.
+        packed (Any): What the pipeline delivers.
+        codec (Any): Encoder of the pipeline; None without one.
+    """
+    record: Dict[str, Any]
+    stages: List[Stage]
+    results: Dict[str, Any]
+    packed: Any
+    codec: Any
+
+
+def trace_sample(dataset, index: int) -> TracedSample:
+    """Run a sample through the pipeline, one transform after the other.
+
+    Args:
+        dataset (mmengine.dataset.BaseDataset): Data set with a pipeline.
+        index (int): Index of the sample.
+
+    Returns:
+        TracedSample: The sample after each transform.
+
+    Raises:
+        ValueError: If a transform drops the sample.
+    """
+    results = dataset.get_data_info(index)
+    record = dict(results)
+    results['dataset'] = dataset  # for mmpose's mixing transforms
+    stages = [Stage('annotation', _snapshot(results))]
+    packed, codec = results, None
+    for transform in dataset.pipeline.transforms:
+        name = type(transform).__name__
+        before = results
+        packed = transform(results)
+        if packed is None:
+            raise ValueError(f'{name} drops the sample {index} '
+                             f'({record.get("img_path")})')
+        codec = getattr(transform, 'encoder', codec)
+        if 'data_samples' in packed:  # packed: the last one
+            results = before
+            break
+        results = packed
+        stages.append(Stage(name, _snapshot(results)))
+    return TracedSample(record, stages, results, packed, codec)
+
+
+def _snapshot(results: Dict[str, Any]) -> Dict[str, Any]:
+    return {
+        key:
+        results[key].copy()
+        if isinstance(results[key], np.ndarray) else results[key]
+        for key in _KEPT if results.get(key) is not None
+    }
+
+
+class SampleCheck(NamedTuple):
+    """What the geometry of a sample says; None where it is not known.
+
+    Attributes:
+        reprojection_px (float, optional): Largest distance of a joint in the
+            image from the projection of the 3D joint.
+        warp_px (float, optional): The same in the network's input, with the
+            camera that belongs to it.
+        decoded_mm (float, optional): Largest distance of a decoded label
+            from its 3D joint.
+        outside (float): Share of the annotated joints that are not on the
+            input (or, untransformed, the image).
+        faults (list[str]): What is wrong, in words.
+    """
+    reprojection_px: Optional[float]
+    warp_px: Optional[float]
+    decoded_mm: Optional[float]
+    outside: float
+    faults: List[str]
+
+
+def check_sample(sample: TracedSample) -> SampleCheck:
+    """Check camera, warp, labels and bones of a sample.
+
+    Args:
+        sample (TracedSample): The sample.
+
+    Returns:
+        SampleCheck: Distances and faults.
+
+    Raises:
+        ValueError: If the sample has no joints.
+    """
+    record, results = sample.record, sample.results
+    if record.get('keypoints') is None:
+        raise ValueError(f'sample {record.get("id")} '
+                         f'({record.get("img_path")}) has no joints to check')
+    faults: List[str] = []
+    names = list(record['keypoint_names'])
+    shown = np.asarray(record['keypoints_visible'])[0]
+    shown = (shown[:, 0] if shown.ndim == 2 else shown) > 0
+    # transforms may replace the truth, as OfficialRhdCrop does: each frame
+    # is compared with its own
+    reprojection = warp = decoded = None
+    if record.get('keypoints_cam') is not None:
+        xyz = np.asarray(record['keypoints_cam'])[0]
+        reprojection = _largest(
+            project(xyz, record['camera_matrix']) -
+            np.asarray(record['keypoints'])[0], shown)
+        _judge(faults, 'joints in the image are off their projection by',
+               reprojection, MAX_REPROJECTION_PX, 'px')
+        if (xyz[shown, 2] <= 0).any():
+            faults.append('joints behind the camera: ' + ', '.join(
+                names[k] for k in np.flatnonzero(shown & (xyz[:, 2] <= 0))))
+        faults += _odd_bones(xyz, names, shown)
+        bone = record.get('bone_length')
+        if bone is not None and not 5 < bone < 200:
+            faults.append(f'reference bone of {bone:.3g} mm: are the lengths '
+                          'in mm?')
+    points = np.asarray(record['keypoints'])[0][shown]
+    if 'warp_mat' in results:
+        points = results['transformed_keypoints'][0]
+        xyz = np.asarray(results['keypoints_cam'])[0]
+        camera = results['warp_mat'] @ results['camera_matrix']
+        warp = _largest(project(xyz, camera) - points, shown)
+        _judge(faults, "joints in the input are off its camera's by", warp,
+               MAX_REPROJECTION_PX, 'px')
+        points = points[shown]
+        if 'keypoint_labels' in results and sample.codec is not None:
+            depth = xyz[sample.codec.root_index, 2]
+            xyz_decoded = sample.codec.decode(
+                results['keypoint_labels'],
+                results['warp_mat'],
+                results['camera_matrix'],
+                results['bone_length'],
+                root_depth=depth)['keypoints_cam'][0]
+            decoded = _largest(xyz_decoded - xyz, shown)
+            _judge(faults, 'decoded labels are off the 3D joints by', decoded,
+                   MAX_DECODED_MM, 'mm')
+        height, width = results['img'].shape[:2]
+    else:
+        height, width = read_image(record['img_path']).shape[:2]
+    inside = ((points > -.5) & (points < (width - .5, height - .5))).all(1)
+    outside = 1 - inside.mean() if len(inside) else 0.
+    if outside > .5:
+        faults.append(f'{outside:.0%} of the joints are outside')
+    return SampleCheck(reprojection, warp, decoded, float(outside), faults)
+
+
+def _largest(difference: np.ndarray, shown: np.ndarray) -> float:
+    distance = np.linalg.norm(difference[shown], axis=-1)
+    return float(distance.max()) if len(distance) else 0.
+
+
+def _judge(faults: List[str], what: str, value: float, limit: float,
+           unit: str) -> None:
+    if not value <= limit:  # NaN too
+        faults.append(f'{what} {value:.3g} {unit}')
+
+
+def _odd_bones(xyz: np.ndarray, names: Sequence[str],
+               shown: np.ndarray) -> List[str]:
+    """Bones that no hand of this size has, as swapped joints make them."""
+    index = {name: i for i, name in enumerate(names)}
+    bones = [
+        (a, b) for a, b in HAND_BONE_LENGTHS
+        if a in index and b in index and shown[index[a]] and shown[index[b]]
+    ]
+    if len(bones) < 5:
+        return []
+    lengths = np.array(
+        [np.linalg.norm(xyz[index[a]] - xyz[index[b]]) for a, b in bones])
+    ratio = lengths / [HAND_BONE_LENGTHS[bone] for bone in bones]
+    ratio /= max(np.median(ratio), 1e-9)
+    low, high = BONE_RATIOS
+    odd = [
+        f'{a}-{b} ({r:.2g} times the usual)'
+        for (a, b), r in zip(bones, ratio) if not low <= r <= high
+    ]
+    return ['bones of odd length: ' + ', '.join(odd)] if odd else []
+
+
+def draw_sample(sample: TracedSample,
+                mode: str = 'pipeline',
+                tile: int = 256) -> np.ndarray:
+    """Draw a sample after each transform, and its joints in 3D.
+
+    Joints are coloured by finger; the cross is the principal point of the
+    camera, the quadrangle the box that becomes the input.
+
+    Args:
+        sample (TracedSample): The sample.
+        mode (str): ``'pipeline'``: every stage; ``'original'``: the
+            annotation alone; ``'transformed'``: the last stage alone.
+        tile (int): Edge of a picture in pixels.
+
+    Returns:
+        np.ndarray: RGB image, uint8.
+
+    Raises:
+        ValueError: If the mode is unknown or the image cannot be read.
+    """
+    if mode not in ('pipeline', 'original', 'transformed'):
+        raise ValueError("mode must be 'pipeline', 'original' or "
+                         f"'transformed', got {mode!r}")
+    stages = {
+        'pipeline': sample.stages,
+        'original': sample.stages[:1],
+        'transformed': sample.stages[-1:]
+    }[mode]
+    record = sample.record
+    names = list(record['keypoint_names'])
+    links, colors = hand_links(names), joint_colors(names)
+    visible = np.asarray(record['keypoints_visible'])[0]
+    shown = (visible[:, 0] if visible.ndim == 2 else visible) > 0
+    whole = read_image(record['img_path'])
+    cells = [
+        _titled(
+            _draw_stage(stage.results, whole, record['camera_matrix'], links,
+                        colors, shown, tile), stage.name) for stage in stages
+    ]
+    if record.get('keypoints_cam') is not None:
+        xyz = np.where(shown[:, None], record['keypoints_cam'][0], np.nan)
+        cells += [
+            _titled(
+                draw_view(xyz, None, links, colors, tile, view),
+                f'3D from {where}')
+            for view, where in zip(VIEWS, ('the camera', 'the side'))
+        ]
+    return np.concatenate(cells, axis=1)
+
+
+def _draw_stage(results: Dict[str, Any], whole: np.ndarray,
+                camera_matrix: np.ndarray, links: List[Tuple[int, int]],
+                colors: np.ndarray, shown: np.ndarray,
+                tile: int) -> np.ndarray:
+    warp_mat = results.get('warp_mat')
+    image, reduction = whole, 1
+    if 'img' in results:
+        image = results['img'][..., ::-1]
+        reduction = results.get('img_reduction', 1)
+    if warp_mat is None:
+        # coordinates are the whole image's even where fewer pixels are read
+        points = results['keypoints'][0]
+        warp_mat = np.eye(3)
+    else:
+        points, reduction = results['transformed_keypoints'][0], 1
+    factor = tile / max(image.shape[:2])
+    height, width = (max(1, round(factor * n)) for n in image.shape[:2])
+    drawn = np.ascontiguousarray(
+        cv2.resize(
+            image.astype(np.uint8), (width, height),
+            interpolation=cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA))
+    factor /= reduction
+
+    def to_tile(uv: np.ndarray) -> np.ndarray:
+        # pixel centres are at integers, so the edge is at -0.5
+        return (np.asarray(uv, dtype=np.float64) + .5) * factor - .5
+
+    centre = camera_matrix[:2, 2] / camera_matrix[2, 2]
+    centre = to_tile(warp_points(centre[None], warp_mat))[0]
+    if np.isfinite(centre).all() and (abs(centre) < 10 * tile).all():
+        cv2.drawMarker(drawn,
+                       np.round(centre).astype(int).tolist(), (255, 0, 255),
+                       cv2.MARKER_CROSS, 12, 2)
+    if 'warp_mat' not in results:
+        box = to_tile(_box_corners(results))
+        cv2.polylines(drawn, [np.round(box).astype(np.int32)], True,
+                      (0, 255, 255), 1, cv2.LINE_AA)
+    draw_skeleton_2d(drawn, to_tile(points[:, :2]), links, colors, shown)
+    canvas = np.full((tile, tile, 3), 255, np.uint8)
+    canvas[:height, :width] = drawn
+    return canvas
+
+
+def _box_corners(results: Dict[str, Any]) -> np.ndarray:
+    """The box in px of the image, (4, 2), turned as it will be cropped."""
+    if 'bbox_center' not in results:
+        left, top, right, bottom = results['bbox'][0]
+        return np.array([[left, top], [right, top], [right, bottom],
+                         [left, bottom]])
+    half = results['bbox_scale'][0] / 2
+    angle = np.deg2rad(float(results.get('bbox_rotation', [0.])[0]))
+    axes = np.array([[np.cos(angle), np.sin(angle)],
+                     [-np.sin(angle), np.cos(angle)]])
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
+    return results['bbox_center'][0] + corners @ axes
+
+
+def _titled(image: np.ndarray, title: str) -> np.ndarray:
+    strip = np.full((20, image.shape[1], 3), 255, np.uint8)
+    cv2.putText(strip, title, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, .4, (0, 0, 0),
+                1, cv2.LINE_AA)
+    return np.pad(
+        np.concatenate([strip, image]), ((2, 2), (2, 2), (0, 0)),
+        mode='constant',
+        constant_values=255)

@@ -1,0 +1,146 @@
+"""Look at a data set before training on it, and check its geometry.
+
+    python tools/misc/browse_dataset.py configs/lgh_freihand.py --not-show \\
+        --output-dir browse
+
+draws each sample after every transform with its joints, the box and the
+camera's principal point, and in 3D. Of every sample is printed: how far the
+joints in the image are from the projection of the 3D joints, the same in the
+network's input after all transforms, and how far the decoded labels are from
+the 3D joints. Samples with a fault (a joint off its projection or behind the
+camera, bones that no hand has, units that are not mm, most joints outside) are
+named, and make the command fail.
+"""
+import argparse
+import os.path as osp
+from typing import Any, Iterator
+
+from mmengine.config import Config, DictAction
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--output-dir', help='folder to save the pictures to')
+    parser.add_argument(
+        '--not-show', action='store_true', help='open no window')
+    parser.add_argument(
+        '--phase',
+        choices=['train', 'test', 'val'],
+        default='train',
+        help='data set to browse (default: train)')
+    parser.add_argument(
+        '--mode',
+        choices=['original', 'transformed', 'pipeline'],
+        default='pipeline',
+        help='what to draw: the annotation, the input of the network, or the '
+        'sample after each transform (default: pipeline)')
+    parser.add_argument(
+        '--max-item-per-dataset',
+        type=int,
+        default=50,
+        help='at most so many samples, spread over the data set (default: '
+        '50)')
+    parser.add_argument(
+        '--show-interval',
+        type=float,
+        default=2,
+        help='seconds for which a window stays (default: 2)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, e.g. data_root=DIR')
+    args = parser.parse_args()
+    if args.max_item_per_dataset < 1:
+        parser.error('--max-item-per-dataset must be 1 or more, not '
+                     f'{args.max_item_per_dataset}')
+    return args
+
+
+def build_dataset(cfg: Config, phase: str) -> Any:
+    """The data set of a phase, with its pipeline."""
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import DATASETS
+
+    import lgh_mmpose  # noqa: F401  (registers data sets and transforms)
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
+    loader = cfg.get(f'{phase}_dataloader')
+    if loader is None:
+        raise ValueError(f'the config has no {phase}_dataloader')
+    return DATASETS.build(loader.dataset)
+
+
+def spread(length: int, count: int) -> Iterator[int]:
+    """Indices all over the data set, in order."""
+    count = min(length, count)
+    return (i * length // count for i in range(count))
+
+
+def describe(check: Any) -> str:
+    figures = [('image', check.reprojection_px, 'px'),
+               ('input', check.warp_px, 'px'),
+               ('labels', check.decoded_mm, 'mm')]
+    parts = [
+        f'{name} {value:.1e} {unit}' for name, value, unit in figures
+        if value is not None
+    ]
+    return ', '.join([*parts, f'outside {check.outside:.0%}'])
+
+
+def browse(args: argparse.Namespace) -> int:
+    """Draw and check; returns the number of samples with a fault."""
+    from mmengine.runner import set_random_seed
+
+    from lgh_mmpose.config import merge_cfg_options
+    from lgh_mmpose.fileio import write_image
+    from lgh_mmpose.visualization.browse import (check_sample, draw_sample,
+                                                 trace_sample)
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        merge_cfg_options(cfg, args.cfg_options)
+    dataset = build_dataset(cfg, args.phase)
+    set_random_seed(cfg.get('randomness', {}).get('seed', 0))
+    window = None
+    if not args.not_show:
+        from mmengine.visualization import Visualizer
+        window = Visualizer()
+    faulty = seen = 0
+    for index in spread(len(dataset), args.max_item_per_dataset):
+        sample = trace_sample(dataset, index)
+        check = check_sample(sample)
+        seen += 1
+        name = osp.basename(str(sample.record['img_path']))
+        print(f'{index:7d}  {name}: {describe(check)}')
+        for fault in check.faults:
+            print(f'         FAULT: {fault}')
+        faulty += bool(check.faults)
+        if args.output_dir is None and window is None:
+            continue
+        picture = draw_sample(sample, args.mode)
+        if args.output_dir is not None:
+            stem = osp.splitext(name)[0]
+            write_image(picture,
+                        osp.join(args.output_dir, f'{index:07d}_{stem}.png'))
+        if window is not None:
+            window.show(picture, name, args.show_interval)
+    print(f'{seen} of {len(dataset)} samples, {faulty} with a fault')
+    if args.output_dir is not None:
+        print(f'wrote {args.output_dir}')
+    return faulty
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        faulty = browse(args)
+    except ValueError as error:
+        raise SystemExit(f'error: {error}') from None
+    raise SystemExit(1 if faulty else 0)
+
+
+if __name__ == '__main__':
+    main()
