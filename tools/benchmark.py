@@ -1,0 +1,950 @@
+"""What everything costs, each beside what it is to be compared with.
+
+Cases that are compared run by turns in one process, round by round, on the
+same cores, so that whatever disturbs one of them disturbs all. Reported are
+medians over the rounds: wall time, CPU time of the process (the better figure
+on a busy machine) and, measured in a process of its own, by how much the case
+raises the peak of the resident memory. Networks have random weights.
+
+Example::
+
+    python tools/benchmark.py --json bench.json
+    python tools/benchmark.py --only g3_vs_g1_step infer/lite --rounds 20
+    python tools/benchmark.py --scaling --json scaling.json
+
+The json holds ``ms`` and ``cpu_ms`` per call by case, ``peak_mb``, ``gflops``
+(reached, in 10^9 floating-point operations per second of CPU) and ``ratio``:
+by how many times the first is faster, but for ``g3_vs_g1_*``, which say how
+many times as much three groups cost as one. ``cpu_ratio`` has the same from
+the CPU times.
+"""
+import argparse
+import contextlib
+import gc
+import io
+import json
+import math
+import multiprocessing
+import os
+import platform
+import resource
+import shlex
+import sys
+import tempfile
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+
+import lgh_mmpose  # noqa: F401  (registers the components)
+from lgh_mmpose.fileio import atomic_write
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+SCHEMA = 'lgh_mmpose/benchmark/1'
+NUM_VERSIONS = 4  # of each image in FreiHAND's training set
+_ROUND_SECONDS = 0.05  # shorter calls are repeated within a round
+_CASE_SECONDS = 60.  # a case that has taken so long has no further rounds
+
+INTERNET = ('mmpose::hand_3d_keypoint/internet/interhand3d/'
+            'internet_res50_4xb16-20e_interhand3d-256x256.py')
+HEATMAP_2D = ('mmpose::hand_2d_keypoint/topdown_heatmap/freihand2d/'
+              'td-hm_res50_8xb64-100e_freihand2d-224x224.py')
+
+# by how many times the second case of each is faster than the first
+RATIOS = {
+    'exported_vs_official': ('infer/official', 'infer/exported'),
+    'exported_fp32_vs_official': ('infer/official', 'infer/exported_fp32'),
+    'lite_vs_official': ('infer/official', 'infer/lite'),
+    'exported_vs_official_batch16': ('infer16/official', 'infer16/exported'),
+    'lite_vs_official_batch16': ('infer16/official', 'infer16/lite'),
+    'train_step_bf16_vs_fp32': ('step/freihand_fp32', 'step/freihand'),
+    'official_train_step_bf16_vs_fp32':
+    ('step/official_fp32', 'step/official'),
+    'synthhand_train_step_bf16_vs_fp32':
+    ('step/synthhand_fp32', 'step/synthhand'),
+    'index_vs_coco': ('index/coco', 'index/ours'),
+}
+# how many times as much G=3 costs as its holistic twin
+for _mode in ('step', 'infer'):
+    RATIOS[f'g3_vs_g1_{_mode}'] = (f'{_mode}/freihand', f'{_mode}/freihand_g1')
+    for _config in ('official', 'synthhand'):
+        RATIOS[f'g3_vs_g1_{_mode}_{_config}'] = (f'{_mode}/{_config}',
+                                                 f'{_mode}/{_config}_g1')
+
+# ms per sample of the reader in the authors' release, on the machine that the
+# project is developed on; elsewhere the ratio to them means nothing
+RELEASE_READER_MS = {'pipeline/plain': 6.2, 'pipeline/augmented': 9.2}
+
+
+class Case(NamedTuple):
+    """Something to time."""
+    setup: Callable[[], Callable[[], object]]  # gives what is called
+    samples: int = 1  # that one call treats
+    gflop: Callable[[], Optional[float]] = lambda: None  # of one call
+
+
+class Timing(NamedTuple):
+    """Seconds of one call, in each round."""
+    wall: List[float]
+    cpu: List[float]
+
+
+# -- measuring ---------------------------------------------------------------
+
+
+def measure(calls: Dict[str, Callable[[], object]],
+            rounds: int,
+            round_seconds: float = _ROUND_SECONDS) -> Dict[str, Timing]:
+    """Time functions by turns.
+
+    Args:
+        calls (dict[str, Callable]): The functions, by name.
+        rounds (int): How often each has its turn.
+        round_seconds (float): A turn lasts so long at least: a function that
+            is faster is called several times. Defaults to 0.05.
+
+    Returns:
+        dict[str, Timing]: Seconds per call.
+    """
+    repeats = {}
+    for name, call in calls.items():
+        # the first call may compile or allocate
+        seconds = min(_warm_up(call))
+        repeats[name] = max(1, math.ceil(round_seconds / max(seconds, 1e-6)))
+    timings = {name: Timing([], []) for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            if sum(timings[name].wall) * repeats[name] > _CASE_SECONDS:
+                continue
+            gc.collect()
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(repeats[name]):
+                call()
+            timings[name].cpu.append(
+                (time.process_time() - cpu) / repeats[name])
+            timings[name].wall.append(
+                (time.perf_counter() - wall) / repeats[name])
+    return timings
+
+
+def _warm_up(call: Callable[[], object]) -> List[float]:
+    """Call twice, or once if it takes long; seconds of each call."""
+    seconds = []
+    while len(seconds) < 2 and sum(seconds) < 5:
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def peak_memory(case: Case) -> float:
+    """MB by which a case raises the peak of the resident memory.
+
+    Measured in a forked process, which starts with this one's memory.
+    """
+
+    def run(connection) -> None:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # the second training step has the optimizer's state beside it
+        _warm_up(case.setup())
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        connection.send((after - before) / 1024)
+
+    context = multiprocessing.get_context('fork')
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=run, args=(sender, ))
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv()
+    except EOFError:
+        raise RuntimeError('a case failed in its process, see above') from None
+    finally:
+        process.join()
+
+
+# -- networks ----------------------------------------------------------------
+
+
+class Network(NamedTuple):
+    """Which network, and what it is fed."""
+    config: str
+    batch: int = 1
+    groups: Optional[int] = None  # instead of the config's
+    size: Optional[int] = None  # of the input, instead of the config's
+
+
+def load_config(network: Network) -> Config:
+    """The config of a network, without weights to be downloaded."""
+    if '::' in network.config:
+        cfg = get_config(network.config)
+        cfg.model.backbone.init_cfg = None
+    else:
+        cfg = Config.fromfile(CONFIGS / f'{network.config}.py')
+    if network.groups is not None:
+        cfg.model.neck.num_groups = network.groups
+        cfg.model.head.num_groups = network.groups
+    # no configured format of the input: each case has its own
+    cfg.model.data_preprocessor.type = 'PoseDataPreprocessor'
+    if network.size is not None:
+        for codec in (cfg.get('codec'), cfg.model.head.get('decoder')):
+            if codec is not None and 'input_size' in codec:
+                codec.input_size = (network.size, network.size)
+    return cfg
+
+
+def input_size(cfg: Config) -> Tuple[int, int]:
+    """Width and height of a network's input, px."""
+    codec = cfg.get('codec') or cfg.model.head.decoder
+    width, height = codec['input_size' if 'input_size' in
+                          codec else 'image_size'][:2]
+    return width, height
+
+
+def build_model(cfg: Config) -> torch.nn.Module:
+    """A model with random weights and batch statistics of noise."""
+    from mmpose.registry import MODELS
+    torch.manual_seed(0)
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = MODELS.build(cfg.model)
+    model.init_weights()
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.
+    with torch.no_grad():
+        # or activations would grow or vanish from layer to layer
+        model.train()(noise(cfg, 2), None, mode='tensor')
+    for norm, momentum in zip(norms, momenta):
+        norm.momentum = momentum
+    return model.eval()
+
+
+def noise(cfg: Config, batch: int) -> torch.Tensor:
+    """Normalised images (B, 3, H, W)."""
+    width, height = input_size(cfg)
+    return torch.randn(batch, 3, height, width)
+
+
+@lru_cache(maxsize=None)
+def forward_gflop(network: Network) -> float:
+    """10^9 floating-point operations of one image's forward pass."""
+    from torch.utils.flop_counter import FlopCounterMode
+    cfg = load_config(network._replace(batch=1))
+    model = build_model(cfg)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(noise(cfg, 1), None, mode='tensor')
+    return counter.get_total_flops() / 1e9
+
+
+def eager(network: Network) -> Case:
+    """Inference in PyTorch, fp32 and NCHW, on normalised images."""
+
+    def setup():
+        cfg = load_config(network)
+        model, images = build_model(cfg), noise(cfg, network.batch)
+
+        def call():
+            with torch.no_grad():
+                return model(images, None, mode='tensor')
+
+        return call
+
+    return Case(setup, network.batch,
+                lambda: network.batch * forward_gflop(network))
+
+
+def exported(network: Network, backend: str, precision: str,
+             threads: int) -> Case:
+    """Inference of the exported network, on images of bytes."""
+
+    def setup():
+        from lgh_mmpose.deployment import export, load_exported
+        cfg = load_config(network)
+        width, height = input_size(cfg)
+        images = np.random.default_rng(0).integers(
+            0, 256, (network.batch, 3, height, width), dtype=np.uint8)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / 'exported'
+            with contextlib.redirect_stdout(io.StringIO()):
+                export(build_model(cfg), path, backend, precision)
+            run = load_exported(path, num_threads=threads)
+            run(images)  # reads the file
+        return lambda: run(images)
+
+    return Case(setup, network.batch,
+                lambda: network.batch * forward_gflop(network))
+
+
+def training_step(network: Network, bf16: bool) -> Case:
+    """Forward, backward and optimizer, as mmengine's runner does them.
+
+    bf16 is with all that the configs switch on with it: weights and images in
+    channels_last. fp32 is eager PyTorch as it comes.
+    """
+
+    def setup():
+        from mmengine.optim import build_optim_wrapper
+        from mmpose.structures import PoseDataSample
+        cfg = load_config(network)
+        model = build_model(cfg).train()
+        wrapper = dict(cfg.optim_wrapper, type='OptimWrapper')
+        wrapper.pop('enabled', None)
+        if bf16:
+            wrapper['type'] = 'Bf16OptimWrapper'
+            model.to(memory_format=torch.channels_last)
+        optim_wrapper = build_optim_wrapper(model, wrapper)
+        width, height = input_size(cfg)
+        num_joints = cfg.model.head.num_joints
+        samples = []
+        for _ in range(network.batch):
+            labels = torch.rand(1, num_joints, 3)
+            labels[..., :2] *= labels.new_tensor([width, height])
+            samples.append(
+                PoseDataSample(
+                    gt_instance_labels=InstanceData(
+                        keypoint_labels=labels,
+                        keypoint_weights=torch.ones(1, num_joints))))
+        images = noise(cfg, network.batch)
+        if bf16:
+            images = images.contiguous(memory_format=torch.channels_last)
+
+        def call():
+            # the images come ready: the reader has cases of its own
+            with optim_wrapper.optim_context(model):
+                losses = model(images, samples, mode='loss')
+            loss, _ = model.parse_losses(losses)
+            optim_wrapper.update_params(loss)
+
+        return call
+
+    # the backward pass computes the gradients of weights and of activations
+    return Case(setup, network.batch,
+                lambda: 3 * network.batch * forward_gflop(network))
+
+
+# -- data, metric, renderer --------------------------------------------------
+
+
+def write_freihand(root: Path, num_unique: int) -> None:
+    """Write random annotations in FreiHAND's layout, and four images."""
+    rng = np.random.default_rng(0)
+    camera = [[480., 0., 112.], [0., 480., 112.], [0., 0., 1.]]
+    xyz = rng.normal([0, 0, .7], .03, (num_unique, 21, 3))
+    image_dir = root / 'training' / 'rgb'
+    image_dir.mkdir(parents=True)
+    for name, data in (('K', [camera] * num_unique), ('xyz', xyz.tolist()),
+                       ('scale', rng.uniform(.02, .04, num_unique).tolist())):
+        (root / f'training_{name}.json').write_text(json.dumps(data))
+    for version in range(NUM_VERSIONS):
+        name = f'{num_unique * version:08d}.jpg'
+        cv2.imwrite(str(image_dir / name), np.zeros((224, 224, 3), np.uint8))
+
+
+def write_coco(root: Path, num_samples: int) -> None:
+    """Write as many samples as mmpose's json of FreiHAND holds them."""
+    rng = np.random.default_rng(0)
+    keypoints = np.ones((num_samples, 21, 3))
+    keypoints[..., :2] = rng.uniform(20, 200, (num_samples, 21, 2))
+    images = [
+        dict(
+            id=i, file_name=f'training/rgb/{i:08d}.jpg', width=224, height=224)
+        for i in range(num_samples)
+    ]
+    annotations = [
+        dict(
+            id=i,
+            image_id=i,
+            category_id=1,
+            iscrowd=0,
+            area=5e4,
+            bbox=[0, 0, 224, 224],
+            segmentation=None,
+            keypoints=keypoints[i].reshape(-1).tolist())
+        for i in range(num_samples)
+    ]
+    with open(root / 'coco.json', 'w') as file:
+        json.dump(
+            dict(
+                images=images,
+                annotations=annotations,
+                categories=[dict(id=1, name='hand')]), file)
+
+
+def index(kind: str, root: Path, num_samples: int) -> Case:
+    """Building ``FreiHand3DDataset`` or mmpose's ``FreiHandDataset``."""
+
+    def setup():
+        from mmpose.datasets import FreiHandDataset
+
+        from lgh_mmpose.datasets import FreiHand3DDataset
+        folder = root / f'index_{kind}_{num_samples}'
+        if not folder.exists():
+            folder.mkdir()
+            if kind == 'ours':
+                write_freihand(folder, num_samples // NUM_VERSIONS)
+            else:
+                write_coco(folder, num_samples)
+
+        def call():
+            with contextlib.redirect_stdout(io.StringIO()):
+                if kind == 'ours':
+                    return FreiHand3DDataset(data_root=str(folder))
+                return FreiHandDataset(ann_file=str(folder / 'coco.json'))
+
+        return call
+
+    return Case(setup, num_samples)
+
+
+def metric(num_samples: int) -> Case:
+    """Taking up predictions and scoring them, as a test on FreiHAND does."""
+
+    def setup():
+        from mmengine.evaluator import Evaluator
+        from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+        from lgh_mmpose.datasets import FreiHand3DDataset
+        rng = np.random.default_rng(0)
+        evaluator = Evaluator(
+            load_config(Network('lgh_freihand')).test_evaluator)
+        with contextlib.redirect_stderr(io.StringIO()):
+            evaluator.dataset_meta = parse_pose_metainfo(
+                FreiHand3DDataset.METAINFO)
+        truth = rng.normal([0, 0, 700], 30, (num_samples, 1, 21, 3))
+        joints = truth + rng.normal(0, 10, truth.shape)
+        uv = rng.uniform(0, 224, (num_samples, 1, 21, 2))
+        visible = np.ones((1, 21), np.float32)
+
+        def call():
+            for i in range(num_samples):
+                evaluator.process([
+                    dict(
+                        id=i,
+                        img_path='hand.jpg',
+                        pred_instances=dict(
+                            keypoints=uv[i] + 1, keypoints_cam=joints[i]),
+                        gt_instances=dict(
+                            keypoints=uv[i],
+                            keypoints_cam=truth[i],
+                            keypoints_visible=visible))
+                ])
+            return evaluator.evaluate(num_samples)
+
+        return call
+
+    return Case(setup, num_samples)
+
+
+def render(difficulty: str) -> Case:
+    """One image of SynthHand, 224 x 224, with its annotation."""
+
+    def setup():
+        from lgh_mmpose.synthesis import SceneGenerator
+        scenes = SceneGenerator(0, 'training', 224, difficulty)
+        state = dict(index=0)
+
+        def call():
+            state['index'] += 1
+            return scenes.sample(state['index'] % 32)
+
+        for _ in range(4):  # compiles, and reads the backgrounds
+            call()
+        return call
+
+    return Case(setup)
+
+
+def build_dataset(root: Path, split: str):
+    """``lgh_freihand``'s data set over rendered images of 224 x 224."""
+    from mmpose.registry import DATASETS
+
+    from lgh_mmpose.config import set_data_root
+    from lgh_mmpose.synthesis import write_synthhand
+    folder = root / 'synthhand'
+    write_synthhand(folder, num_train=64, num_eval=64, quiet=True)
+    cfg = Config.fromfile(CONFIGS / 'lgh_freihand.py')
+    set_data_root(cfg, str(folder))
+    return DATASETS.build(cfg[f'{split}_dataloader'].dataset)
+
+
+def pipeline(root: Path, split: str) -> Case:
+    """Reading one sample as a worker of the data loader does."""
+
+    def setup():
+        dataset = build_dataset(root, split)
+        state = dict(index=0)
+
+        def call():
+            state['index'] = (state['index'] + 1) % len(dataset)
+            return dataset[state['index']]
+
+        return call
+
+    return Case(setup)
+
+
+def pipeline_stages(root: Path, split: str, rounds: int) -> Dict[str, float]:
+    """CPU time of each stage of a pipeline, ms per sample.
+
+    The median over the rounds of the mean over the samples.
+    """
+    dataset = build_dataset(root, split)
+    transforms = dataset.pipeline.transforms
+    names = ['record', *(type(t).__name__ for t in transforms)]
+    totals = np.zeros((rounds + 1, len(names)))
+    for row in totals:
+        for i in range(len(dataset)):
+            start = time.process_time()
+            data = dataset.get_data_info(i)
+            for column, transform in enumerate([None, *transforms]):
+                if transform is not None:
+                    data = transform(data)
+                end = time.process_time()
+                row[column] += end - start
+                start = end
+    # the first round warms up
+    medians = 1e3 * np.median(totals[1:], 0) / len(dataset)
+    return dict(zip(names, medians.tolist()))
+
+
+# -- what the hardware can do ------------------------------------------------
+
+
+def plain_convolution(dtype: torch.dtype) -> Case:
+    """3x3, 256 to 256 channels, 64 x 64, batch 4: what such hardware is for"""
+
+    def setup():
+        conv = torch.nn.Conv2d(256, 256, 3, padding=1, bias=False)
+        conv = conv.to(dtype).to(memory_format=torch.channels_last)
+        images = torch.randn(
+            4, 256, 64,
+            64).to(dtype).contiguous(memory_format=torch.channels_last)
+
+        def call():
+            with torch.no_grad():
+                return conv(images)
+
+        return call
+
+    return Case(setup, gflop=lambda: 2e-9 * 4 * 64**2 * 9 * 256**2)
+
+
+def plain_matmul(dtype: torch.dtype) -> Case:
+    """Product of two matrices of 2048 x 2048."""
+
+    def setup():
+        a, b = torch.randn(2, 2048, 2048).to(dtype)
+        return lambda: a @ b
+
+    return Case(setup, gflop=lambda: 2e-9 * 2048**3)
+
+
+# -- what is measured --------------------------------------------------------
+
+
+def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
+    """Every case by name; those with the same prefix run by turns."""
+    size, threads = args.input_size, args.threads
+    networks = {
+        'official': Network('lgh_rhd_official', size=size),
+        'freihand': Network('lgh_freihand', size=size),
+        'synthhand': Network('lgh_synthhand', size=size),
+    }
+    twins = {
+        name + '_g1': network._replace(groups=1)
+        for name, network in networks.items()
+    }
+    lite = Network('lgh_lite_freihand', size=size)
+    cases = {}
+    for prefix, batch, ours in (('infer', 1, {
+            **networks,
+            **twins
+    }), ('infer16', 16, networks)):
+        for name, network in ours.items():
+            cases[f'{prefix}/{name}'] = eager(network._replace(batch=batch))
+        for name, config in (('internet', INTERNET), ('heatmap2d',
+                                                      HEATMAP_2D)):
+            cases[f'{prefix}/{name}'] = eager(Network(config, batch))
+        official = networks['official']._replace(batch=batch)
+        for name, network, backend, precision in (('exported', official,
+                                                   'openvino', 'bf16'),
+                                                  ('exported_fp32', official,
+                                                   'openvino', 'fp32'),
+                                                  ('exported_onnx_fp32',
+                                                   official, 'onnx', 'fp32'),
+                                                  ('lite',
+                                                   lite._replace(batch=batch),
+                                                   'openvino', 'bf16')):
+            cases[f'{prefix}/{name}'] = exported(network, backend, precision,
+                                                 threads)
+    for name, network in {**networks, **twins}.items():
+        batch = 48 if name.startswith('synthhand') else 8
+        network = network._replace(batch=batch)
+        cases[f'step/{name}'] = training_step(network, bf16=True)
+        if network.groups is None:
+            cases[f'step/{name}_fp32'] = training_step(network, bf16=False)
+    for name, split in (('plain', 'val'), ('augmented', 'train')):
+        cases[f'pipeline/{name}'] = pipeline(root, split)
+    for kind in ('ours', 'coco'):
+        cases[f'index/{kind}'] = index(kind, root, args.index_samples)
+    cases['metric/freihand'] = metric(args.metric_samples)
+    for difficulty in ('easy', 'full'):
+        cases[f'render/{difficulty}'] = render(difficulty)
+    for name, dtype in (('fp32', torch.float32), ('bf16', torch.bfloat16)):
+        cases[f'limit/conv_{name}'] = plain_convolution(dtype)
+        cases[f'limit/matmul_{name}'] = plain_matmul(dtype)
+    return cases
+
+
+def scaling_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
+    """How cost grows: cases ``scaling/<what>/<series>/<value>``."""
+    size = args.input_size
+    base = Network('lgh_freihand', size=size)
+    cases = {}
+
+    def add(what: str, value: int, network: Network) -> None:
+        prefix = f'scaling/{what}'
+        cases[f'{prefix}/infer/{value}'] = eager(network)
+        cases[f'{prefix}/step/{value}'] = training_step(
+            network._replace(batch=network.batch if what == 'batch' else 8),
+            True)
+
+    for groups in range(1, 8):
+        add('groups', groups, base._replace(groups=groups))
+    for side in (128, 192, 256, 320, 384):
+        add('size', side, base._replace(size=side))
+    for batch in (1, 2, 4, 8, 16, 32):
+        add('batch', batch, base._replace(batch=batch))
+    for exponent in range(3, args.max_exponent + 1):
+        number = 10**exponent
+        # as many as COCO's json fits into memory while it is written
+        kinds = ('ours', 'coco') if exponent <= 5 else ('ours', )
+        for kind in kinds:
+            cases[f'scaling/samples/index_{kind}/{number}'] = index(
+                kind, root, number)
+        cases[f'scaling/samples/metric/{number}'] = metric(number)
+    return cases
+
+
+def process_throughput(args: argparse.Namespace) -> Dict[str, dict]:
+    """Images per second of wall time that N processes train on together.
+
+    Each trains its own copy on one thread and, where there are enough, on a
+    core of its own; nothing is exchanged. ``infer`` is inference.
+    """
+    result = {}
+    network = Network('lgh_freihand', 8, size=args.input_size)
+    for name, case in (('step', training_step(network, True)),
+                       ('infer', eager(network._replace(batch=1)))):
+        result[name] = {
+            str(n): _run_processes(case, n, args.rounds)
+            for n in range(1, 2 * _num_cores() + 1)
+        }
+    return result
+
+
+def _run_processes(case: Case, count: int, rounds: int) -> float:
+    context = multiprocessing.get_context('fork')
+    barrier = context.Barrier(count + 1)
+
+    def run(number: int) -> None:
+        _pin(1, number)
+        try:
+            call = case.setup()
+            call()
+            barrier.wait()
+            for _ in range(rounds):
+                call()
+            barrier.wait()
+        except BaseException:
+            barrier.abort()  # or the others would wait for this process
+            raise
+
+    processes = [
+        context.Process(target=run, args=(i, ), daemon=True)
+        for i in range(count)
+    ]
+    for process in processes:
+        process.start()
+    barrier.wait()
+    start = time.perf_counter()
+    barrier.wait()
+    seconds = time.perf_counter() - start
+    for process in processes:
+        process.join()
+    return count * rounds * case.samples / seconds
+
+
+# -- command line ------------------------------------------------------------
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        metavar='NAME',
+        help='cases (infer/lite), all of a kind (infer, step, pipeline, '
+        'index, metric, render, limit) or ratios (g3_vs_g1_step)')
+    parser.add_argument(
+        '--scaling',
+        action='store_true',
+        help='instead of the table, how cost grows with groups, input size, '
+        'batch, number of samples and processes')
+    parser.add_argument('--json', metavar='OUT', help='write the figures here')
+    parser.add_argument(
+        '--rounds',
+        type=int,
+        help='rounds, of which the median counts (default: 11; with --quick '
+        'or --scaling 3)')
+    parser.add_argument(
+        '--quick',
+        action='store_true',
+        help='few rounds, small indices, no memory: a first look')
+    parser.add_argument(
+        '--threads',
+        type=int,
+        default=1,
+        help='threads, and cores that they are pinned to (default: 1)')
+    parser.add_argument(
+        '--no-memory',
+        action='store_true',
+        help='do not measure the memory, which runs every case again')
+    parser.add_argument(
+        '--input-size',
+        type=int,
+        metavar='PX',
+        help="input of our networks (default: each config's)")
+    parser.add_argument(
+        '--index-samples',
+        type=int,
+        help="samples of the index (default: 130240, FreiHAND's; with "
+        '--quick 8000)')
+    parser.add_argument(
+        '--metric-samples',
+        type=int,
+        default=1000,
+        help='samples that are scored (default: 1000)')
+    parser.add_argument(
+        '--max-exponent',
+        type=int,
+        default=6,
+        choices=range(3, 7),
+        help='--scaling goes to so many powers of ten of samples (default: 6)')
+    args = parser.parse_args(argv)
+    if args.rounds is None:
+        args.rounds = 3 if args.quick or args.scaling else 11
+    if args.index_samples is None:
+        args.index_samples = 8000 if args.quick else 130240
+    for name in ('rounds', 'threads', 'metric_samples'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name.replace("_", "-")} must be at least 1, got '
+                         f'{getattr(args, name)}')
+    if args.index_samples < 1 or args.index_samples % NUM_VERSIONS:
+        parser.error(f'--index-samples must be a multiple of {NUM_VERSIONS}, '
+                     f'got {args.index_samples}')
+    if args.threads > _num_cores():
+        parser.error(f'--threads {args.threads} needs as many cores, there '
+                     f'are {_num_cores()}')
+    return args
+
+
+def select(names: Optional[Sequence[str]], cases: Dict[str, Case]) -> list:
+    """Cases that ``--only`` names, in their usual order.
+
+    Raises:
+        ValueError: If a name is none of a case, a kind or a ratio.
+    """
+    if not names:
+        return list(cases)
+    kinds = {case.split('/')[0] for case in cases}
+    wanted = set()
+    for name in names:
+        if name in cases:
+            wanted.add(name)
+        elif name in kinds:
+            wanted.update(c for c in cases if c.split('/')[0] == name)
+        elif name in RATIOS and set(RATIOS[name]) <= set(cases):
+            wanted.update(RATIOS[name])
+        else:
+            known = sorted(kinds) + sorted(cases) + sorted(RATIOS)
+            raise ValueError(f'--only: there is no {name!r}; choose from '
+                             f'{", ".join(known)}')
+    return [name for name in cases if name in wanted]
+
+
+def _num_cores() -> int:
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _pin(threads: int, first: int = 0) -> None:
+    """Keep this process on so many cores, where the system can do so."""
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    if hasattr(os, 'sched_setaffinity'):
+        cores = sorted(_ALL_CORES)
+        os.sched_setaffinity(
+            0, {cores[(first + i) % len(cores)]
+                for i in range(threads)})
+
+
+_ALL_CORES = os.sched_getaffinity(0) if hasattr(os,
+                                                'sched_getaffinity') else ()
+
+
+def environment(args: argparse.Namespace) -> dict:
+    """What the figures depend on."""
+    import mmengine
+    import mmpose
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        model = next((line.split(': ', 1)[1]
+                      for line in lines if line.startswith('model name')),
+                     model)
+    return dict(
+        command=shlex.join(['tools/benchmark.py', *sys.argv[1:]]),
+        cpu=model,
+        cores=len(_ALL_CORES) or os.cpu_count(),
+        threads=args.threads,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        mmengine=mmengine.__version__,
+        mmpose=mmpose.__version__,
+        allocator={
+            name: os.environ.get(name)
+            for name in ('MALLOC_MMAP_MAX_', 'MALLOC_TRIM_THRESHOLD_')
+        })
+
+
+def run(names: Sequence[str], cases: Dict[str, Case], args: argparse.Namespace,
+        group_depth: int) -> dict:
+    """Measure cases, those of one group by turns.
+
+    Args:
+        names (Sequence[str]): Which.
+        cases (dict[str, Case]): All cases by name.
+        args (argparse.Namespace): The command line.
+        group_depth (int): Cases whose names agree up to so many slashes are
+            of one group.
+    """
+    groups: Dict[str, List[str]] = {}
+    for name in names:
+        groups.setdefault('/'.join(name.split('/')[:group_depth]),
+                          []).append(name)
+    result: Dict[str, dict] = dict(
+        ms={}, cpu_ms={}, per_second={}, peak_mb={}, gflops={})
+    if not args.no_memory and not args.quick:
+        # first: what this process has freed, its forks would not ask for
+        for name in names:
+            print(f'memory of {name}', file=sys.stderr, flush=True)
+            result['peak_mb'][name] = peak_memory(cases[name])
+    for group, members in groups.items():
+        print(f'{group}: {len(members)} cases', file=sys.stderr, flush=True)
+        calls = {name: cases[name].setup() for name in members}
+        for name, timing in measure(calls, args.rounds).items():
+            wall, cpu = np.median(timing.wall), np.median(timing.cpu)
+            result['ms'][name] = 1e3 * wall
+            result['cpu_ms'][name] = 1e3 * cpu
+            result['per_second'][name] = cases[name].samples / wall
+            gflop = cases[name].gflop()
+            if gflop is not None:
+                result['gflops'][name] = gflop / cpu
+        del calls
+    for key, source in (('ratio', 'ms'), ('cpu_ratio', 'cpu_ms')):
+        values = result[source]
+        result[key] = {
+            name: values[a] / values[b]
+            for name, (a, b) in RATIOS.items() if a in values and b in values
+        }
+        for name, reference in RELEASE_READER_MS.items():
+            if name in values:
+                result[key][f'{name.replace("/", "_")}_vs_release'] = \
+                    reference / values[name]
+    return result
+
+
+def table(result: dict) -> str:
+    """The figures as text."""
+    lines = [
+        f'{"case":40s} {"ms":>10s} {"CPU ms":>10s} {"per s":>9s} '
+        f'{"GFLOP/s":>8s} {"peak MB":>8s}'
+    ]
+    for name, ms in result['ms'].items():
+        optional = (f'{result[key][name]:8.0f}'
+                    if name in result[key] else f'{"-":>8s}'
+                    for key in ('gflops', 'peak_mb'))
+        lines.append(f'{name:40s} {ms:10.3f} {result["cpu_ms"][name]:10.3f} '
+                     f'{result["per_second"][name]:9.1f} '
+                     f'{" ".join(optional)}')
+    for split, stages in result.get('stages', {}).items():
+        lines += ['', f'pipeline/{split}, CPU ms by stage']
+        lines += [f'{"  " + k:40s} {v:10.3f}' for k, v in stages.items()]
+    if result['ratio']:
+        lines += ['', f'{"ratio":40s} {"wall":>10s} {"CPU":>10s}']
+        lines += [
+            f'{name:40s} {value:10.2f} {result["cpu_ratio"][name]:10.2f}'
+            for name, value in result['ratio'].items()
+        ]
+    for name, values in result.get('processes', {}).items():
+        lines += ['', f'{name} by so many processes, images per second']
+        lines += [f'{"  " + k:40s} {v:10.2f}' for k, v in values.items()]
+    return '\n'.join(lines)
+
+
+def main() -> None:
+    args = parse_args()
+    init_default_scope('mmpose')
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        make, depth = (scaling_cases, 3) if args.scaling else (all_cases, 1)
+        cases = make(root, args)
+        try:
+            names = select(args.only, cases)
+        except ValueError as error:
+            sys.exit(f'{Path(sys.argv[0]).name}: {error}')
+        started = time.perf_counter()
+        cores = _ALL_CORES
+        processes = {}
+        if args.scaling and not args.only:
+            processes = process_throughput(args)
+        _pin(args.threads)
+        try:
+            result = run(names, cases, args, depth)
+            stages = {
+                name: pipeline_stages(root, split, args.rounds)
+                for name, split in (('plain', 'val'), ('augmented', 'train'))
+                if f'pipeline/{name}' in names
+            }
+        finally:
+            if cores:
+                os.sched_setaffinity(0, cores)
+    result.update(
+        schema=SCHEMA,
+        rounds=args.rounds,
+        seconds=time.perf_counter() - started,
+        environment=environment(args))
+    for key, value in (('stages', stages), ('processes', processes)):
+        if value:
+            result[key] = value
+    print(table(result))
+    if args.json:
+        with atomic_write(args.json) as file:
+            file.write((json.dumps(result, indent=1) + '\n').encode())
+
+
+if __name__ == '__main__':
+    main()
