@@ -176,13 +176,14 @@ class HandTracker:
 
     def start(self,
               boxes: np.ndarray,
-              scores: Optional[np.ndarray] = None,
+              scores: Optional[list] = None,
               whole_image: bool = False) -> List[Track]:
         """Begin a track at each box that no track is at.
 
         Args:
             boxes (np.ndarray): Boxes in shape (N, 4), px.
-            scores (np.ndarray, optional): Of the detections, (N,).
+            scores (list, optional): Of the N detections, None where there was
+                none.
             whole_image (bool): Whether the box is that of the image.
 
         Returns:
@@ -196,7 +197,7 @@ class HandTracker:
                 next(self._ids),
                 box,
                 whole_image=whole_image,
-                bbox_score=None if scores is None else float(scores[i]),
+                bbox_score=None if scores is None else scores[i],
                 smooth=self.make_filter() if self.make_filter else None)
             self.tracks.append(track)
             new.append(track)
