@@ -162,6 +162,47 @@ def weak_perspective_depth(points: np.ndarray,
     return np.where(size > 0, np.minimum(scale, largest), largest)
 
 
+def lift_root_relative(keypoints: np.ndarray, relative_depth: np.ndarray,
+                       root_joint: int, reference_bone: Tuple[int, int],
+                       bone_length: np.ndarray, bones: np.ndarray,
+                       bone_lengths: np.ndarray) -> np.ndarray:
+    """Joints relative to the root where the camera is not known.
+
+    Pixels are scaled by weak perspective, so that the reference bone has its
+    length; where it points at the camera :func:`weak_perspective_depth` of
+    all bones decides, as in :func:`solve_root_depth`. Assumes square pixels.
+
+    Args:
+        keypoints (np.ndarray): Pixel coordinates in shape (N, K, 2).
+        relative_depth (np.ndarray): Depths up to a constant in shape (N, K),
+            in the unit of ``bone_length``.
+        root_joint (int): Joint that becomes the origin.
+        reference_bone (tuple[int, int]): Joints at the ends of the reference
+            bone.
+        bone_length (np.ndarray): Length of the reference bone in shape (N,).
+        bones (np.ndarray): Index pairs (B, 2) of all bones.
+        bone_lengths (np.ndarray): Their usual lengths (B,) in lengths of the
+            reference bone.
+
+    Returns:
+        np.ndarray: Points in shape (N, K, 3), in the unit of ``bone_length``,
+        along the axes of the image.
+    """
+    ratio = relative_depth / bone_length[:, None]
+    hand = weak_perspective_depth(
+        keypoints, ratio, bones, bone_lengths, min_size=1.)
+    start, end = reference_bone
+    image = np.linalg.norm(keypoints[:, end] - keypoints[:, start], axis=-1)
+    squared = 1. - np.square(ratio[:, end] - ratio[:, start])
+    with np.errstate(divide='ignore', invalid='ignore'):
+        bone = np.sqrt(squared) / image
+    agrees = (bone > 0.5 * hand) & (bone < 2. * hand)
+    scale = np.where(agrees, bone, hand) * bone_length
+    xyz = np.concatenate(
+        [keypoints * scale[:, None, None], relative_depth[..., None]], axis=-1)
+    return xyz - xyz[:, [root_joint]]
+
+
 def solve_root_depth(keypoints: np.ndarray,
                      relative_depth: np.ndarray,
                      camera_matrix: np.ndarray,

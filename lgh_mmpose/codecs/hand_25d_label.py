@@ -7,8 +7,8 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import KEYPOINT_CODECS
 
-from ..camera import (RootDepthStatus, back_project, solve_root_depth,
-                      warp_points, weak_perspective_depth)
+from ..camera import (RootDepthStatus, back_project, lift_root_relative,
+                      solve_root_depth, warp_points)
 
 # Usual bone lengths in mm: the rest pose of the generic hand in `assets`
 # (wrist to MCP over the metacarpals; tips on the skin, 5.5 mm past its tip
@@ -296,7 +296,11 @@ class Hand25DLabel(BaseKeypointCodec):
         status = None
         if camera_matrix is None:
             frame = 'root'
-            keypoints_cam = self._root_relative(keypoints, depth, bone_length)
+            keypoints_cam = lift_root_relative(keypoints, depth,
+                                               self.root_index,
+                                               self.reference_indices,
+                                               bone_length, self._bones,
+                                               self._bone_lengths)
         else:
             frame = 'camera'
             camera_matrix = self._invertible(camera_matrix, 'camera_matrix')
@@ -321,26 +325,6 @@ class Hand25DLabel(BaseKeypointCodec):
             units=units,
             frame=frame,
             root_depth_status=status)
-
-    def _root_relative(self, keypoints: np.ndarray, depth: np.ndarray,
-                       bone_length: np.ndarray) -> np.ndarray:
-        """Scale pixels by weak perspective about the root joint."""
-        ratio = depth / bone_length[:, None]
-        hand = weak_perspective_depth(
-            keypoints, ratio, self._bones, self._bone_lengths, min_size=1.)
-        start, end = self.reference_indices
-        image = np.linalg.norm(
-            keypoints[:, end] - keypoints[:, start], axis=-1)
-        squared = 1. - np.square(ratio[:, end] - ratio[:, start])
-        with np.errstate(divide='ignore', invalid='ignore'):
-            bone = np.sqrt(squared) / image
-        # the other bones decide where the reference bone points at the
-        # camera, as they do in `solve_root_depth`
-        agrees = (bone > 0.5 * hand) & (bone < 2. * hand)
-        scale = np.where(agrees, bone, hand) * bone_length
-        xyz = np.concatenate(
-            [keypoints * scale[:, None, None], depth[..., None]], axis=-1)
-        return xyz - xyz[:, [self.root_index]]
 
     @staticmethod
     def _positive(value: np.ndarray, name: str, num: int) -> np.ndarray:

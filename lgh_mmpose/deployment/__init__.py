@@ -1,0 +1,11 @@
+"""Trained models as files that need neither mmpose nor torch."""
+from .deploy_form import DeployForm, to_deploy
+from .exporting import COMBINATIONS, check_combination, export, load_exported
+from .from_config import export_config, read_crop, select_samples
+from .verification import Tolerance, verify
+
+__all__ = [
+    'COMBINATIONS', 'DeployForm', 'Tolerance', 'check_combination', 'export',
+    'export_config', 'load_exported', 'read_crop', 'select_samples',
+    'to_deploy', 'verify'
+]

@@ -1,0 +1,134 @@
+"""Export a trained model: ``python tools/deployment/export.py CFG CKPT``.
+
+The directory that it writes holds the model, a json that says what goes in and
+what comes out, and a program that runs it with NumPy and the inference engine
+alone. Before it appears the written file is compared with the model on samples
+of the test set.
+"""
+import argparse
+import os.path as osp
+
+from mmengine.config import Config, DictAction
+
+BACKENDS = ('onnx', 'openvino', 'torchscript')
+PRECISIONS = ('fp32', 'bf16', 'fp16', 'int8')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Export a trained hand pose model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '-o',
+        '--out',
+        required=True,
+        help='directory to write; must not exist')
+    parser.add_argument(
+        '--backend',
+        choices=BACKENDS,
+        default='openvino',
+        help='what will run it (default: openvino)')
+    parser.add_argument(
+        '--precision',
+        choices=PRECISIONS,
+        default='fp32',
+        help='what it computes in; fp16 stores the weights so (default: fp32)')
+    parser.add_argument(
+        '--data-root', help='folder of the data, in place of the config\'s')
+    parser.add_argument(
+        '--verify-samples',
+        type=int,
+        metavar='N',
+        help='samples of the test set to compare on, evenly spaced (default: '
+        '64; with int8 all of them)')
+    parser.add_argument(
+        '--calibration-samples',
+        type=int,
+        default=300,
+        metavar='N',
+        help='samples of the training set that int8 takes its ranges from '
+        '(default: 300)')
+    parser.add_argument(
+        '--tolerance-px',
+        type=float,
+        help='largest difference of a joint in px of the network input '
+        '(default: by precision, see docs/deployment.md)')
+    parser.add_argument(
+        '--tolerance-mm',
+        type=float,
+        help='largest difference of a joint in mm at the same root depth '
+        '(default: by precision)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config; lists as key="[a,b]" without '
+        'white space')
+    args = parser.parse_args()
+    for name in ('verify_samples', 'calibration_samples'):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f'--{name.replace("_", "-")} must be at least 1, not '
+                         f'{value}')
+    if '://' not in args.checkpoint and not osp.isfile(args.checkpoint):
+        parser.error(f'checkpoint not found: {args.checkpoint}')
+    if osp.exists(args.out):
+        parser.error(f'{args.out} exists: remove it, or give another '
+                     'directory')
+    return args
+
+
+def print_report(info: dict, out: str) -> None:
+    """Say what was written and how it differs from the original."""
+    model, report = info['model'], info['verification']
+    print(f'{model["backend"]} {model["precision"]}, compared with the '
+          f'original on {report["num_samples"]} samples:')
+    labels = dict(
+        px='joints, px of the input',
+        mm='joints, mm at the same root depth',
+        mm_own_root='joints, mm, each at its own root depth',
+        scores='scores')
+    print(f'  {"difference":40s}{"max":>12s}{"mean":>12s}{"tolerance":>12s}')
+    for key, label in labels.items():
+        limit = report['tolerance'].get(key)
+        print(f'  {label:40s}{report[key]["max"]:12.3g}'
+              f'{report[key]["mean"]:12.3g}'
+              f'{"" if limit is None else format(limit, "g"):>12s}')
+    for name in ('MPJPE', 'PA-MPJPE'):
+        if name in report:
+            before, after = (
+                report[name][kind] for kind in ('original', 'exported'))
+            print(f'  {name}: {before:.3f} mm before, {after:.3f} mm after '
+                  f'({after - before:+.3f})')
+    print(f'written to {out}')
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None or args.data_root is not None:
+        from lgh_mmpose.config import merge_cfg_options
+        options = dict(args.cfg_options or {})
+        if args.data_root is not None:
+            options['data_root'] = args.data_root
+        merge_cfg_options(cfg, options)
+
+    # after the arguments are known to be good: these take seconds to import
+    from lgh_mmpose.deployment import export_config
+    info = export_config(
+        cfg,
+        args.checkpoint,
+        args.out,
+        backend=args.backend,
+        precision=args.precision,
+        verify_samples=args.verify_samples,
+        calibration_samples=args.calibration_samples,
+        tolerance_px=args.tolerance_px,
+        tolerance_mm=args.tolerance_mm)
+    print_report(info, args.out)
+
+
+if __name__ == '__main__':
+    main()
