@@ -8,24 +8,24 @@ data_root = 'data/synthhand'
 codec = dict(_base_.codec, input_size=(128, 128))
 
 train_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.0),
     dict(
-        type='RandomBBoxTransform',
+        type='FastRandomBBoxTransform',
         shift_factor=0.05,
         scale_factor=(0.9, 1.1),
         rotate_factor=12),
+    dict(type='LoadHandImage', input_size=codec['input_size']),
     dict(type='TopdownAffineCamera', input_size=codec['input_size']),
     dict(type='CanonicalizeHandSide'),
     dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)
+    dict(type='PackHandInputs', meta_keys=_base_.meta_keys)
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.0),
+    dict(type='LoadHandImage', input_size=codec['input_size']),
     dict(type='TopdownAffineCamera', input_size=codec['input_size']),
     dict(type='CanonicalizeHandSide'),
-    dict(type='PackPoseInputs', meta_keys=_base_.meta_keys)
+    dict(type='PackHandInputs', meta_keys=_base_.meta_keys)
 ]
 train_dataloader = dict(
     batch_size=48, dataset=dict(data_root=data_root, pipeline=train_pipeline))
