@@ -2,7 +2,7 @@
 # with lgh_lite_synthhand.py: docs/lite.md.
 _base_ = [
     './_base_/datasets/synthhand3d.py', './_base_/models/lgh_official.py',
-    './_base_/schedules/adamw_cosine_synthhand.py'
+    './_base_/schedules/muon_cosine.py'
 ]
 
 codec = dict(_base_.codec, input_size=(256, 256))
@@ -23,5 +23,5 @@ test_dataloader = val_dataloader
 
 model = dict(head=dict(decoder=codec))
 
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=4e-3))
 auto_scale_lr = dict(base_batch_size=8)

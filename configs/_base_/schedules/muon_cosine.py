@@ -1,10 +1,11 @@
-# higher rate, shorter: SynthHand's hands are few and alike
+# for short trainings: learns from a sample what AdamW learns from two or more
 _base_ = ['./adamw_cosine.py']
 
 max_epochs = 24
 
 train_cfg = dict(max_epochs=max_epochs, val_interval=4)
-optim_wrapper = dict(optimizer=dict(lr=5e-3))
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='ConvMuon', lr=1e-2, weight_decay=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(
