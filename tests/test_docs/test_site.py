@@ -1,0 +1,100 @@
+"""The documentation site builds, whole and sufficient to itself."""
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from helpers import REPO_ROOT, run_command
+
+pytest.importorskip('mkdocs', reason='the [docs] extra is not installed')
+
+
+@pytest.fixture(scope='module')
+def site(tmp_path_factory):
+    """The site, built as users build it."""
+    out = tmp_path_factory.mktemp('site')
+    # MkDocs fails on any warning: links, anchors, pages that nav lacks
+    run_command(
+        *(sys.executable, '-m', 'mkdocs', 'build', '--strict', '--quiet'),
+        *('--config-file', REPO_ROOT / 'mkdocs.yml', '--site-dir', out),
+        cwd=out)
+    return out
+
+
+class _Loaded(HTMLParser):
+    """Addresses that a browser loads by itself to show a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.urls = []
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag == 'link' and attrs.get('rel') in ('canonical', 'prev', 'next'):
+            return
+        names = ('src', 'srcset', 'href') if tag == 'link' else ('src',
+                                                                 'srcset')
+        self.urls += [attrs[name] for name in names if name in attrs]
+
+
+def pages(site):
+    return {
+        path.relative_to(site).as_posix(): path.read_text()
+        for path in site.rglob('*.html')
+    }
+
+
+def test_pages_load_nothing_from_elsewhere(site):
+    for name, text in pages(site).items():
+        parser = _Loaded()
+        parser.feed(text)
+        for url in parser.urls:
+            assert not re.match(r'(https?:)?//', url), (name, url)
+            if name != '404.html' and not url.startswith('data:'):
+                target = (site / name).parent / url.split('?')[0]
+                assert target.exists(), (name, url)
+    for path in site.rglob('*.css'):
+        assert not re.search(r'url\(["\']?(https?:)?//',
+                             path.read_text()), path
+
+
+def test_each_document_and_link_out_of_docs_is_there(site):
+    for document in REPO_ROOT.glob('docs/*.md'):
+        assert (site / document.stem / 'index.html').is_file()
+    home = (site / 'index.html').read_text()
+    assert 'href="own_data/"' in home and 'href="configs/"' in home
+    assert (site / 'configs/lgh_rhd_official.py').is_file()
+
+
+def test_formulas_are_drawn(site):
+    for name, text in pages(site).items():
+        assert 'arithmatex' not in text, name
+        for command in (r'\mathrm', r'\sum'):
+            # TeX stays for screen readers alone
+            outside = re.sub(r'aria-label="[^"]*"', '', text)
+            assert command not in outside, name
+    method = (site / 'method/index.html').read_text()
+    formulas = re.findall(
+        r'class="formula" role="img" aria-label="([^"]+)">'
+        r'(.*?)</(?:div|span)>', method, re.DOTALL)
+    assert any(r'\tau' in tex for tex, _ in formulas)
+    assert all(drawn.count('<path') >= 1 for _, drawn in formulas)
+
+
+def test_the_api_has_each_public_name(site):
+    import lgh_mmpose
+    text = ''.join(text for name, text in pages(site).items()
+                   if name.startswith('api/'))
+    for package in sorted(Path(lgh_mmpose.__file__).parent.glob('*/')):
+        if not (package / '__init__.py').is_file():
+            continue
+        module = f'lgh_mmpose.{package.name}'
+        __import__(module)
+        for name in sys.modules[module].__all__:
+            # sub-packages have what they hold on the page of their parent
+            if f'{module}.{name}' not in sys.modules:
+                assert f'id="{module}.{name}"' in text, f'{module}.{name}'
+    # RST's marks are gone
+    assert not re.search(r':(class|func|meth|math|data):', text)
+    assert '.. math::' not in text
