@@ -147,8 +147,9 @@ def self_occluded(keypoints_cam: np.ndarray,
     """
     distance = np.linalg.norm(keypoints_cam, axis=-1, keepdims=True)
     with np.errstate(divide='ignore', invalid='ignore'):
-        # the line of sight ends a radius in front of the joint
-        sight = keypoints_cam * np.maximum(1 - radius / distance, 0)
+        # what is nearer than a radius to the end of this is at least one in
+        # front of the joint
+        sight = keypoints_cam * np.maximum(1 - 2 * radius / distance, 0)
     hidden = np.zeros(keypoints_cam.shape[:2], dtype=bool)
     for a, b in links:
         start, end = keypoints_cam[:, [a]], keypoints_cam[:, [b]]

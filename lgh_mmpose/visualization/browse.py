@@ -16,8 +16,10 @@ _KEPT = ('img', 'img_reduction', 'keypoints', 'transformed_keypoints',
 # largest differences that float32 explains, with room to spare
 MAX_REPROJECTION_PX = .1
 MAX_DECODED_MM = .1
-# longest and shortest bones, over the usual ones of a hand of this size
-BONE_RATIOS = (.4, 2.5)
+# shortest and longest bones, over the usual ones of a hand of this size
+BONE_RATIOS = (.45, 2.2)
+# smallest and largest hands, over the usual one: children to 3 times an adult
+HAND_RATIOS = (.3, 3.)
 
 
 class Stage(NamedTuple):
@@ -147,9 +149,9 @@ def check_sample(sample: TracedSample) -> SampleCheck:
                 names[k] for k in np.flatnonzero(shown & (xyz[:, 2] <= 0))))
         faults += _odd_bones(xyz, names, shown)
         bone = record.get('bone_length')
-        if bone is not None and not 5 < bone < 200:
-            faults.append(f'reference bone of {bone:.3g} mm: are the lengths '
-                          'in mm?')
+        usual = HAND_BONE_LENGTHS['middle_finger1', 'middle_finger2']
+        if bone is not None:
+            _judge_size(faults, 'reference bone', bone / usual)
     points = np.asarray(record['keypoints'])[0][shown]
     if 'warp_mat' in results:
         points = results['transformed_keypoints'][0]
@@ -159,8 +161,8 @@ def check_sample(sample: TracedSample) -> SampleCheck:
         _judge(faults, "joints in the input are off its camera's by", warp,
                MAX_REPROJECTION_PX, 'px')
         points = points[shown]
-        if 'keypoint_labels' in results and sample.codec is not None:
-            depth = xyz[sample.codec.root_index, 2]
+        depth = xyz[sample.codec.root_index, 2] if sample.codec else 0.
+        if 'keypoint_labels' in results and depth > 0:
             xyz_decoded = sample.codec.decode(
                 results['keypoint_labels'],
                 results['warp_mat'],
@@ -193,7 +195,7 @@ def _judge(faults: List[str], what: str, value: float, limit: float,
 
 def _odd_bones(xyz: np.ndarray, names: Sequence[str],
                shown: np.ndarray) -> List[str]:
-    """Bones that no hand of this size has, as swapped joints make them."""
+    """Sizes and bones that no hand has: wrong units, swapped joints."""
     index = {name: i for i, name in enumerate(names)}
     bones = [
         (a, b) for a, b in HAND_BONE_LENGTHS
@@ -204,13 +206,24 @@ def _odd_bones(xyz: np.ndarray, names: Sequence[str],
     lengths = np.array(
         [np.linalg.norm(xyz[index[a]] - xyz[index[b]]) for a, b in bones])
     ratio = lengths / [HAND_BONE_LENGTHS[bone] for bone in bones]
-    ratio /= max(np.median(ratio), 1e-9)
+    faults: List[str] = []
+    size = float(np.median(ratio))
+    _judge_size(faults, 'hand', size)
+    ratio /= max(size, 1e-9)
     low, high = BONE_RATIOS
     odd = [
         f'{a}-{b} ({r:.2g} times the usual)'
         for (a, b), r in zip(bones, ratio) if not low <= r <= high
     ]
-    return ['bones of odd length: ' + ', '.join(odd)] if odd else []
+    if odd:
+        faults.append('bones of odd length: ' + ', '.join(odd))
+    return faults
+
+
+def _judge_size(faults: List[str], what: str, ratio: float) -> None:
+    if not HAND_RATIOS[0] <= ratio <= HAND_RATIOS[1]:
+        faults.append(f'a {what} of {ratio:.2g} times the usual size: are the '
+                      'lengths in mm?')
 
 
 def draw_sample(sample: TracedSample,

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from work_dir_writer import write_scalars as write_run
 
 from lgh_mmpose.visualization import figures
 from lgh_mmpose.visualization.skeleton import group_colors
@@ -196,6 +197,27 @@ def test_validation_is_placed_at_its_iteration(tmp_path, by_epoch):
                                          'hand/MPJPE': ([20, 40,
                                                          60], [30., 15., 10.])
                                      }
+
+
+def test_resumed_runs_are_put_together(tmp_path):
+    write_run(tmp_path / '20200101_000000', range(2, 31, 2))
+    write_run(tmp_path / '20200102_000000', range(12, 41, 2))  # from epoch 1
+    # a test leaves a folder without scalars, or with none of a training
+    other = tmp_path / '20200103_000000/vis_data'
+    other.mkdir(parents=True)
+    (other / 'scalars.json').write_text('{"hand/MPJPE": 1, "step": 9}\n')
+    records = figures.read_run(tmp_path)
+    assert [r['step'] for r in records if 'loss' in r] == list(range(2, 41, 2))
+    assert figures.validation_curves(
+        records, ['hand/MPJPE'])['hand/MPJPE'] == ([10, 20, 30,
+                                                    40], [60, 30, 20, 15])
+    steps, losses = figures.loss_curves(records)['loss']
+    assert (steps[4:7], losses[5]) == ([10, 12, 14], 3 / 12)
+
+
+def test_a_folder_without_a_training_is_named(tmp_path):
+    with pytest.raises(ValueError, match='work dir of a training'):
+        figures.read_run(tmp_path)
 
 
 def test_training_curve_is_drawn(tmp_path):

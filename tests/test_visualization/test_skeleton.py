@@ -4,6 +4,7 @@ import pytest
 from lgh_mmpose.visualization.skeleton import (add_axes_3d, draw_skeleton_2d,
                                                draw_skeleton_3d,
                                                figure_to_image, group_colors,
+                                               hand_layout, hand_links,
                                                joint_colors, new_figure,
                                                set_view_3d)
 
@@ -132,3 +133,26 @@ def test_figures_leave_no_global_state():
     image = figure_to_image(new_figure(70, 50))
     assert image.shape == (50, 70, 3) and image.dtype == np.uint8
     assert plt.get_fignums() == before
+
+
+def test_bones_are_found_by_name_in_any_order():
+    links = hand_links(NAMES)
+    assert len(links) == 20 and (0, 1) in links and (1, 2) in links
+    # RHD: from tip to base
+    rhd = ['wrist'
+           ] + [NAMES[4 * f + k] for f in range(5) for k in (4, 3, 2, 1)]
+    named = {(rhd[a], rhd[b]) for a, b in hand_links(rhd)}
+    assert named == {(NAMES[a], NAMES[b]) for a, b in links}
+    assert hand_links(['thumb4', 'forefinger4']) == []
+
+
+def test_joints_of_the_drawn_hand_do_not_touch():
+    places = hand_layout(NAMES)
+    distance = np.linalg.norm(places[:, None] - places, axis=-1)
+    assert distance[~np.eye(21, dtype=bool)].min() > 20
+    # a right hand from its back: the thumb on the left, fingers up
+    assert places[1:5, 0].max() < places[5:, 0].min() + 30
+    assert (places[1:, 1] < 0).all()
+    np.testing.assert_array_equal(hand_layout(NAMES[::-1]), places[::-1])
+    with pytest.raises(ValueError, match="'elbow' is not a joint"):
+        hand_layout(['wrist', 'elbow'])
