@@ -111,7 +111,7 @@ def formula(tex: str, block: bool) -> str:
         ' '.join(line.replace('&', '').split()) for line in tex.split('\\\\')
         if line.strip()
     ]
-    drawn = ''.join(_draw_line(line) for line in lines)
+    drawn = '<br>'.join(_draw_line(line) for line in lines)
     tag = 'div' if block else 'span'
     return (f'<{tag} class="formula" role="img" '
             f'aria-label="{html.escape(tex)}">{drawn}</{tag}>')
