@@ -172,8 +172,8 @@ def setup_cpu_distributed(cfg: Config) -> bool:
     ``cfg.launcher`` is set and before the Runner is built.
 
     Args:
-        cfg (Config): Configuration of the Runner; ``model_wrapper_cfg`` is
-            changed in place.
+        cfg (Config): Configuration of the Runner; ``model_wrapper_cfg`` and,
+            for FSDP, ``strategy`` are changed in place.
 
     Returns:
         bool: Whether a CPU group is in use.
@@ -193,4 +193,8 @@ def setup_cpu_distributed(cfg: Config) -> bool:
     wrapper.update(cfg.get('model_wrapper_cfg') or {})
     wrapper['device_ids'] = None
     cfg.model_wrapper_cfg = wrapper
+    strategy = cfg.get('strategy') or {}
+    if strategy.get('type') == 'FSDPStrategy':
+        # by default mmengine gives the number of a GPU
+        strategy.setdefault('model_wrapper', {})['device_id'] = 'cpu'
     return True

@@ -20,10 +20,18 @@ def parse_args() -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='resume from this checkpoint; without a value, from the latest '
         'one in the work dir')
-    parser.add_argument(
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument(
         '--amp',
         action='store_true',
-        help='mixed precision: fp16 with CUDA, bf16 on the CPU')
+        default=None,
+        help='mixed precision: fp16 with CUDA, bf16 on the CPU (default: as '
+        'the config has it)')
+    precision.add_argument(
+        '--no-amp',
+        dest='amp',
+        action='store_false',
+        help='fp32, whatever the config has')
     parser.add_argument(
         '--no-validate',
         action='store_true',
@@ -69,8 +77,8 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def enable_amp(cfg: Config) -> None:
-    """Switch ``cfg.optim_wrapper`` to mixed precision.
+def set_precision(cfg: Config, amp: bool) -> None:
+    """Make ``cfg.optim_wrapper`` train in mixed precision, or in fp32.
 
     Raises:
         ValueError: If the config has an optimizer wrapper of another kind.
@@ -80,16 +88,20 @@ def enable_amp(cfg: Config) -> None:
     kind = optim_wrapper.get('type', 'OptimWrapper')
     kind = getattr(kind, '__name__', kind).rsplit('.', 1)[-1]
     if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'Bf16OptimWrapper'):
-        raise ValueError(f'--amp cannot replace optim_wrapper.type="{kind}"; '
-                         'drop --amp or use OptimWrapper in the config')
-    if torch.cuda.is_available():
+        option = '--amp' if amp else '--no-amp'
+        raise ValueError(
+            f'{option} cannot replace optim_wrapper.type="{kind}"; drop '
+            f'{option} or use OptimWrapper in the config')
+    if amp and torch.cuda.is_available():
         optim_wrapper.type = 'AmpOptimWrapper'
         optim_wrapper.setdefault('loss_scale', 'dynamic')
-    else:
-        optim_wrapper.type = 'Bf16OptimWrapper'
-        # bf16 has fp32's range: there is no loss to scale
-        for key in ('loss_scale', 'dtype', 'use_fsdp'):
-            optim_wrapper.pop(key, None)
+        optim_wrapper.pop('enabled', None)
+        return
+    optim_wrapper.type = 'Bf16OptimWrapper'
+    optim_wrapper.enabled = amp
+    # bf16 has fp32's range: there is no loss to scale
+    for key in ('loss_scale', 'dtype', 'use_fsdp'):
+        optim_wrapper.pop(key, None)
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
@@ -106,8 +118,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     elif cfg.get('work_dir') is None:
         name = osp.splitext(osp.basename(args.config))[0]
         cfg.work_dir = osp.join('work_dirs', name)
-    if args.amp:
-        enable_amp(cfg)
+    if args.amp is not None:
+        set_precision(cfg, args.amp)
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
@@ -129,12 +141,14 @@ def main() -> None:
     cfg = merge_args(Config.fromfile(args.config), args)
 
     # after the arguments are known to be good: these take seconds to import
-    from mmengine.runner import Runner
+    from mmengine.registry import RUNNERS
 
     from lgh_mmpose.compat import setup_cpu_distributed
 
     setup_cpu_distributed(cfg)
-    Runner.from_cfg(cfg).train()
+    # a strategy, such as FSDP's, needs mmengine's FlexibleRunner
+    runner = RUNNERS.get(cfg.get('runner_type', 'Runner'))
+    runner.from_cfg(cfg).train()
 
 
 if __name__ == '__main__':

@@ -15,7 +15,17 @@ custom_hooks = [
     dict(type='NonFiniteLossHook'),
     # CPUs with AVX512 or AMX and GPUs with tensor cores are faster with it
     dict(type='ChannelsLastHook'),
+    # saves a CPU a quarter of the time
+    dict(type='KeepMemoryHook'),
 ]
+
+# with several processes: gradients lie where they are exchanged
+model_wrapper_cfg = dict(
+    type='MMDistributedDataParallel',
+    broadcast_buffers=False,
+    gradient_as_bucket_view=True)
+# all inputs have one size
+env_cfg = dict(cudnn_benchmark=True)
 
 visualizer = dict(
     _delete_=True,
@@ -26,4 +36,5 @@ visualizer = dict(
 # read by mmpose's inferencers
 data_mode = 'topdown'
 
-randomness = dict(seed=0)
+# each process draws its own groups and its own augmentation
+randomness = dict(seed=0, diff_rank_seed=True)

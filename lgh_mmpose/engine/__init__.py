@@ -1,9 +1,11 @@
 """What the runner needs beyond mmengine: hooks, optimizer, its wrapper."""
-from .hooks import ChannelsLastHook, ConcreteTemperatureHook, NonFiniteLossHook
+from .fsdp import backbone_wrap_policy
+from .hooks import (ChannelsLastHook, ConcreteTemperatureHook, KeepMemoryHook,
+                    NonFiniteLossHook)
 from .optim_wrappers import Bf16OptimWrapper
 from .optimizers import ConvMuon
 
 __all__ = [
     'Bf16OptimWrapper', 'ChannelsLastHook', 'ConcreteTemperatureHook',
-    'ConvMuon', 'NonFiniteLossHook'
+    'ConvMuon', 'KeepMemoryHook', 'NonFiniteLossHook', 'backbone_wrap_policy'
 ]

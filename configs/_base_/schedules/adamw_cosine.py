@@ -6,7 +6,10 @@ max_epochs = 50
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 
 optim_wrapper = dict(
-    type='OptimWrapper',
+    # bf16 where the CPU computes it and there is no GPU; --amp and --no-amp
+    # of tools/train.py decide otherwise
+    type='Bf16OptimWrapper',
+    enabled='auto',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-3, fused=True),
     # the selector needs a far higher rate: at x1 its logits stay where the
     # first noise put them, and nothing is grouped

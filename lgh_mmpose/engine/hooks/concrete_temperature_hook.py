@@ -1,11 +1,13 @@
 """Schedule and log of the Concrete selector."""
-from typing import Optional, Sequence
+from contextlib import contextmanager
+from typing import Iterator, Optional, Sequence
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ...models.layers import ConcreteSelector
 
@@ -78,10 +80,12 @@ class ConcreteTemperatureHook(Hook):
     def before_train(self, runner: Runner) -> None:
         model = _unwrap(runner)
         selector = _find_selector(runner)
-        groups = getattr(model.neck, 'num_groups', selector.logits.shape[1])
-        if groups != selector.logits.shape[1]:
+        with _whole_parameters(runner):
+            num_groups = selector.logits.shape[1]
+        groups = getattr(model.neck, 'num_groups', num_groups)
+        if groups != num_groups:
             raise ValueError(f'num_groups of neck ({groups}) and head '
-                             f'({selector.logits.shape[1]}) must agree')
+                             f'({num_groups}) must agree')
 
     def before_train_iter(self,
                           runner: Runner,
@@ -97,7 +101,8 @@ class ConcreteTemperatureHook(Hook):
                          outputs: Optional[dict] = None) -> None:
         last = runner.iter + 1 >= runner.max_iters
         if self.every_n_train_iters(runner, self.interval) or last:
-            self._log(runner, _find_selector(runner))
+            with _whole_parameters(runner):
+                self._log(runner, _find_selector(runner))
 
     def _log(self, runner: Runner, selector: ConcreteSelector) -> None:
         probabilities = selector.probabilities.cpu()
@@ -140,6 +145,17 @@ class ConcreteTemperatureHook(Hook):
                 f'selector: temperature {float(selector.temperature):.3f}, '
                 f'entropy {float(entropy):.3f}, largest probability '
                 f'{float(largest.mean()):.3f}; {groups}')
+
+
+@contextmanager
+def _whole_parameters(runner: Runner) -> Iterator[None]:
+    """Gather what FSDP has divided among the processes."""
+    if isinstance(runner.model, FullyShardedDataParallel):
+        with FullyShardedDataParallel.summon_full_params(
+                runner.model, writeback=False):
+            yield
+    else:
+        yield
 
 
 def _unwrap(runner: Runner):

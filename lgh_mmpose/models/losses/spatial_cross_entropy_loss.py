@@ -1,5 +1,6 @@
 """Cross-entropy between a Gaussian and a distribution over cells."""
 import torch
+from mmengine.dist import all_reduce
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
@@ -34,7 +35,9 @@ class SpatialCrossEntropyLoss(nn.Module):
 
         Returns:
             Tensor: Scalar loss. Joints outside the map do not count: their
-            Gaussian has no mass there.
+            Gaussian has no mass there. Several processes divide by the mean
+            of their numbers of joints, so that the mean of their gradients is
+            that of one process with all samples.
         """
         height, width = heatmaps.shape[-2:]
 
@@ -52,5 +55,7 @@ class SpatialCrossEntropyLoss(nn.Module):
         weights = weights * inside
         # so low that a sure mistake keeps its gradient
         entropy = -(target * heatmaps.clamp_min(1e-30).log()).sum((-2, -1))
+        count = weights.sum()
+        all_reduce(count, op='mean')  # of one process: left as it is
         return self.loss_weight * (entropy * weights).sum() / \
-            weights.sum().clamp_min(1)
+            count.clamp_min(1)

@@ -1,0 +1,129 @@
+"""What several processes do, for torchrun: gradients, draws, FSDP.
+
+Usage: distributed_steps.py DATA_ROOT WORK_DIR. Writes WORK_DIR/result.json.
+"""
+import copy
+import json
+import os.path as osp
+import sys
+
+import numpy as np
+import torch
+from helpers import REPO_ROOT
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.model import is_model_wrapper
+from mmengine.registry import MODEL_WRAPPERS, RUNNERS, init_default_scope
+from mmengine.runner import set_random_seed
+
+import lgh_mmpose  # noqa: F401
+from lgh_mmpose.compat import setup_cpu_distributed
+from lgh_mmpose.config import set_data_root
+
+TOY_NETWORK = {
+    'model.backbone.stem_channels': 8,
+    'model.backbone.base_channels': 8,
+    'model.neck.in_channels': (8, 16, 32),
+    'model.neck.stem_channels': 16,
+    'model.neck.shared_channels': (16, ),
+    'model.neck.group_channels': 8,
+    'model.head.in_channels': 8,
+}
+
+
+def toy_config(data_root, work_dir):
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_synthhand.py')
+    cfg.merge_from_dict(TOY_NETWORK)
+    set_data_root(cfg, data_root)
+    cfg.train_dataloader.update(
+        batch_size=4, num_workers=0, persistent_workers=False)
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=1)
+    cfg.work_dir = work_dir
+    cfg.launcher = 'pytorch'
+    return cfg
+
+
+def gradients(model, batch):
+    """Backward pass of the plain loss; gradients by name."""
+    module = model.module if is_model_wrapper(model) else model
+    data = module.data_preprocessor(pseudo_collate(batch), training=True)
+    data['inputs'] = data['inputs'].double()
+    loss, _ = module.parse_losses(model(**data, mode='loss'))
+    loss.backward()
+    return {
+        name: p.grad.clone()
+        for name, p in module.named_parameters() if p.grad is not None
+    }
+
+
+def first_weight(model):
+    return next(model.backbone.parameters()).detach().flatten()[0].item()
+
+
+def compare_gradients(cfg):
+    """Processes together against one with all their samples."""
+    from mmpose.registry import DATASETS, MODELS
+    set_random_seed(**cfg.randomness)
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    dataset = DATASETS.build(
+        dict(
+            cfg.train_dataloader.dataset,
+            pipeline=[t for t in pipeline if 'Random' not in t.type]))
+    samples = [dataset[i] for i in range(8)]
+    # no noise, and no statistics that each process has of its own
+    cfg.model.head.selector.inference = 'soft'
+    model = MODELS.build(cfg.model).eval()
+    model.init_weights()
+    draws = all_gather_object(
+        dict(
+            selector=model.head.selector.sample().flatten().tolist(),
+            numpy=float(np.random.rand()),
+            weight=first_weight(model)))
+    # as ChannelsLastHook does; double, since rounding is not the question
+    model = model.to(torch.double, memory_format=torch.channels_last)
+    wrapper = MODEL_WRAPPERS.build(
+        cfg.model_wrapper_cfg, default_args=dict(module=model))
+    one = copy.deepcopy(model)
+    mine = samples[get_rank()::get_world_size()]
+    together, alone = gradients(wrapper, mine), gradients(one, samples)
+    assert together.keys() == alone.keys()
+    return dict(
+        draws=draws,
+        weights=all_gather_object(first_weight(model)),
+        num_gradients=len(alone),
+        gradient_error=max(
+            float((together[name] - g).abs().max() /
+                  g.abs().max().clamp_min(1e-6)) for name, g in alone.items()),
+        largest_gradient=max(float(g.abs().max()) for g in alone.values()))
+
+
+def train_with_fsdp(cfg):
+    strategy = Config.fromfile(REPO_ROOT / 'configs/_base_/strategies/fsdp.py')
+    cfg.merge_from_dict(strategy.to_dict())
+    cfg.strategy.model_wrapper.auto_wrap_policy.min_num_params = 3000
+    cfg.train_dataloader.dataset.indices = 4 * get_world_size()
+    setup_cpu_distributed(cfg)
+    runner = RUNNERS.get(cfg.runner_type).from_cfg(cfg)
+    runner.train()
+    local = sum(p.numel() for p in runner.model.parameters())
+    return dict(wrapper=type(runner.model).__name__, parameters_here=local)
+
+
+def main():
+    data_root, work_dir = sys.argv[1:]
+    torch.set_num_threads(1)
+    init_default_scope('mmpose')
+    cfg = toy_config(data_root, work_dir)
+    setup_cpu_distributed(cfg)
+    result = compare_gradients(copy.deepcopy(cfg))
+    result.update(train_with_fsdp(cfg))
+    if get_rank() == 0:
+        with open(osp.join(work_dir, 'result.json'), 'w') as file:
+            json.dump(result, file)
+
+
+if __name__ == '__main__':
+    main()
