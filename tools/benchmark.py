@@ -32,6 +32,7 @@ import shlex
 import sys
 import tempfile
 import time
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -78,6 +79,9 @@ for _mode in ('step', 'infer'):
     for _config in ('official', 'synthhand'):
         RATIOS[f'g3_vs_g1_{_mode}_{_config}'] = (f'{_mode}/{_config}',
                                                  f'{_mode}/{_config}_g1')
+
+# of a network, in the order in which they run
+PARTS = ('backbone', 'stem', 'branches', 'fusion', 'head')
 
 # ms per sample of the reader in the authors' release, on the machine that the
 # project is developed on; elsewhere the ratio to them means nothing
@@ -284,6 +288,23 @@ def exported(network: Network, backend: str, precision: str,
                 lambda: network.batch * forward_gflop(network))
 
 
+def training_samples(cfg: Config, batch: int) -> list:
+    """Data samples with random labels."""
+    from mmpose.structures import PoseDataSample
+    width, height = input_size(cfg)
+    num_joints = cfg.model.head.num_joints
+    samples = []
+    for _ in range(batch):
+        labels = torch.rand(1, num_joints, 3)
+        labels[..., :2] *= labels.new_tensor([width, height])
+        samples.append(
+            PoseDataSample(
+                gt_instance_labels=InstanceData(
+                    keypoint_labels=labels,
+                    keypoint_weights=torch.ones(1, num_joints))))
+    return samples
+
+
 def training_step(network: Network, bf16: bool) -> Case:
     """Forward, backward and optimizer, as mmengine's runner does them.
 
@@ -293,7 +314,6 @@ def training_step(network: Network, bf16: bool) -> Case:
 
     def setup():
         from mmengine.optim import build_optim_wrapper
-        from mmpose.structures import PoseDataSample
         cfg = load_config(network)
         model = build_model(cfg).train()
         wrapper = dict(cfg.optim_wrapper, type='OptimWrapper')
@@ -302,17 +322,7 @@ def training_step(network: Network, bf16: bool) -> Case:
             wrapper['type'] = 'Bf16OptimWrapper'
             model.to(memory_format=torch.channels_last)
         optim_wrapper = build_optim_wrapper(model, wrapper)
-        width, height = input_size(cfg)
-        num_joints = cfg.model.head.num_joints
-        samples = []
-        for _ in range(network.batch):
-            labels = torch.rand(1, num_joints, 3)
-            labels[..., :2] *= labels.new_tensor([width, height])
-            samples.append(
-                PoseDataSample(
-                    gt_instance_labels=InstanceData(
-                        keypoint_labels=labels,
-                        keypoint_weights=torch.ones(1, num_joints))))
+        samples = training_samples(cfg, network.batch)
         images = noise(cfg, network.batch)
         if bf16:
             images = images.contiguous(memory_format=torch.channels_last)
@@ -329,6 +339,55 @@ def training_step(network: Network, bf16: bool) -> Case:
     # the backward pass computes the gradients of weights and of activations
     return Case(setup, network.batch,
                 lambda: 3 * network.batch * forward_gflop(network))
+
+
+def training_part(network: Network, part: str) -> Case:
+    """Forward and backward pass of one part of a network, bf16.
+
+    Args:
+        network (Network): The network, with :class:`GroupFusionNeck`.
+        part (str): One of :data:`PARTS`.
+    """
+
+    def setup():
+        cfg = load_config(network)
+        model = build_model(cfg).train().to(memory_format=torch.channels_last)
+        neck, head = model.neck, model.head
+        samples = training_samples(cfg, network.batch)
+        parts = dict(
+            backbone=model.backbone,
+            stem=lambda feats: neck.shared(
+                neck.upsample(neck._merge_levels(feats))),
+            branches=neck.branches,
+            fusion=neck.fusion or torch.nn.Identity(),
+            head=lambda grouped: head.loss((grouped, ), samples))
+        value = noise(
+            cfg, network.batch).contiguous(memory_format=torch.channels_last)
+        # the images need no gradient
+        for name in PARTS[:PARTS.index(part)]:
+            with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+                value = parts[name](value)
+        if isinstance(value, tuple):
+            value = tuple(v.requires_grad_() for v in value)
+        elif part != 'backbone':
+            value.requires_grad_()
+
+        def call():
+            with torch.autocast('cpu', torch.bfloat16):
+                outputs = parts[part](value)
+            if part == 'head':
+                outputs = model.parse_losses(outputs)[0]
+            if isinstance(outputs, torch.Tensor):
+                outputs = (outputs, )
+            torch.autograd.backward(outputs,
+                                    [torch.ones_like(o) for o in outputs])
+            model.zero_grad()
+            for leaf in value if isinstance(value, tuple) else (value, ):
+                leaf.grad = None
+
+        return call
+
+    return Case(setup, network.batch)
 
 
 # -- data, metric, renderer --------------------------------------------------
@@ -592,6 +651,11 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
         cases[f'step/{name}'] = training_step(network, bf16=True)
         if network.groups is None:
             cases[f'step/{name}_fp32'] = training_step(network, bf16=False)
+        if not name.startswith('official'):
+            for part in PARTS:
+                # a single group has nothing to be fused with
+                if part != 'fusion' or network.groups is None:
+                    cases[f'part/{name}/{part}'] = training_part(network, part)
     for name, split in (('plain', 'val'), ('augmented', 'train')):
         cases[f'pipeline/{name}'] = pipeline(root, split)
     for kind in ('ours', 'coco'):
@@ -695,7 +759,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--only',
         nargs='+',
         metavar='NAME',
-        help='cases (infer/lite), all of a kind (infer, step, pipeline, '
+        help='cases (infer/lite), all of a kind (infer, step, part, pipeline, '
         'index, metric, render, limit) or ratios (g3_vs_g1_step)')
     parser.add_argument(
         '--scaling',
@@ -907,6 +971,8 @@ def table(result: dict) -> str:
 
 def main() -> None:
     args = parse_args()
+    # mmpose finds its own file in another place
+    warnings.filterwarnings('ignore', 'The metainfo config file')
     init_default_scope('mmpose')
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -1,0 +1,354 @@
+"""Tables and plots of docs/performance.md from what tools/benchmark.py wrote.
+
+    python tools/benchmark.py --json docs/performance.json
+    python tools/benchmark.py --scaling --json docs/performance_scaling.json
+    python tools/analysis_tools/plot_performance.py docs/performance.json \\
+        docs/performance_scaling.json
+
+In the page everything between ``<!-- NAME -->`` and ``<!-- end NAME -->`` is
+replaced by the table of that name; the rest is written by hand.
+"""
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Callable, Dict, List, Sequence, Tuple
+
+from lgh_mmpose.fileio import atomic_write
+
+SCHEMA = 'lgh_mmpose/benchmark/1'
+DOCS = Path(__file__).resolve().parents[2] / 'docs'
+COLORS = ('#1f77b4', '#d62728', '#2ca02c')
+
+Series = Dict[str, Tuple[List[float], List[float]]]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('bench', help='json of tools/benchmark.py')
+    parser.add_argument('scaling', help='json of tools/benchmark.py --scaling')
+    parser.add_argument(
+        '--page',
+        default=DOCS / 'performance.md',
+        help='page whose tables to replace (default: docs/performance.md)')
+    parser.add_argument(
+        '--out-dir',
+        default=DOCS / 'images',
+        help='folder of the plots, performance_*.png (default: docs/images)')
+    return parser.parse_args()
+
+
+def load(path: str) -> dict:
+    """Figures of the benchmark.
+
+    Raises:
+        ValueError: If the file does not hold such.
+    """
+    try:
+        result = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f'cannot read {path}: {error}') from None
+    if not isinstance(result, dict) or result.get('schema') != SCHEMA:
+        raise ValueError(f'{path} is not what tools/benchmark.py writes '
+                         f'(schema {SCHEMA})')
+    return result
+
+
+# -- tables ------------------------------------------------------------------
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table, numbers to the right."""
+    lines = [header, ['---', *['--:'] * (len(header) - 1)], *rows]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def number(value: float) -> str:
+    """Three digits that say something."""
+    if value >= 100:
+        return f'{value:,.0f}'
+    return f'{value:.{1 if value >= 10 else 2}f}'
+
+
+def cases_table(result: dict, kinds: Sequence[str]) -> str:
+    """All cases of some kinds, one a row."""
+    rows = []
+    for name, ms in result['ms'].items():
+        if name.split('/')[0] not in kinds:
+            continue
+        rows.append([
+            f'`{name}`',
+            number(ms),
+            number(result['cpu_ms'][name]),
+            number(result['per_second'][name]),
+            *(number(result[key][name]) if name in result[key] else ''
+              for key in ('gflops', 'peak_mb'))
+        ])
+    return markdown(['case', 'ms', 'CPU ms', 'per s', 'GFLOP/s', 'peak MB'],
+                    rows)
+
+
+def ratios_table(result: dict) -> str:
+    """All ratios, by wall time and by CPU time."""
+    return markdown(
+        ['ratio', 'by wall time', 'by CPU time'],
+        [[f'`{name}`',
+          number(value),
+          number(result['cpu_ratio'][name])]
+         for name, value in result['ratio'].items()])
+
+
+def parts_table(result: dict) -> str:
+    """Where the time of a training step goes, with three groups and one."""
+    figures: Dict[str, Dict[str, float]] = {}
+    for name, ms in result['cpu_ms'].items():
+        if name.startswith('part/'):
+            _, network, part = name.split('/')
+            figures.setdefault(network, {})[part] = ms
+    rows = []
+    for network in [n for n in figures if f'{n}_g1' in figures]:
+        three, one = figures[network], figures[f'{network}_g1']
+        whole = dict(three=sum(three.values()), one=sum(one.values()))
+        for part, ms in [*three.items(), ('all', whole['three'])]:
+            single = whole['one'] if part == 'all' else one.get(part, 0.)
+            rows.append([
+                f'`lgh_{network}`, {part}',
+                number(ms),
+                number(single),
+                number(ms - single),
+                f'{100 * (ms - single) / whole["one"]:.1f} %'
+            ])
+    return markdown([
+        'part, forward and backward', 'G=3, CPU ms', 'G=1, CPU ms',
+        'difference', 'of the G=1 network'
+    ], rows)
+
+
+def stages_table(result: dict) -> str:
+    """CPU time of the stages of the data pipelines."""
+    stages = result.get('stages', {})
+    names = list(dict.fromkeys(n for split in stages.values() for n in split))
+    rows = [[
+        f'`{name}`', *(number(split[name]) if name in split else ''
+                       for split in stages.values())
+    ] for name in names]
+    rows.append(['all', *(number(sum(s.values())) for s in stages.values())])
+    return markdown(['stage', *(f'{s}, CPU ms' for s in stages)], rows)
+
+
+def environment_text(results: Sequence[dict]) -> str:
+    """Where and how it was measured."""
+    first = results[0]['environment']
+    lines = [
+        f'{first["cpu"]}, {first["cores"]} cores, {first["threads"]} thread; '
+        f'Python {first["python"]}, torch {first["torch"]}, mmengine '
+        f'{first["mmengine"]}, mmpose {first["mmpose"]}.', ''
+    ]
+    for result in results:
+        allocator = ' '.join(
+            f'{name}={value}'
+            for name, value in result['environment']['allocator'].items()
+            if value is not None)
+        lines.append(f'- `{" ".join([allocator, "python"]).strip()} '
+                     f'{result["environment"]["command"]}`: '
+                     f'{result["rounds"]} rounds, '
+                     f'{result["seconds"] / 60:.0f} minutes')
+    return '\n'.join(lines)
+
+
+def growth_table(result: dict, what: str) -> str:
+    """CPU ms by the value that grows, one series a column."""
+    series = series_of(result, what)
+    values = sorted({x for xs, _ in series.values() for x in xs})
+    figures = {name: dict(zip(*points)) for name, points in series.items()}
+    rows = [[
+        f'{value:,.0f}', *(number(points[value]) if value in points else ''
+                           for points in figures.values())
+    ] for value in values]
+    return markdown([what, *(f'{name}, CPU ms' for name in series)], rows)
+
+
+# -- plots -------------------------------------------------------------------
+
+
+def series_of(result: dict, what: str) -> Series:
+    """CPU ms of ``scaling/<what>/<series>/<value>``, by series."""
+    series: Series = {}
+    for name, ms in result['cpu_ms'].items():
+        parts = name.split('/')
+        if parts[:2] == ['scaling', what]:
+            xs, ys = series.setdefault(parts[2], ([], []))
+            xs.append(float(parts[3]))
+            ys.append(ms)
+    if not series:
+        raise ValueError(f'the scaling json has no figures of {what!r}: '
+                         'measure with tools/benchmark.py --scaling, without '
+                         '--only')
+    return series
+
+
+def plot(path: Path,
+         series: Series,
+         xlabel: str,
+         ylabel: str,
+         log: bool = False,
+         ticks: Sequence[float] = (),
+         scale: Callable[[float, float], float] = lambda x, y: y) -> None:
+    """Draw lines over one value and write them as a PNG.
+
+    Args:
+        path (Path): File to write.
+        series (dict): Values and figures by name.
+        xlabel (str): What the values are.
+        ylabel (str): What the figures are.
+        log (bool): Whether both axes are logarithmic. Defaults to ``False``.
+        ticks (Sequence[float]): Marks of the x axis. Defaults to the axis's
+            own.
+        scale (Callable): What to draw for a value and its figure.
+    """
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(5.6, 3.6), dpi=120, layout='constrained')
+    axes = figure.add_subplot()
+    for color, (name, (xs, ys)) in zip(COLORS, series.items()):
+        axes.plot(
+            xs, [scale(x, y) for x, y in zip(xs, ys)],
+            'o-',
+            color=color,
+            label=name)
+    if log:
+        axes.set_xscale('log')
+        axes.set_yscale('log')
+    else:
+        axes.set_ylim(bottom=0)
+    if ticks:
+        axes.set_xticks(ticks, [f'{tick:g}' for tick in ticks])
+        axes.minorticks_off()
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.grid(alpha=.3)
+    axes.legend(frameon=False)
+    with atomic_write(path) as file:
+        figure.savefig(file, format='png')
+
+
+def relative(series: Series) -> Series:
+    """Figures over the first one of each series."""
+    return {
+        name: (xs, [y / ys[0] for y in ys])
+        for name, (xs, ys) in series.items()
+    }
+
+
+def draw(result: dict, folder: Path) -> None:
+    """Draw one plot for each thing that grows."""
+    names = {
+        'infer': 'inference, batch 1, fp32',
+        'step': 'training step, batch 8, bf16'
+    }
+
+    def named(what: str) -> Series:
+        return {
+            names.get(name, name): points
+            for name, points in series_of(result, what).items()
+        }
+
+    groups = relative(named('groups'))
+    plot(
+        folder / 'performance_groups.png',
+        groups,
+        'groups G',
+        'CPU time over that of G=1',
+        ticks=next(iter(groups.values()))[0])
+    sizes = named('size')
+    plot(
+        folder / 'performance_size.png',
+        sizes,
+        'side of the input, px',
+        'CPU time, ns per input pixel and image',
+        ticks=next(iter(sizes.values()))[0],
+        scale=lambda x, y: 1e6 * y / x**2)
+    names['infer'], names['step'] = 'inference, fp32', 'training step, bf16'
+    batches = named('batch')
+    plot(
+        folder / 'performance_batch.png',
+        batches,
+        'batch',
+        'CPU time, ms per image',
+        scale=lambda x, y: y / x)
+    names.update(
+        index_ours='index, FreiHand3DDataset',
+        index_coco="index, mmpose's FreiHandDataset",
+        metric='metric, both protocols')
+    plot(
+        folder / 'performance_samples.png',
+        named('samples'),
+        'samples',
+        'CPU time, us per sample',
+        log=True,
+        scale=lambda x, y: 1e3 * y / x)
+    processes = {
+        name: ([float(n) for n in values], list(values.values()))
+        for name, values in result['processes'].items()
+    }
+    plot(
+        folder / 'performance_processes.png',
+        relative(processes),
+        'processes of one thread',
+        'images per second over those of one',
+        ticks=next(iter(processes.values()))[0])
+
+
+# -- page --------------------------------------------------------------------
+
+
+def fill(page: str, tables: Dict[str, str]) -> str:
+    """Replace what stands between the marks of each table.
+
+    Raises:
+        ValueError: If the page lacks a mark.
+    """
+    for name, table in tables.items():
+        pattern = f'(<!-- {name} -->\n).*?(<!-- end {name} -->)'
+        page, count = re.subn(
+            pattern,
+            lambda match: f'{match[1]}{table}\n{match[2]}',
+            page,
+            flags=re.DOTALL)
+        if count != 1:
+            raise ValueError(f'the page must have <!-- {name} --> and '
+                             f'<!-- end {name} --> once, has it {count} times')
+    return page
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        bench, scaling = load(args.bench), load(args.scaling)
+        page = fill(
+            Path(args.page).read_text(),
+            dict(
+                environment=environment_text([bench, scaling]),
+                ratios=ratios_table(bench),
+                infer=cases_table(bench, ['infer', 'infer16']),
+                step=cases_table(bench, ['step']),
+                parts=parts_table(bench),
+                stages=stages_table(bench),
+                rest=cases_table(bench,
+                                 ['pipeline', 'index', 'metric', 'render']),
+                limit=cases_table(bench, ['limit']),
+                **{
+                    what: growth_table(scaling, what)
+                    for what in ('groups', 'size', 'batch', 'samples')
+                }))
+        draw(scaling, Path(args.out_dir))
+    except (ValueError, OSError) as error:
+        raise SystemExit(f'error: {error}') from None
+    with atomic_write(args.page) as file:
+        file.write(page.encode())
+    print(f'wrote {args.page} and {args.out_dir}/performance_*.png')
+
+
+if __name__ == '__main__':
+    main()
