@@ -78,7 +78,9 @@ def load_camera_matrix(path: str) -> np.ndarray:
             storage.release()
         else:
             matrix = np.loadtxt(path)
-    except (ValueError, OSError, RecursionError, cv2.error) as error:
+    # OpenCV's binding raises SystemError for a damaged file
+    except (ValueError, OSError, RecursionError, SystemError,
+            cv2.error) as error:
         raise ValueError(f'cannot read the camera file {path}: '
                          f'{error}') from error
     return check_camera_matrix(matrix, f'the camera matrix in {path}')

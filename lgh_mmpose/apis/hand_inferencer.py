@@ -1,4 +1,5 @@
 """From images of any kind to 3D hands with stated units."""
+import copy
 import inspect
 import logging
 from contextlib import closing
@@ -534,7 +535,7 @@ def _build_model(config: Union[str, Path, Config], checkpoint: Optional[str],
     elif not isinstance(config, Config):
         raise ValueError('config must be a file or a Config, not '
                          f'{type(config).__name__}')
-    config = config.copy()
+    config = copy.deepcopy(config)
     if checkpoint is None:
         checkpoint = config.get('load_from')
     if checkpoint is None:

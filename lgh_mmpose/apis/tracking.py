@@ -133,7 +133,7 @@ class Track:
                  bbox_score: Optional[float] = None,
                  smooth: Optional[OneEuroFilter] = None) -> None:
         self.id = track_id
-        self.box = np.asarray(box, dtype=np.float64)
+        self.box = box
         self.whole_image = whole_image
         self.bbox_score = bbox_score
         self.score = 0.
@@ -190,7 +190,7 @@ class HandTracker:
             list[Track]: The new ones.
         """
         new = []
-        for i, box in enumerate(boxes):
+        for i, box in enumerate(np.asarray(boxes, dtype=np.float64)):
             if any(box_iou(box, track.box) > .3 for track in self.tracks):
                 continue
             track = Track(
