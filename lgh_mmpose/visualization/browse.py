@@ -13,8 +13,10 @@ from .skeleton import VIEWS, draw_skeleton_2d, hand_links, joint_colors
 # what a stage is drawn from
 _KEPT = ('img', 'img_reduction', 'keypoints', 'transformed_keypoints',
          'warp_mat', 'bbox', 'bbox_center', 'bbox_scale', 'bbox_rotation')
-# largest differences that float32 explains, with room to spare
-MAX_REPROJECTION_PX = .1
+# annotated pixels are rounded, to half a pixel at worst
+MAX_REPROJECTION_PX = 1.
+# what transforms may add, px of the image and mm: float32, with room to spare
+MAX_WARP_PX = .1
 MAX_DECODED_MM = .1
 # shortest and longest bones, over the usual ones of a hand of this size
 BONE_RATIOS = (.45, 2.2)
@@ -152,34 +154,50 @@ def check_sample(sample: TracedSample) -> SampleCheck:
         usual = HAND_BONE_LENGTHS['middle_finger1', 'middle_finger2']
         if bone is not None:
             _judge_size(faults, 'reference bone', bone / usual)
-    points = np.asarray(record['keypoints'])[0][shown]
     if 'warp_mat' in results:
-        points = results['transformed_keypoints'][0]
-        xyz = np.asarray(results['keypoints_cam'])[0]
-        camera = results['warp_mat'] @ results['camera_matrix']
-        warp = _largest(project(xyz, camera) - points, shown)
-        _judge(faults, "joints in the input are off its camera's by", warp,
-               MAX_REPROJECTION_PX, 'px')
-        points = points[shown]
-        depth = xyz[sample.codec.root_index, 2] if sample.codec else 0.
-        if 'keypoint_labels' in results and depth > 0:
-            xyz_decoded = sample.codec.decode(
-                results['keypoint_labels'],
-                results['warp_mat'],
-                results['camera_matrix'],
-                results['bone_length'],
-                root_depth=depth)['keypoints_cam'][0]
-            decoded = _largest(xyz_decoded - xyz, shown)
-            _judge(faults, 'decoded labels are off the 3D joints by', decoded,
-                   MAX_DECODED_MM, 'mm')
+        if reprojection is not None:
+            warp, decoded = _check_input(sample, shown, reprojection, faults)
+        points = results['transformed_keypoints'][0][shown]
         height, width = results['img'].shape[:2]
     else:
+        points = np.asarray(record['keypoints'])[0][shown]
         height, width = read_image(record['img_path']).shape[:2]
     inside = ((points > -.5) & (points < (width - .5, height - .5))).all(1)
     outside = 1 - inside.mean() if len(inside) else 0.
     if outside > .5:
         faults.append(f'{outside:.0%} of the joints are outside')
     return SampleCheck(reprojection, warp, decoded, float(outside), faults)
+
+
+def _check_input(sample: TracedSample, shown: np.ndarray, reprojection: float,
+                 faults: List[str]) -> Tuple[float, Optional[float]]:
+    """Distances in px of the input and, of the labels, in mm."""
+    results = sample.results
+    xyz = np.asarray(results['keypoints_cam'])[0]
+    camera_matrix, warp_mat = results['camera_matrix'], results['warp_mat']
+    warp = _largest(
+        project(xyz, warp_mat @ camera_matrix) -
+        results['transformed_keypoints'][0], shown)
+    # no more than the annotation brought along
+    scale = np.sqrt(abs(np.linalg.det(warp_mat[:2, :2])))
+    _judge(faults, "joints in the input are off its camera's by", warp,
+           scale * (reprojection + MAX_WARP_PX), 'px')
+    if 'keypoint_labels' not in results or sample.codec is None:
+        return warp, None
+    depth = xyz[sample.codec.root_index, 2]
+    if depth <= 0:  # told already
+        return warp, None
+    decoded = sample.codec.decode(
+        results['keypoint_labels'],
+        warp_mat,
+        camera_matrix,
+        results.get('bone_length'),
+        root_depth=depth)['keypoints_cam'][0]
+    decoded = _largest(decoded - xyz, shown)
+    focal = np.sqrt(abs(np.linalg.det(camera_matrix[:2, :2])))
+    _judge(faults, 'decoded labels are off the 3D joints by', decoded,
+           reprojection * xyz[shown, 2].max() / focal + MAX_DECODED_MM, 'mm')
+    return warp, decoded
 
 
 def _largest(difference: np.ndarray, shown: np.ndarray) -> float:

@@ -82,6 +82,7 @@ def write_report(work_dir: PathLike,
                  predictions: Optional[Dict[str, PathLike]] = None,
                  config: Optional[PathLike] = None,
                  cfg_options: Optional[dict] = None,
+                 protocol: Optional[str] = None,
                  alignment: Optional[str] = None,
                  num_samples: int = 6,
                  command: str = '') -> Path:
@@ -102,6 +103,9 @@ def write_report(work_dir: PathLike,
         cfg_options (dict, optional): Settings of the config by dotted key,
             as ``--cfg-options`` of ``tools/test.py``; ``data_root`` moves
             all data sets.
+        protocol (str, optional): Which ``HandKeypoint3DMetric`` of the
+            config's test evaluators scores the test. Defaults to the first;
+            of no use with ``predictions``, which have been scored.
         alignment (str, optional): Alignment of the drawings and samples.
             Defaults to ``'root'`` where it was scored, else the first that
             was.
@@ -122,7 +126,7 @@ def write_report(work_dir: PathLike,
     facts = read_checkpoint(checkpoint)
     cfg, config = _load_config(work_dir, config, cfg_options)
     if predictions is None:
-        dumps = _predict(cfg, checkpoint)
+        dumps = _predict(cfg, checkpoint, protocol)
     else:
         dumps = {k: B.load_predictions(v) for k, v in predictions.items()}
     first = _check_dumps(dumps)
@@ -180,25 +184,38 @@ def _load_config(work_dir: Path, config: Optional[PathLike],
     return cfg, Path(config)
 
 
-def _predict(cfg: Config, checkpoint: Path) -> Dict[str, Dump]:
+def _type_name(cfg: dict) -> str:
+    kind = cfg['type']
+    return getattr(kind, '__name__', kind).rsplit('.', 1)[-1]
+
+
+def _predict(cfg: Config, checkpoint: Path,
+             protocol: Optional[str]) -> Dict[str, Dump]:
     """Predict the test set of the config.
 
     Raises:
-        ValueError: If its evaluators score no 3D joints.
+        ValueError: If none of its evaluators scores joints by the protocol.
     """
     from mmengine.runner import Runner
     cfg = Config(cfg.to_dict())
     evaluators = cfg.test_evaluator
     if isinstance(evaluators, (dict, ConfigDict)):
         evaluators = [evaluators]
-    ours = [e for e in evaluators if e.type == 'HandKeypoint3DMetric']
-    if not ours:
+    ours = {
+        e.get('protocol', 'general'): e
+        for e in reversed(evaluators)
+        if _type_name(e) == 'HandKeypoint3DMetric'
+    }
+    if not ours or protocol not in (None, *ours):
+        wanted = f' with protocol={protocol!r}' if protocol else ''
         raise ValueError('the test_evaluator of the config has no '
-                         'HandKeypoint3DMetric')
+                         f'HandKeypoint3DMetric{wanted}, only '
+                         f'{list(ours)[::-1]}')
+    evaluator = ours[protocol or list(ours)[-1]]
     with tempfile.TemporaryDirectory() as folder:
         dump_file = str(Path(folder) / 'predictions.npz')
-        ours[0].dump_file = dump_file
-        cfg.test_evaluator = ours[:1]
+        evaluator.dump_file = dump_file
+        cfg.test_evaluator = [evaluator]
         cfg.work_dir = folder
         cfg.load_from = str(checkpoint)
         cfg.launcher = 'none'
@@ -265,6 +282,8 @@ def _mean_pose_errors(cfg: Config, dump: Dump) -> tuple:
                        dataset.annotations.keypoints_visible)
     gt = dump['gt_keypoints_cam']
     mask = ~np.isnan(dump[f'errors_{B.scored_alignments(dump)[0]}'])
+    if np.isnan(pose[mask.any(axis=0)]).any():
+        return {}, 'the training set lacks joints that are compared'
     pose = np.broadcast_to(np.nan_to_num(pose), gt.shape)
     errors = {}
     for alignment in B.scored_alignments(dump):
@@ -281,6 +300,10 @@ def _mean_pose_errors(cfg: Config, dump: Dump) -> tuple:
 
 def _esc(text: Any) -> str:
     return html.escape(str(text))
+
+
+def _number(value: float, digits: int = 1) -> str:
+    return f'{value:.{digits}f}' if np.isfinite(value) else '–'
 
 
 def _css(color: np.ndarray) -> str:
@@ -373,13 +396,13 @@ def _facts_section(cfg: Config, config: Path, checkpoint: Path,
                    command: str) -> str:
     first = next(iter(dumps.values()))
     dataset = cfg.test_dataloader.dataset
-    kind = getattr(dataset.type, '__name__', dataset.type)
     split = dataset.get('split') or dataset.get('ann_file') or ''
     folder = commonpath([str(Path(p).parent) for p in first['img_path']])
     epoch = ('not recorded' if facts.epoch is None else
              f'{facts.epoch} ({facts.iteration} iterations)')
     rows = [
-        ('Data set', f'{kind} {split}: {len(first["id"])} samples from '
+        ('Data set',
+         f'{_type_name(dataset)} {split}: {len(first["id"])} samples from '
          f'{folder}'),
         ('Config', config.name),
         ('Checkpoint', checkpoint.name),
@@ -521,12 +544,11 @@ def _joint_section(dump: Dump, alignment: str) -> str:
     colors = 255 * matplotlib.colormaps['cividis'](share)[:, :3]
     worst = names[int(np.nanargmax(mean))]
     tips = [
-        f'{name}: mean {a:.1f} mm, median {b:.1f} mm'
+        f'{name}: mean {_number(a)} mm, median {_number(b)} mm'
         for name, a, b in zip(names, mean, median)
     ]
     drawing = _hand_svg(
-        names, colors.astype(np.uint8),
-        [f'{v:.0f}' if np.isfinite(v) else '–' for v in mean], tips,
+        names, colors.astype(np.uint8), [_number(v, 0) for v in mean], tips,
         'Mean error of each joint on a drawing of a right hand; the numbers '
         'are in the tables beside it')
     fingers = {}
@@ -535,7 +557,7 @@ def _joint_section(dump: Dump, alignment: str) -> str:
     by_finger = [[finger.replace('_', ' '), f'{np.nanmean(values):.1f}']
                  for finger, values in fingers.items()
                  if np.isfinite(values).any()]
-    by_joint = [[name, *(f'{x:.1f}' for x in row)]
+    by_joint = [[name, *(_number(x) for x in row)]
                 for name, *row in zip(names, mean, median, pixels)]
     return _section(
         'joints', 'Error by joint and finger', '<div class="grid"><figure>'
@@ -556,8 +578,7 @@ def _breakdown_section(dump: Dump, alignment: str,
     errors = dump[f'errors_{alignment}']
     gt = np.where(dump['annotated'][..., None], dump['gt_keypoints_cam'],
                   np.nan)
-    with np.errstate(invalid='ignore'):
-        per_sample = _row_mean(errors)
+    per_sample = _row_mean(errors)
     root = str(dump['root_joint'])
     parts, notes = [], []
 
@@ -576,8 +597,11 @@ def _breakdown_section(dump: Dump, alignment: str,
             [f'{b.low:.0f}–{b.high:.0f}' for b in bins])
     else:
         notes.append(f'The depth of {root} is not annotated.')
-    if set(B.PALM_JOINTS) <= set(names):
-        bins = B.errors_by(B.palm_angle(gt, names), per_sample, _ANGLE_EDGES)
+    angle = (
+        B.palm_angle(gt, names)
+        if set(B.PALM_JOINTS) <= set(names) else np.array([np.nan]))
+    if np.isfinite(angle).any():
+        bins = B.errors_by(angle, per_sample, _ANGLE_EDGES)
         add(
             'angle-chart', 'Error against the view of the palm',
             'angle of the palm (degrees)',
@@ -586,18 +610,40 @@ def _breakdown_section(dump: Dump, alignment: str,
             '90 edge-on.', bins, [f'{b.low:.0f}–{b.high:.0f}' for b in bins])
     else:
         notes.append('The view of the palm is not known: '
-                     f'{", ".join(B.PALM_JOINTS)} are not all among the '
-                     'joints.')
-    hidden = B.self_occluded(gt, hand_links(names))
+                     f'{", ".join(B.PALM_JOINTS)} are not annotated.')
+    links = hand_links(names)
+    if any(
+            np.isfinite(gt[:, list(link)]).all(axis=(1, 2)).any()
+            for link in links):
+        parts.append(_occlusion_part(gt, links, errors, per_sample, charts))
+    else:
+        notes.append('Occlusion by the hand is not known: the ends of no bone '
+                     'are annotated.')
+    note = ''.join(f'<p class="note">{_esc(text)}</p>' for text in notes)
+    return _section(
+        'breakdown', 'Where it errs', '<p>Mean error of the samples, '
+        f'{_esc(_ALIGNMENTS[alignment].format(root=root))}; the lines span '
+        'the middle half of them.</p>', note,
+        f'<div class="grid">{"".join(f"<div>{p}</div>" for p in parts)}'
+        '</div>')
+
+
+def _occlusion_part(gt: np.ndarray, links: List[tuple], errors: np.ndarray,
+                    per_sample: np.ndarray, charts: List[_Chart]) -> str:
+    hidden = B.self_occluded(gt, links)
     bins = B.errors_by(hidden.sum(axis=1), per_sample, _HIDDEN_EDGES)
-    add(
-        'hidden-chart', 'Error against occlusion', 'joints hidden by the hand',
-        'Joints with another bone of the true hand, a capsule of '
-        f'{B.FINGER_RADIUS_MM:g} mm radius, in their line of sight. Occlusion '
-        'by objects is not annotated in these predictions.', bins, [
-            f'{b.low:.0f}' if b.high -
-            b.low == 1 else f'{b.low:.0f}–{b.high - 1:.0f}' for b in bins[:-1]
-        ] + [f'{bins[-1].low:.0f} or more'])
+    labels = [
+        f'{b.low:.0f}' if b.high -
+        b.low == 1 else f'{b.low:.0f}–{b.high - 1:.0f}' for b in bins[:-1]
+    ] + [f'{bins[-1].low:.0f} or more']
+    charts.append(
+        _bins_chart(
+            'hidden-chart', 'Error against occlusion',
+            'joints hidden by the hand',
+            'Joints with another bone of the true hand, a capsule of '
+            f'{B.FINGER_RADIUS_MM:g} mm radius, in their line of sight. '
+            'Occlusion by objects is not annotated in these predictions.',
+            bins, labels))
     rows = []
     for title, chosen in (('in sight of the camera', ~hidden),
                           ('hidden by another bone', hidden)):
@@ -608,13 +654,7 @@ def _breakdown_section(dump: Dump, alignment: str,
         ])
     table = _table(['joints', 'number', 'mean error (mm)'], rows,
                    'Error of the joints themselves')
-    note = ''.join(f'<p class="note">{_esc(text)}</p>' for text in notes)
-    return _section(
-        'breakdown', 'Where it errs', '<p>Mean error of the samples, '
-        f'{_esc(_ALIGNMENTS[alignment].format(root=root))}; the lines span '
-        'the middle half of them.</p>', note,
-        f'<div class="grid">{"".join(f"<div>{p}</div>" for p in parts)}'
-        f'<div><h3>Hidden joints</h3>{table}</div></div>')
+    return (f'{_chart_html(charts[-1])}<h3>Hidden joints</h3>{table}')
 
 
 def _row_mean(errors: np.ndarray) -> np.ndarray:
@@ -941,8 +981,7 @@ def _samples(dump: Dump, alignment: str, num_each: int) -> tuple:
                 truth=_points(pixels[1]),
                 traces=figure['data'],
                 joints=[[
-                    joint, *(f'{x:.1f}' if np.isfinite(x) else '–'
-                             for x in values)
+                    joint, *(_number(x) for x in values)
                 ] for joint, *values in zip(names, dump[f'errors_{alignment}']
                                             [i], depth, dump['errors_2d'][i])
                         ]))

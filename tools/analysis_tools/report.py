@@ -15,6 +15,7 @@ import sys
 
 from mmengine.config import DictAction
 
+PROTOCOLS = ('general', 'freihand', 'rhd', 'stb', 'dexter')
 ALIGNMENTS = ('none', 'root', 'procrustes', 'freihand')
 
 
@@ -41,6 +42,11 @@ def parse_args() -> argparse.Namespace:
         '--label',
         nargs='+',
         help='names of the predictions (default: their file names)')
+    parser.add_argument(
+        '--protocol',
+        choices=PROTOCOLS,
+        help="which of the config's evaluators scores the test (default: the "
+        'first)')
     parser.add_argument(
         '--align',
         choices=ALIGNMENTS,
@@ -77,6 +83,9 @@ def parse_args() -> argparse.Namespace:
     if len(set(args.label)) < len(args.label):
         parser.error(f'the predictions need different names, got '
                      f'{args.label}; use --label')
+    if args.protocol and args.predictions:
+        parser.error('--predictions have been scored, by their own protocol: '
+                     'leave --protocol out')
     if args.num_samples < 1:
         parser.error(f'--num-samples must be 1 or more, not '
                      f'{args.num_samples}')
@@ -100,10 +109,11 @@ def main() -> None:
             predictions=predictions,
             config=args.config,
             cfg_options=options,
+            protocol=args.protocol,
             alignment=args.align,
             num_samples=args.num_samples,
             command=command_line(sys.argv))
-    except (ValueError, ImportError) as error:
+    except (ImportError, OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
     print(f'wrote {out} ({osp.getsize(out) / 1e6:.1f} MB)')
 

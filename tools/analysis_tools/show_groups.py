@@ -105,7 +105,7 @@ def main() -> None:
     args = parse_args()
     try:
         show(args)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
 
 

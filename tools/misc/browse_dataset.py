@@ -137,7 +137,7 @@ def main() -> None:
     args = parse_args()
     try:
         faulty = browse(args)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
     raise SystemExit(1 if faulty else 0)
 

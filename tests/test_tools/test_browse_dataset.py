@@ -1,0 +1,47 @@
+import json
+
+import cv2
+from helpers import REPO_ROOT, run_script, write_freihand
+
+BROWSE = REPO_ROOT / 'tools/misc/browse_dataset.py'
+CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+
+
+def browse(folder, data_root, *arguments, check=True):
+    return run_script(
+        BROWSE,
+        *(CONFIG, '--not-show', *arguments, '--cfg-options'),
+        f'data_root={data_root}',
+        cwd=folder,
+        check=check)
+
+
+def test_samples_are_drawn_and_checked(freihand_root, tmp_path):
+    output = browse(tmp_path, freihand_root, '--output-dir', 'out', '--phase',
+                    'val', '--max-item-per-dataset', 2).stdout
+    assert '2 of 4 samples, 0 with a fault' in output
+    pictures = sorted(p.name for p in (tmp_path / 'out').iterdir())
+    assert pictures == ['0000000_00000000.png', '0000002_00000002.png']
+    # 5 stages (no GenerateTarget in validation) and two views
+    picture = cv2.imread(str(tmp_path / 'out' / pictures[0]))
+    assert picture.shape == (280, 7 * 260, 3)
+
+
+def test_swapped_joints_fail_by_name(tmp_path):
+    root = write_freihand(tmp_path / 'data', num_train=3)
+    xyz = json.loads((root / 'training_xyz.json').read_text())
+    base, tip = 5, 8
+    xyz[1][base], xyz[1][tip] = xyz[1][tip], xyz[1][base]
+    (root / 'training_xyz.json').write_text(json.dumps(xyz))
+    result = browse(tmp_path, root, check=False)
+    assert result.returncode == 1
+    lines = result.stdout.splitlines()
+    assert '3 of 3 samples, 1 with a fault' in lines[-1]
+    fault = lines.index(next(line for line in lines if 'FAULT' in line))
+    assert '00000001.jpg' in lines[fault - 1]
+    assert 'odd length: forefinger3-forefinger4' in lines[fault]
+
+
+def test_a_missing_data_set_is_one_sentence(tmp_path):
+    result = browse(tmp_path, 'nowhere', check=False)
+    assert result.returncode and 'nowhere' in str(result.returncode)
