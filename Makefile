@@ -1,16 +1,22 @@
 # make demo   render a data set, train on it, test, and draw the results
 # make test   run the test suite
+# make bench  measure the speed against the authors' network and others
+# make docs   build the documentation site into site/
 # make lint   check the style of the code
 #
 # Each target first installs what it needs into VENV, once.
 #   VENV=DIR     the virtual environment (default: .venv)
 #   PYTHON=EXE   the Python that makes it (default: python3.11)
-#   PYTEST_ARGS, DEMO_ARGS   further arguments of pytest and tools/demo.py
+#   JOBS=N       processes of the test suite (default: 2)
+#   PYTEST_ARGS, DEMO_ARGS, BENCH_ARGS   further arguments of pytest,
+#                tools/demo.py and tools/benchmark.py
 
 VENV ?= .venv
 PYTHON ?= python3.11
+JOBS ?= 2
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 
 ifeq ($(strip $(VENV)),)
 $(error VENV= must name a folder)
@@ -20,9 +26,9 @@ PY := $(VENV)/bin/python
 # move, has another stamp
 STAMP := $(VENV)/.lgh_mmpose-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 
-SOURCES := lgh_mmpose configs tools tests setup.py
+SOURCES := lgh_mmpose configs demo tools tests setup.py
 
-.PHONY: help demo test lint install FORCE
+.PHONY: help demo test bench docs lint install FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -32,7 +38,13 @@ demo: $(STAMP)
 	$(PY) tools/demo.py $(DEMO_ARGS)
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+bench: $(STAMP)
+	$(PY) tools/benchmark.py $(BENCH_ARGS)
+
+docs: $(STAMP)
+	$(PY) -m mkdocs build --strict
 
 lint: $(STAMP)
 	$(PY) -m ruff check $(SOURCES)

@@ -45,12 +45,23 @@ EXTRAS_REQUIRE = {
     # apart, because mmcv-lite would overwrite an installed full mmcv
     'openmmlab': ['mmcv-lite==2.1.0', *WITHOUT_MMCV],
     'openmmlab-without-mmcv': WITHOUT_MMCV,
-    'tests': ['pytest>=7', 'hypothesis'],
+    # tools/deployment/export.py; what it writes needs one of the runtimes
+    'deploy': ['onnx', 'onnxscript', 'onnxruntime', 'openvino>=2024', 'nncf'],
+    'report': ['plotly>=6'],  # tools/analysis_tools/report.py
+    'web': ['gradio>=5', 'plotly>=6'],  # demo/web_demo.py
+    'ablation': ['submitit', 'pyyaml'],  # tools/ablation.py
+    'docs': ['mkdocs-material', 'mkdocstrings[python]'],
+    # playwright drives the machine's own Chromium
+    'tests': ['pytest>=7', 'pytest-xdist', 'hypothesis', 'playwright'],
     'lint': ['ruff==0.9.10', 'isort==5.13.2', 'yapf==0.43.0'],
 }
-EXTRAS_REQUIRE['dev'] = [
-    *EXTRAS_REQUIRE['tests'], *EXTRAS_REQUIRE['lint'], 'pre-commit'
-]
+# all that the commands and the tests need
+EXTRAS_REQUIRE['dev'] = sorted({
+    requirement
+    for extra in ('deploy', 'report', 'web', 'ablation', 'docs', 'tests',
+                  'lint')
+    for requirement in EXTRAS_REQUIRE[extra]
+} | {'pre-commit'})
 
 
 def read(path: str) -> str:
@@ -121,7 +132,10 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=(NAME, f'{NAME}.*')),
-    package_data={f'{NAME}.evaluation': ['*.json']},
+    package_data={
+        f'{NAME}.evaluation': ['*.json'],
+        f'{NAME}.visualization': ['templates/*'],
+    },
     cmdclass=dict(build_py=build_py, editable_wheel=editable_wheel),
     python_requires='>=3.9,<3.12',
     install_requires=INSTALL_REQUIRES,

@@ -43,9 +43,9 @@ if "$PY" -c 'from importlib.metadata import version; version("mmcv")' 2>/dev/nul
 else
     EXTRAS=openmmlab
 fi
-echo "Installing lgh_mmpose[$EXTRAS,tests,lint] into $VENV (minutes the first time)"
+echo "Installing lgh_mmpose[$EXTRAS,dev] into $VENV (minutes the first time)"
 "$PY" -m pip install --disable-pip-version-check --no-input \
-    -e ".[$EXTRAS,tests,lint]"
+    -e ".[$EXTRAS,dev]"
 
 "$PY" -c 'import cv2' ||
     fail "OpenCV needs system libraries; on Debian: apt-get install libgl1 libglib2.0-0"

@@ -21,8 +21,9 @@ def test_demo_writes_what_it_names(tmp_path):
     assert summary['mean_pose_mpjpe_mm'] == pytest.approx(52, abs=10)
     joints = [name for group in summary['groups'] for name in group]
     assert len(joints) == len(set(joints)) == 21 and 'wrist' in joints
-    for name in ('summary.json', 'predictions.png', 'training_curve.png',
-                 'selector_matrix.png', 'train/epoch_1.pth'):
+    for name in ('summary.json', 'report.html', 'predictions.png',
+                 'training_curve.png', 'selector_matrix.png',
+                 'train/epoch_1.pth'):
         assert (tmp_path / 'demo' / name).stat().st_size > 0
         assert f'demo/{name}' in output
     assert f'{summary["mpjpe_mm"]:.1f} mm' in output
