@@ -8,6 +8,7 @@ from mmpose.registry import OPTIMIZERS
 from torch import nn
 
 from lgh_mmpose.engine import ConvMuon
+from lgh_mmpose.engine.optimizers import conv_muon
 from lgh_mmpose.engine.optimizers.conv_muon import orthogonalize
 
 
@@ -25,8 +26,11 @@ def random_steps(*shape, num=4):
     return torch.randn(*shape), [torch.randn(*shape) for _ in range(num)]
 
 
+@pytest.mark.parametrize('in_bf16', [True, False])
 @pytest.mark.parametrize('shape', [(16, 40), (40, 16), (24, 24)])
-def test_orthogonalize_keeps_directions_and_evens_out_lengths(shape):
+def test_orthogonalize_keeps_directions_and_evens_out_lengths(
+        shape, in_bf16, monkeypatch):
+    monkeypatch.setattr(conv_muon, 'cpu_computes_bf16', lambda: in_bf16)
     torch.manual_seed(0)
     left, values, right = torch.linalg.svd(
         torch.randn(shape), full_matrices=False)
