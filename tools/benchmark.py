@@ -31,6 +31,7 @@ import resource
 import shlex
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from functools import lru_cache
@@ -390,6 +391,61 @@ def training_part(network: Network, part: str) -> Case:
     return Case(setup, network.batch)
 
 
+def branch_convolution(layout: str, batch: int, side: int) -> Case:
+    """Forward and backward pass of one 3x3 convolution of three branches.
+
+    Args:
+        layout (str): ``'grouped'``, as the branches have it; ``'separate'``:
+            one convolution per group and tensor; ``'dense'``: one whose
+            weight is zero between the groups.
+        batch (int): Images.
+        side (int): Side of the maps.
+    """
+    groups, channels = 3, 32
+
+    def setup():
+        from torch.nn.functional import conv2d
+
+        def tensor(*shape):
+            return torch.randn(*shape).bfloat16().contiguous(
+                memory_format=torch.channels_last)
+
+        images = tensor(batch, groups * channels, side, side)
+        gradient = torch.randn_like(images)
+        weight = tensor(groups * channels, channels, 3, 3)
+        triples = [(images, weight, gradient)]
+        if layout == 'separate':
+            triples = [
+                tuple(
+                    t.contiguous(memory_format=torch.channels_last)
+                    for t in triple) for triple in zip(
+                        images.chunk(groups, 1), weight.chunk(groups, 0),
+                        gradient.chunk(groups, 1))
+            ]
+        elif layout == 'dense':
+            # as if it were parameters: the zeros stay where they are
+            blocks = torch.block_diag(
+                *torch.ones(groups, channels, channels)).bool()
+            dense = tensor(groups * channels, groups * channels, 3, 3)
+            triples = [(images, dense * blocks[..., None, None], gradient)]
+        for x, w, _ in triples:
+            x.requires_grad_()
+            w.requires_grad_()
+
+        def call():
+            for x, w, dy in triples:
+                y = conv2d(
+                    x,
+                    w,
+                    padding=1,
+                    groups=groups if layout == 'grouped' else 1)
+                torch.autograd.grad(y, (x, w), dy)
+
+        return call
+
+    return Case(setup, batch)
+
+
 # -- data, metric, renderer --------------------------------------------------
 
 
@@ -529,7 +585,7 @@ def build_dataset(root: Path, split: str):
     from lgh_mmpose.config import set_data_root
     from lgh_mmpose.synthesis import write_synthhand
     folder = root / 'synthhand'
-    write_synthhand(folder, num_train=64, num_eval=64, quiet=True)
+    write_synthhand(folder, num_train=32, num_eval=32, quiet=True)
     cfg = Config.fromfile(CONFIGS / 'lgh_freihand.py')
     set_data_root(cfg, str(folder))
     return DATASETS.build(cfg[f'{split}_dataloader'].dataset)
@@ -647,7 +703,7 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
                                                  threads)
     for name, network in {**networks, **twins}.items():
         batch = 48 if name.startswith('synthhand') else 8
-        network = network._replace(batch=batch)
+        network = network._replace(batch=args.batch or batch)
         cases[f'step/{name}'] = training_step(network, bf16=True)
         if network.groups is None:
             cases[f'step/{name}_fp32'] = training_step(network, bf16=False)
@@ -656,6 +712,10 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
                 # a single group has nothing to be fused with
                 if part != 'fusion' or network.groups is None:
                     cases[f'part/{name}/{part}'] = training_part(network, part)
+    for batch, side in ((48, 12), (8, 64)):
+        for layout in ('grouped', 'separate', 'dense'):
+            cases[f'conv/{batch}x{side}/{layout}'] = branch_convolution(
+                layout, batch, side)
     for name, split in (('plain', 'val'), ('augmented', 'train')):
         cases[f'pipeline/{name}'] = pipeline(root, split)
     for kind in ('ours', 'coco'):
@@ -710,13 +770,18 @@ def process_throughput(args: argparse.Namespace) -> Dict[str, dict]:
     for name, case in (('step', training_step(network, True)),
                        ('infer', eager(network._replace(batch=1)))):
         result[name] = {
-            str(n): _run_processes(case, n, args.rounds)
+            str(n): run_processes(case, n, args.rounds)
             for n in range(1, 2 * _num_cores() + 1)
         }
     return result
 
 
-def _run_processes(case: Case, count: int, rounds: int) -> float:
+def run_processes(case: Case, count: int, rounds: int) -> float:
+    """Samples per second of wall time that processes treat together.
+
+    Raises:
+        RuntimeError: If one of them fails.
+    """
     context = multiprocessing.get_context('fork')
     barrier = context.Barrier(count + 1)
 
@@ -739,10 +804,13 @@ def _run_processes(case: Case, count: int, rounds: int) -> float:
     ]
     for process in processes:
         process.start()
-    barrier.wait()
-    start = time.perf_counter()
-    barrier.wait()
-    seconds = time.perf_counter() - start
+    try:
+        barrier.wait()
+        start = time.perf_counter()
+        barrier.wait()
+        seconds = time.perf_counter() - start
+    except threading.BrokenBarrierError:
+        raise RuntimeError('a process failed, see above') from None
     for process in processes:
         process.join()
     return count * rounds * case.samples / seconds
@@ -759,8 +827,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--only',
         nargs='+',
         metavar='NAME',
-        help='cases (infer/lite), all of a kind (infer, step, part, pipeline, '
-        'index, metric, render, limit) or ratios (g3_vs_g1_step)')
+        help='cases (infer/lite), all of a kind (infer, infer16, step, part, '
+        'conv, pipeline, index, metric, render, limit) or ratios '
+        '(g3_vs_g1_step)')
     parser.add_argument(
         '--scaling',
         action='store_true',
@@ -791,6 +860,10 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         metavar='PX',
         help="input of our networks (default: each config's)")
     parser.add_argument(
+        '--batch',
+        type=int,
+        help='images of a training step (default: 8, synthhand 48)')
+    parser.add_argument(
         '--index-samples',
         type=int,
         help="samples of the index (default: 130240, FreiHAND's; with "
@@ -811,8 +884,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         args.rounds = 3 if args.quick or args.scaling else 11
     if args.index_samples is None:
         args.index_samples = 8000 if args.quick else 130240
-    for name in ('rounds', 'threads', 'metric_samples'):
-        if getattr(args, name) < 1:
+    for name in ('rounds', 'threads', 'metric_samples', 'batch'):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f'--{name.replace("_", "-")} must be at least 1, got '
                          f'{getattr(args, name)}')
     if args.index_samples < 1 or args.index_samples % NUM_VERSIONS:
@@ -828,17 +901,16 @@ def select(names: Optional[Sequence[str]], cases: Dict[str, Case]) -> list:
     """Cases that ``--only`` names, in their usual order.
 
     Raises:
-        ValueError: If a name is none of a case, a kind or a ratio.
+        ValueError: If a name is no case, no kind of cases and no ratio.
     """
     if not names:
         return list(cases)
     kinds = {case.split('/')[0] for case in cases}
     wanted = set()
     for name in names:
-        if name in cases:
-            wanted.add(name)
-        elif name in kinds:
-            wanted.update(c for c in cases if c.split('/')[0] == name)
+        chosen = [c for c in cases if c == name or c.startswith(f'{name}/')]
+        if chosen:
+            wanted.update(chosen)
         elif name in RATIOS and set(RATIOS[name]) <= set(cases):
             wanted.update(RATIOS[name])
         else:
@@ -981,7 +1053,7 @@ def main() -> None:
         try:
             names = select(args.only, cases)
         except ValueError as error:
-            sys.exit(f'{Path(sys.argv[0]).name}: {error}')
+            sys.exit(f'error: {error}')
         started = time.perf_counter()
         cores = _ALL_CORES
         processes = {}

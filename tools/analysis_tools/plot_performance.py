@@ -170,6 +170,19 @@ def growth_table(result: dict, what: str) -> str:
     return markdown([what, *(f'{name}, CPU ms' for name in series)], rows)
 
 
+def processes_table(result: dict) -> str:
+    """Images per second of processes that run at the same time."""
+    if not result.get('processes'):
+        raise ValueError('the scaling json has no figures of processes: '
+                         'measure with tools/benchmark.py --scaling, without '
+                         '--only')
+    processes = result['processes']
+    return markdown(
+        ['processes', *(f'{name}, images/s' for name in processes)],
+        [[count, *(number(values[count]) for values in processes.values())]
+         for count in next(iter(processes.values()))])
+
+
 # -- plots -------------------------------------------------------------------
 
 
@@ -313,7 +326,7 @@ def fill(page: str, tables: Dict[str, str]) -> str:
         pattern = f'(<!-- {name} -->\n).*?(<!-- end {name} -->)'
         page, count = re.subn(
             pattern,
-            lambda match: f'{match[1]}{table}\n{match[2]}',
+            lambda match, table=table: f'{match[1]}{table}\n{match[2]}',
             page,
             flags=re.DOTALL)
         if count != 1:
@@ -334,10 +347,12 @@ def main() -> None:
                 infer=cases_table(bench, ['infer', 'infer16']),
                 step=cases_table(bench, ['step']),
                 parts=parts_table(bench),
+                conv=cases_table(bench, ['conv']),
                 stages=stages_table(bench),
                 rest=cases_table(bench,
                                  ['pipeline', 'index', 'metric', 'render']),
                 limit=cases_table(bench, ['limit']),
+                processes=processes_table(scaling),
                 **{
                     what: growth_table(scaling, what)
                     for what in ('groups', 'size', 'batch', 'samples')
