@@ -1,12 +1,12 @@
 """The form of a trained model that is shipped: the same answers, less work."""
 from copy import deepcopy
-from operator import attrgetter
+from operator import attrgetter, getitem
 from typing import List, Optional, Tuple
 
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 
 from ..models.heads import GroupedJointHead
 from ..models.layers import NDDRFusion, peak_mass
@@ -100,7 +100,8 @@ def to_deploy(model: BaseModel) -> DeployForm:
 
     Raises:
         TypeError: If the model has another neck or head.
-        ValueError: If its selector does not assign by argmax at inference.
+        ValueError: If its selector does not put each joint into one group at
+            inference, always the same.
     """
     neck, head = getattr(model, 'neck', None), getattr(model, 'head', None)
     if not isinstance(neck, GroupFusionNeck) or not isinstance(
@@ -109,22 +110,17 @@ def to_deploy(model: BaseModel) -> DeployForm:
             'the deploy form is that of a model with GroupFusionNeck and '
             f'GroupedJointHead, got {type(neck).__name__} and '
             f'{type(head).__name__}')
-    if head.selector.inference != 'argmax':
-        raise ValueError(
-            'the deploy form assigns each joint to one group, but this model '
-            f'has selector.inference={head.selector.inference!r}: set '
-            "model.head.selector.inference='argmax', and test the model so")
     model = deepcopy(model).cpu().float().eval()
     neck, head = model.neck, model.head
-    joint_groups = head.selector.joint_groups
+    joint_groups = _joint_groups(head)
     used = joint_groups.unique().tolist()
     trunk = nn.Sequential(
         model.backbone, neck,
         _JointMaps(head, joint_groups, _prune_neck(neck, used)))
     width, height = head.decoder.input_size
     with torch.no_grad():
-        graph = _fold_batch_norms(
-            _trace(trunk, torch.zeros(2, 3, height, width)))
+        graph = _trace(trunk, torch.zeros(2, 3, height, width))
+        graph = _split_group_concats(_fold_batch_norms(graph))
         h, w = graph(torch.zeros(2, 3, height, width))[0].shape[-2:]
     preprocessor = model.data_preprocessor
     mean, std, swap = torch.zeros(3, 1, 1), torch.ones(3, 1, 1), False
@@ -137,6 +133,20 @@ def to_deploy(model: BaseModel) -> DeployForm:
                        _positions(h, height, head.pixel_centers)))
     form.requires_grad_(False)
     return form.to(memory_format=torch.channels_last).eval()
+
+
+def _joint_groups(head: GroupedJointHead) -> Tensor:
+    """The group of each joint (K,) that a selector in evaluation takes."""
+    mode = getattr(head.selector, 'inference', 'argmax')
+    with torch.no_grad():
+        assignment = head.selector()
+    if mode != 'argmax' or not torch.equal(assignment.amax(-1),
+                                           assignment.abs().sum(-1)):
+        raise ValueError(
+            'the deploy form assigns each joint to one group, but the '
+            f'selector of this model mixes or draws (inference={mode!r}): set '
+            "model.head.selector.inference='argmax', and test the model so")
+    return assignment.argmax(-1)
 
 
 def _positions(cells: int, pixels: int, pixel_centers: bool) -> Tensor:
@@ -296,6 +306,62 @@ def _fold_batch_norms(module: GraphModule) -> GraphModule:
     graph.eliminate_dead_code()
     # a new module takes over only what the graph still reads
     return GraphModule(module, graph)
+
+
+def _split_group_concats(module: GraphModule) -> GraphModule:
+    """Replace convolutions of what was concatenated within groups by sums.
+
+    ``conv(cat(a, b)) = conv_a(a) + conv_b(b)``: nothing is cut up and put
+    together again, and each tensor keeps a scale of its own when quantised
+    (OpenVINO 2026.4 gives wrong results on the CPU for the concatenation of
+    three tensors by groups in int8).
+    """
+    graph = module.graph
+    for i, node in enumerate(list(graph.nodes)):
+        if node.target is not _aten.conv2d.default or len(node.args) < 7:
+            continue
+        sources = _concatenated_within_groups(node.args[0], node.args[6])
+        if sources is None:
+            continue
+        tensors, channels = zip(*sources)
+        weights = attrgetter(node.args[1].target)(module).detach().split(
+            channels, 1)
+        total = None
+        with graph.inserting_before(node):
+            for j, (tensor, weight) in enumerate(zip(tensors, weights)):
+                name = f'split_{i}_{j}'
+                module.register_parameter(name, nn.Parameter(weight.clone()))
+                bias = node.args[2] if j == 0 else None
+                term = graph.call_function(
+                    node.target,
+                    (tensor, graph.get_attr(name), bias, *node.args[3:]))
+                total = term if total is None else graph.call_function(
+                    _aten.add.Tensor, (total, term))
+        node.replace_all_uses_with(total)
+        graph.erase_node(node)
+    graph.eliminate_dead_code()
+    return GraphModule(module, graph)
+
+
+def _concatenated_within_groups(
+        cat: Node, groups: int) -> Optional[List[Tuple[Node, int]]]:
+    """The tensors of ``concat_within_groups`` and their channels by group."""
+    if cat.target is not _aten.cat.default or len(cat.users) > 1 or \
+            cat.args[1:] != (1, ):
+        return None
+    pieces = cat.args[0]
+    num = len(pieces) // groups
+    sources = []
+    for j in range(num):
+        own = pieces[j::num]
+        chunk = own[0].args[0] if own[0].target is getitem else None
+        if chunk is None or chunk.target is not _aten.chunk.default or \
+                chunk.args[1:] != (groups, 1) or \
+                [piece.args for piece in own] != [
+                    (chunk, g) for g in range(groups)]:
+            return None
+        sources.append((chunk.args[0], own[0].meta['val'].shape[1]))
+    return sources
 
 
 def _fold(weight: Tensor, bias: Optional[Tensor], gamma: Optional[Tensor],

@@ -1,0 +1,31 @@
+from types import SimpleNamespace
+
+import pytest
+from deploy_models import toy_config, toy_model
+from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS
+
+from lgh_mmpose.config import set_data_root
+from lgh_mmpose.deployment import export, select_samples
+
+
+@pytest.fixture(scope='session')
+def toy(synthhand_root):
+    """A thin network, rendered hands to test it on and their data set."""
+    init_default_scope('mmpose')
+    cfg = toy_config()
+    set_data_root(cfg, str(synthhand_root))
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    return SimpleNamespace(
+        cfg=cfg,
+        model=toy_model(),
+        dataset=dataset,
+        samples=select_samples(dataset, 3))
+
+
+@pytest.fixture(scope='session')
+def onnx_export(toy, tmp_path_factory):
+    """Directory of the thin network for ONNX Runtime; read it only."""
+    folder = tmp_path_factory.mktemp('onnx') / 'exported'
+    export(toy.model, folder, 'onnx', verification=toy.samples)
+    return folder

@@ -1,0 +1,161 @@
+"""What is written is whole, verified, and says what it is."""
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from lgh_mmpose.deployment import (COMBINATIONS, Tolerance, export,
+                                   load_exported, to_deploy)
+from lgh_mmpose.deployment.exporting import check_combination, runner_source
+
+LOOSE = Tolerance(px=30., mm=200.)
+
+
+def batch(samples):
+    return np.stack([np.asarray(sample['inputs']) for sample in samples])
+
+
+def assert_nothing_was_left(folder):
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize('backend, precision',
+                         [(backend, precision)
+                          for backend, precisions in COMBINATIONS.items()
+                          for precision in precisions])
+def test_written_model_gives_what_the_original_gives(toy, tmp_path, backend,
+                                                     precision):
+    try:
+        check_combination(backend, precision)
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    # random weights tell nothing of what int8 costs a trained network
+    quantised = precision == 'int8'
+    info = export(
+        toy.model,
+        tmp_path / 'out',
+        backend,
+        precision,
+        verification=toy.samples,
+        calibration=toy.samples if quantised else (),
+        tolerance=LOOSE if quantised else None)
+    assert json.loads((tmp_path / 'out/hand_pose.json').read_text()) == info
+
+    network = load_exported(tmp_path / 'out', num_threads=1)
+    images = batch(toy.samples)
+    outputs = network(images)
+    with torch.no_grad():
+        expected = [
+            x.numpy() for x in to_deploy(toy.model)(torch.from_numpy(images))
+        ]
+    px = dict(fp32=1e-3, fp16=.1, bf16=1., int8=8.)[precision]
+    for i, (a, b) in enumerate(zip(outputs, expected)):
+        assert a.dtype == np.float32 and a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=0, atol=px if i == 0 else px / 2)
+    # one by one or together, in any order: they are different hands
+    assert np.abs(np.diff(expected[0], axis=0)).max() > px
+    for i in (2, 0):
+        for a, b in zip(network(images[[i]]), outputs):
+            np.testing.assert_allclose(a[0], b[i], rtol=0, atol=px / 2)
+
+
+def test_json_says_what_goes_in_and_what_comes_out(toy, onnx_export):
+    info = json.loads((onnx_export / 'hand_pose.json').read_text())
+    assert info['input_size'] == [96, 96]
+    assert info['input']['normalization']['mean'] == pytest.approx(
+        [123.675, 116.28, 103.53])
+    assert info['joint_names'][9] == info['root_joint'] == 'middle_finger1'
+    assert info['joint_groups'] == \
+        toy.model.head.selector.joint_groups.tolist()
+    report = info['verification']
+    assert report['num_samples'] == 3
+    for unit, limit in report['tolerance'].items():
+        assert 0 < report[unit]['mean'] <= report[unit]['max'] <= limit
+    # hands that a random network puts elsewhere
+    assert report['MPJPE']['original'] > 5
+    assert report['MPJPE']['exported'] == pytest.approx(
+        report['MPJPE']['original'], abs=.01)
+
+
+def test_difference_over_the_tolerance_leaves_nothing(toy, tmp_path):
+    with pytest.raises(RuntimeError, match='more than the tolerance of 1e-12'):
+        export(
+            toy.model,
+            tmp_path / 'out',
+            'torchscript',
+            verification=toy.samples,
+            tolerance=Tolerance(1e-12, 1.))
+    assert_nothing_was_left(tmp_path)
+
+
+def test_another_model_is_found_out(toy, tmp_path, monkeypatch):
+    """The comparison is with the original, through the file."""
+    from lgh_mmpose.deployment import exporting
+
+    def spoiled(model):
+        form = to_deploy(model)
+        form.u += .5
+        return form
+
+    monkeypatch.setattr(exporting, 'to_deploy', spoiled)
+    with pytest.raises(RuntimeError, match='differs .* by 0.5 px on 3'):
+        export(
+            toy.model,
+            tmp_path / 'out',
+            'torchscript',
+            verification=toy.samples)
+    assert_nothing_was_left(tmp_path)
+
+
+def test_without_samples_it_says_that_it_is_not_verified(toy, tmp_path):
+    info = export(toy.model, tmp_path / 'out', 'torchscript')
+    assert info['verification'] is None
+
+
+def test_nothing_is_overwritten(toy, tmp_path):
+    (tmp_path / 'out').mkdir()
+    with pytest.raises(FileExistsError, match='out exists'):
+        export(toy.model, tmp_path / 'out', 'torchscript')
+
+
+@pytest.mark.parametrize('backend, precision, reason', [
+    ('onnx', 'bf16', 'no bf16 kernels.*; possible are onnx: fp32, int8;'),
+    ('torchscript', 'int8', 'maintains'),
+    ('tensorrt', 'fp32', 'no export to tensorrt in fp32; possible'),
+])
+def test_what_does_not_exist_is_refused(backend, precision, reason):
+    with pytest.raises(ValueError, match=reason):
+        check_combination(backend, precision)
+
+
+def test_bf16_needs_a_cpu_that_has_it(monkeypatch):
+    from lgh_mmpose.deployment import exporting
+    monkeypatch.setattr(exporting, 'cpu_computes_bf16', lambda: False)
+    with pytest.raises(RuntimeError, match='this CPU has no bf16'):
+        check_combination('openvino', 'bf16')
+
+
+def test_int8_needs_samples(toy, tmp_path):
+    with pytest.raises(ValueError, match='int8 needs calibration samples'):
+        export(toy.model, tmp_path / 'out', 'onnx', 'int8')
+    assert_nothing_was_left(tmp_path)
+
+
+def test_missing_backend_is_named_with_the_extra(toy, tmp_path, monkeypatch):
+    import importlib.util
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name, *args: None
+        if name == 'openvino' else find_spec(name, *args))
+    with pytest.raises(ImportError, match=r'openvino.*lgh_mmpose\[deploy\]'):
+        export(toy.model, tmp_path / 'out', 'openvino')
+    assert_nothing_was_left(tmp_path)
+
+
+def test_runner_is_one_file():
+    source = runner_source()
+    compile(source, 'hand_pose_runner.py', 'exec')
+    assert 'import lgh_mmpose' not in source
+    assert 'from lgh_mmpose' not in source
+    assert source.count('def solve_root_depth(') == 1

@@ -1,0 +1,235 @@
+"""The runner does with NumPy alone what the pipeline and the codec do."""
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers import run_command
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.dataset import pseudo_collate
+from mmpose.datasets.transforms import GetBBoxCenterScale
+
+from lgh_mmpose.datasets.transforms import TopdownAffineCamera
+from lgh_mmpose.deployment.hand_pose_runner import (HandPose, Network,
+                                                    crop_image, crop_matrix,
+                                                    read_info)
+
+# what the shipped directory must do without
+FORBID = """
+import sys
+class Forbid:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('torch', 'mmpose', 'lgh_mmpose', 'mmengine',
+                                  'mmcv', 'cv2', 'scipy'):
+            raise ImportError(name + ' must not be imported')
+sys.meta_path.insert(0, Forbid())
+import runpy
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+def prediction(toy, index, **changes):
+    """What the PyTorch model says of a sample of the test set."""
+    record = toy.dataset.get_data_info(index)
+    record.update(changes)
+    sample = toy.dataset.pipeline(record)
+    with torch.no_grad():
+        result, = toy.model.test_step(pseudo_collate([sample]))
+    return result
+
+
+def compare(hand, expected, px=1e-3, mm=.05):
+    pred = expected.pred_instances
+    np.testing.assert_allclose(
+        hand['keypoints'], pred.keypoints[0], rtol=0, atol=px)
+    np.testing.assert_allclose(
+        hand['scores'], pred.keypoint_scores[0], rtol=0, atol=px)
+    np.testing.assert_allclose(
+        hand['keypoints_cam'], pred.keypoints_cam[0], rtol=0, atol=mm)
+    assert (hand['units'], hand['frame']) == (pred.units[0], pred.frame[0])
+    assert hand['groups'] == expected.joint_groups.tolist()
+    assert tuple(hand['joint_names']) == tuple(expected.keypoint_names)
+
+
+@pytest.mark.parametrize('side', ['right', 'left'])
+def test_equals_the_original(toy, onnx_export, side):
+    hand_pose = HandPose(onnx_export, num_threads=1)
+    for index in range(2):
+        record = toy.dataset.get_data_info(index)
+        image = cv2.imread(record['img_path'])
+        # not the whole image, and not square
+        bbox = np.array([[5.5, -3, 50, 61.25]], np.float32)
+        hands = hand_pose(image, bbox, record['camera_matrix'],
+                          record['bone_length'], side)
+        expected = prediction(toy, index, bbox=bbox, hand_side=side)
+        assert len(hands) == 1
+        compare(hands[0], expected)
+        assert hands[0]['hand_side'] == side
+    right, = hand_pose(image, bbox, record['camera_matrix'],
+                       record['bone_length'])
+    same = np.allclose(right['keypoints'], hands[0]['keypoints'], atol=.1)
+    assert same == (side == 'right')
+
+
+@pytest.mark.parametrize('keys', [('camera_matrix', ), ('bone_length', ), ()])
+def test_what_is_not_known_decides_the_units(toy, onnx_export, keys):
+    record = toy.dataset.get_data_info(0)
+    hand, = HandPose(onnx_export)(cv2.imread(record['img_path']), **{
+        k: record[k]
+        for k in keys
+    })
+    missing = {'camera_matrix', 'bone_length'} - set(keys)
+    compare(hand, prediction(toy, 0, **{k: None for k in missing}))
+
+
+def test_many_hands_at_once(toy, onnx_export):
+    record = toy.dataset.get_data_info(0)
+    image = cv2.imread(record['img_path'])
+    hand_pose = HandPose(onnx_export)
+    boxes = [[0, 0, 64, 64], [10, 10, 40, 50], [-20, 30, 20, 64]]
+    sides = ['right', 'left', 'right']
+    together = hand_pose(image, boxes, hand_side=sides)
+    for hand, box, side in zip(together, boxes, sides):
+        alone, = hand_pose(image, [box], hand_side=side)
+        np.testing.assert_allclose(
+            hand['keypoints'], alone['keypoints'], atol=1e-3)
+    assert hand_pose(image, []) == []
+
+
+def test_runs_where_nothing_else_is(toy, onnx_export, tmp_path):
+    record = toy.dataset.get_data_info(1)
+    (tmp_path / 'camera.json').write_text(
+        json.dumps(record['camera_matrix'].tolist()))
+    output = run_command(
+        *(sys.executable, '-I', '-c', FORBID),
+        onnx_export / 'hand_pose_runner.py',
+        record['img_path'],
+        *('--bbox', 0, 0, 64, 64, '--camera-matrix', 'camera.json'),
+        *('--bone-length', record['bone_length'], '--threads', 1),
+        cwd=tmp_path).stdout
+    frame = json.loads(output)
+    assert frame['schema'] == 'lgh_mmpose/hands/1'
+    assert frame['image_size'] == [64, 64]
+    # Pillow may decode a JPEG a grey level apart from OpenCV
+    compare(frame['hands'][0], prediction(toy, 1), px=.1, mm=5.)
+
+
+def test_command_names_what_is_wrong(onnx_export, tmp_path):
+    (tmp_path / 'broken.jpg').write_bytes(b'no picture')
+    result = run_command(
+        *(sys.executable, '-I', onnx_export / 'hand_pose_runner.py'),
+        'broken.jpg',
+        cwd=tmp_path,
+        check=False)
+    assert result.returncode == 1
+    assert 'broken.jpg' in result.stdout
+    assert 'Traceback' not in result.stdout
+
+
+# -- the crop ----------------------------------------------------------------
+
+box_sides = st.floats(3, 150, width=32)
+
+
+@given(
+    left=st.floats(-60, 60, width=32),
+    top=st.floats(-60, 60, width=32),
+    width=box_sides,
+    height=box_sides,
+    padding=st.sampled_from([1., 1.25]),
+    use_udp=st.booleans(),
+    input_size=st.sampled_from([(32, 32), (24, 40)]))
+def test_crop_is_that_of_the_pipeline(left, top, width, height, padding,
+                                      use_udp, input_size):
+    image = np.random.default_rng(0).integers(
+        0, 256, (48, 64, 3), dtype=np.uint8)
+    bbox = np.array([[left, top, left + width, top + height]], np.float32)
+    results = dict(img=image, bbox=bbox)
+    for transform in (GetBBoxCenterScale(padding=padding),
+                      TopdownAffineCamera(input_size, use_udp=use_udp)):
+        results = transform(results)
+    matrix = crop_matrix(bbox[0], input_size, padding, use_udp)
+    np.testing.assert_allclose(
+        matrix, results['warp_mat'], rtol=1e-5, atol=1e-4)
+    crop = crop_image(image, results['warp_mat'], input_size)
+    np.testing.assert_array_equal(crop, results['img'])
+
+
+@pytest.mark.parametrize(
+    'bbox',
+    [[0, 0, 0, 5], [5, 5, 1, 9], [0, 0, 1], [0, 0, float('nan'), 5]])
+def test_boxes_without_area_are_refused(bbox):
+    with pytest.raises(ValueError, match='a box is left, top, right, bottom'):
+        crop_matrix(bbox, (32, 32), 1., False)
+
+
+# -- bad input ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (dict(image=np.zeros((4, 4), np.uint8)), 'image must be uint8'),
+    (dict(hand_side='both'), 'hand_side must be one of'),
+    (dict(camera_matrix=np.zeros((3, 3))), 'camera_matrix must be an inver'),
+    (dict(bone_length=-1.), 'bone_length must be positive'),
+    (dict(root_depth=500.), 'only of use together with'),
+])
+def test_bad_arguments_are_named(onnx_export, arguments, message):
+    arguments = dict(dict(image=np.zeros((64, 64, 3), np.uint8)), **arguments)
+    with pytest.raises(ValueError, match=message):
+        HandPose(onnx_export)(**arguments)
+
+
+def test_network_takes_bytes_of_its_size(onnx_export):
+    network = Network(onnx_export)
+    for images in (np.zeros(
+        (1, 3, 96, 96), np.float32), np.zeros(
+            (1, 3, 96, 64), np.uint8), np.zeros((0, 3, 96, 96), np.uint8)):
+        with pytest.raises(ValueError, match=r'uint8 \(B, 3, H, W\)'):
+            network(images)
+
+
+def copy_of(onnx_export, tmp_path, **changes):
+    info = read_info(onnx_export)
+    for key, value in changes.items():
+        node = info
+        *path, last = key.split('__')
+        for name in path:
+            node = node[name]
+        if value is None:
+            del node[last]
+        else:
+            node[last] = value
+    (tmp_path / 'hand_pose.json').write_text(json.dumps(info))
+    return tmp_path
+
+
+@pytest.mark.parametrize('changes, message', [
+    (dict(schema='other/1'), "its schema is 'other/1'"),
+    (dict(joint_names=None), "has no 'joint_names'"),
+    (dict(root_joint='nose'), 'bad root_joint'),
+    (dict(input_size=[96, -1]), 'bad input_size'),
+    (dict(bones=[[0, 99]]), 'bad bones'),
+    (dict(model__file='../hand_pose.onnx'), 'bad model.file'),
+    (dict(model__backend='shell'), 'bad model.backend'),
+    (dict(crop=3), 'cannot be used'),
+])
+def test_damaged_json_is_refused(onnx_export, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=f'hand_pose.json cannot.*{message}'):
+        HandPose(copy_of(onnx_export, tmp_path, **changes))
+
+
+def test_missing_files_are_named(onnx_export, tmp_path):
+    with pytest.raises(FileNotFoundError, match='hand_pose.json is missing'):
+        HandPose(tmp_path)
+    with pytest.raises(FileNotFoundError, match='hand_pose.onnx is missing'):
+        HandPose(copy_of(onnx_export, tmp_path))
+
+
+def test_missing_engine_is_named(onnx_export, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    with pytest.raises(ImportError, match='pip install onnxruntime'):
+        HandPose(onnx_export)
