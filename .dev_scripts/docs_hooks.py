@@ -30,6 +30,13 @@ _FORMULA = re.compile(
 _FENCE = re.compile(r'^\s*(```|~~~)')
 
 _TYPESETTER = TextToPath()
+# other names of what Matplotlib's typesetter knows
+_SYNONYMS = {
+    r'\lVert': r'\|',
+    r'\rVert': r'\|',
+    r'\lvert': '|',
+    r'\rvert': '|'
+}
 _UNITS = TextToPath.FONT_SCALE  # of a picture to the font's height
 _COMMANDS = {
     Path.MOVETO: 'M',
@@ -119,6 +126,8 @@ def formula(tex: str, block: bool) -> str:
 
 def _draw_line(tex: str) -> str:
     """One line as an SVG whose unit is the height of the font."""
+    for name, known in _SYNONYMS.items():
+        tex = tex.replace(name, known)
     with matplotlib.rc_context({'mathtext.fontset': 'cm'}):
         font = FontProperties(size=_UNITS)
         width, height, descent = _TYPESETTER.get_text_width_height_descent(

@@ -22,14 +22,6 @@ from lgh_mmpose.apis import HandInferencer, draw_hands
 from lgh_mmpose.fileio import atomic_write
 from lgh_mmpose.visualization.plotly_hand import hand_figure
 
-# Gradio reads it when it is imported
-os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
-try:
-    import gradio as gr
-except ImportError:
-    raise ImportError(
-        "the page is made by Gradio: pip install 'lgh_mmpose[web]'") from None
-
 FONTS = dict(
     font=('system-ui', 'sans-serif'), font_mono=('ui-monospace', 'monospace'))
 INTRODUCTION = """# Hands in 3D
@@ -61,6 +53,22 @@ def parse_args() -> argparse.Namespace:
         help='address to serve at; 0.0.0.0 serves the network too (default: '
         '%(default)s, this machine alone)')
     return parser.parse_args()
+
+
+def import_gradio():
+    """The module ``gradio``, which then reports no usage to anyone.
+
+    Raises:
+        ImportError: If Gradio is not installed, with the extra to install.
+    """
+    # read by Gradio when it is imported
+    os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
+    try:
+        import gradio
+    except ImportError:
+        raise ImportError('the page is made by Gradio: '
+                          "pip install 'lgh_mmpose[web]'") from None
+    return gradio
 
 
 def parse_numbers(text: Optional[str], names: str) -> Optional[List[float]]:
@@ -116,7 +124,7 @@ def describe(hand: dict, camera: dict) -> str:
     return '\n'.join(f'- {line}' for line in lines)
 
 
-def build_page(inferencer: HandInferencer, folder: Path) -> gr.Blocks:
+def build_page(inferencer: HandInferencer, folder: Path):
     """The page.
 
     Args:
@@ -124,8 +132,12 @@ def build_page(inferencer: HandInferencer, folder: Path) -> gr.Blocks:
         folder (Path): Existing folder for the files to be downloaded.
 
     Returns:
-        gr.Blocks: To be launched.
+        gradio.Blocks: To be launched.
+
+    Raises:
+        ImportError: If Gradio is not installed.
     """
+    gr = import_gradio()
 
     def infer(image: Optional[np.ndarray], box: str, camera: str,
               fov: Optional[float], bone_length: Optional[float],
@@ -256,7 +268,7 @@ def serve(args: argparse.Namespace) -> None:
             share=False,
             quiet=True,  # or it recommends to share
             prevent_thread_lock=True,
-            theme=gr.themes.Default(**FONTS),
+            theme=import_gradio().themes.Default(**FONTS),
             footer_links=[],
             allowed_paths=[folder])
         print(f'Serving at {url} (stop with Ctrl+C)', flush=True)

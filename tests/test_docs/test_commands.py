@@ -32,7 +32,14 @@ SCRIPTS = sorted(
     for path in (REPO_ROOT / folder).rglob('*')
     if path.suffix in ('.py', '.sh'))
 
+RUNNER = REPO_ROOT / 'lgh_mmpose/deployment/hand_pose_runner.py'
+
 _BLOCK = re.compile(r'^( *)```bash\n(.*?)^\1```', re.MULTILINE | re.DOTALL)
+# calls that run a script, as a process or in this one
+_RUNNERS = {
+    'run_command', 'run_script', 'run', 'Popen', 'run_path',
+    'spec_from_file_location'
+}
 _ASSIGNMENT = re.compile(r'[A-Za-z_]\w*=')
 
 
@@ -117,6 +124,9 @@ def check_config(name, cfg_options):
 def check_python(arguments, monkeypatch):
     if arguments[0] == '-m':
         check_module(*arguments[1:])
+    elif Path(arguments[0]).name == RUNNER.name:
+        # tools/deployment/export.py puts a copy beside the model
+        parse(RUNNER, arguments[1:], monkeypatch)
     else:
         check_script(arguments[0], arguments[1:], monkeypatch)
 
@@ -158,16 +168,22 @@ def check_make(arguments):
 
 
 def check_pip(arguments, monkeypatch):
-    action, *options, requirement = arguments
-    assert action == 'install' and set(options) <= {'-e'}
-    _, extras = re.fullmatch(r'(\.|lgh_mmpose)\[([\w,-]+)\]',
-                             requirement).groups()
+    action, *arguments = arguments
+    assert action == 'install'
+    for requirement in arguments:
+        name, extras = re.fullmatch(r'(-e|\.|\w+)(?:\[([\w,-]+)\])?',
+                                    requirement).groups()
+        if name in ('.', 'lgh_mmpose'):
+            check_extras(extras.split(','), monkeypatch)
+
+
+def check_extras(extras, monkeypatch):
     setup = {}
     with monkeypatch.context() as patch:
         patch.setattr(setuptools, 'setup',
                       lambda **kwargs: setup.update(kwargs))
         runpy.run_path(str(REPO_ROOT / 'setup.py'))
-    assert set(extras.split(',')) <= set(setup['extras_require'])
+    assert set(extras) <= set(setup['extras_require'])
 
 
 def check_mim(arguments, monkeypatch):
@@ -201,6 +217,8 @@ def test_command_is_one(command, monkeypatch, tmp_path):
         check_python(arguments, monkeypatch)
     elif program == 'bash':
         check_launcher(arguments, monkeypatch, tmp_path)
+    elif program == 'export':
+        assert all(_ASSIGNMENT.match(word) for word in arguments)
     elif program == 'make':
         check_make(arguments)
     elif program == 'pip':
@@ -239,18 +257,17 @@ def test_blocks_are_split_into_commands():
 
 @lru_cache(maxsize=None)
 def scripts_run_by_tests():
-    """Scripts whose names stand in tests that run scripts."""
+    """Scripts whose names stand in test modules that run scripts."""
     run = set()
     for path in (REPO_ROOT / 'tests').rglob('*.py'):
         if path.parent.name == 'test_docs':
             continue
         nodes = list(ast.walk(ast.parse(path.read_text())))
         calls = {
-            node.func.id
-            for node in nodes
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            getattr(node.func, 'id', getattr(node.func, 'attr', None))
+            for node in nodes if isinstance(node, ast.Call)
         }
-        if calls & {'run_command', 'run_script', 'Popen'}:
+        if calls & _RUNNERS:
             texts = [
                 node.value for node in nodes if isinstance(node, ast.Constant)
                 and isinstance(node.value, str)

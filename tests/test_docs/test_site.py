@@ -95,8 +95,8 @@ def test_the_api_has_each_public_name(site):
         module = f'lgh_mmpose.{package.name}'
         __import__(module)
         for name in sys.modules[module].__all__:
-            # sub-packages have what they hold on the page of their parent
-            if f'{module}.{name}' not in sys.modules:
+            # constants may go without a docstring, and so without an entry
+            if callable(getattr(sys.modules[module], name)):
                 assert f'id="{module}.{name}"' in text, f'{module}.{name}'
     # RST's marks are gone
     assert not re.search(r':(class|func|meth|math|data):', text)
