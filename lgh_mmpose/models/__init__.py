@@ -2,11 +2,17 @@
 from .backbones import GeHourglass
 from .data_preprocessors import HandDataPreprocessor
 from .heads import GroupedJointHead
-from .layers import ConcreteSelector, NDDRFusion
+from .layers import (AttentionFusion, ConcreteSelector, CrossStitchFusion,
+                     FileSelector, FingerSelector, FixedSelector, NDDRFusion,
+                     PerJointSelector, RandomSelector)
 from .losses import SpatialCrossEntropyLoss
 from .necks import GroupFusionNeck
+from .pose_estimators import GradNormPoseEstimator
 
 __all__ = [
-    'ConcreteSelector', 'GeHourglass', 'GroupFusionNeck', 'GroupedJointHead',
-    'HandDataPreprocessor', 'NDDRFusion', 'SpatialCrossEntropyLoss'
+    'AttentionFusion', 'ConcreteSelector', 'CrossStitchFusion', 'FileSelector',
+    'FingerSelector', 'FixedSelector', 'GeHourglass', 'GradNormPoseEstimator',
+    'GroupFusionNeck', 'GroupedJointHead', 'HandDataPreprocessor',
+    'NDDRFusion', 'PerJointSelector', 'RandomSelector',
+    'SpatialCrossEntropyLoss'
 ]

@@ -1,6 +1,6 @@
 """Schedule and log of the Concrete selector."""
 from contextlib import contextmanager
-from typing import Iterator, Optional, Sequence
+from typing import Iterator, Optional, Sequence, Union
 
 import torch
 from mmengine.hooks import Hook
@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from ...models.layers import ConcreteSelector
+from ...models.layers import ConcreteSelector, FixedSelector
 
 _SCHEDULES = ('constant', 'exp', 'linear')
 
@@ -26,6 +26,9 @@ class ConcreteTemperatureHook(Hook):
     ``tools/analysis_tools/show_groups.py`` draws) and the group sizes; the
     assignment is written to the log by joint name when it changes. Each
     group's own error is logged by the head as ``uv_error_px/group{g}``.
+
+    A :class:`FixedSelector` has no temperature and learns nothing: of it the
+    hook checks the number of groups alone.
 
     Args:
         start (float): Temperature at the first iteration. Defaults to 1.
@@ -81,7 +84,7 @@ class ConcreteTemperatureHook(Hook):
         model = _unwrap(runner)
         selector = _find_selector(runner)
         with _whole_parameters(runner):
-            num_groups = selector.logits.shape[1]
+            num_groups = selector.probabilities.shape[1]
         groups = getattr(model.neck, 'num_groups', num_groups)
         if groups != num_groups:
             raise ValueError(f'num_groups of neck ({groups}) and head '
@@ -92,7 +95,9 @@ class ConcreteTemperatureHook(Hook):
                           batch_idx: int,
                           data_batch: Optional[dict] = None) -> None:
         progress = runner.iter / max(runner.max_iters, 1)
-        _find_selector(runner).set_temperature(self.temperature_at(progress))
+        selector = _find_selector(runner)
+        if isinstance(selector, ConcreteSelector):
+            selector.set_temperature(self.temperature_at(progress))
 
     def after_train_iter(self,
                          runner: Runner,
@@ -100,9 +105,11 @@ class ConcreteTemperatureHook(Hook):
                          data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:
         last = runner.iter + 1 >= runner.max_iters
-        if self.every_n_train_iters(runner, self.interval) or last:
+        due = self.every_n_train_iters(runner, self.interval) or last
+        selector = _find_selector(runner)
+        if due and isinstance(selector, ConcreteSelector):
             with _whole_parameters(runner):
-                self._log(runner, _find_selector(runner))
+                self._log(runner, selector)
 
     def _log(self, runner: Runner, selector: ConcreteSelector) -> None:
         probabilities = selector.probabilities.cpu()
@@ -163,10 +170,11 @@ def _unwrap(runner: Runner):
     return model.module if is_model_wrapper(model) else model
 
 
-def _find_selector(runner: Runner) -> ConcreteSelector:
+def _find_selector(
+        runner: Runner) -> Union[ConcreteSelector, FixedSelector]:
     selector = getattr(
         getattr(_unwrap(runner), 'head', None), 'selector', None)
-    if not isinstance(selector, ConcreteSelector):
+    if not isinstance(selector, (ConcreteSelector, FixedSelector)):
         raise ValueError('ConcreteTemperatureHook needs a head with a '
                          'ConcreteSelector, such as GroupedJointHead')
     return selector

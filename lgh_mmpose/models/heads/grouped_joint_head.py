@@ -103,6 +103,7 @@ class GroupedJointHead(BaseHead):
         self.num_joints = num_joints
         self.num_groups = num_groups
         self.decoder = KEYPOINT_CODECS.build(decoder)
+        self._check_joint_names()
         self.pixel_centers = pixel_centers
 
         self.heatmap_layers = self._map_layers(hidden_channels)
@@ -122,6 +123,13 @@ class GroupedJointHead(BaseHead):
             self.shared_heatmap_loss = MODELS.build(shared_heatmap_loss)
             self.shared_heatmap_layer = nn.Conv2d(shared_channels, num_joints,
                                                   1)
+
+    def _check_joint_names(self) -> None:
+        names = getattr(self.selector, 'joint_names', None)
+        if names is not None and names != self.decoder.keypoint_names:
+            raise ValueError(
+                'the selector groups other joints, or in another order, than '
+                'those of the codec: give both the same metainfo')
 
     def _map_layers(self, hidden_channels: int) -> nn.Sequential:
         """3x3 conv, ReLU, 3x3 conv to K maps, in each group."""

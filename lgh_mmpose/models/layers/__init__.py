@@ -1,4 +1,7 @@
+from .alternative_fusions import AttentionFusion, CrossStitchFusion
 from .concrete_selector import ConcreteSelector
+from .fixed_selectors import (FileSelector, FingerSelector, FixedSelector,
+                              PerJointSelector, RandomSelector)
 from .group_fusion import NDDRFusion
 from .grouped_blocks import (ConvBNReLU, GroupedHourglass, Residual, Upsample,
                              concat_within_groups)
@@ -6,7 +9,9 @@ from .soft_argmax import (expected_value, peak_mass, soft_argmax,
                           spatial_softmax)
 
 __all__ = [
-    'ConcreteSelector', 'ConvBNReLU', 'GroupedHourglass', 'NDDRFusion',
-    'Residual', 'Upsample', 'concat_within_groups', 'expected_value',
-    'peak_mass', 'soft_argmax', 'spatial_softmax'
+    'AttentionFusion', 'ConcreteSelector', 'ConvBNReLU', 'CrossStitchFusion',
+    'FileSelector', 'FingerSelector', 'FixedSelector', 'GroupedHourglass',
+    'NDDRFusion', 'PerJointSelector', 'RandomSelector', 'Residual', 'Upsample',
+    'concat_within_groups', 'expected_value', 'peak_mass', 'soft_argmax',
+    'spatial_softmax'
 ]
