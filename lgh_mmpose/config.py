@@ -70,6 +70,31 @@ def enable_visualization(cfg: Config, show: bool, out_dir: Optional[str],
         wait_time=wait_time)
 
 
+def limit_samples(cfg: Config, num_samples: int, num_available: int) -> None:
+    """Let a training see ``num_samples`` samples, in equal epochs.
+
+    Args:
+        cfg (Config): Config to change in place.
+        num_samples (int): Samples in all, cut to whole batches per epoch.
+        num_available (int): Samples of the training set.
+
+    Raises:
+        ValueError: If they do not fill one batch.
+    """
+    batch = cfg.train_dataloader.batch_size
+    epochs = -(-num_samples // num_available)
+    per_epoch = num_samples // epochs // batch * batch
+    if not per_epoch:
+        raise ValueError(f'{num_samples} samples do not fill one batch of '
+                         f'{batch}')
+    cfg.train_dataloader.dataset.indices = per_epoch
+    cfg.max_epochs = cfg.train_cfg.max_epochs = epochs
+    cfg.param_scheduler[-1].end = epochs
+    # a short run is not to be over before the learning rate has come up
+    warmup = cfg.param_scheduler[0]
+    warmup.end = min(warmup.end, max(epochs * per_epoch // batch // 10, 1))
+
+
 def _set(node: Any, data_root: str) -> bool:
     """Set ``data_root`` in a nested config; tells whether there was one."""
     found = False

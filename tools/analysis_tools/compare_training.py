@@ -21,7 +21,7 @@ from typing import Dict, List, Tuple
 
 from mmengine.config import Config, DictAction
 
-from lgh_mmpose.config import merge_cfg_options, set_data_root
+from lgh_mmpose.config import limit_samples, merge_cfg_options, set_data_root
 from lgh_mmpose.fileio import atomic_write
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -77,31 +77,6 @@ def parse_args() -> argparse.Namespace:
         parser.error('--probe-iters must grow: FEW < MORE, got '
                      f'{few} {more}')
     return args
-
-
-def limit_samples(cfg: Config, num_samples: int, num_available: int) -> None:
-    """Let a training see ``num_samples`` samples, in equal epochs.
-
-    Args:
-        cfg (Config): Config to change in place.
-        num_samples (int): Samples in all, cut to whole batches per epoch.
-        num_available (int): Samples of the training set.
-
-    Raises:
-        ValueError: If they do not fill one batch.
-    """
-    batch = cfg.train_dataloader.batch_size
-    epochs = -(-num_samples // num_available)
-    per_epoch = num_samples // epochs // batch * batch
-    if not per_epoch:
-        raise ValueError(f'{num_samples} samples do not fill one batch of '
-                         f'{batch}')
-    cfg.train_dataloader.dataset.indices = per_epoch
-    cfg.max_epochs = cfg.train_cfg.max_epochs = epochs
-    cfg.param_scheduler[-1].end = epochs
-    # a short run is not to be over before the learning rate has come up
-    warmup = cfg.param_scheduler[0]
-    warmup.end = min(warmup.end, max(epochs * per_epoch // batch // 10, 1))
 
 
 def run_config(path: Path, args: argparse.Namespace, precision: str,
