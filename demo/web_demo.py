@@ -190,8 +190,9 @@ def build_page(inferencer: HandInferencer, folder: Path):
             np.array(hand['keypoints_cam']),
             joint_names=hand['joint_names'],
             units=hand['units'])
-        # else a new figure of the same size would jump back
-        figure.update_layout(height=460, uirevision='hand')
+        # the eye stays where it was; a grey that both themes show
+        figure.update_layout(
+            height=460, uirevision='hand', font=dict(color='#7d858d'))
         return figure, describe(hand, frame['camera'])
 
     with gr.Blocks(
