@@ -1,0 +1,384 @@
+"""What the results of a plan say: tables, tests, pictures."""
+import re
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+
+import numpy as np
+from scipy import stats
+
+from ..fileio import atomic_write, write_image
+from ..visualization.groups import adjusted_rand_index, plot_joint_groups
+from ..visualization.skeleton import figure_to_image, group_colors, new_figure
+from .plan import Plan
+
+CONFIDENCE = 0.95
+_PATTERN = r'<!-- ablation:{0} -->.*?<!-- /ablation:{0} -->'
+
+
+class Interval(NamedTuple):
+    """Mean of n values and its 95 % confidence interval by Student's t.
+
+    Attributes:
+        mean (float): The mean.
+        half (float): Half the width of the interval; NaN for one value.
+        n (int): Number of values.
+    """
+    mean: float
+    half: float
+    n: int
+
+    def __str__(self) -> str:
+        half = '' if np.isnan(self.half) else f' ± {self.half:.2f}'
+        return f'{self.mean:.2f}{half}'
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Mean and confidence interval over seeds.
+
+    Args:
+        values (Sequence[float]): At least one value.
+
+    Returns:
+        Interval: Mean and half width.
+    """
+    values = np.asarray(values, dtype=float)
+    n, half = len(values), np.nan
+    if n > 1:
+        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
+        half = quantile * values.std(ddof=1) / np.sqrt(n)
+    return Interval(float(values.mean()), float(half), n)
+
+
+class Comparison(NamedTuple):
+    """A variant beside the baseline, seed by seed.
+
+    Attributes:
+        difference (Interval): Of the MPJPE in mm; negative where the variant
+            is better.
+        p (float): Two-sided p of the paired t-test; NaN for one pair.
+    """
+    difference: Interval
+    p: float
+
+
+def compare(ours: Dict[int, float],
+            baseline: Dict[int, float]) -> Optional[Comparison]:
+    """Compare errors of the same seeds by a paired t-test.
+
+    Args:
+        ours (dict[int, float]): Error by seed.
+        baseline (dict[int, float]): The same of the baseline.
+
+    Returns:
+        Comparison: None if no seed is in both.
+    """
+    seeds = sorted(ours.keys() & baseline.keys())
+    if not seeds:
+        return None
+    a, b = (
+        np.array([errors[s] for s in seeds]) for errors in (ours, baseline))
+    p = np.nan
+    # equal differences have no spread: the test would divide by zero
+    if len(seeds) > 1 and np.ptp(a - b) > 0:
+        p = float(stats.ttest_rel(a, b).pvalue)
+    return Comparison(interval(a - b), p)
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """p of several tests together (Holm, 1979); NaN are no tests.
+
+    Args:
+        p_values (Sequence[float]): p of each test.
+
+    Returns:
+        np.ndarray: Adjusted, in the same order.
+    """
+    p = np.asarray(p_values, dtype=float)
+    adjusted = np.full(len(p), np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind='stable')]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * factors))
+    return adjusted
+
+
+def verdict(comparison: Optional[Comparison], p: float) -> str:
+    """``'better'``, ``'worse'`` or ``'undecided'`` at 5 %."""
+    if comparison is None or np.isnan(p) or p >= 1 - CONFIDENCE:
+        return 'undecided'
+    return 'better' if comparison.difference.mean < 0 else 'worse'
+
+
+def current(plan: Plan, results: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """The results that may be compared: one for each run, all of one kind.
+
+    Args:
+        plan (Plan): The plan.
+        results (list[dict]): All results of its file, in order.
+
+    Returns:
+        list[dict]: The newest of each variant and seed, of those that share
+        config, budget, data and the variant's settings with the newest.
+    """
+    results = [r for r in results if r['variant'] in plan.variants]
+    if not results:
+        return []
+    shared = ('base', 'budget', 'data')
+    results = [
+        r for r in results if all(
+            r.get(key) == results[-1].get(key) for key in shared)
+    ]
+    settings = {r['variant']: r['settings'] for r in results}
+    newest = {
+        (r['variant'], r['seed']): r
+        for r in results if r['settings'] == settings[r['variant']]
+    }
+    return list(newest.values())
+
+
+def _by_variant(plan: Plan, results: List[dict]) -> Dict[str, List[dict]]:
+    found = {
+        name:
+        sorted((r for r in results if r['variant'] == name),
+               key=lambda r: r['seed'])
+        for name in plan.variants
+    }
+    return {name: runs for name, runs in found.items() if runs}
+
+
+def table(plan: Plan, results: List[Dict[str, Any]]) -> str:
+    """Errors, comparison with the baseline and cost, as Markdown.
+
+    Args:
+        plan (Plan): The plan.
+        results (list[dict]): See :func:`current`.
+
+    Returns:
+        str: The table.
+    """
+    variants = _by_variant(plan, results)
+    errors = {
+        name: {
+            r['seed']: r['mpjpe_mm']
+            for r in runs
+        }
+        for name, runs in variants.items()
+    }
+    others = [name for name in variants if name != plan.baseline]
+    compared = {
+        name: compare(errors[name], errors.get(plan.baseline, {}))
+        for name in others
+    }
+    adjusted = dict(
+        zip(others,
+            holm([np.nan if c is None else c.p for c in compared.values()])))
+    lines = [
+        '| variant | seeds | MPJPE (mm) | PA-MPJPE (mm) | difference (mm) | '
+        'p | | parameters (M) | GMACs | CPU s |',
+        '|---' * 10 + '|',
+    ]
+    for name, runs in variants.items():
+        if name == plan.baseline:
+            difference, p, judged = 'baseline', '', ''
+        else:
+            c = compared[name]
+            difference = '' if c is None else str(c.difference)
+            p = '' if np.isnan(adjusted[name]) else f'{adjusted[name]:.3f}'
+            judged = verdict(c, adjusted[name])
+        means = {
+            key: np.mean([r[key] for r in runs])
+            for key in ('params', 'gmacs', 'cpu_seconds')
+        }
+        lines.append(
+            f'| {name} | {len(runs)} | '
+            f'{interval([r["mpjpe_mm"] for r in runs])} | '
+            f'{interval([r["pa_mpjpe_mm"] for r in runs])} | {difference} | '
+            f'{p} | {judged} | {means["params"] / 1e6:.3f} | '
+            f'{means["gmacs"]:.4f} | {means["cpu_seconds"]:.0f} |')
+    return '\n'.join(lines)
+
+
+def groups_table(plan: Plan, results: List[Dict[str, Any]]) -> str:
+    """The groups that were learned and how well seeds agree on them.
+
+    Args:
+        plan (Plan): The plan.
+        results (list[dict]): See :func:`current`.
+
+    Returns:
+        str: A table as Markdown; empty where no groups were learned.
+    """
+    lines = []
+    for name, runs in _by_variant(plan, results).items():
+        runs = [r for r in runs if r['learned']]
+        if not runs:
+            continue
+        pairs = [
+            adjusted_rand_index(a['groups'], b['groups'])
+            for i, a in enumerate(runs) for b in runs[i + 1:]
+        ]
+        agreement = f'{np.mean(pairs):.2f}' if pairs else ''
+        sizes = '; '.join(', '.join(map(str, np.bincount(r['groups'])))
+                          for r in runs)
+        decided = np.mean([r['largest_probability'] for r in runs])
+        lines.append(f'| {name} | {len(runs)} | {agreement} | {decided:.2f} | '
+                     f'{sizes} |')
+    if not lines:
+        return ''
+    return '\n'.join([
+        '| learned groups | seeds | agreement (adjusted Rand index) | largest '
+        'probability | joints in each group, by seed |', '|---' * 5 + '|',
+        *lines
+    ])
+
+
+def plot(plan: Plan, results: List[Dict[str, Any]],
+         out_file: Union[str, Path]) -> None:
+    """Draw errors, learning curves and gains of each joint.
+
+    Args:
+        plan (Plan): The plan.
+        results (list[dict]): See :func:`current`.
+        out_file (str | Path): PNG to write.
+    """
+    variants = _by_variant(plan, results)
+    colors = dict(zip(variants, group_colors(len(variants)) / 255.))
+    figure = new_figure(1080, 620 + 22 * len(variants))
+    grid = figure.add_gridspec(
+        2, 2, height_ratios=(300, 120 + 22 * len(variants)))
+    ax = figure.add_subplot(grid[0, 0])
+    for i, (name, runs) in enumerate(variants.items()):
+        values = [r['mpjpe_mm'] for r in runs]
+        found = interval(values)
+        ax.plot([i] * len(values), values, '.', color='#999999', zorder=1)
+        ax.errorbar(
+            i,
+            found.mean,
+            yerr=None if np.isnan(found.half) else found.half,
+            fmt='o',
+            capsize=4,
+            color=colors[name])
+    ax.set_xticks(range(len(variants)), variants, rotation=20, fontsize=8)
+    ax.set_title(
+        'MPJPE in mm: seeds (grey), mean and 95 % interval', fontsize=9)
+    ax.tick_params(axis='y', labelsize=8)
+
+    ax = figure.add_subplot(grid[0, 1])
+    for name, runs in variants.items():
+        for run in runs:
+            if run.get('train_curve'):
+                ax.plot(
+                    *np.transpose(run['train_curve']),
+                    color=colors[name],
+                    linewidth=.9,
+                    label=name if run is runs[0] else None)
+    ax.set_yscale('log')
+    ax.set_title(
+        '2D error in training, px of the input, by samples seen', fontsize=9)
+    ax.tick_params(labelsize=8, which='both')
+    ax.legend(fontsize=7)
+
+    ax = figure.add_subplot(grid[1, :])
+    _plot_gains(ax, plan, variants)
+    figure.tight_layout()
+    write_image(figure_to_image(figure), out_file)
+
+
+def _plot_gains(ax: Any, plan: Plan, variants: Dict[str, List[dict]]) -> None:
+    """How many mm each joint gains over the baseline, seeds paired."""
+    baseline = {
+        r['seed']: r['joint_mpjpe_mm']
+        for r in variants.get(plan.baseline, [])
+    }
+    names, rows = [], []
+    for name, runs in variants.items():
+        gains = [
+            np.subtract(baseline[r['seed']], r['joint_mpjpe_mm']) for r in runs
+            if r['seed'] in baseline
+        ]
+        if gains and name != plan.baseline:
+            names.append(name)
+            rows.append(np.mean(gains, axis=0))
+    ax.set_title(
+        f'gain of each joint over {plan.baseline}, mm (blue: better)',
+        fontsize=9)
+    if not rows:
+        ax.set_axis_off()
+        return
+    limit = max(abs(np.array(rows)).max(), 1e-6)
+    ax.imshow(rows, cmap='RdBu', vmin=-limit, vmax=limit, aspect='auto')
+    for i, row in enumerate(rows):
+        for k, value in enumerate(row):
+            ax.text(
+                k,
+                i,
+                f'{value:.1f}',
+                ha='center',
+                va='center',
+                fontsize=7,
+                color='white' if abs(value) > .6 * limit else 'black')
+    joints = next(iter(variants.values()))[0]['joint_names']
+    ax.set_xticks(range(len(joints)), joints, rotation=60, fontsize=7)
+    ax.set_yticks(range(len(names)), names, fontsize=8)
+
+
+def report_plan(plan: Plan, results: List[Dict[str, Any]],
+                page: Union[str, Path]) -> None:
+    """Write the part of a page that a plan's results make, and its pictures.
+
+    The part stands between two comments that name the plan, at the end of
+    the page if it has none yet; the rest of the page stays. Pictures are
+    written to ``images`` beside it.
+
+    Args:
+        plan (Plan): The plan.
+        results (list[dict]): All results of its file.
+        page (str | Path): Markdown file, made if absent.
+
+    Raises:
+        ValueError: If there is no result to report.
+    """
+    page = Path(page)
+    found = current(plan, results)
+    if not found:
+        raise ValueError(f'the plan {plan.name} has no results yet: run '
+                         f'tools/ablation.py on it')
+    images = page.parent / 'images'
+    picture = f'ablation_{plan.name}.png'
+    plot(plan, found, images / picture)
+    budget, = (f'{value:g} {key.replace("_", " ")}'
+               for key, value in found[0]['budget'].items())
+    parts = [
+        f'### {plan.title}', f'{len(found)} of {len(plan.runs)} runs of '
+        f'`configs/ablations/{plan.name}.yaml`, {budget} each.',
+        table(plan, found)
+    ]
+    left_out = len(results) - len(found)
+    if left_out:
+        parts[1] += (f' {left_out} results of other settings are left out.')
+    if found[0]['base'] != plan.base_settings:
+        parts[1] += (' The config has changed since.')
+    parts.append(f'![errors, learning curves and gains of each joint]'
+                 f'(images/{picture})')
+    groups = groups_table(plan, found)
+    if groups:
+        learned = [r for r in found if r['learned']]
+        picture = f'ablation_{plan.name}_groups.png'
+        plot_joint_groups(
+            [np.eye(max(r['groups']) + 1)[r['groups']]
+             for r in learned], learned[0]['joint_names'],
+            [f'{r["variant"]}, seed {r["seed"]}'
+             for r in learned], images / picture)
+        parts += [groups, f'![learned groups](images/{picture})']
+    text = '\n\n'.join([
+        f'<!-- ablation:{plan.name} -->', *parts,
+        f'<!-- /ablation:{plan.name} -->'
+    ])
+    content = page.read_text(encoding='utf-8') if page.is_file() else ''
+    pattern = re.compile(_PATTERN.format(re.escape(plan.name)), re.DOTALL)
+    if pattern.search(content):
+        content = pattern.sub(lambda _: text, content, count=1)
+    else:
+        content = f'{content.rstrip()}\n\n{text}\n'.lstrip()
+    with atomic_write(page) as file:
+        file.write(content.encode())

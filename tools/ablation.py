@@ -1,0 +1,276 @@
+"""Run the paper's ablations, or any plan of variants, and report them.
+
+    python tools/ablation.py configs/ablations/groups.yaml --data-root DIR
+    python tools/ablation.py --report configs/ablations/groups.yaml
+
+A plan trains variants of one config with several seeds, each on the same
+budget. Each run takes one core, several go side by side; submitit starts them,
+as processes here or as jobs of a slurm cluster (--executor). What is done is
+in RESULTS_DIR/PLAN.jsonl: the command may be killed at any point, and the same
+command goes on. At the end, or with --report alone, it rewrites the plan's
+part of the page.
+"""
+import argparse
+import os
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from mmengine.config import DictAction
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        'plans', nargs='+', type=Path, metavar='PLAN.yaml', help='plans')
+    parser.add_argument(
+        '--data-root', help='data of all runs (default: as the config has it)')
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/ablations'),
+        help='folder of the runs (default: work_dirs/ablations)')
+    parser.add_argument(
+        '--results-dir',
+        type=Path,
+        default=Path('results/ablations'),
+        help='folder of the results files (default: results/ablations)')
+    parser.add_argument(
+        '--page',
+        type=Path,
+        default=Path('docs/ablations.md'),
+        help='page to report in (default: docs/ablations.md)')
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        help='runs at the same time (default: as many as cores)')
+    parser.add_argument(
+        '--executor',
+        default='local',
+        help="submitit's executor: local, slurm or debug, which runs one "
+        'after the other in this process (default: local)')
+    parser.add_argument(
+        '--executor-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help="submitit's parameters, such as slurm_partition=NAME")
+    parser.add_argument(
+        '--report', action='store_true', help='report only, run nothing')
+    args = parser.parse_args()
+    for path in args.plans:
+        if not path.is_file():
+            parser.error(f'plan not found: {path}')
+    names = [path.stem for path in args.plans]
+    if len(set(names)) < len(names):
+        parser.error(f'two plans have the same name: {", ".join(names)}')
+    if args.jobs is None:
+        args.jobs = len(os.sched_getaffinity(0))
+    if args.jobs < 1:
+        parser.error(f'--jobs must be at least 1, got {args.jobs}')
+    return args
+
+
+def make_executor(args: argparse.Namespace):
+    """submitit's executor, whose jobs compute with one thread each."""
+    try:
+        import submitit
+    except ImportError:
+        raise SystemExit(
+            'error: runs are scheduled by submitit, which is not installed: '
+            "pip install 'lgh_mmpose[ablation]'") from None
+    # before the jobs import torch; KeepMemoryHook cares for the allocator
+    os.environ['OMP_NUM_THREADS'] = '1'
+    executor = submitit.AutoExecutor(
+        # local jobs are named by process ids, which come again
+        args.work_dir / 'submitit' / f'{time.time_ns()}',
+        cluster=args.executor)
+    executor.update_parameters(
+        # a month: a run ends when it is done
+        **{
+            'timeout_min': 60 * 24 * 30,
+            'cpus_per_task': 1,
+            'stderr_to_stdout': True,
+            **args.executor_options
+        })
+    return executor
+
+
+class Bench:
+    """The runs of some plans: which are done, which go on, how far.
+
+    Args:
+        args (argparse.Namespace): The command line.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from lgh_mmpose.ablation import read_plan
+        self.args = args
+        # jobs may have another working directory
+        for name in ('work_dir', 'results_dir'):
+            setattr(args, name, getattr(args, name).resolve())
+        self.data_root = args.data_root and os.path.abspath(args.data_root)
+        self.plans = [(path.resolve(), read_plan(path)) for path in args.plans]
+        self.todo = [(path, plan, run) for path, plan in self.plans
+                     for run in plan.runs]
+        self.num_runs = len(self.todo)
+        self.folders = {}
+        self.running: Dict[tuple, tuple] = {}
+        self.failed: List[str] = []
+        self.started = time.monotonic()
+        self.seen_before: Optional[float] = None
+        self.drop_done()
+
+    def results_file(self, plan) -> Path:
+        return self.args.results_dir / f'{plan.name}.jsonl'
+
+    def folder(self, plan, run) -> Path:
+        from lgh_mmpose.ablation.running import run_folder
+        key = plan.name, run
+        if key not in self.folders:
+            self.folders[key] = run_folder(self.args.work_dir, plan, run)
+        return self.folders[key]
+
+    def drop_done(self) -> None:
+        """Take what has a result off the list."""
+        from lgh_mmpose.ablation import read_results
+        done = {}
+        for _, plan in self.plans:
+            done[plan.name] = {(r['variant'], r['seed'], r['settings'])
+                               for r in read_results(self.results_file(plan))}
+        self.todo = [(path, plan, run) for path, plan, run in self.todo
+                     if (*run, self.folder(plan, run).name.rsplit('_', 1)[1]
+                         ) not in done[plan.name]]
+
+    def run_elsewhere(self, plan, run) -> bool:
+        """Whether a process that is not of this command is at a run."""
+        from lgh_mmpose.ablation.results import locked
+        path = self.folder(plan, run) / 'lock'
+        if not path.is_file():
+            return False
+        with locked(path, wait=False) as free:
+            return not free
+
+    def submit(self, executor) -> None:
+        """Start as many runs as may go at once."""
+        from lgh_mmpose.ablation import run_variant
+        waiting = []
+        num_running = len(self.running)
+        for item in self.todo:
+            path, plan, run = item
+            if self.run_elsewhere(plan, run):
+                num_running += 1
+            else:
+                waiting.append(item)
+        for item in waiting[:max(self.args.jobs - num_running, 0)]:
+            path, plan, run = item
+            job = executor.submit(run_variant, path, run, self.data_root,
+                                  self.args.work_dir, self.results_file(plan))
+            self.running[plan.name, run] = item, job
+            self.todo.remove(item)
+
+    def collect(self) -> None:
+        """Take note of the jobs that have ended."""
+        for key, (item, job) in list(self.running.items()):
+            # the debug executor runs a job when it is asked for its end
+            if self.args.executor != 'debug' and not job.done():
+                continue
+            error = job.exception()
+            del self.running[key]
+            name = f'{key[0]}: {key[1].variant}, seed {key[1].seed}'
+            if error is None:
+                # it stays if another process has taken it up meanwhile
+                self.todo.append(item)
+                self.drop_done()
+                if item not in self.todo:
+                    print(f'{name}: done', flush=True)
+            else:
+                reason = str(error).strip().splitlines()[-1:]
+                self.failed.append(f'{name}: {"".join(reason)}; its log: '
+                                   f'{job.paths.stdout}')
+                print(f'{name}: failed', flush=True)
+
+    def shares(self) -> Dict[tuple, float]:
+        """How much of each run that is not done is done, from 0 to 1."""
+        from lgh_mmpose.ablation.running import read_progress
+        found = {}
+        pending = [(plan.name, run) for _, plan, run in self.todo]
+        for key in [*self.running, *pending]:
+            done, total = read_progress(self.folders[key]) or (0, 1)
+            found[key] = done / max(total, 1)
+        return found
+
+    def remaining(self, shares: Dict[tuple, float]) -> str:
+        """The time that is left, at the rate until now."""
+        seen = self.num_runs - len(shares) + sum(shares.values())
+        if self.seen_before is None:
+            self.seen_before = seen
+        rate = (seen - self.seen_before) / (time.monotonic() - self.started)
+        if rate <= 0:
+            return 'unknown yet'
+        minutes = (self.num_runs - seen) / rate / 60
+        return f'{minutes:.0f} min' if minutes < 120 else \
+            f'{minutes / 60:.1f} h'
+
+    def table(self):
+        """What the terminal shows."""
+        from rich.table import Table
+        shares = self.shares()
+        done = self.num_runs - len(shares) - len(self.failed)
+        table = Table(title=f'{done} of {self.num_runs} runs done, '
+                      f'{len(self.failed)} failed; remaining: '
+                      f'{self.remaining(shares)}')
+        for title in ('plan', 'variant', 'seed', 'trained'):
+            table.add_column(title)
+        for (plan, run), share in shares.items():
+            if (plan, run) in self.running or share:
+                table.add_row(plan, run.variant, str(run.seed), f'{share:.0%}')
+        return table
+
+    def run(self, executor) -> None:
+        """Run all that is not done."""
+        from rich.live import Live
+
+        # a log file has a line for each run that ends
+        live = Live(auto_refresh=False) if sys.stdout.isatty() else None
+        with live or nullcontext():
+            while self.todo or self.running:
+                self.submit(executor)
+                self.collect()
+                self.drop_done()
+                if live is not None:
+                    live.update(self.table(), refresh=True)
+                if self.todo or self.running:
+                    time.sleep(1)
+
+    def report(self) -> None:
+        """Rewrite the plans' parts of the page."""
+        from lgh_mmpose.ablation import read_results, report_plan
+        for _, plan in self.plans:
+            report_plan(plan, read_results(self.results_file(plan)),
+                        self.args.page)
+            print(f'wrote the part {plan.name} of {self.args.page}')
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        bench = Bench(args)
+        if not args.report and bench.todo:
+            bench.run(make_executor(args))
+        if bench.failed:
+            raise ValueError('\n'.join(['some runs failed:', *bench.failed]))
+        bench.report()
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from None
+
+
+if __name__ == '__main__':
+    main()
