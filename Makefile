@@ -26,7 +26,7 @@ PY := $(VENV)/bin/python
 # move, has another stamp
 STAMP := $(VENV)/.lgh_mmpose-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 
-SOURCES := lgh_mmpose configs demo tools tests setup.py
+SOURCES := lgh_mmpose configs demo tools tests setup.py .dev_scripts
 
 .PHONY: help demo test bench docs lint install FORCE
 .DELETE_ON_ERROR:

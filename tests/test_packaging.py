@@ -74,15 +74,17 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     sources = {
         name
         for name in source_files('lgh_mmpose')
-        if name.endswith(('.py', '.json')) and '.mim' not in Path(name).parts
+        if name.endswith(('.py', '.json', '.html', '.css',
+                          '.js')) and '.mim' not in Path(name).parts
     }
     extra = source_files('tools', 'configs', 'assets', 'model-index.yml')
     assert names == sources | {f'lgh_mmpose/.mim/{name}' for name in extra}
 
 
 def test_source_distribution_holds_what_the_tests_and_make_need(sdist):
-    wanted = source_files('.ci', '.dev_scripts', 'assets', 'configs', 'docs',
-                          'tests', 'tools', 'Makefile', 'README.md')
+    wanted = source_files('.ci', '.dev_scripts', 'assets', 'configs', 'demo',
+                          'docs', 'tests', 'tools', 'Makefile', 'README.md',
+                          'mkdocs.yml')
     missing = {name for name in wanted if not (sdist / name).is_file()}
     assert not missing
 
