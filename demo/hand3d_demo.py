@@ -143,9 +143,20 @@ def open_json(path: str) -> Iterator[Any]:
         yield file
 
 
+def show(picture, wait: bool) -> bool:
+    """Show a picture, until a key is pressed if so; False ends."""
+    import cv2
+    try:
+        cv2.imshow('hands', picture)
+        key = cv2.waitKey(0 if wait else 1)
+    except cv2.error as error:
+        raise ValueError('--show needs an OpenCV with windows (not '
+                         'opencv-python-headless); use --out-dir') from error
+    return key & 0xff not in (ord('q'), 27)
+
+
 def infer(args: argparse.Namespace) -> None:
     # after the arguments are known to be good: these take seconds to import
-    import cv2
     from tqdm import tqdm
 
     from lgh_mmpose.apis import (HandInferencer, JsonLinesWriter,
@@ -184,8 +195,7 @@ def infer(args: argparse.Namespace) -> None:
             json_lines = JsonLinesWriter(
                 stack.enter_context(open_json(args.json)))
         if args.out_dir:
-            pictures = stack.enter_context(
-                PictureWriter(args.out_dir, draw, fps=source.fps))
+            pictures = stack.enter_context(PictureWriter(args.out_dir, draw))
         results = stack.enter_context(
             contextlib.closing(inferencer.run(source, args.bbox)))
         bar = stack.enter_context(
@@ -193,6 +203,7 @@ def infer(args: argparse.Namespace) -> None:
                 total=source.num_frames,
                 unit='frame',
                 desc='hands',
+                mininterval=.5,
                 dynamic_ncols=True))
         try:
             for frame, frame_dict in results:
@@ -203,12 +214,9 @@ def infer(args: argparse.Namespace) -> None:
                 if pictures:
                     pictures.write(frame, frame_dict)
                 bar.update()
-                if args.show:
-                    cv2.imshow('hands', draw(frame.image, frame_dict))
-                    # a still image stays until a key is pressed
-                    key = cv2.waitKey(0 if frame.time is None else 1)
-                    if key & 0xff in (ord('q'), 27):
-                        break
+                if args.show and not show(
+                        draw(frame.image, frame_dict), frame.time is None):
+                    break
         except KeyboardInterrupt:
             # how a webcam is ended; of a file the rest would be missing
             if not source.live:

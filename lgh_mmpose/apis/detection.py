@@ -68,6 +68,9 @@ class HandDetector:
                 self.model, image, test_pipeline=self.pipeline).pred_instances
         found = found[(found.labels == self.cat_id)
                       & (found.scores >= self.score_thr)]
-        found = found[found.scores.argsort(descending=True)]
-        return (found.bboxes.cpu().numpy().astype(np.float64),
-                found.scores.cpu().numpy().astype(np.float64))
+        found = found[found.scores.argsort(descending=True)].cpu().numpy()
+        # mmdet cuts boxes at the border of the padded image
+        size = np.tile(image.shape[1::-1], 2)
+        boxes = np.clip(found.bboxes.astype(np.float64), 0, size)
+        seen = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        return boxes[seen], found.scores[seen].astype(np.float64)

@@ -233,14 +233,18 @@ class HandInferencer:
     def _run(self, source: FrameSource,
              settings: '_Settings') -> Iterator[Tuple[Frame, dict]]:
         batch: List[Frame] = []
+        # a camera does not wait: nothing may pile up
+        batch_size = 1 if source.live else self.batch_size
         tracker, followed = None, None
         with closing(
-                prefetch(source, 2 * self.batch_size,
-                         newest=source.live)) as frames:
+                prefetch(
+                    source,
+                    1 if source.live else 2 * batch_size,
+                    newest=source.live)) as frames:
             for frame in frames:
                 if frame.time is None or not self.track:
                     batch.append(frame)
-                    if len(batch) == self.batch_size:
+                    if len(batch) == batch_size:
                         yield from self._infer_batch(batch, settings)
                         batch = []
                     continue
@@ -262,7 +266,7 @@ class HandInferencer:
         """Frames that have nothing to do with each other."""
         crops = []
         for i, frame in enumerate(batch):
-            boxes, scores, whole = self._find(frame.image, settings)
+            boxes, scores, whole = self._find(frame, settings)
             crops += [(i, self._crop(frame, settings, box, whole, score))
                       for box, score in zip(boxes, scores)]
         hands = self._estimate([crop for _, crop in crops])
@@ -282,7 +286,7 @@ class HandInferencer:
         due = self.detector is not None and settings.boxes is None and \
             frame.index % self.det_interval == 0
         if due or not before or len(hands) < before:
-            boxes, scores, whole = self._find(frame.image, settings)
+            boxes, scores, whole = self._find(frame, settings)
             # the whole image is no new hand beside one that is followed
             if not (whole and tracker.tracks):
                 new = tracker.start(boxes, scores, whole)
@@ -306,15 +310,22 @@ class HandInferencer:
                 found.append(self._hand_dict(hand, crop, settings))
         return found
 
-    def _find(self, image: np.ndarray,
+    def _find(self, frame: Frame,
               settings: '_Settings') -> Tuple[np.ndarray, list, bool]:
         """Boxes (N, 4), their scores, and whether it is the whole image."""
+        height, width = frame.image.shape[:2]
         if settings.boxes is not None:
+            outside = ((settings.boxes[:, 2:] <= 0)
+                       | (settings.boxes[:, :2] >= (width, height))).any(1)
+            if outside.any():
+                raise ValueError(
+                    f'the box {settings.boxes[outside][0].tolist()} lies '
+                    f'outside the {width} x {height} px of {frame.source}, '
+                    f'frame {frame.index}')
             return settings.boxes, [None] * len(settings.boxes), False
         if self.detector is not None:
-            boxes, scores = self.detector(image)
+            boxes, scores = self.detector(frame.image)
             return boxes, scores.tolist(), False
-        height, width = image.shape[:2]
         return np.array([[0., 0., width, height]]), [None], True
 
     def _crop(self,

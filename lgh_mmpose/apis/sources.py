@@ -6,7 +6,8 @@ import re
 import threading
 import time
 from pathlib import Path
-from typing import Any, Iterable, Iterator, NamedTuple, Optional, Union
+from typing import (Any, Callable, Iterable, Iterator, NamedTuple, Optional,
+                    Union)
 
 import cv2
 import numpy as np
@@ -29,11 +30,13 @@ class Frame(NamedTuple):
         time (float, optional): Seconds since the stream's beginning; None
             for a still image, which has nothing to do with the one before.
         image (np.ndarray): BGR, uint8 (H, W, 3).
+        fps (float, optional): Frames per second of the stream.
     """
     source: str
     index: int
     time: Optional[float]
     image: np.ndarray
+    fps: Optional[float] = None
 
 
 class FrameSource:
@@ -42,18 +45,14 @@ class FrameSource:
     Args:
         frames (Iterable[Frame]): The frames; read once, front to back.
         num_frames (int, optional): Their number, where it is known.
-        fps (float, optional): Frames per second of a single video or webcam;
-            None for still images.
         live (bool): Whether they come from a camera, which does not wait.
     """
 
     def __init__(self,
                  frames: Iterable[Frame],
                  num_frames: Optional[int] = None,
-                 fps: Optional[float] = None,
                  live: bool = False) -> None:
         self.num_frames = num_frames
-        self.fps = fps
         self.live = live
         self._frames = frames
 
@@ -130,6 +129,9 @@ def _open_path(path: str) -> FrameSource:
     if osp.isfile(path):
         if cv2.haveImageReader(path):
             return FrameSource(_read_image(path), num_frames=1)
+        if path.lower().endswith(IMAGE_EXTENSIONS):
+            # FFmpeg would take it for a video without frames
+            raise ValueError(f'cannot read the image {path}: it is damaged')
         return _open_video(path)
     webcam = _WEBCAM.fullmatch(path)
     if webcam and path:
@@ -171,9 +173,8 @@ def _open_video(path: str) -> FrameSource:
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     fps = _frame_rate(capture)
     return FrameSource(
-        _read_capture(capture, path, lambda index: index / fps),
-        num_frames=count if count > 0 else None,
-        fps=fps)
+        _read_capture(capture, path, fps, lambda index: index / fps),
+        num_frames=count if count > 0 else None)
 
 
 def _open_webcam(index: int) -> FrameSource:
@@ -183,9 +184,8 @@ def _open_webcam(index: int) -> FrameSource:
                          'by another program, or has it another number?')
     start = time.monotonic()
     return FrameSource(
-        _read_capture(capture, f'webcam:{index}',
+        _read_capture(capture, f'webcam:{index}', _frame_rate(capture),
                       lambda _: time.monotonic() - start),
-        fps=_frame_rate(capture),
         live=True)
 
 
@@ -194,16 +194,18 @@ def _frame_rate(capture: cv2.VideoCapture) -> float:
     return fps if 0 < fps < 1000 else _USUAL_FPS
 
 
-def _read_capture(capture: cv2.VideoCapture, source: str,
-                  clock) -> Iterator[Frame]:
+def _read_capture(capture: cv2.VideoCapture, source: str, fps: float,
+                  clock: Callable[[int], float]) -> Iterator[Frame]:
     try:
         index = 0
         while True:
             got, image = capture.read()
             if not got:
-                return
-            yield Frame(source, index, clock(index), image)
+                break
+            yield Frame(source, index, clock(index), image, fps)
             index += 1
+        if index == 0:
+            raise ValueError(f'cannot read {source}: it gives no frames')
     finally:
         capture.release()
 

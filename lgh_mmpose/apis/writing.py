@@ -46,25 +46,23 @@ class PictureWriter:
 
     Still images become ``<name>.jpg``, the frames of a video one
     ``<name>.mp4``. Both appear under their names only when whole; a video
-    when the next one begins or at :meth:`close`. Use it in a ``with`` block,
-    which discards an unfinished video if it raises.
+    when the next one begins or at :meth:`close`. Frames keep their times: for
+    those that a camera dropped the next one is repeated. Use it in a ``with``
+    block, which discards an unfinished video if it raises.
 
     Args:
         out_dir (str | Path): Folder; made if absent.
         draw (Callable): Makes a picture of an image and its frame dict, BGR.
-        fps (float, optional): Frame rate of videos. Defaults to 30.
         size (int): So many frames wait at most. Defaults to 16.
     """
 
     def __init__(self,
                  out_dir: str,
                  draw: Callable[[np.ndarray, dict], np.ndarray],
-                 fps: Optional[float] = None,
                  size: int = 16) -> None:
         self.out_dir = Path(out_dir)
         self.out_dir.mkdir(parents=True, exist_ok=True)
         self._draw = draw
-        self._fps = fps or 30.
         self._queue: queue.Queue = queue.Queue(size)
         self._error: Optional[BaseException] = None
         self._names = set()
@@ -134,9 +132,9 @@ class PictureWriter:
         if self._video is None or self._video.source != frame.source:
             if self._video is not None:
                 self._video.close(discard=False)
-            self._video = _Video(frame.source, self._path(frame, '.mp4'),
-                                 self._fps, picture.shape[1::-1])
-        self._video.write(picture)
+            self._video = _Video(frame, self._path(frame, '.mp4'),
+                                 picture.shape[1::-1])
+        self._video.write(picture, frame.time)
 
     def _path(self, frame: Frame, suffix: str) -> Path:
         """A name that no other frame of this run has."""
@@ -157,23 +155,27 @@ class PictureWriter:
 class _Video:
     """A video under a temporary name until it is whole."""
 
-    def __init__(self, source: str, path: Path, fps: float,
-                 size: tuple) -> None:
-        self.source = source
+    def __init__(self, first: Frame, path: Path, size: tuple) -> None:
+        self.source = first.source
         self._path, self._size = path, tuple(size)
+        self._start, self._fps = first.time, first.fps or 30.
+        self._written = 0
         self._temporary = path.with_name(f'.{os.getpid()}.{path.name}')
         self._writer = cv2.VideoWriter(
-            str(self._temporary), cv2.VideoWriter_fourcc(*'mp4v'), fps,
+            str(self._temporary), cv2.VideoWriter_fourcc(*'mp4v'), self._fps,
             self._size)
         if not self._writer.isOpened():
             self._temporary.unlink(missing_ok=True)
             raise OSError(f'cannot write the video {path}: OpenCV has no '
                           'MPEG-4 encoder here, or the folder is read-only')
 
-    def write(self, picture: np.ndarray) -> None:
+    def write(self, picture: np.ndarray, time: float) -> None:
         if picture.shape[1::-1] != self._size:
             picture = cv2.resize(picture, self._size)
-        self._writer.write(picture)
+        due = round((time - self._start) * self._fps) + 1
+        while self._written < due:
+            self._writer.write(picture)
+            self._written += 1
 
     def close(self, discard: bool) -> None:
         self._writer.release()

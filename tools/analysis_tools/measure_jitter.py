@@ -117,10 +117,11 @@ def render_video(generator, seed: int, num_frames: int, fps: float,
 def as_source(images: List[np.ndarray], fps: float):
     """Images as a video that HandInferencer follows."""
     from lgh_mmpose.apis import Frame, FrameSource
-    return FrameSource(
-        [Frame('video', i, i / fps, image) for i, image in enumerate(images)],
-        num_frames=len(images),
-        fps=fps)
+    return FrameSource([
+        Frame('video', i, i / fps, image, fps)
+        for i, image in enumerate(images)
+    ],
+                       num_frames=len(images))
 
 
 def follow(inferencer, video: Video,
@@ -242,7 +243,7 @@ def measure(args: argparse.Namespace) -> None:
 def save(videos: List[Video], folder: str, fps: float) -> None:
     from lgh_mmpose.apis import Frame, PictureWriter
     for i, video in enumerate(videos):
-        with PictureWriter(folder, lambda image, _: image, fps=fps) as writer:
+        with PictureWriter(folder, lambda image, _: image) as writer:
             for frame in _named(video, f'video_{i}', fps):
                 writer.write(Frame(*frame), {})
     print(f'wrote {len(videos)} videos to {Path(folder)}')
@@ -250,7 +251,7 @@ def save(videos: List[Video], folder: str, fps: float) -> None:
 
 def _named(video: Video, name: str, fps: float) -> Iterator[tuple]:
     for i, image in enumerate(video.images):
-        yield name, i, i / fps, image
+        yield name, i, i / fps, image, fps
 
 
 def main() -> None:

@@ -1,0 +1,493 @@
+import json
+import threading
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers import REPO_ROOT, toy_hand
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+
+from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
+                             FrameSource, HandInferencer, Smoothing,
+                             camera_of_fov, draw_hands)
+from lgh_mmpose.camera import project
+from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
+
+# after lgh_mmpose, which makes it importable under mmcv-lite
+from mmpose.apis import MMPoseInferencer, inference_topdown, init_model  # isort: skip # noqa: E501
+
+CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CAMERA = np.array([[150., 0, 30], [0, 150, 34], [0, 0, 1]])
+
+
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory):
+    """Random weights that still tell images, and places in them, apart."""
+    torch.manual_seed(0)
+    model = init_model(str(CONFIG), device='cpu')
+    with torch.no_grad():
+        model.head.heatmap_layers[-1].weight.mul_(300)
+        model.head.depth_layers[-1].weight.mul_(5)
+    path = tmp_path_factory.mktemp('weights') / 'random.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    return str(path)
+
+
+@pytest.fixture(scope='session')
+def inferencer(checkpoint):
+    return HandInferencer(
+        CONFIG,
+        checkpoint,
+        camera_matrix=CAMERA,
+        bone_length=40,
+        hand_side='right',
+        batch_size=3)
+
+
+@pytest.fixture
+def images(freihand_root):
+    files = sorted((freihand_root / 'training/rgb').glob('*.jpg'))
+    return [cv2.imread(str(file)) for file in files]
+
+
+def joints(hand, key='keypoints'):
+    return np.array(hand[key])
+
+
+def test_frame_dict_is_what_the_schema_says(inferencer, images):
+    frame, = inferencer(images[0])
+    assert json.loads(json.dumps(frame, allow_nan=False)) == frame
+    assert frame['schema'] == 'lgh_mmpose/hands/1'
+    assert (frame['source'], frame['frame']) == ('array', 0)
+    assert frame['image_size'] == [64, 64]
+    assert frame['camera'] == dict(matrix=CAMERA.tolist(), source='given')
+    hand, = frame['hands']
+    assert list(hand) == [
+        'bbox', 'bbox_score', 'track', 'hand_side', 'hand_side_source',
+        'joint_names', 'keypoints', 'scores', 'keypoints_cam', 'units',
+        'frame', 'root_joint', 'reference_bone', 'bone_length', 'groups'
+    ]
+    assert hand['bbox'] == [0, 0, 64, 64]
+    assert hand['bbox_score'] is None and hand['track'] is None
+    assert (hand['hand_side'], hand['hand_side_source']) == ('right', 'given')
+    assert (hand['units'], hand['frame']) == ('mm', 'camera')
+    assert hand['bone_length'] == dict(mm=40., source='given')
+    assert joints(hand).shape == (21, 2)
+    assert joints(hand, 'keypoints_cam').shape == (21, 3)
+    assert 0 <= min(hand['scores']) and max(hand['scores']) <= 1
+    assert set(hand['groups']) <= {0, 1, 2}
+
+
+def test_joints_lie_on_their_pixels(inferencer, images):
+    for frame in inferencer(images):
+        hand, = frame['hands']
+        np.testing.assert_allclose(
+            project(joints(hand, 'keypoints_cam'), CAMERA),
+            joints(hand),
+            atol=1e-2)
+
+
+def test_a_network_that_is_right_gives_the_true_millimetres(
+        inferencer, images, monkeypatch):
+    hand_cam = 1000 * toy_hand(np.random.default_rng(1))
+    uv = project(hand_cam, CAMERA)
+    bone = np.linalg.norm(hand_cam[10] - hand_cam[9])
+    depth = (hand_cam[:, 2] - hand_cam[9, 2]) / bone
+
+    def estimate(feats):
+        # 64 px become 96; the scores are those of a point
+        heatmaps = torch.zeros(1, 3, 21, 12, 12)
+        heatmaps[..., 5, 5] = 1
+        return GroupEstimates(heatmaps,
+                              torch.tensor(1.5 * uv).expand(1, 3, 21, 2),
+                              torch.tensor(depth).expand(1, 3, 21))
+
+    monkeypatch.setattr(inferencer.model.head, 'estimate', estimate)
+    hand = next(inferencer(images[0], bone_length=bone))['hands'][0]
+    np.testing.assert_allclose(joints(hand), uv, atol=1e-3)
+    np.testing.assert_allclose(
+        joints(hand, 'keypoints_cam'), hand_cam, atol=.1)
+    assert hand['scores'] == [1] * 21
+
+
+def test_batches_give_what_single_images_give(inferencer, images):
+    together = list(inferencer(images))
+    assert [frame['frame'] for frame in together] == list(range(8))
+    for frame, image in zip(together, images):
+        alone, = inferencer(image)
+        np.testing.assert_allclose(
+            joints(frame['hands'][0]), joints(alone['hands'][0]), atol=1e-3)
+
+
+def test_frames_come_as_they_are_asked_for(inferencer, images):
+    read = []
+
+    def endless():
+        while True:
+            read.append(1)
+            yield images[len(read) % 8]
+
+    frames = inferencer(endless())
+    next(frames)
+    frames.close()
+    # one batch, what is read ahead and the one in hand
+    assert len(read) <= 3 + 2 * 3 + 2
+
+
+def test_it_is_the_network_of_mmpose_that_answers(inferencer, images):
+    sample, = inference_topdown(inferencer.model, images[0])
+    frame, = inferencer(images[0])
+    np.testing.assert_allclose(
+        sample.pred_instances.keypoints[0],
+        joints(frame['hands'][0]),
+        atol=1e-3)
+
+
+def test_without_camera_and_bone_length_it_says_so(checkpoint, images, caplog):
+    inferencer = HandInferencer(CONFIG, checkpoint)
+    said = []
+    inferencer._say = said.append
+    frame, = inferencer(images[0])
+    hand, = frame['hands']
+    assert frame['camera']['source'] == 'assumed'
+    assert frame['camera']['matrix'] == np.round(
+        camera_of_fov((64, 64), ASSUMED_FOV), 4).tolist()
+    assert hand['bone_length'] == dict(
+        mm=AVERAGE_BONE_LENGTH, source='average')
+    assert hand['hand_side_source'] == 'estimated'
+    assert len(set(said)) == 3
+    assert any('60 degrees' in text for text in said)
+    assert any('44.6 mm' in text for text in said)
+
+
+def test_assumptions_are_said_once_on_stderr(checkpoint, images, capfd):
+    inferencer = HandInferencer(CONFIG, checkpoint, hand_side='left')
+    list(inferencer(images[:3]))
+    out, err = capfd.readouterr()
+    # mmengine's logger may hold the stream of another test
+    text = out + err
+    assert text.count('angle of view') <= 1
+    assert len(inferencer._said) == 2
+
+
+def test_without_any_bone_length_joints_are_relative(inferencer, images):
+    frame, = inferencer(images[0], bone_length='none')
+    hand, = frame['hands']
+    assert (hand['units'], hand['frame']) == ('reference bones', 'root')
+    assert hand['bone_length'] == dict(mm=None, source='none')
+    root = hand['joint_names'].index(hand['root_joint'])
+    assert hand['keypoints_cam'][root] == [0, 0, 0]
+    mm, = inferencer(images[0], bone_length=50)
+    xyz = joints(mm['hands'][0], 'keypoints_cam')
+    np.testing.assert_allclose(
+        50 * joints(hand, 'keypoints_cam'), xyz - xyz[root], atol=1e-2)
+
+
+def test_fov_is_that_across_the_longer_side():
+    matrix = camera_of_fov((640, 480), 90)
+    edges = np.array([[-.5, 239.5], [639.5, 239.5]])
+    rays = (edges[:, 0] - matrix[0, 2]) / matrix[0, 0]
+    np.testing.assert_allclose(np.degrees(np.arctan(rays)), [-45, 45])
+    np.testing.assert_allclose(camera_of_fov((480, 640), 90)[0, 0], 320)
+
+
+def test_mirrored_image_and_other_side_give_the_mirrored_hand(
+        inferencer, checkpoint, images):
+    left = HandInferencer(
+        CONFIG,
+        checkpoint,
+        camera_matrix=CAMERA,
+        bone_length=40,
+        hand_side='left')
+    # the axis of the mirror is that of the pixels
+    camera = CAMERA.copy()
+    camera[0, 2] = 63 - camera[0, 2]
+    mirrored = np.ascontiguousarray(images[0][:, ::-1])
+    # the input is of the scale of the image, so no pixel is interpolated
+    right_hand = next(inferencer(images[0], [0, 0, 64, 64]))['hands'][0]
+    left_hand = next(left(mirrored, [0, 0, 64, 64], camera))['hands'][0]
+    expected = joints(right_hand) * [-1, 1] + [63, 0]
+    np.testing.assert_allclose(joints(left_hand), expected, atol=.05)
+    np.testing.assert_allclose(
+        joints(left_hand, 'keypoints_cam'),
+        joints(right_hand, 'keypoints_cam') * [-1, 1, 1],
+        rtol=1e-2,
+        atol=.5)
+
+
+def test_auto_takes_the_side_with_the_higher_score(inferencer, checkpoint,
+                                                   images):
+    auto, left = (
+        HandInferencer(
+            CONFIG,
+            checkpoint,
+            camera_matrix=CAMERA,
+            bone_length=40,
+            hand_side=side) for side in ('auto', 'left'))
+    sides = set()
+    mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in images]
+    for image in images + mirrored:
+        by_side = {
+            side: next(one(image))['hands'][0]
+            for side, one in (('right', inferencer), ('left', left))
+        }
+        best = max(by_side, key=lambda side: np.mean(by_side[side]['scores']))
+        chosen = next(auto(image))['hands'][0]
+        assert chosen['hand_side'] == best
+        np.testing.assert_allclose(
+            joints(chosen), joints(by_side[best]), atol=1e-3)
+        sides.add(best)
+    assert sides == {'left', 'right'}
+
+
+def test_a_box_is_enlarged_by_bbox_padding(inferencer, images):
+    # an image in a larger one, and the box for which the input is the same
+    large = np.zeros((128, 128, 3), np.uint8)
+    large[20:84, 40:104] = images[0]
+    half = 32 / inferencer.bbox_padding
+    box = [72 - half, 52 - half, 72 + half, 52 + half]
+    inside = next(inferencer(large, bboxes=box))['hands'][0]
+    alone = next(inferencer(images[0]))['hands'][0]
+    assert inferencer.bbox_padding == 1.5
+    np.testing.assert_allclose(inside['bbox'], box, atol=1e-3)
+    # linear interpolation at the border sees the larger image's black
+    np.testing.assert_allclose(
+        joints(inside), joints(alone) + [40, 20], atol=1.)
+
+
+def test_several_boxes_are_several_hands(inferencer, images):
+    boxes = [[5, 5, 40, 40], [20, 20, 60, 60]]
+    hands = next(inferencer(images[0], bboxes=boxes))['hands']
+    assert [hand['bbox'] for hand in hands] == boxes
+    assert hands[0]['keypoints'] != hands[1]['keypoints']
+
+
+def test_a_box_outside_the_image_is_named(inferencer, images):
+    with pytest.raises(ValueError, match='64 x 64 px of array, frame 1'):
+        list(
+            inferencer([np.zeros((99, 99, 3), np.uint8), images[0]],
+                       [70, 70, 90, 90]))
+    for box in ([1, 2, 3], [9, 9, 5, 12], [[0, 0, 1, np.inf]], 'box'):
+        with pytest.raises(ValueError, match='bboxes must be'):
+            inferencer(images[0], box).send(None)
+
+
+def test_a_camera_is_answered_frame_by_frame(checkpoint, images):
+    answered, kept_waiting = threading.Event(), []
+
+    def camera():
+        yield Frame('webcam:0', 0, 0., images[0], 30.)
+        kept_waiting.append(not answered.wait(20))
+
+    inferencer = HandInferencer(
+        CONFIG, checkpoint, hand_side='right', batch_size=8, track=False)
+    results = inferencer.run(FrameSource(camera(), live=True))
+    next(results)
+    answered.set()
+    assert list(results) == [] and kept_waiting == [False]
+
+
+def video(images, repeat=3):
+    frames = [image for image in images for _ in range(repeat)]
+    return FrameSource([
+        Frame('film', i, i / 30, image, 30.) for i, image in enumerate(frames)
+    ],
+                       num_frames=len(frames))
+
+
+def test_a_still_video_is_followed_by_its_joints(inferencer, images):
+    frames = list(inferencer(video(images[:1], 4)))
+    assert [frame['frame'] for frame in frames] == [0, 1, 2, 3]
+    followed = 0
+    for before, after in zip(frames, frames[1:]):
+        for hand in after['hands']:
+            for old in before['hands']:
+                if old['track'] == hand['track']:
+                    uv = joints(old)
+                    np.testing.assert_allclose(
+                        hand['bbox'], [*uv.min(0), *uv.max(0)], atol=1e-3)
+                    followed += 1
+    assert followed
+
+
+def test_untracked_videos_are_images(inferencer, checkpoint, images):
+    plain = HandInferencer(
+        CONFIG,
+        checkpoint,
+        camera_matrix=CAMERA,
+        bone_length=40,
+        hand_side='right',
+        track=False)
+    for frame, image in zip(plain(video(images, 1)), images):
+        hand, = frame['hands']
+        assert hand['track'] is None and frame['source'] == 'film'
+        np.testing.assert_allclose(
+            joints(hand),
+            joints(next(inferencer(image))['hands'][0]),
+            atol=1e-3)
+
+
+def test_smoothing_keeps_joints_on_their_pixels(checkpoint, images):
+    smooth = HandInferencer(
+        CONFIG,
+        checkpoint,
+        camera_matrix=CAMERA,
+        bone_length=40,
+        hand_side='right',
+        smoothing=Smoothing())
+    hands = 0
+    for frame in smooth(video(images[:2], 3)):
+        for hand in frame['hands']:
+            hands += 1
+            np.testing.assert_allclose(
+                project(joints(hand, 'keypoints_cam'), CAMERA),
+                joints(hand),
+                atol=1e-2)
+    assert hands
+
+
+def test_drawing_leaves_the_image_alone_and_marks_the_hand(inferencer, images):
+    frame, = inferencer(images[0])
+    before = images[0].copy()
+    for color_by in ('finger', 'group'):
+        picture = draw_hands(images[0], frame, color_by=color_by)
+        np.testing.assert_array_equal(images[0], before)
+        assert picture.shape == before.shape and picture.dtype == np.uint8
+        assert (picture != before).any(axis=-1).sum() > 50
+    blank = draw_hands(images[0], dict(frame, hands=[]))
+    np.testing.assert_array_equal(blank, before)
+    with pytest.raises(ValueError, match="'finger' or 'group'"):
+        draw_hands(images[0], frame, color_by='joint')
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(hand_side='both'), "hand_side must be .* 'both'"),
+    (dict(batch_size=0), 'batch_size'),
+    (dict(bone_length=-1), 'bone_length must be a positive'),
+    (dict(bone_length='short'), 'bone_length must be a positive'),
+    (dict(fov=0), 'between 1 and 170'),
+    (dict(fov=60, camera_matrix=CAMERA), 'not both'),
+    (dict(camera_matrix=np.eye(2)), 'camera_matrix must be'),
+    (dict(camera_matrix=-CAMERA), 'camera_matrix must be'),
+    (dict(detector='det.py'), 'give both or neither'),
+    (dict(bbox_padding=0), 'bbox_padding'),
+])
+def test_wrong_arguments_are_named(checkpoint, options, message):
+    with pytest.raises(ValueError, match=message):
+        HandInferencer(CONFIG, checkpoint, **options)
+
+
+def test_weights_must_be_those_of_the_config(checkpoint, tmp_path):
+    with pytest.raises(ValueError, match='give a checkpoint'):
+        HandInferencer(CONFIG)
+    with pytest.raises(FileNotFoundError, match='no.pth'):
+        HandInferencer(CONFIG, str(tmp_path / 'no.pth'))
+    damaged = tmp_path / 'damaged.pth'
+    damaged.write_bytes(b'PK\x03\x04 nothing')
+    with pytest.raises(ValueError, match='cannot load the checkpoint'):
+        HandInferencer(CONFIG, str(damaged))
+    torch.save(dict(state_dict={}), tmp_path / 'empty.pth')
+    with pytest.raises(ValueError, match='lacks .* weights'):
+        HandInferencer(CONFIG, str(tmp_path / 'empty.pth'))
+    other = Config.fromfile(CONFIG)
+    other.model.neck.num_groups = other.model.head.num_groups = 2
+    with pytest.raises(ValueError, match='not one of this config: size'):
+        HandInferencer(other, checkpoint)
+    other = Config.fromfile(CONFIG)
+    other.load_from = checkpoint
+    assert HandInferencer(other).model is not None
+
+
+def test_configs_that_take_the_root_depth_from_annotations_work(
+        checkpoint, images):
+    config = Config.fromfile(CONFIG)
+    config.model.test_cfg.root_depth = 'given'
+    given, = HandInferencer(config, checkpoint, hand_side='right')(images[0])
+    assert given['hands'][0]['units'] == 'mm'
+    assert config.model.test_cfg.root_depth == 'given'
+
+
+@pytest.mark.parametrize('name, padding', [
+    ('lgh_freihand.py', 1.5),
+    ('lgh_rhd_official.py', 1.4),
+    ('lgh_stb.py', 1.25),
+])
+def test_padding_is_what_the_config_trains_with(name, padding):
+    from lgh_mmpose.apis.hand_inferencer import (_inference_steps,
+                                                 _trained_on_whole_images)
+    config = Config.fromfile(REPO_ROOT / 'configs' / name)
+    steps = _inference_steps(config, (256, 256))
+    assert [step['type'] for step in steps] == [
+        'GetBBoxCenterScale', 'TopdownAffineCamera', 'CanonicalizeHandSide',
+        'PackPoseInputs'
+    ]
+    whole = _trained_on_whole_images(config)
+    assert steps[0].get('padding', 1.25) * (1.5 if whole else 1) == padding
+
+
+# -- mmpose's own doors ------------------------------------------------------
+
+
+def test_inference_topdown_treats_hands_as_right(inferencer, checkpoint,
+                                                 images):
+    model = init_model(str(CONFIG), checkpoint, device='cpu')
+    sample, = inference_topdown(model, images[0])
+    assert sample.metainfo['hand_side'] == 'right'
+    assert sample.pred_instances.units.tolist() == ['reference bones']
+    frame, = inferencer(images[0])
+    np.testing.assert_allclose(
+        sample.pred_instances.keypoints[0],
+        joints(frame['hands'][0]),
+        atol=1e-3)
+
+
+def test_mmpose_inferencer_gives_2d_and_draws(inferencer, checkpoint,
+                                              freihand_root, tmp_path):
+    file = str(freihand_root / 'training/rgb/00000000.jpg')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        mmpose = MMPoseInferencer(
+            pose2d=str(CONFIG),
+            pose2d_weights=checkpoint,
+            det_model='whole_image',
+            device='cpu')
+        result = next(mmpose(file, vis_out_dir=str(tmp_path)))
+    instance, = result['predictions'][0]
+    hand = next(inferencer(file))['hands'][0]
+    np.testing.assert_allclose(instance['keypoints'], joints(hand), atol=1e-2)
+    picture = cv2.imread(str(tmp_path / '00000000.jpg'))
+    assert picture is not None and picture.shape[0] >= 64
+
+
+@pytest.mark.parametrize('folder', ['plain', 'hand3d'])
+def test_3d_inferencers_of_mmpose_refuse_with_a_sentence(
+        checkpoint, tmp_path, folder):
+    # mmpose chooses between its two by the config's path
+    path = tmp_path / folder / 'config.py'
+    path.parent.mkdir()
+    Config.fromfile(CONFIG).dump(path)
+    with pytest.raises(ValueError, match='use lgh_mmpose.apis.HandInferencer'):
+        MMPoseInferencer(
+            pose3d=str(path), pose3d_weights=checkpoint, device='cpu')
+
+
+def test_inference_does_not_change_the_model(inferencer, images):
+    # the same crop by hand, through the model itself
+    info = dict(
+        img=images[0],
+        bbox=np.array([[0., 0, 64, 64]]),
+        bbox_score=np.ones(1, np.float32),
+        camera_matrix=CAMERA,
+        hand_side='right',
+        bone_length=40.)
+    batch = pseudo_collate([inferencer._pipeline(info)])
+    with torch.no_grad():
+        sample, = inferencer.model.test_step(batch)
+    assert not inferencer.model.training
+    np.testing.assert_allclose(
+        sample.pred_instances.keypoints_cam[0],
+        joints(next(inferencer(images[0]))['hands'][0], 'keypoints_cam'),
+        atol=1e-3)

@@ -1,0 +1,224 @@
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lgh_mmpose.apis import open_source
+from lgh_mmpose.apis.sources import Frame, prefetch
+
+
+def image(value, size=(8, 12)):
+    return np.full((*size, 3), value, np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i, name in enumerate(['b.png', 'a.jpg', 'c.PNG', '._a.jpg']):
+        suffix = Path(name).suffix.lower()
+        data = cv2.imencode(suffix, image(40 * i))[1]
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / 'notes.txt').write_text('no image')
+    (tmp_path / 'sub').mkdir()
+    return tmp_path
+
+
+def write_video(path, values, fps=25):
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter_fourcc(*'mp4v'), fps, (64, 48))
+    for value in values:
+        writer.write(image(value, (48, 64)))
+    writer.release()
+    return str(path)
+
+
+class Webcam:
+    """A stand-in for cv2.VideoCapture with five frames."""
+    released = 0
+
+    def __init__(self, index):
+        self.index, self.left = index, 5
+
+    def isOpened(self):
+        return self.index == 0
+
+    def get(self, _):
+        return 0.  # as cameras that do not say
+
+    def read(self):
+        self.left -= 1
+        return self.left >= 0, image(self.left)
+
+    def release(self):
+        Webcam.released += 1
+
+
+def names(source):
+    return [Path(frame.source).name for frame in source]
+
+
+def test_a_folder_is_its_images_in_order(folder):
+    source = open_source(folder)
+    assert source.num_frames == 3
+    frames = list(source)
+    assert names(frames) == ['a.jpg', 'b.png', 'c.PNG']
+    assert all(frame.time is None and frame.index == 0 for frame in frames)
+    assert frames[1].image[0, 0, 0] == 0
+    (folder / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match='no image in the folder'):
+        open_source(folder / 'empty')
+
+
+def test_a_pattern_is_the_files_that_match(folder):
+    source = open_source(str(folder / '[ab].*'))
+    assert source.num_frames == 2
+    assert names(source) == ['a.jpg', 'b.png']
+    with pytest.raises(FileNotFoundError, match='no file matches'):
+        open_source(str(folder / '*.gif'))
+
+
+def test_a_file_that_looks_like_a_pattern_is_the_file(tmp_path):
+    path = tmp_path / 'hand[1].png'
+    path.write_bytes(cv2.imencode('.png', image(7))[1])
+    frame, = open_source(str(path))
+    assert frame.image[0, 0, 0] == 7
+
+
+def test_a_video_is_its_frames_with_their_times(tmp_path):
+    source = open_source(write_video(tmp_path / 'a.mp4', [10, 90, 170]))
+    assert source.num_frames == 3
+    frames = list(source)
+    assert [frame.fps for frame in frames] == pytest.approx([25] * 3)
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert [frame.time for frame in frames] == pytest.approx([0, .04, .08])
+    levels = [frame.image.mean() for frame in frames]
+    assert levels == pytest.approx([10, 90, 170], abs=6)
+
+
+def test_a_video_without_frames_is_named(tmp_path):
+    path = write_video(tmp_path / 'a.avi', [])
+    with pytest.raises(ValueError, match=r'a\.avi'):
+        list(open_source(path))
+
+
+@pytest.mark.parametrize('index', [0, '0', 'webcam', 'webcam:0'])
+def test_a_webcam_is_read_until_it_ends(index, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cv2, 'VideoCapture', Webcam)
+    released = Webcam.released
+    source = open_source(index)
+    assert source.live and source.num_frames is None
+    frames = list(source)
+    assert {frame.fps for frame in frames} == {30}
+    assert [frame.image[0, 0, 0] for frame in frames] == [4, 3, 2, 1, 0]
+    assert {frame.source for frame in frames} == {'webcam:0'}
+    times = [frame.time for frame in frames]
+    assert times == sorted(times)
+    assert Webcam.released == released + 1
+
+
+def test_a_webcam_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(cv2, 'VideoCapture', Webcam)
+    with pytest.raises(ValueError, match='cannot open webcam 3'):
+        open_source(3)
+
+
+def test_lists_mix_kinds(folder, tmp_path):
+    film = write_video(tmp_path / 'z.mp4', [0, 50])
+    items = [image(1), str(folder / 'a.jpg'), image(2), Path(film)]
+    frames = list(open_source(iter(items)))
+    assert [frame.source
+            for frame in frames] == ['array', items[1], 'array', film, film]
+    assert [frame.index for frame in frames] == [0, 0, 1, 0, 1]
+    assert open_source(items).num_frames is None
+    assert open_source(items[:1]).num_frames == 1
+
+
+@pytest.mark.parametrize('bad', [
+    np.zeros((4, 4), np.uint8),
+    np.zeros((4, 4, 4), np.uint8),
+    np.zeros((4, 4, 3)),
+    np.zeros((0, 4, 3), np.uint8)
+])
+def test_arrays_that_are_no_images(bad):
+    with pytest.raises(ValueError, match='the array must be an image in BGR'):
+        open_source(bad)
+
+
+def test_files_that_are_no_images_are_named(folder, tmp_path):
+    with pytest.raises(ValueError, match='notes.txt: neither an image nor'):
+        open_source(str(folder / 'notes.txt'))
+    (tmp_path / 'fake.jpg').write_text('no image')
+    with pytest.raises(ValueError, match=r'image .*fake\.jpg: it is damaged'):
+        open_source(str(tmp_path / 'fake.jpg'))
+    with pytest.raises(FileNotFoundError, match='no such file, folder'):
+        open_source('nothing.jpg')
+    with pytest.raises(ValueError, match='not dict|not float'):
+        open_source(3.5)
+    whole = (folder / 'b.png').read_bytes()
+    (folder / 'b.png').write_bytes(whole[:30])
+    with pytest.raises(ValueError, match=r'b\.png'):
+        list(open_source(folder))
+
+
+# -- reading ahead -----------------------------------------------------------
+
+
+def frames(number, log):
+    for i in range(number):
+        log.append(i)
+        yield Frame('array', i, None, image(0))
+
+
+def test_prefetch_keeps_order_and_reads_no_further_than_it_may():
+    log = []
+    ahead = prefetch(frames(50, log), 4)
+    assert next(ahead).index == 0
+    ahead.close()
+    # the one that was taken, four in the queue, one in hand
+    assert len(log) <= 6
+    assert [f.index for f in prefetch(frames(50, []), 4)] == list(range(50))
+
+
+def test_prefetch_raises_what_reading_raised_after_the_frames_before():
+
+    def broken():
+        yield from frames(2, [])
+        raise ValueError('damaged')
+
+    seen = []
+    with pytest.raises(ValueError, match='damaged'):
+        for frame in prefetch(broken(), 8):
+            seen.append(frame.index)
+    assert seen == [0, 1]
+
+
+def test_prefetch_of_a_camera_drops_what_is_old():
+    full = threading.Event()
+
+    def camera():
+        yield from frames(20, [])
+        full.set()
+
+    ahead = prefetch(camera(), 2, newest=True)
+    first = next(ahead).index
+    assert full.wait(10)  # the camera never waits for us
+    rest = [frame.index for frame in ahead]
+    assert rest[-1] == 19 and len(rest) <= 3
+    assert [first] + rest == sorted([first] + rest)
+
+
+def test_prefetch_closes_its_source():
+    closed = threading.Event()
+
+    def source():
+        try:
+            yield from frames(99, [])
+        finally:
+            closed.set()
+
+    ahead = prefetch(source(), 1)
+    next(ahead)
+    ahead.close()
+    assert closed.is_set()

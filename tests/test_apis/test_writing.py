@@ -1,0 +1,116 @@
+import io
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from lgh_mmpose.apis import Frame, JsonLinesWriter, PictureWriter
+
+
+def image(value, size=(48, 64)):
+    return np.full((*size, 3), value, np.uint8)
+
+
+def film(value, index, name='film.avi'):
+    return Frame(f'in/{name}', index, index / 25, image(value), 25)
+
+
+def no_drawing(picture, _):
+    return picture
+
+
+def levels(path):
+    capture = cv2.VideoCapture(str(path))
+    assert capture.isOpened()
+    found = []
+    while True:
+        got, frame = capture.read()
+        if not got:
+            return found
+        found.append(frame.mean())
+
+
+def test_lines_are_written_at_once():
+    file = io.StringIO()
+    writer = JsonLinesWriter(file)
+    for i in range(3):
+        writer.write(dict(frame=i))
+        lines = file.getvalue().splitlines()
+        assert [json.loads(line)['frame']
+                for line in lines] == list(range(i + 1))
+    with pytest.raises(ValueError):
+        writer.write(dict(z=float('nan')))
+    assert len(file.getvalue().splitlines()) == 3
+
+
+def test_images_get_names_of_their_own(tmp_path):
+    with PictureWriter(tmp_path / 'out', no_drawing) as writer:
+        for i, source in enumerate(
+            ['a/x.png', 'b/x.jpg', 'y.webp', 'array', 'x.tif']):
+            writer.write(Frame(source, i, None, image(40 * i)), {})
+    files = sorted(path.name for path in (tmp_path / 'out').iterdir())
+    assert files == ['array_000003.jpg', 'x.jpg', 'x_2.jpg', 'x_3.jpg',
+                     'y.jpg']  # yapf: disable
+    assert cv2.imread(str(tmp_path / 'out/x_2.jpg')).mean() == 40
+
+
+def test_what_is_drawn_is_written(tmp_path):
+
+    def draw(picture, frame_dict):
+        return picture + np.uint8(frame_dict['more'])
+
+    with PictureWriter(tmp_path, draw) as writer:
+        writer.write(Frame('x.png', 0, None, image(10)), dict(more=50))
+    assert cv2.imread(str(tmp_path / 'x.jpg')).mean() == 60
+
+
+def test_frames_become_one_video_of_each_source(tmp_path):
+    with PictureWriter(tmp_path, no_drawing, size=2) as writer:
+        for i in range(5):
+            writer.write(film(30 * i, i), {})
+        # it shows up when the next one begins
+        for i in range(3):
+            writer.write(film(200, i, 'other.mp4'), {})
+        writer.write(Frame('webcam:0', 0, .1, image(90)), {})
+    assert levels(tmp_path / 'film.mp4') == pytest.approx([0, 30, 60, 90, 120],
+                                                          abs=6)
+    assert len(levels(tmp_path / 'other.mp4')) == 3
+    assert len(levels(tmp_path / 'webcam_0.mp4')) == 1
+    capture = cv2.VideoCapture(str(tmp_path / 'film.mp4'))
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(25)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_frames_that_a_camera_dropped_are_made_up_for(tmp_path):
+    with PictureWriter(tmp_path, no_drawing) as writer:
+        for time, value in ((5., 0), (5.05, 60), (5.2, 120), (5.21, 180)):
+            writer.write(Frame('webcam:0', 0, time, image(value), 20.), {})
+    # the last one came before its time
+    assert levels(tmp_path / 'webcam_0.mp4') == pytest.approx(
+        [0, 60, 120, 120, 120], abs=6)
+
+
+def test_a_stopped_run_leaves_no_part_of_a_video(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        with PictureWriter(tmp_path, no_drawing) as writer:
+            for i in range(4):
+                writer.write(film(0, i), {})
+            raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_drawing_are_raised_where_frames_are_written(tmp_path):
+
+    def fails(*_):
+        raise OSError('disk full')
+
+    with pytest.raises(OSError, match='disk full'):
+        with PictureWriter(tmp_path, fails, size=1) as writer:
+            for i in range(50):
+                writer.write(film(0, i), {})
+            pytest.fail('50 frames were taken after the first had failed')
+    with pytest.raises(OSError, match='disk full'):
+        with PictureWriter(tmp_path, fails) as writer:
+            writer.write(film(0, 0), {})
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,166 @@
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers import REPO_ROOT, run_command, run_script
+
+from lgh_mmpose import apis
+
+DEMO = REPO_ROOT / 'demo/hand3d_demo.py'
+CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+
+
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory):
+    from mmpose.apis import init_model
+    torch.manual_seed(0)
+    model = init_model(str(CONFIG), device='cpu')
+    with torch.no_grad():
+        model.head.heatmap_layers[-1].weight.mul_(300)
+    path = tmp_path_factory.mktemp('demo_weights') / 'random.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    return path
+
+
+@pytest.fixture
+def demo(checkpoint, tmp_path):
+
+    def run(*arguments, check=True):
+        return run_script(
+            DEMO,
+            *arguments,
+            *('--config', CONFIG, '--checkpoint', checkpoint),
+            cwd=tmp_path,
+            check=check)
+
+    return run
+
+
+@pytest.fixture
+def film(freihand_root, tmp_path):
+    path = tmp_path / 'film.mp4'
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter_fourcc(*'mp4v'), 25, (64, 64))
+    image = cv2.imread(str(freihand_root / 'training/rgb/00000000.jpg'))
+    for _ in range(6):
+        writer.write(image)
+    writer.release()
+    return path
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_folder_as_a_process(freihand_root, checkpoint, tmp_path):
+    folder = freihand_root / 'evaluation/rgb'
+    result = run_command(
+        os.sys.executable,
+        DEMO,
+        folder,
+        *('--config', CONFIG, '--checkpoint', checkpoint, '--out-dir', 'out'),
+        *('--json', 'hands.jsonl', '--batch-size', 3),
+        cwd=tmp_path)
+    frames = lines(tmp_path / 'hands.jsonl')
+    assert [frame['source'] for frame in frames
+            ] == [str(path) for path in sorted(folder.glob('*.jpg'))]
+    for frame in frames:
+        assert frame['schema'] == apis.SCHEMA and len(frame['hands']) == 1
+        name = os.path.basename(frame['source'])
+        picture = cv2.imread(str(tmp_path / 'out' / name))
+        assert picture.shape == (64, 64, 3)
+    # the progress, and each assumption, once
+    assert '4/4' in result.stdout and '4 frames, 4 hands' in result.stdout
+    for said in ('60 degrees is assumed', '44.6 mm', 'side of each hand'):
+        assert result.stdout.count(said) == 1
+
+
+def test_a_video_is_followed_and_written(demo, film, tmp_path):
+    demo(film, '--out-dir', 'out', '--json', 'f.jsonl', '--smooth', '--fov',
+         26, '--bone-length', 40, '--hand-side', 'left')
+    frames = lines(tmp_path / 'f.jsonl')
+    assert [frame['frame'] for frame in frames] == list(range(6))
+    hands = [hand for frame in frames for hand in frame['hands']]
+    assert hands and all(hand['track'] is not None for hand in hands)
+    assert {hand['hand_side'] for hand in hands} == {'left'}
+    assert frames[0]['camera']['source'] == 'fov'
+    assert hands[0]['bone_length'] == dict(mm=40., source='given')
+    capture = cv2.VideoCapture(str(tmp_path / 'out/film.mp4'))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 6
+    assert os.listdir(tmp_path / 'out') == ['film.mp4']
+
+
+def test_a_webcam_ends_when_it_is_unplugged(demo, film, tmp_path, monkeypatch):
+    capture = cv2.VideoCapture  # a film in the place of the camera
+    monkeypatch.setattr(
+        cv2, 'VideoCapture', lambda index: capture(str(film))
+        if index == 1 else capture(index))
+    demo('1', '--json', 'w.jsonl', '--out-dir', 'out', '--hand-side', 'right')
+    frames = lines(tmp_path / 'w.jsonl')
+    # some may be dropped, but none is out of order
+    assert frames and {frame['source'] for frame in frames} == {'webcam:1'}
+    index = [frame['frame'] for frame in frames]
+    assert index == sorted(set(index)) and index[-1] == 5
+    assert (tmp_path / 'out/webcam_1.mp4').is_file()
+
+
+def test_boxes_camera_file_and_standard_output(demo, freihand_root, tmp_path):
+    matrix = [[150, 0, 32], [0, 150, 32], [0, 0, 1]]
+    (tmp_path / 'k.json').write_text(json.dumps(matrix))
+    result = demo(freihand_root / 'training/rgb/00000001.jpg', '--bbox', 4, 4,
+                  40, 40, '--bbox', 10, 10, 60, 60, '--camera-matrix',
+                  'k.json', '--bone-length', 'none', '--json', '-')
+    start = result.stdout.index('{"schema"')  # after the progress bar
+    frame, _ = json.JSONDecoder().raw_decode(result.stdout, start)
+    assert frame['camera'] == dict(matrix=matrix, source='given')
+    assert [hand['bbox'] for hand in frame['hands']] == [[4, 4, 40, 40],
+                                                         [10, 10, 60, 60]]
+    assert frame['hands'][0]['units'] == 'reference bones'
+
+
+def test_lines_of_frames_before_an_error_stay(demo, freihand_root, tmp_path):
+    images = sorted((freihand_root / 'training/rgb').glob('*.jpg'))[:2]
+    (tmp_path / 'c.jpg').write_text('no image')
+    result = demo(
+        *images,
+        'c.jpg',
+        *('--json', 'hands.jsonl', '--batch-size', 1),
+        check=False)
+    assert 'the image c.jpg: it is damaged' in str(result.returncode)
+    assert [frame['source'] for frame in lines(tmp_path / 'hands.jsonl')
+            ] == [str(path) for path in images]
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ((), 'give --json, --out-dir or --show'),
+    (('--show', ), '--show needs a display'),
+    (('--json', 'x', '--bbox', 1, 2, 3, 4, '--detector', 'a', 'b'),
+     'give --bbox or --detector'),
+    (('--json', 'x', '--fov', 60, '--camera-matrix', 'k'), 'not allowed with'),
+    (('--json', 'x', '--hand-side', 'both'), 'invalid choice'),
+    (('--json', 'x', '--bone-length', 'long'), '--bone-length: invalid'),
+])
+def test_wrong_arguments_are_named(demo, monkeypatch, arguments, message):
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    result = demo('x.jpg', *arguments, check=False)
+    assert result.returncode == 2 and message in result.stdout
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (('nothing.jpg', ), 'no such file, folder or pattern: nothing.jpg'),
+    (('.', '--camera-matrix', 'k.json'), 'no image in the folder'),
+    (('f.jpg', '--camera-matrix', 'k.json'), 'camera file not found: k.json'),
+    (('f.jpg', '--fov', '200'), 'between 1 and 170'),
+    (('f.jpg', '--bbox', 9, 9, 1, 1), 'left < right'),
+])
+def test_wrong_input_is_one_sentence(demo, tmp_path, arguments, message):
+    folder = tmp_path / 'f.jpg'
+    if 'f.jpg' in arguments:
+        cv2.imwrite(str(folder), np.zeros((8, 8, 3), np.uint8))
+    result = demo(*arguments, '--json', 'x', check=False)
+    assert str(result.returncode).startswith('error: ')
+    assert message in str(result.returncode)
