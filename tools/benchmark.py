@@ -119,12 +119,14 @@ def measure(calls: Dict[str, Callable[[], object]],
     Returns:
         dict[str, Timing]: Seconds per call.
     """
-    repeats = {}
+    repeats, timings = {}, {}
     for name, call in calls.items():
         # the first call may compile or allocate
-        seconds = min(_warm_up(call))
-        repeats[name] = max(1, math.ceil(round_seconds / max(seconds, 1e-6)))
-    timings = {name: Timing([], []) for name in calls}
+        warm_up = _warm_up(call)
+        seconds = max(min(warm_up.wall), 1e-6)
+        repeats[name] = max(1, math.ceil(round_seconds / seconds))
+        # of the longest no other call is made
+        timings[name] = warm_up if seconds > _CASE_SECONDS else Timing([], [])
     for _ in range(rounds):
         for name, call in calls.items():
             if sum(timings[name].wall) * repeats[name] > _CASE_SECONDS:
@@ -140,14 +142,15 @@ def measure(calls: Dict[str, Callable[[], object]],
     return timings
 
 
-def _warm_up(call: Callable[[], object]) -> List[float]:
-    """Call twice, or once if it takes long; seconds of each call."""
-    seconds = []
-    while len(seconds) < 2 and sum(seconds) < 5:
-        start = time.perf_counter()
+def _warm_up(call: Callable[[], object]) -> Timing:
+    """Call twice, or once if it takes long."""
+    timing = Timing([], [])
+    while len(timing.wall) < 2 and sum(timing.wall) < 5:
+        wall, cpu = time.perf_counter(), time.process_time()
         call()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+        timing.cpu.append(time.process_time() - cpu)
+        timing.wall.append(time.perf_counter() - wall)
+    return timing
 
 
 def peak_memory(case: Case) -> float:
@@ -853,7 +856,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--no-memory',
         action='store_true',
-        help='do not measure the memory, which runs every case again')
+        help='do not measure the memory, for which cases run once more')
     parser.add_argument(
         '--input-size',
         type=int,
@@ -986,6 +989,8 @@ def run(names: Sequence[str], cases: Dict[str, Case], args: argparse.Namespace,
     if not args.no_memory and not args.quick:
         # first: what this process has freed, its forks would not ask for
         for name in names:
+            if args.scaling and not name.startswith('scaling/samples'):
+                continue
             print(f'memory of {name}', file=sys.stderr, flush=True)
             result['peak_mb'][name] = peak_memory(cases[name])
     for group, members in groups.items():

@@ -159,15 +159,18 @@ def environment_text(results: Sequence[dict]) -> str:
 
 
 def growth_table(result: dict, what: str) -> str:
-    """CPU ms by the value that grows, one series a column."""
-    series = series_of(result, what)
-    values = sorted({x for xs, _ in series.values() for x in xs})
-    figures = {name: dict(zip(*points)) for name, points in series.items()}
+    """CPU ms, and memory where measured, by the value that grows."""
+    columns = {
+        f'{name}, {unit}': dict(zip(*points))
+        for key, unit in (('cpu_ms', 'CPU ms'), ('peak_mb', 'peak MB'))
+        for name, points in series_of(result, what, key).items()
+    }
+    values = sorted({value for points in columns.values() for value in points})
     rows = [[
         f'{value:,.0f}', *(number(points[value]) if value in points else ''
-                           for points in figures.values())
+                           for points in columns.values())
     ] for value in values]
-    return markdown([what, *(f'{name}, CPU ms' for name in series)], rows)
+    return markdown([what, *columns], rows)
 
 
 def processes_table(result: dict) -> str:
@@ -186,16 +189,16 @@ def processes_table(result: dict) -> str:
 # -- plots -------------------------------------------------------------------
 
 
-def series_of(result: dict, what: str) -> Series:
-    """CPU ms of ``scaling/<what>/<series>/<value>``, by series."""
+def series_of(result: dict, what: str, key: str = 'cpu_ms') -> Series:
+    """Figures of ``scaling/<what>/<series>/<value>``, by series."""
     series: Series = {}
-    for name, ms in result['cpu_ms'].items():
+    for name, figure in result[key].items():
         parts = name.split('/')
         if parts[:2] == ['scaling', what]:
             xs, ys = series.setdefault(parts[2], ([], []))
             xs.append(float(parts[3]))
-            ys.append(ms)
-    if not series:
+            ys.append(figure)
+    if not series and key == 'cpu_ms':
         raise ValueError(f'the scaling json has no figures of {what!r}: '
                          'measure with tools/benchmark.py --scaling, without '
                          '--only')
