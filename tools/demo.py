@@ -36,7 +36,7 @@ CONFIG = REPO / 'configs' / 'lgh_synthhand.py'
 RESERVED_SECONDS = 60
 PROBE_ITERS = 40
 # of the planned time of an iteration over the measured one
-MARGIN = 1.2
+MARGIN = 1.15
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--minutes',
         type=float,
-        default=19.5,
+        default=19.3,
         help='wall time of the whole demo (default: 19.3)')
     parser.add_argument('--num-train', type=int, default=16000)
     parser.add_argument('--num-eval', type=int, default=500)
