@@ -14,7 +14,11 @@ from lgh_mmpose.engine.optimizers.conv_muon import orthogonalize
 
 def after_steps(optimizer_type, values, gradients, **kwargs):
     param = nn.Parameter(values.clone())
-    optimizer = optimizer_type([param], **kwargs)
+    without_gradient = nn.Parameter(torch.zeros(1, 1, 1, 1))
+    params = [param] if optimizer_type is not ConvMuon else [
+        param, without_gradient
+    ]
+    optimizer = optimizer_type(params, **kwargs)
     for gradient in gradients:
         param.grad = gradient.clone()
         optimizer.step()
@@ -62,7 +66,10 @@ def test_step_on_a_matrix_is_that_of_torch():
         ns_steps=5,
         **kwargs)
     result = after_steps(
-        ConvMuon, values, gradients, newton_schulz_steps=5, **kwargs)
+        ConvMuon,
+        values[..., None, None], [g[..., None, None] for g in gradients],
+        newton_schulz_steps=5,
+        **kwargs).flatten(1)
     # the two round to bf16 at different places
     step = (expected - values).norm()
     assert (result - expected).norm() < 0.02 * step
@@ -71,14 +78,19 @@ def test_step_on_a_matrix_is_that_of_torch():
 def test_a_convolution_is_the_matrix_of_its_output_channels():
     values, gradients = random_steps(16, 8, 3, 3)
     conv = after_steps(ConvMuon, values, gradients)
-    matrix = after_steps(ConvMuon, values.flatten(1),
-                         [g.flatten(1) for g in gradients])
-    torch.testing.assert_close(conv.flatten(1), matrix)
+    matrix = after_steps(ConvMuon, values.reshape(16, -1, 1, 1),
+                         [g.reshape(16, -1, 1, 1) for g in gradients])
+    torch.testing.assert_close(conv.flatten(1), matrix.flatten(1))
+
+
+def test_parameters_without_a_convolution_are_refused():
+    with pytest.raises(ValueError, match='no weight of a convolution'):
+        ConvMuon([nn.Parameter(torch.zeros(1000))])
 
 
 @pytest.mark.parametrize(
-    'shape', [(32, ), (32, 1, 3, 3), (21, 3)],
-    ids=['bias', 'depthwise convolution', 'selector'])
+    'shape', [(32, ), (32, 1, 3, 3), (21, 3), (21, 21)],
+    ids=['bias', 'depthwise convolution', 'selector', 'large selector'])
 def test_all_else_is_left_to_adamw(shape):
     values, gradients = random_steps(*shape)
     kwargs = dict(lr=0.01, weight_decay=0.1, betas=(0.8, 0.9))
@@ -88,7 +100,7 @@ def test_all_else_is_left_to_adamw(shape):
 
 
 def test_goes_on_from_its_state():
-    values, gradients = random_steps(16, 16, num=2)
+    values, gradients = random_steps(16, 16, 1, 1, num=2)
     bias, bias_gradients = random_steps(16, num=2)
     params = [nn.Parameter(values), nn.Parameter(bias)]
     optimizer = ConvMuon(params)

@@ -43,8 +43,11 @@ class ConvMuon(torch.optim.Optimizer):
     r"""Muon for the weights of convolutions, AdamW for all else.
 
     :class:`torch.optim.Muon` takes matrices only. Here the weight of a
-    convolution, (C_out, C_in, k, k), is the matrix (C_out, C_in k k). With the
-    gradient :math:`G_t` and the momentum :math:`\mu`,
+    convolution, of four dimensions, is the matrix of all but the first: a row
+    for each output channel, or for each input channel of a transposed one.
+    The groups of a grouped convolution share one matrix: one for each was no
+    better in short trainings. With the gradient :math:`G_t` and the momentum
+    :math:`\mu`,
 
     .. math::
         M_t &= \mu M_{t-1} + (1 - \mu) G_t \\
@@ -67,6 +70,10 @@ class ConvMuon(torch.optim.Optimizer):
         min_size (int): A matrix with fewer rows or columns, such as the
             weight of a depthwise convolution, is left to AdamW. Defaults to
             16.
+
+    Raises:
+        ValueError: If there is no weight of a convolution, as where FSDP has
+            flattened all of them.
     """
 
     def __init__(self,
@@ -88,6 +95,11 @@ class ConvMuon(torch.optim.Optimizer):
                 betas=betas,
                 eps=eps,
                 min_size=min_size))
+        if not any(param.ndim == 4 for group in self.param_groups
+                   for param in group['params']):
+            raise ValueError(
+                'ConvMuon finds no weight of a convolution among its '
+                'parameters (FSDP flattens them): take AdamW')
 
     @torch.no_grad()
     def step(self, closure: Optional[Callable] = None) -> Optional[Tensor]:
@@ -109,7 +121,7 @@ class ConvMuon(torch.optim.Optimizer):
 
     @staticmethod
     def _is_matrix(param: Tensor, min_size: int) -> bool:
-        return param.ndim >= 2 and min(len(param),
+        return param.ndim == 4 and min(len(param),
                                        param[0].numel()) >= min_size
 
     def _muon_step(self, param: Tensor, group: dict) -> None:
