@@ -51,6 +51,13 @@ def parse_args() -> argparse.Namespace:
         default=1,
         help='seconds for which a window stays (default: 1)')
     parser.add_argument(
+        '--compile',
+        nargs='?',
+        const='default',
+        choices=['default', 'reduce-overhead', 'max-autotune'],
+        help='compile backbone and neck by torch.compile, in this mode; '
+        '"reduce-overhead" replays CUDA graphs on a GPU')
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
@@ -152,6 +159,11 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     elif cfg.get('work_dir') is None:
         name = osp.splitext(osp.basename(args.config))[0]
         cfg.work_dir = osp.join('work_dirs', name)
+    if args.compile is not None:
+        cfg.custom_hooks = [
+            *(cfg.get('custom_hooks') or []),
+            dict(type='CompileHook', mode=args.compile)
+        ]
     # with --badcase the other hook has the window
     show = args.show and not args.badcase
     if show or args.show_dir is not None:

@@ -66,6 +66,13 @@ def parse_args() -> argparse.Namespace:
         'data_root=DIR or train_dataloader.batch_size=16; lists as '
         'key="[a,b]" without white space')
     parser.add_argument(
+        '--compile',
+        nargs='?',
+        const='default',
+        choices=['default', 'reduce-overhead', 'max-autotune'],
+        help='compile backbone and neck by torch.compile, in this mode; '
+        '"reduce-overhead" replays CUDA graphs on a GPU')
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
@@ -120,6 +127,11 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.work_dir = osp.join('work_dirs', name)
     if args.amp is not None:
         set_precision(cfg, args.amp)
+    if args.compile is not None:
+        cfg.custom_hooks = [
+            *(cfg.get('custom_hooks') or []),
+            dict(type='CompileHook', mode=args.compile)
+        ]
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

@@ -1,0 +1,102 @@
+"""Tools around the speed of trainings, on a toy network."""
+import json
+import subprocess
+
+import pytest
+from helpers import REPO_ROOT, run_script
+
+TOOLS = REPO_ROOT / 'tools/analysis_tools'
+TOY = [
+    'model.backbone.stem_channels=8', 'model.backbone.base_channels=8',
+    'model.neck.in_channels=(8,16,32)', 'model.neck.stem_channels=16',
+    'model.neck.shared_channels=(16,)', 'model.neck.group_channels=8',
+    'model.head.in_channels=8'
+]
+
+
+def test_variants_take_turns(freihand_root, tmp_path, monkeypatch):
+    commands, run = [], subprocess.run
+
+    def run_here(command, **kwargs):
+        if '--child' not in command:  # mmengine's own
+            return run(command, **kwargs)
+        commands.append(command)
+        return run_script(*command[1:], cwd=tmp_path)
+
+    # a process costs seconds of imports; what it prints is the same
+    monkeypatch.setattr(subprocess, 'run', run_here)
+    out = run_script(
+        TOOLS / 'benchmark_training.py',
+        REPO_ROOT / 'configs/lgh_synthhand.py',
+        *('--data-root', freihand_root, '--iters', 3, '--warm-up', 1),
+        *('--batch-size', 2, '--rounds', 1, '--json', 'out.json'),
+        # the other one changes this process's allocator for good
+        *('--variants', 'fp32', '--cfg-options', *TOY),
+        cwd=tmp_path).stdout
+    assert len(commands) == 1
+    summary = json.loads((tmp_path / 'out.json').read_text())
+    assert list(summary) == ['fp32 x1']
+    for value in summary['fp32 x1'].values():
+        assert value > 0
+    assert '1.00   1.00' in out.splitlines()[-1]
+
+
+def test_too_few_iterations_are_refused(tmp_path):
+    result = run_script(
+        *(TOOLS / 'benchmark_training.py', 'none.py', '--iters', 4),
+        cwd=tmp_path,
+        check=False)
+    assert result.returncode == 2
+    assert '--iters must exceed --warm-up by 2' in result.stdout
+
+
+@pytest.fixture(scope='module')
+def cost(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('cost')
+    config = folder / 'toy.py'
+    base = REPO_ROOT / 'configs/lgh_synthhand.py'
+    config.write_text(
+        f'_base_ = [{str(base)!r}]\n'
+        'model = dict(backbone=dict(stem_channels=8, base_channels=8),\n'
+        '    neck=dict(in_channels=(8, 16, 32), stem_channels=16,\n'
+        '              shared_channels=(16, ), group_channels=8),\n'
+        '    head=dict(in_channels=8))\n'
+        'optim_wrapper = dict(_delete_=True, type="OptimWrapper",\n'
+        '    optimizer=dict(type="AdamW", lr=1e-3))\n')
+    run_script(
+        *(TOOLS / 'model_training_cost.py', config, '--json', 'out.json'),
+        *('--batch-size', 10, '--bandwidth', 2, 1, '--tflops', 1e-3),
+        *('--efficiency', 1, '--gpus', 1, 8, 16),
+        cwd=folder)
+    return json.loads((folder / 'out.json').read_text())
+
+
+def test_what_is_counted(cost):
+    counted = cost['counted']
+    assert counted['weights'] == 4 * counted['parameters']
+    # two moments of each weight, and a step counter per tensor
+    assert 1 < counted['optimizer'] / (2 * counted['weights']) < 1.01
+    assert counted['gflop'] > 0
+    ratio = counted['activations_bf16'] / counted['activations_fp32']
+    assert .4 < ratio < 1
+
+
+def test_what_is_calculated(cost):
+    counted, rows = cost['counted'], cost['calculated']
+    one, eight, sixteen = rows
+    fixed = 4 * counted['weights']
+    activations = 10 * counted['activations_bf16']
+    for row in rows:
+        assert row['memory_ddp'] == pytest.approx(
+            fixed + activations, rel=1e-2)
+        assert row['memory_fsdp'] == pytest.approx(
+            fixed / row['gpus'] + activations, rel=1e-2)
+        # 10 samples at 10^9 operations per second
+        assert row['step_ms'] == pytest.approx(1e4 * counted['gflop'])
+        assert row['worst'] <= row['best']
+    assert one['exchange_ms'] == 0 and one['best'] == one['worst']
+    # 2 (n - 1) / n of the gradients over the slowest link, GB/s
+    assert eight['exchange_ms'] == pytest.approx(1e3 * 2 * 7 / 8 *
+                                                 counted['gradients'] / 2e9)
+    assert sixteen['exchange_ms'] == pytest.approx(1e3 * 2 * 15 / 16 *
+                                                   counted['gradients'] / 1e9)
