@@ -161,14 +161,13 @@ class Bench:
     def submit(self, executor) -> None:
         """Start as many runs as may go at once."""
         from lgh_mmpose.ablation import run_variant
-        waiting = []
-        num_running = len(self.running)
-        for item in self.todo:
-            path, plan, run = item
-            if self.run_elsewhere(plan, run):
-                num_running += 1
-            else:
-                waiting.append(item)
+        elsewhere = [
+            item for item in self.todo if self.run_elsewhere(*item[1:])
+        ]
+        # in this order: a run that has ended before has its result
+        self.drop_done()
+        waiting = [item for item in self.todo if item not in elsewhere]
+        num_running = len(self.running) + len(elsewhere)
         for item in waiting[:max(self.args.jobs - num_running, 0)]:
             path, plan, run = item
             job = executor.submit(run_variant, path, run, self.data_root,

@@ -1,7 +1,9 @@
 """Plans: which variants of a config are trained, on what budget."""
 import hashlib
 import json
+import re
 from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
@@ -53,7 +55,7 @@ class Plan(NamedTuple):
                        variant: str,
                        data_root: Optional[str] = None) -> Config:
         """The config of a variant, on the data in ``data_root``."""
-        cfg = Config.fromfile(self.config)
+        cfg = deepcopy(_read_config(self.config))
         # mmengine takes _delete_ out of what it merges
         merge_cfg_options(cfg, deepcopy(self.variants[variant]))
         if data_root is not None:
@@ -71,9 +73,15 @@ class Plan(NamedTuple):
     @property
     def base_settings(self) -> str:
         """The same of the config as it is, without a variant's settings."""
-        cfg = Config.fromfile(self.config)
+        cfg = deepcopy(_read_config(self.config))
         set_data_root(cfg, '')
         return _fingerprint(cfg, self.budget)
+
+
+@lru_cache(maxsize=None)
+def _read_config(path: Path) -> Config:
+    """Read a config once: a plan asks for it again and again."""
+    return Config.fromfile(path)
 
 
 def _fingerprint(cfg: Config, budget: Dict[str, float]) -> str:
@@ -153,10 +161,9 @@ def _check_variants(path: Path, variants: Any,
         raise ValueError(f'{path}: variants must map names to settings')
     for name, options in variants.items():
         # names become folders
-        if not isinstance(name, str) or \
-                not name.replace('-', '').replace('_', '').isalnum():
+        if not isinstance(name, str) or not re.fullmatch(r'\w[\w.-]*', name):
             raise ValueError(f'{path}: a variant is named by letters, digits, '
-                             f'- and _, not {name!r}')
+                             f'-, _ and ., not {name!r}')
         if options is None:
             variants[name] = {}
         elif not isinstance(options, dict) or not all(

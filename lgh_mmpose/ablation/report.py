@@ -220,7 +220,7 @@ def groups_table(plan: Plan, results: List[Dict[str, Any]]) -> str:
         agreement = f'{np.mean(pairs):.2f}' if pairs else ''
         sizes = '; '.join(', '.join(map(str, np.bincount(r['groups'])))
                           for r in runs)
-        decided = np.mean([r['largest_probability'] for r in runs])
+        decided = np.mean([np.max(r['probabilities'], axis=1) for r in runs])
         lines.append(f'| {name} | {len(runs)} | {agreement} | {decided:.2f} | '
                      f'{sizes} |')
     if not lines:
@@ -243,14 +243,14 @@ def plot(plan: Plan, results: List[Dict[str, Any]],
     """
     variants = _by_variant(plan, results)
     colors = dict(zip(variants, group_colors(len(variants)) / 255.))
-    figure = new_figure(1080, 620 + 22 * len(variants))
+    figure = new_figure(1320, 520 + 22 * len(variants))
     grid = figure.add_gridspec(
-        2, 2, height_ratios=(300, 120 + 22 * len(variants)))
+        2, 3, height_ratios=(300, 110 + 22 * len(variants)))
     ax = figure.add_subplot(grid[0, 0])
     for i, (name, runs) in enumerate(variants.items()):
         values = [r['mpjpe_mm'] for r in runs]
         found = interval(values)
-        ax.plot([i] * len(values), values, '.', color='#999999', zorder=1)
+        ax.plot([i + .2] * len(values), values, '.', color='#999999')
         ax.errorbar(
             i,
             found.mean,
@@ -258,25 +258,27 @@ def plot(plan: Plan, results: List[Dict[str, Any]],
             fmt='o',
             capsize=4,
             color=colors[name])
-    ax.set_xticks(range(len(variants)), variants, rotation=20, fontsize=8)
+    ax.set_xticks(range(len(variants)), variants, rotation=25, fontsize=8)
     ax.set_title(
         'MPJPE in mm: seeds (grey), mean and 95 % interval', fontsize=9)
     ax.tick_params(axis='y', labelsize=8)
 
-    ax = figure.add_subplot(grid[0, 1])
-    for name, runs in variants.items():
-        for run in runs:
-            if run.get('train_curve'):
-                ax.plot(
-                    *np.transpose(run['train_curve']),
-                    color=colors[name],
-                    linewidth=.9,
-                    label=name if run is runs[0] else None)
-    ax.set_yscale('log')
-    ax.set_title(
-        '2D error in training, px of the input, by samples seen', fontsize=9)
-    ax.tick_params(labelsize=8, which='both')
-    ax.legend(fontsize=7)
+    curves = (('curve', 'MPJPE in mm, by samples seen'),
+              ('train_curve', '2D error in training, px, by samples seen'))
+    for column, (key, title) in enumerate(curves, 1):
+        ax = figure.add_subplot(grid[0, column])
+        for name, runs in variants.items():
+            for run in runs:
+                if run[key]:
+                    ax.plot(
+                        *np.transpose(run[key]),
+                        marker='.',
+                        color=colors[name],
+                        linewidth=.9,
+                        label=name if run is runs[0] else None)
+        ax.set_title(title, fontsize=9)
+        ax.tick_params(labelsize=8)
+        ax.legend(fontsize=7)
 
     ax = figure.add_subplot(grid[1, :])
     _plot_gains(ax, plan, variants)
@@ -312,7 +314,7 @@ def _plot_gains(ax: Any, plan: Plan, variants: Dict[str, List[dict]]) -> None:
             ax.text(
                 k,
                 i,
-                f'{value:.1f}',
+                f'{value:+.1f}',
                 ha='center',
                 va='center',
                 fontsize=7,
@@ -365,7 +367,7 @@ def report_plan(plan: Plan, results: List[Dict[str, Any]],
         learned = [r for r in found if r['learned']]
         picture = f'ablation_{plan.name}_groups.png'
         plot_joint_groups(
-            [np.eye(max(r['groups']) + 1)[r['groups']]
+            [np.array(r['probabilities'])
              for r in learned], learned[0]['joint_names'],
             [f'{r["variant"]}, seed {r["seed"]}'
              for r in learned], images / picture)

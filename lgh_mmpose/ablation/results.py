@@ -20,8 +20,10 @@ _FIELDS = dict(
     joint_names=list,
     joint_mpjpe_mm=list,
     groups=list,
+    probabilities=list,
     learned=bool,
     curve=list,
+    train_curve=list,
     params=int,
     gmacs=float,
     cpu_seconds=float,
@@ -88,10 +90,12 @@ def read_results(path: Union[str, Path]) -> List[Dict[str, Any]]:
         ``budget``, ``samples`` (trained on), ``mpjpe_mm`` and
         ``pa_mpjpe_mm`` (of the last weights), ``joint_names`` (K,),
         ``joint_mpjpe_mm`` (K,), ``groups`` (group of each joint, K,),
-        ``learned`` (whether the groups were), ``curve`` (samples and
-        ``mpjpe_mm`` of each validation), ``params``, ``gmacs`` (10^9
-        multiply-adds of an image), ``cpu_seconds`` and ``wall_seconds`` of
-        the training, and more for people.
+        ``probabilities`` (of each group, (K, G)), ``learned`` (whether the
+        groups were), ``curve`` (samples and ``mpjpe_mm`` of each validation),
+        ``train_curve`` (samples and 2D error in px of the network input),
+        ``params``, ``gmacs`` (10^9 multiply-adds of an image),
+        ``cpu_seconds`` and ``wall_seconds`` of the training, and more for
+        people.
 
     Raises:
         ValueError: Naming the file and the line that is damaged.
@@ -136,6 +140,8 @@ def _check(result: Any, where: str) -> None:
             raise ValueError(f'{where}: {name} must be a {kind.__name__}, got '
                              f'{value!r}')
     joints = len(result['joint_names'])
+    if not joints:
+        raise ValueError(f'{where}: joint_names is empty')
     numbers = (int, float)
     for name, kinds in (('joint_names', str), ('joint_mpjpe_mm', numbers),
                         ('groups', int)):
@@ -143,8 +149,13 @@ def _check(result: Any, where: str) -> None:
                 isinstance(v, kinds) for v in result[name]):
             raise ValueError(f'{where}: {name} must have one entry for each '
                              f'of the {joints} joints')
-    if not all(
-            isinstance(point, list) and len(point) == 2 and all(
-                isinstance(v, numbers) for v in point)
-            for point in result['curve']):
-        raise ValueError(f'{where}: curve must be pairs of numbers')
+    tables = dict(probabilities=None, curve=2, train_curve=2)
+    for name, columns in tables.items():
+        rows = result[name]
+        if not all(isinstance(row, list) for row in rows) or len({
+                columns or len(rows[0]), *map(len, rows)
+        }) > 1 or not all(isinstance(v, numbers) for row in rows for v in row):
+            raise ValueError(f'{where}: {name} must be a table of numbers')
+    if len(result['probabilities']) != joints:
+        raise ValueError(f'{where}: probabilities must have a row for each of '
+                         f'the {joints} joints')

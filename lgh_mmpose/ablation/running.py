@@ -217,7 +217,7 @@ def measure_speed(plan: Plan, variant: str, data_root: Optional[str],
     cfg = _run_config(plan, variant, 0, data_root, folder)
     batch = cfg.train_dataloader.batch_size
     limit_samples(cfg, PROBE_ITERS * batch, _num_available(cfg))
-    cfg.default_hooks.checkpoint.interval = -1
+    cfg.default_hooks.checkpoint.update(interval=-1, save_last=False)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     hook = ProgressHook(folder / 'progress')
     runner = Runner.from_cfg(cfg)
@@ -269,7 +269,8 @@ def _train_and_score(plan: Plan, run: Run, data_root: Optional[str],
         groups=selector.joint_groups.tolist(),
         learned=isinstance(selector, ConcreteSelector)
         and model.head.num_groups > 1,
-        largest_probability=float(selector.probabilities.amax(-1).mean()),
+        probabilities=[[round(p, 4) for p in row]
+                       for row in selector.probabilities.tolist()],
         curve=[[epoch * per_epoch, value] for epoch, value in curve.items()],
         train_curve=[[r['step'] * batch, r['uv_error_px']] for r in records
                      if 'uv_error_px' in r],

@@ -1,9 +1,11 @@
 """Cross-stitch units and attention masks between groups."""
 import pytest
 import torch
+from deploy_models import randomize, toy_config
 from mmpose.registry import MODELS
 from test_group_fusion_neck import build
 
+from lgh_mmpose.deployment import to_deploy
 from lgh_mmpose.models import AttentionFusion, CrossStitchFusion
 
 KINDS = ['CrossStitchFusion', 'AttentionFusion']
@@ -96,3 +98,27 @@ def test_each_attention_mask_reads_its_own_group_and_the_pool_alone():
     grad, = torch.autograd.grad(masks[:, 4:8].sum(), x)
     reached = grad.unflatten(1, (3, 4)).abs().sum((0, 2, 3, 4))
     assert reached[1] > 0 and reached[0] == 0 and reached[2] == 0
+
+
+@pytest.mark.parametrize('groups, fusion, selector', [
+    (6, 'CrossStitchFusion', dict(type='FingerSelector')),
+    (3, 'AttentionFusion',
+     dict(type='FixedSelector', joint_groups=[0, 1, 2] * 7)),
+])
+def test_is_exported_as_it_is(groups, fusion, selector):
+    """The form that is shipped gives the joints of the model."""
+    cfg = toy_config(groups)
+    cfg.model.neck.fusion = dict(type=fusion)
+    model = MODELS.build(cfg.model)
+    randomize(model)
+    model.head.selector = MODELS.build(
+        dict(**selector, num_joints=21, num_groups=groups))
+    model.eval()
+    images = torch.randint(0, 256, (2, 3, 96, 96)).to(torch.uint8)
+    with torch.no_grad():
+        uv, depth, _ = to_deploy(model)(images)
+        data = model.data_preprocessor(dict(inputs=[*images], data_samples=[]))
+        expected = model.head(model.extract_feat(data['inputs']))
+    assert expected[0].std(0).max() > 1e-3
+    assert torch.allclose(uv, expected[0], atol=1e-3)
+    assert torch.allclose(depth, expected[1], atol=1e-5)

@@ -13,11 +13,11 @@ class GradNormPoseEstimator(TopdownPoseEstimator):
     r"""Weighs the losses by GradNorm (Chen et al., ICML 2018).
 
     The weights :math:`w_i` are trained such that the gradient norms
-    :math:`G_i = \lVert \nabla_W w_i L_i \rVert` at the last shared layer W
+    :math:`G_i = \Vert \nabla_W w_i L_i \Vert` at the last shared layer W
     follow the rates at which the losses fall:
 
     .. math::
-        L_{grad} = \sum_i \lvert G_i - \bar G r_i^\alpha \rvert, \quad
+        L_{grad} = \sum_i | G_i - \bar G r_i^\alpha |, \quad
         r_i = \frac{L_i(t) / L_i(0)}{\mathrm{mean}_j L_j(t) / L_j(0)}.
 
     They start at 1 and their sum stays. Each iteration takes one step of

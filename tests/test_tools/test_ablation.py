@@ -1,0 +1,117 @@
+"""tools/ablation.py: a plan as a user runs it, killed and taken up again."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from helpers import REPO_ROOT, run_script
+
+from lgh_mmpose.ablation import append_result, read_plan, read_results
+
+SCRIPT = REPO_ROOT / 'tools/ablation.py'
+BATCH = {'train_dataloader.batch_size': 4}
+ONE = {'model.neck.num_groups': 1, 'model.head.num_groups': 1, **BATCH}
+
+
+@pytest.fixture
+def plan(tmp_path):
+    path = tmp_path / 'toy.yaml'
+    path.write_text(
+        yaml.safe_dump(
+            dict(
+                title='A toy?',
+                config=str(REPO_ROOT / 'configs/lgh_synthhand.py'),
+                budget=dict(samples=8),
+                seeds=[0],
+                baseline='one',
+                variants=dict(one=ONE, three=BATCH))))
+    return path
+
+
+def command(plan, data_root, *more):
+    return [
+        SCRIPT, plan, '--data-root', data_root, '--work-dir', 'work',
+        '--results-dir', 'results', '--page', 'page.md', *more
+    ]
+
+
+def test_a_killed_command_is_taken_up_again(plan, tmp_path, freihand_root):
+    """The run that it had started goes on, and is not started twice."""
+    pytest.importorskip('submitit', reason="needs '.[ablation]'")
+    started = [*command(plan, freihand_root, '--jobs', 1)]
+    results = tmp_path / 'results/toy.jsonl'
+    with open(tmp_path / 'log', 'w') as log:
+        process = subprocess.Popen([sys.executable, *map(str, started)],
+                                   cwd=tmp_path,
+                                   env={
+                                       **os.environ, 'OMP_NUM_THREADS': '1'
+                                   },
+                                   stdout=log,
+                                   stderr=subprocess.STDOUT)
+        try:
+            while not list(tmp_path.glob('work/toy/*/lock')):
+                assert process.poll() is None, (tmp_path / 'log').read_text()
+                time.sleep(.1)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert not results.exists()
+    again = command(plan, freihand_root, '--jobs', 2, '--executor', 'debug')
+    output = run_script(*again, cwd=tmp_path).stdout
+    # the other one, done here, and the first, which nobody has repeated
+    assert 'toy: three, seed 0: done' in output
+    assert 'toy: one' not in output
+    assert sorted(r['variant']
+                  for r in read_results(results)) == ['one', 'three']
+    assert len(list(tmp_path.glob('work/toy/*/*/vis_data'))) == 2
+    assert 'wrote the part toy of page.md' in output
+    page = (tmp_path / 'page.md').read_text()
+    assert '### A toy?' in page and '2 of 2 runs' in page
+    # nothing is left to do: no executor is asked for
+    before = results.read_bytes()
+    run_script(
+        *command(plan, freihand_root, '--executor', 'none'), cwd=tmp_path)
+    assert results.read_bytes() == before
+
+
+def test_tells_which_runs_failed_and_where_to_look(plan, tmp_path):
+    pytest.importorskip('submitit', reason="needs '.[ablation]'")
+    failed = run_script(
+        *command(plan, 'nowhere', '--executor', 'debug'),
+        cwd=tmp_path,
+        check=False)
+    message = str(failed.returncode)
+    assert 'some runs failed' in message and 'toy: three, seed 0' in message
+    assert 'nowhere' in message
+    assert not (tmp_path / 'results/toy.jsonl').exists()
+
+
+def test_reports_alone(plan, tmp_path):
+    read = read_plan(plan)
+    from ablation_results import result
+    for variant in read.variants:
+        append_result(tmp_path / 'results/toy.jsonl',
+                      result(variant=variant, base=read.base_settings))
+    run_script(*command(plan, 'nowhere', '--report'), cwd=tmp_path)
+    page = (tmp_path / 'page.md').read_text()
+    assert '| three | 1 | 20.00 |' in page and 'has changed' not in page
+    assert not (tmp_path / 'work').exists()
+
+
+def test_says_what_is_not_there_to_report(plan, tmp_path):
+    failed = run_script(
+        *command(plan, 'nowhere', '--report'), cwd=tmp_path, check=False)
+    assert 'toy has no results yet' in str(failed.returncode)
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['nowhere.yaml'], 'plan not found: nowhere.yaml'),
+    (['toy.yaml', 'toy.yaml'], 'the same name'),
+    (['toy.yaml', '--jobs', '0'], '--jobs must be at least 1'),
+])
+def test_bad_arguments(plan, tmp_path, arguments, message):
+    failed = run_script(SCRIPT, *arguments, cwd=tmp_path, check=False)
+    assert failed.returncode and message in failed.stdout
