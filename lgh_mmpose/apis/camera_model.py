@@ -2,6 +2,7 @@
 import json
 import os.path as osp
 from typing import Any, Tuple, Union
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -79,8 +80,8 @@ def load_camera_matrix(path: str) -> np.ndarray:
         else:
             matrix = np.loadtxt(path)
     # OpenCV's binding raises SystemError for a damaged file
-    except (ValueError, OSError, RecursionError, SystemError,
-            cv2.error) as error:
+    except (ValueError, OSError, EOFError, BadZipFile, RecursionError,
+            SystemError, cv2.error) as error:
         raise ValueError(f'cannot read the camera file {path}: '
                          f'{error}') from error
     return check_camera_matrix(matrix, f'the camera matrix in {path}')

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.logging import print_log
 from mmpose.apis import init_model
 from mmpose.registry import DATASETS
 
@@ -22,6 +21,9 @@ from .checkpoint import load_weights
 from .detection import HandDetector
 from .sources import Frame, FrameSource, open_source, prefetch
 from .tracking import HandTracker, OneEuroFilter, Smoothing, Track
+
+# mmengine's logger writes to the standard output, where JSON may go
+_LOGGER = logging.getLogger(__name__)
 
 SCHEMA = 'lgh_mmpose/hands/1'
 """Name and version of the frame dicts: a change that breaks readers raises the
@@ -158,7 +160,8 @@ class HandInferencer:
         self.smoothing = smoothing
         self._said = set()
 
-        self.model, self.cfg = _build_model(config, checkpoint, device)
+        self.model, self.cfg = _build_model(config, checkpoint,
+                                            _check_device(device))
         self._codec = self.model.head.decoder
         steps = _inference_steps(self.cfg, self._codec.input_size)
         self._pipeline_padding = steps[0].get('padding', 1.25)
@@ -285,7 +288,10 @@ class HandInferencer:
         # that came in
         due = self.detector is not None and settings.boxes is None and \
             frame.index % self.det_interval == 0
-        if due or not before or len(hands) < before:
+        # a given box is where a hand was in the first frame, not where a lost
+        # one comes back
+        given = settings.boxes is not None and tracker.started
+        if not given and (due or not before or len(hands) < before):
             boxes, scores, whole = self._find(frame, settings)
             # the whole image is no new hand beside one that is followed
             if not (whole and tracker.tracks):
@@ -482,7 +488,7 @@ class HandInferencer:
         """Log an assumption, once."""
         if text not in self._said:
             self._said.add(text)
-            print_log(text, logger='current', level=logging.WARNING)
+            _LOGGER.warning(text)
 
 
 class _Settings(NamedTuple):
@@ -517,6 +523,21 @@ def _bone_length(
         raise ValueError("bone_length must be a positive number of mm or "
                          f"'none', got {value!r}")
     return float(value), 'given'
+
+
+def _check_device(device: str) -> str:
+    """The device, if it is there.
+
+    Raises:
+        ValueError: If torch does not know it or this machine lacks it.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f'the device {device!r} cannot be used: {reason}') from error
+    return device
 
 
 def _check_boxes(boxes: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 from typing import (Any, Callable, Iterable, Iterator, NamedTuple, Optional,
-                    Union)
+                    Sequence, Union)
 
 import cv2
 import numpy as np
@@ -89,9 +89,7 @@ def open_source(inputs: Any) -> FrameSource:
     if isinstance(inputs, (str, Path)):
         return _open_path(str(inputs))
     if isinstance(inputs, (list, tuple)):
-        stills = all(isinstance(item, np.ndarray) for item in inputs)
-        return FrameSource(
-            _chain(inputs), num_frames=len(inputs) if stills else None)
+        return FrameSource(_chain(inputs), num_frames=_count(inputs))
     if isinstance(inputs, Iterable):
         return FrameSource(_chain(inputs))
     raise ValueError('inputs must be a path, a pattern, the index of a '
@@ -151,10 +149,14 @@ def _list_files(folder: str) -> Iterator[str]:
             yield path.name
 
 
-def _count(files: list) -> Optional[int]:
-    """The number of frames, if all are images by name."""
-    images = (file.lower().endswith(IMAGE_EXTENSIONS) for file in files)
-    return len(files) if all(images) else None
+def _count(items: Sequence) -> Optional[int]:
+    """The number of frames, if all are arrays or, by name, images."""
+    stills = all(
+        isinstance(item, np.ndarray) or (
+            isinstance(item, (str, Path)) and osp.isfile(item)
+            and str(item).lower().endswith(IMAGE_EXTENSIONS))
+        for item in items)
+    return len(items) if stills else None
 
 
 def _read_image(path: str) -> Iterator[Frame]:

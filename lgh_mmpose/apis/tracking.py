@@ -172,6 +172,7 @@ class HandTracker:
         self.min_size = min_size
         self.make_filter = make_filter
         self.tracks: List[Track] = []
+        self.started = False
         self._ids = itertools.count()
 
     def start(self,
@@ -189,6 +190,7 @@ class HandTracker:
         Returns:
             list[Track]: The new ones.
         """
+        self.started = True
         new = []
         for i, box in enumerate(np.asarray(boxes, dtype=np.float64)):
             if any(box_iou(box, track.box) > .3 for track in self.tracks):

@@ -88,9 +88,19 @@ class PictureWriter:
 
         Raises:
             OSError: If an earlier picture could not be written.
+            ValueError: If the frame's file lies in the folder of the
+                pictures, which might take the place of this or another input.
         """
         self._raise_error()
+        self._check_folder(frame)
         self._queue.put((frame, frame_dict))
+
+    def _check_folder(self, frame: Frame) -> None:
+        folder = osp.dirname(frame.source)
+        if osp.isfile(frame.source) and self.out_dir.samefile(folder or '.'):
+            raise ValueError(
+                f'{frame.source} lies in the folder for the pictures: one of '
+                'them might take its place; name another folder')
 
     def close(self) -> None:
         """Wait for all pictures.
@@ -129,7 +139,8 @@ class PictureWriter:
             path = self._path(frame, '.jpg')
             write_image(picture[..., ::-1], path)
             return
-        if self._video is None or self._video.source != frame.source:
+        if self._video is None or frame.index == 0 or \
+                self._video.source != frame.source:
             if self._video is not None:
                 self._video.close(discard=False)
             self._video = _Video(frame, self._path(frame, '.mp4'),

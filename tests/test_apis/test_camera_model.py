@@ -42,6 +42,8 @@ def test_kinds_of_files(name, write, tmp_path):
     ('k.txt', '1 2 3'),
     ('k.txt', 'fx = 600'),
     ('k.npy', 'no array'),
+    ('k.npy', ''),
+    ('k.npy', 'PK\x03\x04'),
     ('k.yml', '%YAML:1.0\n---\nother: 1\n'),
     ('k.yml', 'not: [yaml'),
 ])

@@ -133,6 +133,7 @@ def test_lists_mix_kinds(folder, tmp_path):
     assert [frame.index for frame in frames] == [0, 0, 1, 0, 1]
     assert open_source(items).num_frames is None
     assert open_source(items[:1]).num_frames == 1
+    assert open_source([items[1]] * 3).num_frames == 3
 
 
 @pytest.mark.parametrize('bad', [

@@ -55,6 +55,26 @@ def test_images_get_names_of_their_own(tmp_path):
     assert cv2.imread(str(tmp_path / 'out/x_2.jpg')).mean() == 40
 
 
+def test_a_picture_never_takes_the_place_of_an_input(tmp_path):
+    photo = tmp_path / 'photo.jpg'
+    cv2.imwrite(str(photo), image(90))
+    before = photo.read_bytes()
+    with pytest.raises(ValueError, match='photo.jpg lies in the folder'):
+        with PictureWriter(tmp_path, no_drawing) as writer:
+            writer.write(Frame(str(photo), 0, None, image(0)), {})
+    assert photo.read_bytes() == before
+
+
+def test_the_same_video_twice_is_written_twice(tmp_path):
+    with PictureWriter(tmp_path / 'out', no_drawing) as writer:
+        for level in (40, 120):
+            for i in range(3):
+                writer.write(
+                    Frame('film.mp4', i, i / 25, image(level), 25.), {})
+    assert len(levels(tmp_path / 'out/film.mp4')) == 3
+    assert len(levels(tmp_path / 'out/film_2.mp4')) == 3
+
+
 def test_what_is_drawn_is_written(tmp_path):
 
     def draw(picture, frame_dict):
@@ -84,8 +104,9 @@ def test_frames_become_one_video_of_each_source(tmp_path):
 
 def test_frames_that_a_camera_dropped_are_made_up_for(tmp_path):
     with PictureWriter(tmp_path, no_drawing) as writer:
-        for time, value in ((5., 0), (5.05, 60), (5.2, 120), (5.21, 180)):
-            writer.write(Frame('webcam:0', 0, time, image(value), 20.), {})
+        for i, (time, value) in enumerate(
+            ((5., 0), (5.05, 60), (5.2, 120), (5.21, 180))):
+            writer.write(Frame('webcam:0', i, time, image(value), 20.), {})
     # the last one came before its time
     assert levels(tmp_path / 'webcam_0.mp4') == pytest.approx(
         [0, 60, 120, 120, 120], abs=6)

@@ -1,11 +1,13 @@
 import json
 import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT, run_command, run_script
+from helpers import REPO_ROOT, run_script
 
 from lgh_mmpose import apis
 
@@ -57,14 +59,17 @@ def lines(path):
 
 def test_a_folder_as_a_process(freihand_root, checkpoint, tmp_path):
     folder = freihand_root / 'evaluation/rgb'
-    result = run_command(
-        os.sys.executable,
-        DEMO,
-        folder,
-        *('--config', CONFIG, '--checkpoint', checkpoint, '--out-dir', 'out'),
-        *('--json', 'hands.jsonl', '--batch-size', 3),
-        cwd=tmp_path)
-    frames = lines(tmp_path / 'hands.jsonl')
+    command = [
+        sys.executable, DEMO, folder, '--config', CONFIG, '--checkpoint',
+        checkpoint, '--out-dir', 'out', '--json', '-', '--batch-size', 3
+    ]
+    result = subprocess.run([str(part) for part in command],
+                            cwd=tmp_path,
+                            capture_output=True,
+                            text=True)
+    assert result.returncode == 0, result.stderr
+    # each line, with nothing between them, is a frame
+    frames = [json.loads(line) for line in result.stdout.splitlines()]
     assert [frame['source'] for frame in frames
             ] == [str(path) for path in sorted(folder.glob('*.jpg'))]
     for frame in frames:
@@ -73,9 +78,9 @@ def test_a_folder_as_a_process(freihand_root, checkpoint, tmp_path):
         picture = cv2.imread(str(tmp_path / 'out' / name))
         assert picture.shape == (64, 64, 3)
     # the progress, and each assumption, once
-    assert '4/4' in result.stdout and '4 frames, 4 hands' in result.stdout
+    assert '4/4' in result.stderr and '4 frames, 4 hands' in result.stderr
     for said in ('60 degrees is assumed', '44.6 mm', 'side of each hand'):
-        assert result.stdout.count(said) == 1
+        assert result.stderr.count(said) == 1
 
 
 def test_a_video_is_followed_and_written(demo, film, tmp_path):
