@@ -84,7 +84,8 @@ def hand_figure(joints: np.ndarray,
         backgroundcolor='rgba(0,0,0,0)',
         showgrid=True,
         gridcolor=_GRID_COLOR,
-        zeroline=False)
+        zeroline=False,
+        zerolinecolor=_GRID_COLOR)
     if units == 'mm':
         axis['dtick'] = 20
     scene = {

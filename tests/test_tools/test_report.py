@@ -29,7 +29,7 @@ _BROWSER_ARGS = ('--no-sandbox', '--disable-quic', '--no-first-run',
                  '--disable-background-networking', '--disable-sync',
                  '--disable-component-update', '--use-angle=swiftshader',
                  '--enable-unsafe-swiftshader')
-_TIMEOUT_MS = 240000
+_TIMEOUT_MS = 120000
 
 
 @pytest.fixture(scope='module')
@@ -286,15 +286,14 @@ def phone(browser, report):
 def eye(page):
     """Where the 3D view is seen from."""
     return page.evaluate("""() => {
-      const e = document.getElementById('hand3d')._fullLayout.scene.camera.eye;
+      const e = document.getElementById('hand3d').layout.scene.camera.eye;
       return [e.x, e.y, e.z];
     }""")
 
 
-def wait_for_turn(page, before):
+def wait_for_turn(page, before, camera='layout.scene.camera'):
     page.wait_for_function(
-        'x => document.getElementById("hand3d")._fullLayout.scene.camera.eye.x'
-        ' !== x',
+        f'x => document.getElementById("hand3d").{camera}.eye.x !== x',
         arg=before[0])
 
 
@@ -328,8 +327,9 @@ def test_the_3d_view_turns_on_a_drag_and_by_keys(desktop, screenshots):
     before, picture = eye(desktop), hand.screenshot()
     desktop.mouse.move(x, y)
     desktop.mouse.down()
-    desktop.mouse.move(x + 40, y, steps=3)
-    desktop.mouse.move(x + 120, y + 30, steps=3)
+    desktop.mouse.move(x + 60, y + 10, steps=3)
+    # nobody lets go before a frame is drawn
+    wait_for_turn(desktop, before, '_fullLayout.scene._scene.getCamera()')
     desktop.mouse.up()
     wait_for_turn(desktop, before)
     dragged = eye(desktop)
@@ -348,8 +348,7 @@ def test_the_3d_view_turns_on_a_drag_and_by_keys(desktop, screenshots):
 
     desktop.click('#view-side')
     desktop.wait_for_function(
-        'document.getElementById("hand3d")._fullLayout.scene.camera.eye.x '
-        '=== 1.9')
+        'document.getElementById("hand3d").layout.scene.camera.eye.x === 1.9')
 
 
 def sample_state(page):
@@ -394,6 +393,25 @@ def test_skeletons_can_be_hidden(desktop):
     assert overlay.locator('.prediction').count() == 0
     assert overlay.locator('.truth line').count() == 20
     desktop.check('#show-prediction')
+
+
+@pytest.mark.parametrize('view', ['desktop', 'phone'])
+def test_joints_are_drawn_where_the_image_has_them(view, request, report):
+    page = request.getfixturevalue(view)
+    sample = page_data(report)['samples'][1]
+    page.select_option('#sample-picker', '1')
+    page.wait_for_function('document.getElementById("sample-image").complete')
+    image = page.locator('#sample-image').bounding_box()
+    dots = page.eval_on_selector_all(
+        '#sample-overlay .prediction circle', '''all => all.map(x => {
+          const box = x.getBoundingClientRect();
+          return [box.x + box.width / 2, box.y + box.height / 2];
+        })''')
+    scale = image['width'] / sample['size'][0]
+    # pixel centres are at integers, so the edge is at -0.5
+    expected = (np.array(sample['prediction']) + .5) * scale
+    expected += [image['x'], image['y']]
+    np.testing.assert_allclose(dots, expected, atol=1)
 
 
 def luminance(css):

@@ -29,6 +29,7 @@
       for (const key of ['xaxis', 'yaxis', 'zaxis']) {
         out.scene[key].color = color('--muted');
         out.scene[key].gridcolor = color('--line');
+        out.scene[key].zerolinecolor = color('--line');
       }
     }
     return out;
@@ -128,7 +129,7 @@
   }
 
   function turn(azimuth, elevation) {
-    const {x, y, z} = hand._fullLayout.scene.camera.eye;
+    const {x, y, z} = hand.layout.scene.camera.eye;
     const radius = Math.hypot(x, y, z);
     const limit = Math.PI / 2 - .05;
     const angle = Math.atan2(y, x) + azimuth * Math.PI / 180;
