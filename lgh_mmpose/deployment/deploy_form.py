@@ -140,8 +140,9 @@ def _joint_groups(head: GroupedJointHead) -> Tensor:
     mode = getattr(head.selector, 'inference', 'argmax')
     with torch.no_grad():
         assignment = head.selector()
-    if mode != 'argmax' or not torch.equal(assignment.amax(-1),
-                                           assignment.abs().sum(-1)):
+    if mode != 'argmax' or not torch.equal(
+            assignment.amax(-1),
+            assignment.abs().sum(-1)):
         raise ValueError(
             'the deploy form assigns each joint to one group, but the '
             f'selector of this model mixes or draws (inference={mode!r}): set '

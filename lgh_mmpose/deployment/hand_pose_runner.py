@@ -168,6 +168,13 @@ def read_info(directory: Union[str, Path]) -> dict:
 
 def _check_info(info: dict) -> None:
     names, crop, model = (info[k] for k in ('joint_names', 'crop', 'model'))
+    for kind, keys in ((dict, ('crop', 'model')),
+                       (list, ('input_size', 'joint_names', 'joint_groups',
+                               'reference_bone', 'bones', 'bone_lengths'))):
+        for key in keys:
+            if not isinstance(info[key], kind):
+                raise ValueError(f'{key} must be a {kind.__name__}, not '
+                                 f'{info[key]!r}')
     bones = np.asarray(info['bones'])
     checks = {
         'input_size':
@@ -269,11 +276,12 @@ def crop_image(image: np.ndarray, matrix: np.ndarray,
     Returns:
         np.ndarray: (H, W, 3), uint8.
     """
-    inverse = np.linalg.inv(matrix)
-    rows, row_weights = _bilinear(input_size[1], inverse[1, 1], inverse[1, 2],
-                                  len(image))
-    columns, column_weights = _bilinear(input_size[0], inverse[0, 0],
-                                        inverse[0, 2], image.shape[1])
+    # as OpenCV inverts it, to the last bit
+    determinant = 1 / (matrix[0, 0] * matrix[1, 1])
+    step = matrix[[1, 0], [1, 0]] * determinant
+    (columns, column_weights), (rows, row_weights) = (
+        _bilinear(*axis) for axis in zip(input_size, step, -step *
+                                         matrix[:2, 2], image.shape[1::-1]))
     used = slice(columns.min(), columns.max() + 1)
     image = image[:, used]
     # 255 * 32 * 32 needs 18 bits

@@ -1,4 +1,5 @@
 """Post-training quantisation to INT8, by the backends' own tools."""
+import logging
 from pathlib import Path
 from typing import Any, List
 
@@ -77,6 +78,7 @@ def quantize_openvino(model: Any, images: List[np.ndarray]) -> Any:
         openvino.Model: The quantised model.
     """
     import nncf
+    nncf.set_log_level(logging.ERROR)  # it lists every node that it leaves
     return nncf.quantize(
         model,
         nncf.Dataset([image[None] for image in images]),

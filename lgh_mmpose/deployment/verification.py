@@ -33,7 +33,7 @@ _TOLERANCES = dict(
     fp32=Tolerance(1e-3, 1e-3),
     fp16=Tolerance(0.1, 0.2),
     bf16=Tolerance(1., 3.),
-    int8=Tolerance(8., 20.))
+    int8=Tolerance(16., 50.))
 
 
 def verify(model: BaseModel, network: Network, samples: Sequence[dict],

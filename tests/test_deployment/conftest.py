@@ -1,3 +1,4 @@
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -6,21 +7,29 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
 from lgh_mmpose.config import set_data_root
-from lgh_mmpose.deployment import export, select_samples
+from lgh_mmpose.deployment import export, exporting, select_samples, to_deploy
 
 
 @pytest.fixture(scope='session')
 def toy(synthhand_root):
-    """A thin network, rendered hands to test it on and their data set."""
+    """A thin network, its deploy form, rendered hands and their data set."""
     init_default_scope('mmpose')
     cfg = toy_config()
     set_data_root(cfg, str(synthhand_root))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    model = toy_model()
     return SimpleNamespace(
-        cfg=cfg,
-        model=toy_model(),
+        model=model,
+        form=to_deploy(model),
         dataset=dataset,
         samples=select_samples(dataset, 3))
+
+
+@pytest.fixture
+def traced_once(toy, monkeypatch):
+    """Tracing the network costs more than all the rest of an export."""
+    monkeypatch.setattr(exporting, 'to_deploy',
+                        lambda model: copy.deepcopy(toy.form))
 
 
 @pytest.fixture(scope='session')

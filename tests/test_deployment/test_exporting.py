@@ -1,14 +1,18 @@
 """What is written is whole, verified, and says what it is."""
+import copy
 import json
 
 import numpy as np
 import pytest
 import torch
 
-from lgh_mmpose.deployment import (COMBINATIONS, Tolerance, export,
-                                   load_exported, to_deploy)
+from lgh_mmpose.deployment import (COMBINATIONS, Tolerance, export, exporting,
+                                   load_exported)
 from lgh_mmpose.deployment.exporting import check_combination, runner_source
 
+pytestmark = pytest.mark.usefixtures('traced_once')
+
+# random weights tell nothing of what int8 costs a trained network
 LOOSE = Tolerance(px=30., mm=200.)
 
 
@@ -30,7 +34,6 @@ def test_written_model_gives_what_the_original_gives(toy, tmp_path, backend,
         check_combination(backend, precision)
     except RuntimeError as error:
         pytest.skip(str(error))
-    # random weights tell nothing of what int8 costs a trained network
     quantised = precision == 'int8'
     info = export(
         toy.model,
@@ -46,10 +49,8 @@ def test_written_model_gives_what_the_original_gives(toy, tmp_path, backend,
     images = batch(toy.samples)
     outputs = network(images)
     with torch.no_grad():
-        expected = [
-            x.numpy() for x in to_deploy(toy.model)(torch.from_numpy(images))
-        ]
-    px = dict(fp32=1e-3, fp16=.1, bf16=1., int8=8.)[precision]
+        expected = [x.numpy() for x in toy.form(torch.from_numpy(images))]
+    px = dict(fp32=1e-3, fp16=.1, bf16=.5, int8=1.)[precision]
     for i, (a, b) in enumerate(zip(outputs, expected)):
         assert a.dtype == np.float32 and a.shape == b.shape
         np.testing.assert_allclose(a, b, rtol=0, atol=px if i == 0 else px / 2)
@@ -91,14 +92,9 @@ def test_difference_over_the_tolerance_leaves_nothing(toy, tmp_path):
 
 def test_another_model_is_found_out(toy, tmp_path, monkeypatch):
     """The comparison is with the original, through the file."""
-    from lgh_mmpose.deployment import exporting
-
-    def spoiled(model):
-        form = to_deploy(model)
-        form.u += .5
-        return form
-
-    monkeypatch.setattr(exporting, 'to_deploy', spoiled)
+    spoiled = copy.deepcopy(toy.form)
+    spoiled.u += .5
+    monkeypatch.setattr(exporting, 'to_deploy', lambda model: spoiled)
     with pytest.raises(RuntimeError, match='differs .* by 0.5 px on 3'):
         export(
             toy.model,
@@ -130,7 +126,6 @@ def test_what_does_not_exist_is_refused(backend, precision, reason):
 
 
 def test_bf16_needs_a_cpu_that_has_it(monkeypatch):
-    from lgh_mmpose.deployment import exporting
     monkeypatch.setattr(exporting, 'cpu_computes_bf16', lambda: False)
     with pytest.raises(RuntimeError, match='this CPU has no bf16'):
         check_combination('openvino', 'bf16')

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import run_command
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.dataset import pseudo_collate
 from mmpose.datasets.transforms import GetBBoxCenterScale
@@ -135,6 +135,7 @@ def test_command_names_what_is_wrong(onnx_export, tmp_path):
 box_sides = st.floats(3, 150, width=32)
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     left=st.floats(-60, 60, width=32),
     top=st.floats(-60, 60, width=32),
@@ -155,8 +156,11 @@ def test_crop_is_that_of_the_pipeline(left, top, width, height, padding,
     matrix = crop_matrix(bbox[0], input_size, padding, use_udp)
     np.testing.assert_allclose(
         matrix, results['warp_mat'], rtol=1e-5, atol=1e-4)
-    crop = crop_image(image, results['warp_mat'], input_size)
-    np.testing.assert_array_equal(crop, results['img'])
+    crop = crop_image(image, matrix, input_size)
+    # the matrices differ in the last bits, which decide between two places
+    # 1/32 px apart where the exact one lies between them
+    difference = np.abs(crop.astype(int) - results['img'])
+    assert difference.max() <= 255 / 32 + 1
 
 
 @pytest.mark.parametrize(
@@ -215,7 +219,8 @@ def copy_of(onnx_export, tmp_path, **changes):
     (dict(bones=[[0, 99]]), 'bad bones'),
     (dict(model__file='../hand_pose.onnx'), 'bad model.file'),
     (dict(model__backend='shell'), 'bad model.backend'),
-    (dict(crop=3), 'cannot be used'),
+    (dict(crop=3), 'crop must be a dict'),
+    (dict(bones='x'), 'bones must be a list'),
 ])
 def test_damaged_json_is_refused(onnx_export, tmp_path, changes, message):
     with pytest.raises(ValueError, match=f'hand_pose.json cannot.*{message}'):
