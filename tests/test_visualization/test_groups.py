@@ -20,8 +20,7 @@ groupings = st.lists(st.integers(0, 3), min_size=2, max_size=21)
         ([0, 0, 0, 0], [0, 1, 2, 3], 0),
         ([0, 0, 0, 0], [5, 5, 5, 5], 1),
         ([0, 1, 2, 3], [3, 2, 1, 0], 1),
-        # Hubert and Arabie's own example would be another; this one by hand:
-        # 3 of 15 pairs together in both, 6 and 4 in each, expected 1.6
+        # of 15 pairs 2 are together in both, 6 and 3 in each: 1.2 by chance
         ([0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 2, 2], (2 - 1.2) / (4.5 - 1.2)),
     ])
 def test_rand_index_of_known_groupings(first, second, expected):
