@@ -174,7 +174,7 @@ def test_make_installs_once(checkout):
     _, calls = make(checkout, 'test', PYTEST_ARGS='-k nothing')
     assert '-m venv .venv' in calls
     install, = installs(calls)
-    assert install.endswith('-e .[openmmlab,tests,lint]')
+    assert install.endswith('-e .[openmmlab,dev]')
     assert calls[-1] == '-m pytest -k nothing'
 
     _, calls = make(checkout, 'test')
@@ -240,7 +240,7 @@ def test_venv_elsewhere_serves_one_checkout_at_a_time(checkout, tmp_path):
 def test_full_mmcv_is_not_overwritten(checkout):
     _, calls = make(checkout, 'install', FULL_MMCV='1')
     install, = installs(calls)
-    assert install.endswith('-e .[openmmlab-without-mmcv,tests,lint]')
+    assert install.endswith('-e .[openmmlab-without-mmcv,dev]')
 
 
 @needs_make
