@@ -9,8 +9,9 @@ CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    import lgh_mmpose  # noqa: F401  before mmpose, for mmcv-lite
     from mmpose.apis import init_model
+
+    import lgh_mmpose  # noqa: F401  before mmpose, for mmcv-lite
     torch.manual_seed(0)
     model = init_model(str(CONFIG), device='cpu')
     path = tmp_path_factory.mktemp('measure_weights') / 'random.pth'

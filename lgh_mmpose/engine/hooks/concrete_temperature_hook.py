@@ -170,8 +170,7 @@ def _unwrap(runner: Runner):
     return model.module if is_model_wrapper(model) else model
 
 
-def _find_selector(
-        runner: Runner) -> Union[ConcreteSelector, FixedSelector]:
+def _find_selector(runner: Runner) -> Union[ConcreteSelector, FixedSelector]:
     selector = getattr(
         getattr(_unwrap(runner), 'head', None), 'selector', None)
     if not isinstance(selector, (ConcreteSelector, FixedSelector)):
