@@ -22,7 +22,7 @@ class KeepMemoryHook(Hook):
     must clear, a quarter of the time of a training step on a CPU. With
     ``MALLOC_MMAP_MAX_=0`` and ``MALLOC_TRIM_THRESHOLD_`` without bound, which
     this hook sets from within, the memory is used again. A process stays as
-    large as it was at its largest.
+    large as it was at its largest, which is larger than without the hook.
 
     Does nothing with another C library than glibc, or where these variables
     of the environment are set: they are the user's.
