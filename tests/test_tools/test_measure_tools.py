@@ -3,6 +3,8 @@ import pytest
 import torch
 from helpers import REPO_ROOT, run_script
 
+import lgh_mmpose  # noqa: F401  before mmpose, for mmcv-lite
+
 ANALYSIS_TOOLS = REPO_ROOT / 'tools/analysis_tools'
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
 
@@ -10,8 +12,6 @@ CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     from mmpose.apis import init_model
-
-    import lgh_mmpose  # noqa: F401  before mmpose, for mmcv-lite
     torch.manual_seed(0)
     model = init_model(str(CONFIG), device='cpu')
     path = tmp_path_factory.mktemp('measure_weights') / 'random.pth'
