@@ -191,9 +191,13 @@ class Bench:
                 if item not in self.todo:
                     print(f'{name}: done', flush=True)
             else:
+                # without a traceback all of the log would be told
+                raised = type(error).__name__ == 'FailedJobError' or \
+                    self.args.executor == 'debug'
                 reason = str(error).strip().splitlines()[-1:]
-                self.failed.append(f'{name}: {"".join(reason)}; its log: '
-                                   f'{job.paths.stdout}')
+                self.failed.append(
+                    f'{name}: {"".join(reason) if raised else "was killed"}; '
+                    f'its log: {job.paths.stdout}')
                 print(f'{name}: failed', flush=True)
 
     def shares(self) -> Dict[tuple, float]:

@@ -259,6 +259,7 @@ def plot(plan: Plan, results: List[Dict[str, Any]],
             capsize=4,
             color=colors[name])
     ax.set_xticks(range(len(variants)), variants, rotation=25, fontsize=8)
+    ax.set_xlim(-.5, len(variants) - .5)
     ax.set_title(
         'MPJPE in mm: seeds (grey), mean and 95 % interval', fontsize=9)
     ax.tick_params(axis='y', labelsize=8)
