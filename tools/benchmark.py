@@ -94,6 +94,7 @@ class Case(NamedTuple):
     setup: Callable[[], Callable[[], object]]  # gives what is called
     samples: int = 1  # that one call treats
     gflop: Callable[[], Optional[float]] = lambda: None  # of one call
+    prepare: Callable[[], object] = lambda: None  # writes the files it reads
 
 
 class Timing(NamedTuple):
@@ -154,21 +155,30 @@ def _warm_up(call: Callable[[], object]) -> Timing:
 
 
 def peak_memory(case: Case) -> float:
-    """MB by which a case raises the peak of the resident memory.
+    """MB by which a prepared case raises the peak of the resident memory.
 
     Measured in a forked process, which starts with this one's memory.
     """
 
-    def run(connection) -> None:
+    def run() -> float:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         # the second training step has the optimizer's state beside it
         _warm_up(case.setup())
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        connection.send((after - before) / 1024)
+        return (after - before) / 1024
 
+    return forked(run)
+
+
+def forked(function: Callable[[], object]) -> object:
+    """What a function returns in a process of its own.
+
+    Raises:
+        RuntimeError: If it fails there.
+    """
     context = multiprocessing.get_context('fork')
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=run, args=(sender, ))
+    process = context.Process(target=lambda: sender.send(function()))
     process.start()
     sender.close()
     try:
@@ -270,26 +280,29 @@ def eager(network: Network) -> Case:
                 lambda: network.batch * forward_gflop(network))
 
 
-def exported(network: Network, backend: str, precision: str,
+def exported(network: Network, backend: str, precision: str, root: Path,
              threads: int) -> Case:
     """Inference of the exported network, on images of bytes."""
+    path = root / f'{network.config}_{backend}_{precision}'
+
+    def prepare():
+        from lgh_mmpose.deployment import export
+        if not path.exists():
+            with contextlib.redirect_stdout(io.StringIO()):
+                export(
+                    build_model(load_config(network)), path, backend,
+                    precision)
 
     def setup():
-        from lgh_mmpose.deployment import export, load_exported
-        cfg = load_config(network)
-        width, height = input_size(cfg)
+        from lgh_mmpose.deployment import load_exported
+        run = load_exported(path, num_threads=threads)
+        width, height = run.input_size
         images = np.random.default_rng(0).integers(
             0, 256, (network.batch, 3, height, width), dtype=np.uint8)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / 'exported'
-            with contextlib.redirect_stdout(io.StringIO()):
-                export(build_model(cfg), path, backend, precision)
-            run = load_exported(path, num_threads=threads)
-            run(images)  # reads the file
         return lambda: run(images)
 
     return Case(setup, network.batch,
-                lambda: network.batch * forward_gflop(network))
+                lambda: network.batch * forward_gflop(network), prepare)
 
 
 def training_samples(cfg: Config, batch: int) -> list:
@@ -499,18 +512,19 @@ def write_coco(root: Path, num_samples: int) -> None:
 
 def index(kind: str, root: Path, num_samples: int) -> Case:
     """Building ``FreiHand3DDataset`` or mmpose's ``FreiHandDataset``."""
+    folder = root / f'index_{kind}_{num_samples}'
+
+    def prepare():
+        folder.mkdir()
+        if kind == 'ours':
+            write_freihand(folder, num_samples // NUM_VERSIONS)
+        else:
+            write_coco(folder, num_samples)
 
     def setup():
         from mmpose.datasets import FreiHandDataset
 
         from lgh_mmpose.datasets import FreiHand3DDataset
-        folder = root / f'index_{kind}_{num_samples}'
-        if not folder.exists():
-            folder.mkdir()
-            if kind == 'ours':
-                write_freihand(folder, num_samples // NUM_VERSIONS)
-            else:
-                write_coco(folder, num_samples)
 
         def call():
             with contextlib.redirect_stdout(io.StringIO()):
@@ -520,7 +534,7 @@ def index(kind: str, root: Path, num_samples: int) -> Case:
 
         return call
 
-    return Case(setup, num_samples)
+    return Case(setup, num_samples, prepare=prepare)
 
 
 def metric(num_samples: int) -> Case:
@@ -581,16 +595,19 @@ def render(difficulty: str) -> Case:
     return Case(setup)
 
 
+def write_images(root: Path) -> None:
+    """Render images of 224 x 224, if that is not done."""
+    from lgh_mmpose.synthesis import write_synthhand
+    write_synthhand(root / 'synthhand', num_train=32, num_eval=32, quiet=True)
+
+
 def build_dataset(root: Path, split: str):
-    """``lgh_freihand``'s data set over rendered images of 224 x 224."""
+    """``lgh_freihand``'s data set over the rendered images."""
     from mmpose.registry import DATASETS
 
     from lgh_mmpose.config import set_data_root
-    from lgh_mmpose.synthesis import write_synthhand
-    folder = root / 'synthhand'
-    write_synthhand(folder, num_train=32, num_eval=32, quiet=True)
     cfg = Config.fromfile(CONFIGS / 'lgh_freihand.py')
-    set_data_root(cfg, str(folder))
+    set_data_root(cfg, str(root / 'synthhand'))
     return DATASETS.build(cfg[f'{split}_dataloader'].dataset)
 
 
@@ -607,7 +624,7 @@ def pipeline(root: Path, split: str) -> Case:
 
         return call
 
-    return Case(setup)
+    return Case(setup, prepare=lambda: write_images(root))
 
 
 def pipeline_stages(root: Path, split: str, rounds: int) -> Dict[str, float]:
@@ -682,28 +699,23 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
         for name, network in networks.items()
     }
     lite = Network('lgh_lite_freihand', size=size)
+    exports = {
+        'exported': (networks['official'], 'openvino', 'bf16'),
+        'exported_fp32': (networks['official'], 'openvino', 'fp32'),
+        'exported_onnx_fp32': (networks['official'], 'onnx', 'fp32'),
+        'lite': (lite, 'openvino', 'bf16'),
+    }
+    others = {'internet': Network(INTERNET), 'heatmap2d': Network(HEATMAP_2D)}
     cases = {}
-    for prefix, batch, ours in (('infer', 1, {
-            **networks,
-            **twins
-    }), ('infer16', 16, networks)):
-        for name, network in ours.items():
-            cases[f'{prefix}/{name}'] = eager(network._replace(batch=batch))
-        for name, config in (('internet', INTERNET), ('heatmap2d',
-                                                      HEATMAP_2D)):
-            cases[f'{prefix}/{name}'] = eager(Network(config, batch))
-        official = networks['official']._replace(batch=batch)
-        for name, network, backend, precision in (('exported', official,
-                                                   'openvino', 'bf16'),
-                                                  ('exported_fp32', official,
-                                                   'openvino', 'fp32'),
-                                                  ('exported_onnx_fp32',
-                                                   official, 'onnx', 'fp32'),
-                                                  ('lite',
-                                                   lite._replace(batch=batch),
-                                                   'openvino', 'bf16')):
-            cases[f'{prefix}/{name}'] = exported(network, backend, precision,
-                                                 threads)
+    for prefix, batch in (('infer', 1), ('infer16', 16)):
+        for name, network in {**networks, **twins, **others}.items():
+            if batch == 1 or name not in twins:
+                cases[f'{prefix}/{name}'] = eager(
+                    network._replace(batch=batch))
+        for name, (network, backend, precision) in exports.items():
+            cases[f'{prefix}/{name}'] = exported(
+                network._replace(batch=batch), backend, precision, root,
+                threads)
     for name, network in {**networks, **twins}.items():
         batch = 48 if name.startswith('synthhand') else 8
         network = network._replace(batch=args.batch or batch)
@@ -986,25 +998,32 @@ def run(names: Sequence[str], cases: Dict[str, Case], args: argparse.Namespace,
                           []).append(name)
     result: Dict[str, dict] = dict(
         ms={}, cpu_ms={}, per_second={}, peak_mb={}, gflops={})
-    if not args.no_memory and not args.quick:
-        # first: what this process has freed, its forks would not ask for
-        for name in names:
-            if args.scaling and not name.startswith('scaling/samples'):
-                continue
+    # before and apart from all else: what this process has freed, its forks
+    # would not ask for
+    for name in names:
+        forked(cases[name].prepare)
+    for name in [] if args.no_memory or args.quick else names:
+        if not args.scaling or name.startswith('scaling/samples'):
             print(f'memory of {name}', file=sys.stderr, flush=True)
             result['peak_mb'][name] = peak_memory(cases[name])
     for group, members in groups.items():
         print(f'{group}: {len(members)} cases', file=sys.stderr, flush=True)
-        calls = {name: cases[name].setup() for name in members}
-        for name, timing in measure(calls, args.rounds).items():
-            wall, cpu = np.median(timing.wall), np.median(timing.cpu)
+
+        def time_members(members=members) -> dict:
+            calls = {name: cases[name].setup() for name in members}
+            return {
+                name: (*timing, cases[name].gflop())
+                for name, timing in measure(calls, args.rounds).items()
+            }
+
+        # so that each kind gives its memory back
+        for name, (*timing, gflop) in forked(time_members).items():
+            wall, cpu = map(np.median, timing)
             result['ms'][name] = 1e3 * wall
             result['cpu_ms'][name] = 1e3 * cpu
             result['per_second'][name] = cases[name].samples / wall
-            gflop = cases[name].gflop()
             if gflop is not None:
                 result['gflops'][name] = gflop / cpu
-        del calls
     for key, source in (('ratio', 'ms'), ('cpu_ratio', 'cpu_ms')):
         values = result[source]
         result[key] = {

@@ -7,6 +7,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
+from torch.nn import functional as F
 
 from ..models.heads import GroupedJointHead
 from ..models.layers import NDDRFusion, peak_mass
@@ -120,7 +121,9 @@ def to_deploy(model: BaseModel) -> DeployForm:
     width, height = head.decoder.input_size
     with torch.no_grad():
         graph = _trace(trunk, torch.zeros(2, 3, height, width))
-        graph = _split_group_concats(_fold_batch_norms(graph))
+        for simplify in (_fold_batch_norms, _absorb_pointwise,
+                         _split_group_concats):
+            graph = simplify(graph)
         h, w = graph(torch.zeros(2, 3, height, width))[0].shape[-2:]
     preprocessor = model.data_preprocessor
     mean, std, swap = torch.zeros(3, 1, 1), torch.ones(3, 1, 1), False
@@ -274,6 +277,22 @@ def _trace(module: nn.Module, images: Tensor) -> GraphModule:
     return program.module(check_guards=False)
 
 
+def _tensor(module: GraphModule, node: Optional[Node]) -> Optional[Tensor]:
+    """The parameter or buffer that a node stands for."""
+    return None if node is None else attrgetter(node.target)(module).detach()
+
+
+def _conv_args(conv: Node) -> list:
+    """All seven, which a graph need not name."""
+    defaults = (None, [1, 1], [0, 0], [1, 1], 1)
+    return [*conv.args, *defaults[len(conv.args) - 2:]]
+
+
+def _replace(node: Node, new: Node) -> None:
+    node.replace_all_uses_with(new)
+    node.graph.erase_node(node)
+
+
 def _fold_batch_norms(module: GraphModule) -> GraphModule:
     """Put batch norms into the convolutions whose output only they read.
 
@@ -288,12 +307,11 @@ def _fold_batch_norms(module: GraphModule) -> GraphModule:
         conv = node.args[0]
         if conv.target not in _CONVS or len(conv.users) > 1:
             continue
-        args = [*conv.args, *[None] * (7 - len(conv.args))]
+        args = list(_conv_args(conv))
         folded = _fold(
-            *(None if arg is None else attrgetter(arg.target)(module).detach()
-              for arg in (*args[1:3], *node.args[1:5])),
+            *(_tensor(module, arg) for arg in (*args[1:3], *node.args[1:5])),
             eps=node.args[7],
-            groups=args[6] or 1,
+            groups=args[6],
             transposed=conv.target is _aten.conv_transpose2d.input)
         with graph.inserting_before(conv):
             for index, tensor in enumerate(folded, 1):
@@ -302,11 +320,72 @@ def _fold_batch_norms(module: GraphModule) -> GraphModule:
                 module.register_parameter(name, nn.Parameter(tensor))
                 args[index] = graph.get_attr(name)
         conv.args = (*args[:3], *conv.args[3:])
-        node.replace_all_uses_with(conv)
-        graph.erase_node(node)
+        _replace(node, conv)
     graph.eliminate_dead_code()
     # a new module takes over only what the graph still reads
     return GraphModule(module, graph)
+
+
+def _absorb_pointwise(module: GraphModule) -> GraphModule:
+    """Take 1x1 convolutions into those that read them beside their input.
+
+    The release's hourglass hands on its heat maps, a 1x1 convolution of its
+    feature, together with the feature. Both being linear, what reads
+    ``cat(A f + b, f)`` is a convolution of f alone, whose channels suit the
+    hardware, and what b gives: a constant but for the padded border.
+    """
+    graph = module.graph
+    for i, cat in enumerate(list(graph.nodes)):
+        pointwise = _pointwise_beside_its_input(module, cat)
+        if pointwise is None:
+            continue
+        members = list(cat.args[0])
+        channels = [member.meta['val'].shape[1] for member in members]
+        source = members.index(pointwise.args[0])
+        at = members.index(pointwise)
+        matrix, bias = (_tensor(module, arg) for arg in pointwise.args[1:3])
+        bias_maps = bias[None, :, None,
+                         None].expand(-1, -1, *cat.meta['val'].shape[2:])
+        rest = [member for member in members if member is not pointwise]
+        for j, conv in enumerate(list(cat.users)):
+            args = _conv_args(conv)
+            weights = list(_tensor(module, args[1]).split(channels, 1))
+            weights[source] = weights[source] + torch.einsum(
+                'ohxy,hf->ofxy', weights[at], matrix[..., 0, 0])
+            constant = F.conv2d(bias_maps, weights.pop(at), None, *args[3:])
+            if weights[0].shape[2:] == (1, 1):
+                constant = constant[:, :, :1, :1]
+            names = [f'absorbed_{i}_{j}_{what}' for what in ('weight', 'bias')]
+            module.register_parameter(names[0],
+                                      nn.Parameter(torch.cat(weights, 1)))
+            module.register_buffer(names[1], constant)
+            with graph.inserting_before(conv):
+                read = rest[0] if len(rest) == 1 else graph.call_function(
+                    cat.target, (rest, 1))
+                new = graph.call_function(
+                    conv.target, (read, graph.get_attr(names[0]), *args[2:]))
+                new = graph.call_function(_aten.add.Tensor,
+                                          (new, graph.get_attr(names[1])))
+            _replace(conv, new)
+    graph.eliminate_dead_code()
+    return GraphModule(module, graph)
+
+
+def _pointwise_beside_its_input(module: GraphModule,
+                                cat: Node) -> Optional[Node]:
+    """A 1x1 convolution in a concatenation that holds its input too."""
+    if cat.target is not _aten.cat.default or cat.args[1:] != (1, ) or any(
+            user.target is not _aten.conv2d.default or _conv_args(user)[6] != 1
+            for user in cat.users):
+        return None
+    for node in cat.args[0]:
+        if node.target is _aten.conv2d.default and len(
+                node.users) == 1 and node.args[0] in cat.args[0]:
+            _, weight, bias, *options = _conv_args(node)
+            if bias is not None and options == [[1, 1], [0, 0], [1, 1], 1] \
+                    and _tensor(module, weight).shape[2:] == (1, 1):
+                return node
+    return None
 
 
 def _split_group_concats(module: GraphModule) -> GraphModule:
@@ -319,27 +398,26 @@ def _split_group_concats(module: GraphModule) -> GraphModule:
     """
     graph = module.graph
     for i, node in enumerate(list(graph.nodes)):
-        if node.target is not _aten.conv2d.default or len(node.args) < 7:
+        if node.target is not _aten.conv2d.default:
             continue
-        sources = _concatenated_within_groups(node.args[0], node.args[6])
+        args = _conv_args(node)
+        sources = _concatenated_within_groups(args[0], args[6])
         if sources is None:
             continue
         tensors, channels = zip(*sources)
-        weights = attrgetter(node.args[1].target)(module).detach().split(
-            channels, 1)
+        weights = _tensor(module, args[1]).split(channels, 1)
         total = None
         with graph.inserting_before(node):
             for j, (tensor, weight) in enumerate(zip(tensors, weights)):
                 name = f'split_{i}_{j}'
                 module.register_parameter(name, nn.Parameter(weight.clone()))
-                bias = node.args[2] if j == 0 else None
+                bias = args[2] if j == 0 else None
                 term = graph.call_function(
                     node.target,
-                    (tensor, graph.get_attr(name), bias, *node.args[3:]))
+                    (tensor, graph.get_attr(name), bias, *args[3:]))
                 total = term if total is None else graph.call_function(
                     _aten.add.Tensor, (total, term))
-        node.replace_all_uses_with(total)
-        graph.erase_node(node)
+        _replace(node, total)
     graph.eliminate_dead_code()
     return GraphModule(module, graph)
 

@@ -125,11 +125,19 @@ def export(model: BaseModel,
         raise ValueError('int8 needs calibration samples')
     if tolerance is None:
         tolerance = Tolerance.of(precision)
+    # of what is not quantised
+    inference_precision = 'bf16' if precision == 'bf16' or (
+        backend == 'openvino' and precision == 'int8'
+        and cpu_computes_bf16()) else 'f32'
     form = to_deploy(model)
     info = dict(
         schema=SCHEMA,
         version=__version__,
-        model=dict(file=_FILES[backend], backend=backend, precision=precision),
+        model=dict(
+            file=_FILES[backend],
+            backend=backend,
+            precision=precision,
+            inference_precision=inference_precision),
         **describe(model, form, crop),
         **(info or {}))
     images = [np.asarray(sample['inputs']) for sample in calibration]

@@ -92,11 +92,12 @@ def _onnx(path: Path, model: dict, num_threads: Optional[int]) -> Any:
 def _openvino(path: Path, model: dict, num_threads: Optional[int]) -> Any:
     openvino = _import('openvino')
     core = openvino.Core()
-    hint = 'bf16' if model['precision'] == 'bf16' else 'f32'
+    hint = model['inference_precision']
     able = core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
     if hint == 'bf16' and 'BF16' not in able:
         warnings.warn(
-            'this CPU has no bf16 instructions: the model runs in fp32',
+            'this CPU has no bf16 instructions: what should run in bf16 runs '
+            'in fp32',
             stacklevel=3)
         hint = 'f32'
     config = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_PRECISION_HINT=hint)
@@ -206,6 +207,8 @@ def _check_info(info: dict) -> None:
         model['backend'] in _BACKENDS,
         'model.precision':
         isinstance(model['precision'], str),
+        'model.inference_precision':
+        model['inference_precision'] in ('f32', 'bf16'),
         # beside the json, nowhere else
         'model.file':
         Path(model['file']).name == model['file'],
