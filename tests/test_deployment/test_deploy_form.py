@@ -60,6 +60,9 @@ def test_equals_the_model(num_groups, fusion):
     assert_equal(form, model)
     # every batch norm follows a convolution here
     assert aten.batch_norm.default not in operators(form)
+    # nothing is put together but the maps of the groups, score and depth
+    if num_groups > 1:
+        assert operators(form).count(aten.cat.default) == 2
     assert not any(p.requires_grad for p in form.parameters())
     # the model stays as it is
     assert {
@@ -102,6 +105,8 @@ def test_official_network():
             generator=torch.Generator().manual_seed(0))
     form = to_deploy(model)
     assert_equal(form, model)
+    # the heat maps beside the feature are absorbed
+    assert 277 not in {p.shape[1] for p in form.parameters() if p.ndim > 1}
     # those before an activation, after a sum, have no convolution to go to
     left = [
         n for n in form.trunk.graph.nodes
