@@ -40,7 +40,7 @@ _WHY_NOT = {
     'ONNX Runtime has no fp16 kernels for x86 CPUs and would convert to and '
     'fro',
     ('torchscript', 'fp16'):
-    'torch computes fp16 convolutions on CPUs slower than fp32',
+    'bf16 is the 16-bit format that CPUs compute in',
     ('torchscript', 'int8'):
     'TorchScript has no post-training quantisation that torch still maintains',
 }
@@ -257,7 +257,8 @@ def _write_torchscript(form: DeployForm, file: Path, precision: str,
     if precision == 'bf16':
         form.trunk.to(torch.bfloat16)
     with warnings.catch_warnings(), torch.no_grad():
-        # deprecated, but what C++ and mobile programs load
+        # deprecated for torch.export, which C++ programs cannot load as simply
+        warnings.simplefilter('ignore', FutureWarning)
         warnings.simplefilter('ignore', DeprecationWarning)
         traced = torch.jit.freeze(torch.jit.trace(form, _example(form)))
         torch.jit.save(traced, str(file))

@@ -123,7 +123,10 @@ def _torchscript(path: Path, model: dict, num_threads: Optional[int]) -> Any:
     torch = _import('torch')
     if num_threads is not None:
         torch.set_num_threads(num_threads)
-    network = torch.jit.load(str(path), map_location='cpu')
+    with warnings.catch_warnings():
+        # deprecated, which whoever runs the file cannot change
+        warnings.simplefilter('ignore', FutureWarning)
+        network = torch.jit.load(str(path), map_location='cpu')
 
     def run(images: np.ndarray) -> Tuple[np.ndarray, ...]:
         with torch.inference_mode():
