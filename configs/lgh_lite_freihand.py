@@ -5,17 +5,12 @@ _base_ = [
     './_base_/schedules/adamw_cosine.py'
 ]
 
+from lgh_mmpose.config import with_codec
+
 codec = dict(_base_.codec, input_size=(128, 128))
 
-train_pipeline = [
-    dict(t, input_size=codec['input_size'])
-    if 'input_size' in t else dict(t, encoder=codec) if 'encoder' in t else t
-    for t in _base_.train_pipeline
-]
-val_pipeline = [
-    dict(t, input_size=codec['input_size']) if 'input_size' in t else t
-    for t in _base_.val_pipeline
-]
+train_pipeline = with_codec(_base_.train_pipeline, codec)
+val_pipeline = with_codec(_base_.val_pipeline, codec)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = val_dataloader

@@ -1,7 +1,14 @@
-# The light network on SynthHand's easy set, rendered here. docs/lite.md.
-_base_ = [
-    './_base_/datasets/synthhand3d.py', './_base_/models/lgh_lite.py',
-    './_base_/schedules/muon_cosine.py'
-]
+# The light network on SynthHand's easy set, rendered here, at the input size
+# that it has on FreiHAND. docs/lite.md.
+_base_ = ['./lgh_synthhand.py']
 
-model = dict(head=dict(decoder=_base_.codec))
+from lgh_mmpose.config import with_codec
+
+codec = dict(_base_.codec, input_size=(128, 128))
+train_pipeline = with_codec(_base_.train_pipeline, codec)
+val_pipeline = with_codec(_base_.val_pipeline, codec)
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = val_dataloader
+
+model = dict(head=dict(decoder=codec))

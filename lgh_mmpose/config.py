@@ -1,5 +1,5 @@
 """Help with configs that mmengine does not give."""
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from mmengine.config import Config
 
@@ -68,6 +68,27 @@ def enable_visualization(cfg: Config, show: bool, out_dir: Optional[str],
         out_dir=out_dir,
         interval=interval,
         wait_time=wait_time)
+
+
+def with_codec(pipeline: List[dict], codec: dict) -> List[dict]:
+    """A pipeline for another codec, and so for another input size.
+
+    For configs that inherit their pipelines, whose steps have been given the
+    codec of the config below.
+
+    Args:
+        pipeline (list[dict]): Configs of transforms.
+        codec (dict): Config of the codec, with ``input_size``.
+
+    Returns:
+        list[dict]: The same, with this codec in each step that has an encoder
+        and its input size in each that has one.
+    """
+    new = dict(encoder=codec, input_size=codec['input_size'])
+    return [
+        dict(step, **{key: new[key]
+                      for key in new if key in step}) for step in pipeline
+    ]
 
 
 def limit_samples(cfg: Config, num_samples: int, num_available: int) -> None:

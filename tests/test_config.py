@@ -2,7 +2,7 @@
 import pytest
 from mmengine.config import Config
 
-from lgh_mmpose.config import merge_cfg_options, set_data_root
+from lgh_mmpose.config import merge_cfg_options, set_data_root, with_codec
 
 
 def test_moves_all_data_sets_and_wrapped_ones():
@@ -39,3 +39,21 @@ def test_options_move_the_data_sets_unless_one_is_named():
     })
     assert cfg.train_dataloader.dataset.data_root == 'new'
     assert cfg.test_dataloader.dataset.data_root == 'other'
+
+
+def test_another_codec_reaches_the_steps_that_have_one():
+    old = dict(type='Hand25DLabel', input_size=(96, 96), sigma=2.)
+    new = dict(old, input_size=(128, 64))
+    pipeline = [
+        dict(type='GetBBoxCenterScale', padding=1.),
+        dict(type='TopdownAffineCamera', input_size=(96, 96)),
+        dict(type='GenerateTarget', encoder=old)
+    ]
+    assert with_codec(pipeline, new) == [
+        dict(type='GetBBoxCenterScale', padding=1.),
+        dict(type='TopdownAffineCamera', input_size=(128, 64)),
+        dict(type='GenerateTarget', encoder=new)
+    ]
+    # the config below keeps its own
+    assert pipeline[1]['input_size'] == (96, 96)
+    assert pipeline[2]['encoder'] == old
