@@ -138,16 +138,41 @@ class Bench:
             self.folders[key] = run_folder(self.args.work_dir, plan, run)
         return self.folders[key]
 
+    def fingerprint(self, plan, run) -> tuple:
+        """What two runs have in common that are the same training."""
+        return self.folder(plan, run).name.rsplit('_', 1)[1], run.seed
+
     def drop_done(self) -> None:
-        """Take what has a result off the list."""
-        from lgh_mmpose.ablation import read_results
-        done = {}
-        for _, plan in self.plans:
-            done[plan.name] = {(r['variant'], r['seed'], r['settings'])
-                               for r in read_results(self.results_file(plan))}
-        self.todo = [(path, plan, run) for path, plan, run in self.todo
-                     if (*run, self.folder(plan, run).name.rsplit('_', 1)[1]
-                         ) not in done[plan.name]]
+        """Take what has a result off the list, be it that of another plan."""
+        from lgh_mmpose.ablation import append_result, read_results
+        results = {
+            path.stem: read_results(path)
+            for path in sorted(self.args.results_dir.glob('*.jsonl'))
+        }
+        known = {
+            (r['settings'], r['seed']): r
+            for found in results.values()
+            for r in found
+        }
+        todo = []
+        for path, plan, run in self.todo:
+            key = self.fingerprint(plan, run)
+            if key not in known:
+                todo.append((path, plan, run))
+            elif not any(
+                (r['variant'], r['settings'], r['seed']) == (run.variant, *key)
+                    for r in results.get(plan.name, [])):
+                result = known[key]
+                # the same training under another name
+                append_result(
+                    self.results_file(plan),
+                    dict(
+                        result,
+                        plan=plan.name,
+                        variant=run.variant,
+                        options=plan.variants[run.variant],
+                        taken_from=f'{result["plan"]}: {result["variant"]}'))
+        self.todo = todo
 
     def run_elsewhere(self, plan, run) -> bool:
         """Whether a process that is not of this command is at a run."""
@@ -166,10 +191,21 @@ class Bench:
         ]
         # in this order: a run that has ended before has its result
         self.drop_done()
-        waiting = [item for item in self.todo if item not in elsewhere]
-        num_running = len(self.running) + len(elsewhere)
-        for item in waiting[:max(self.args.jobs - num_running, 0)]:
+        busy = {self.fingerprint(*item[1:])
+                for item in elsewhere} | {
+                    self.fingerprint(*item[1:])
+                    for item, _ in self.running.values()
+                }
+        num_free = self.args.jobs - len(self.running) - len(elsewhere)
+        for item in list(self.todo):
+            if num_free <= 0:
+                break
             path, plan, run = item
+            # one that is trained for another plan gives its result to both
+            if item in elsewhere or self.fingerprint(plan, run) in busy:
+                continue
+            busy.add(self.fingerprint(plan, run))
+            num_free -= 1
             job = executor.submit(run_variant, path, run, self.data_root,
                                   self.args.work_dir, self.results_file(plan))
             self.running[plan.name, run] = item, job

@@ -77,6 +77,58 @@ def test_a_killed_command_is_taken_up_again(plan, tmp_path, freihand_root):
     assert results.read_bytes() == before
 
 
+def test_a_training_that_another_plan_has_done_is_taken_over(
+        plan, tmp_path, freihand_root):
+    pytest.importorskip('submitit', reason="needs '.[ablation]'")
+    from ablation_results import result
+    read = read_plan(plan)
+    data = yaml.safe_load(plan.read_text())
+    # of the same settings, under other names; a seed that is not there
+    data.update(baseline='single', variants=dict(single=ONE, more=BATCH))
+    other = tmp_path / 'other.yaml'
+    other.write_text(yaml.safe_dump(data))
+    append_result(
+        tmp_path / 'results/toy.jsonl',
+        result(
+            variant='one',
+            settings=read.settings('one'),
+            base=read.base_settings,
+            mpjpe_mm=12.))
+    output = run_script(
+        *command(other, freihand_root, '--executor', 'debug'),
+        cwd=tmp_path).stdout
+    assert 'other: more, seed 0: done' in output and 'single' not in output
+    taken, trained = read_results(tmp_path / 'results/other.jsonl')
+    assert (taken['plan'], taken['variant'], taken['mpjpe_mm'],
+            taken['taken_from']) == ('other', 'single', 12., 'toy: one')
+    assert trained['variant'] == 'more' and 'taken_from' not in trained
+    # once
+    run_script(
+        *command(other, freihand_root, '--executor', 'none'), cwd=tmp_path)
+    assert len(read_results(tmp_path / 'results/other.jsonl')) == 2
+
+
+def test_two_plans_train_what_they_share_once(plan, tmp_path, freihand_root):
+    pytest.importorskip('submitit', reason="needs '.[ablation]'")
+    other = tmp_path / 'other.yaml'
+    data = yaml.safe_load(plan.read_text())
+    data.update(baseline='single', variants=dict(single=ONE))
+    other.write_text(yaml.safe_dump(data))
+    run_script(
+        SCRIPT,
+        other,
+        *command(plan, freihand_root, '--executor', 'debug')[1:],
+        cwd=tmp_path)
+    single, = read_results(tmp_path / 'results/other.jsonl')
+    one = {
+        r['variant']: r
+        for r in read_results(tmp_path / 'results/toy.jsonl')
+    }['one']
+    assert one['mpjpe_mm'] == single['mpjpe_mm']
+    assert 'taken_from' not in single
+    assert one['taken_from'] == 'other: single'
+
+
 def test_tells_which_runs_failed_and_where_to_look(plan, tmp_path):
     pytest.importorskip('submitit', reason="needs '.[ablation]'")
     failed = run_script(
