@@ -41,6 +41,14 @@ WITHOUT_MMCV = [
     'openmim==0.3.8',
 ]
 
+TESTS = [
+    'pytest>=7',
+    'pytest-xdist',
+    'pytest-timeout',
+    'hypothesis',
+    'playwright',  # drives the machine's own Chromium
+]
+
 EXTRAS_REQUIRE = {
     # apart, because mmcv-lite would overwrite an installed full mmcv
     'openmmlab': ['mmcv-lite==2.1.0', *WITHOUT_MMCV],
@@ -51,8 +59,7 @@ EXTRAS_REQUIRE = {
     'web': ['gradio>=5', 'plotly>=6'],  # demo/web_demo.py
     'ablation': ['submitit', 'pyyaml'],  # tools/ablation.py
     'docs': ['mkdocs-material', 'mkdocstrings[python]'],
-    # playwright drives the machine's own Chromium
-    'tests': ['pytest>=7', 'pytest-xdist', 'hypothesis', 'playwright'],
+    'tests': TESTS,
     'lint': ['ruff==0.9.10', 'isort==5.13.2', 'yapf==0.43.0'],
 }
 # all that the commands and the tests need

@@ -7,11 +7,14 @@ import tarfile
 import venv
 from pathlib import Path
 
+import cv2
 import pytest
 from helpers import REPO_ROOT, run_command, write_freihand
 
 # no test opens a window
 os.environ.setdefault('MPLBACKEND', 'Agg')
+# OpenCV waits for ever in a forked process whose parent had threads of its own
+cv2.setNumThreads(0)
 
 
 @pytest.fixture(autouse=True)

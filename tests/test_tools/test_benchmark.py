@@ -5,6 +5,8 @@ import runpy
 import sys
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 from helpers import REPO_ROOT, run_command, run_script
 
@@ -138,6 +140,9 @@ def test_memory_is_the_growth_of_the_peak(tool):
 
 
 def test_processes_run_together(tool):
+    # OpenCV at work in this process before, as after other tests
+    cv2.warpAffine(
+        np.zeros((2000, 2000), np.uint8), np.eye(2, 3), (2000, ) * 2)
     case = tool.Case(lambda: lambda: None, samples=4)
     assert tool.run_processes(case, count=2, rounds=5) > 0
     with pytest.raises(RuntimeError, match='a process failed'):
