@@ -218,17 +218,18 @@ def groups_table(plan: Plan, results: List[Dict[str, Any]]) -> str:
             for i, a in enumerate(runs) for b in runs[i + 1:]
         ]
         agreement = f'{np.mean(pairs):.2f}' if pairs else ''
+        used = ', '.join(str(len(set(r['groups']))) for r in runs)
         sizes = '; '.join(', '.join(map(str, np.bincount(r['groups'])))
                           for r in runs)
         decided = np.mean([np.max(r['probabilities'], axis=1) for r in runs])
         lines.append(f'| {name} | {len(runs)} | {agreement} | {decided:.2f} | '
-                     f'{sizes} |')
+                     f'{used} | {sizes} |')
     if not lines:
         return ''
     return '\n'.join([
         '| learned groups | seeds | agreement (adjusted Rand index) | largest '
-        'probability | joints in each group, by seed |', '|---' * 5 + '|',
-        *lines
+        'probability | groups with joints, by seed | joints in each group, by '
+        'seed |', '|---' * 6 + '|', *lines
     ])
 
 

@@ -14,6 +14,7 @@ from .skeleton import (figure_to_image, group_colors, hand_layout, hand_links,
 
 _PROBABILITY = 'selector/probability/'
 _LOGITS = 'head.selector.logits'
+_ALIVE = 'head.selector.alive'  # where groups may die
 
 
 class SelectorHistory(NamedTuple):
@@ -141,6 +142,9 @@ def read_checkpoint(path: Union[str, Path]) -> CheckpointFacts:
     if names is not None and len(names) != len(logits):
         raise ValueError(f'{path}: {_LOGITS} is of {len(logits)} joints, the '
                          f'metainfo names {len(names)}')
+    alive = state.get(_ALIVE)
+    if alive is not None:
+        logits = logits.masked_fill(~alive, -torch.inf)
     probabilities = logits.double().softmax(-1).numpy()
     return CheckpointFacts(*numbers, names, probabilities)
 

@@ -96,9 +96,18 @@ def test_groups_of_seeds_and_their_agreement(plan):
         result(variant='three', seed=1, groups=[1, 0, 0])
     ]
     text = groups_table(plan, same + runs('one', [20.], learned=False))
-    assert '| three | 2 | 1.00 | 0.80 | 1, 2; 2, 1 |' in text
+    assert '| three | 2 | 1.00 | 0.80 | 2, 2 | 1, 2; 2, 1 |' in text
     assert '| one |' not in text
     assert groups_table(plan, runs('one', [20.], learned=False)) == ''
+
+
+def test_number_of_groups_that_each_seed_settled_on(plan):
+    """Groups are counted that have joints, not the highest number."""
+    found = [
+        result(variant='five', seed=0, groups=[4, 1, 4]),
+        result(variant='five', seed=1, groups=[2, 2, 2])
+    ]
+    assert '| 2, 1 | 0, 1, 0, 0, 2; 0, 0, 3 |' in groups_table(plan, found)
 
 
 def test_page_keeps_its_own_words(plan, tmp_path):

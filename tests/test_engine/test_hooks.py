@@ -91,6 +91,26 @@ def test_logs_what_the_selector_has_learned(caplog):
         np.log(2))
 
 
+def test_lets_starved_groups_die_and_says_so(caplog):
+    selector = ConcreteSelector(3, 2, min_joints=1., patience=2)
+    selector.logits.data = torch.tensor([[3., 0], [3., 0], [3., 0]])
+    runner = make_runner(selector, max_iters=100)
+    hook = ConcreteTemperatureHook(interval=5)
+    with caplog.at_level(logging.INFO, 'test_hooks'):
+        for runner.iter in range(12):
+            hook.after_train_iter(runner, runner.iter)
+    assert [(line['step'], line['selector/num_alive_groups'])
+            for line in runner.visualizer.lines] == [(5, 2), (10, 1)]
+    assert runner.visualizer.lines[-1]['selector/probability/wrist/1'] == 0
+    assert 'group 1 died in iteration 10, 1 are alive' in caplog.text
+
+
+def test_counts_the_living_only_where_groups_may_die():
+    runner = make_runner(ConcreteSelector(3, 2))
+    ConcreteTemperatureHook(interval=1).after_train_iter(runner, 0)
+    assert 'selector/num_alive_groups' not in runner.visualizer.lines[0]
+
+
 @pytest.mark.parametrize('kwargs', [
     dict(start=0),
     dict(start=-1),

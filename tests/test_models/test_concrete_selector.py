@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lgh_mmpose.models.layers import ConcreteSelector
+from lgh_mmpose.models.layers.fixed_selectors import joint_names
 
+DECIDED = 50 * torch.eye(3).repeat(7, 1)
 DATA = Path(__file__).parents[1] / 'data'
 
 
@@ -127,7 +129,7 @@ def test_imbalance_known_answers():
     selector = ConcreteSelector(21, 3)
     assert selector.imbalance().item() == pytest.approx(0, abs=1e-6)
     # decided, but each group has seven joints
-    selector.logits.data = 50 * torch.eye(3).repeat(7, 1)
+    selector.logits.data = DECIDED.clone()
     assert selector.imbalance().item() == pytest.approx(0, abs=1e-5)
     # one group has all
     selector.logits.data = 50 * torch.eye(3)[:1].repeat(21, 1)
@@ -137,9 +139,185 @@ def test_imbalance_known_answers():
 def test_minimising_the_imbalance_revives_a_starved_group():
     selector = ConcreteSelector(21, 3)
     selector.logits.data[:, 2] = -3.
-    optimizer = torch.optim.Adam(selector.parameters(), lr=.05)
-    for _ in range(200):
-        optimizer.zero_grad()
-        selector.imbalance().backward()
-        optimizer.step()
+    train(selector, selector.imbalance, 200)
     assert selector.probabilities.mean(0).min() > .3
+
+
+def train(selector, loss, steps):
+    optimizer = torch.optim.Adam(selector.parameters(), lr=.05)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+
+
+def test_entropy_known_answers():
+    selector = ConcreteSelector(21, 3)
+    assert selector.entropy().item() == pytest.approx(np.log(3))
+    selector.logits.data[0] = torch.tensor([np.log(2), 0., 0.])
+    one = .5 * np.log(2) + 2 * .25 * np.log(4)
+    assert selector.entropy().item() == pytest.approx(
+        (20 * np.log(3) + one) / 21)
+    selector.logits.data = DECIDED.clone()
+    assert selector.entropy().item() == pytest.approx(0, abs=1e-6)
+
+
+def test_minimising_the_entropy_decides_each_joint_for_its_favourite():
+    torch.manual_seed(0)
+    selector = ConcreteSelector(21, 3)
+    torch.nn.init.normal_(selector.logits, std=.1)
+    before = selector.joint_groups
+    train(selector, selector.entropy, 300)
+    assert selector.probabilities.amax(-1).min() > .9
+    assert torch.equal(selector.joint_groups, before)
+
+
+# -- a given grouping to start from ------------------------------------------
+
+
+def test_starts_from_given_groups_with_the_strength_asked_for():
+    groups = [k % 3 for k in range(21)]
+    given = dict(type='FixedSelector', joint_groups=groups)
+    selector = ConcreteSelector(
+        21, 3, init_groups=given, init_strength=np.log(4))
+    assert selector.joint_groups.tolist() == groups
+    # e^log 4 / (e^log 4 + 1 + 1)
+    largest = selector.probabilities.amax(-1)
+    assert torch.allclose(largest, torch.full((21, ), 2 / 3))
+    assert selector.imbalance().item() == pytest.approx(0, abs=1e-6)
+    none = ConcreteSelector(21, 3, init_groups=given, init_strength=0)
+    assert torch.equal(none.logits, ConcreteSelector(21, 3).logits)
+
+
+def test_training_may_leave_the_groups_it_started_from():
+    given = dict(type='FixedSelector', joint_groups=20 * [0] + [1])
+    selector = ConcreteSelector(21, 2, init_groups=given)
+    train(selector, lambda: selector.sample()[3, 0], 200)
+    assert selector.joint_groups.tolist() == 3 * [0] + [1] + 16 * [0] + [1]
+
+
+def test_given_groups_keep_the_names_they_went_by():
+    """So that the head can compare them with the codec's."""
+    selector = ConcreteSelector(21, 6, init_groups=dict(type='FingerSelector'))
+    assert selector.joint_names == joint_names()
+    with pytest.raises(ValueError, match='num_groups=3 asks for'):
+        ConcreteSelector(21, 3, init_groups=dict(type='FingerSelector'))
+
+
+# -- groups that die ---------------------------------------------------------
+
+
+def starving(**kwargs):
+    """Three groups; the last is no joint's first and expects half a joint."""
+    selector = ConcreteSelector(21, 3, min_joints=1., **kwargs)
+    selector.logits.data = torch.tensor([1., 0, 0]).repeat(21, 1)
+    selector.logits.data[::2] = torch.tensor([0., 1, 0])
+    selector.logits.data[:, 2] = -3.
+    return selector
+
+
+def test_a_group_dies_when_it_was_starved_often_enough_in_a_row():
+    selector = starving(patience=3)
+    assert selector.prune() == [] and selector.prune() == []
+    selector.logits.data[:, 2] += 3  # recovers, the count starts anew
+    assert selector.prune() == []
+    selector.logits.data[:, 2] -= 3
+    assert [selector.prune() for _ in range(4)] == [[], [], [2], []]
+    assert selector.alive.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize('spare', ['a joint', 'probability'])
+def test_a_group_is_not_starved_by_one_half_of_the_criterion(spare):
+    selector = starving(patience=1)
+    if spare == 'a joint':
+        selector.logits.data[4] = torch.tensor([0., 0, .1])
+        selector.logits.data[torch.arange(21) != 4, 2] = -9.
+        assert selector.probabilities.sum(0)[2] < 1
+    else:
+        selector.logits.data[:, 2] = -1.
+        assert selector.probabilities.sum(0)[2] > 1
+        assert 2 not in selector.joint_groups
+    assert selector.prune() == []
+
+
+def test_new_groups_do_not_die_of_a_tie():
+    """argmax of equal logits is the first group for all joints."""
+    selector = ConcreteSelector(21, 6, min_joints=3., patience=1)
+    assert selector.prune() == []
+
+
+@pytest.mark.parametrize('inference', ['argmax', 'soft', 'sample'])
+def test_a_dead_group_has_no_part_and_no_gradient(inference):
+    selector = starving(patience=1, inference=inference)
+    assert selector.prune() == [2]
+    selector.logits.data[:, 2] = 9.  # nothing can revive it
+    for _ in range(2):
+        assignment = selector()
+        assert (assignment[:, 2] == 0).all()
+        assert torch.allclose(assignment.sum(-1), torch.ones(21))
+        selector.eval()
+    assert 2 not in selector.joint_groups
+    assert (selector.probabilities[:, 2] == 0).all()
+    selector.train()
+    loss = (
+        selector.sample()[:, 0].sum() + selector.imbalance() +
+        selector.entropy())
+    loss.backward()
+    assert torch.isfinite(selector.logits.grad).all()
+    assert (selector.logits.grad[:, 2] == 0).all()
+    assert selector.logits.grad[:, :2].abs().max() > 0
+
+
+def test_evenness_is_that_of_the_living():
+    selector = starving(patience=1)
+    selector.prune()
+    selector.logits.data[:, :2] = 50 * torch.eye(2).repeat(11, 1)[:21]
+    share = torch.tensor([11., 10]) / 21
+    assert selector.imbalance().item() == pytest.approx(
+        float((share * (2 * share).log()).sum()), abs=1e-6)
+
+
+def test_a_reward_for_few_groups_starves_all_but_those_in_use():
+    """The balance with its sign reversed, against ten joints' own wish."""
+    torch.manual_seed(0)
+    selector = ConcreteSelector(21, 6, min_joints=1., patience=2)
+    torch.nn.init.normal_(selector.logits, std=.1)
+
+    def loss():
+        wish = selector.sample()[:10, 4].mean() + selector.sample()[10:,
+                                                                    1].mean()
+        return -wish - .1 * selector.imbalance()
+
+    for _ in range(20):
+        train(selector, loss, 20)
+        selector.prune()
+    assert selector.alive.nonzero().flatten().tolist() == [1, 4]
+
+
+def test_what_died_stays_dead_through_a_checkpoint():
+    selector = starving(patience=2)
+    selector.prune()
+    resumed = starving(patience=2)
+    resumed.load_state_dict(selector.state_dict())
+    assert resumed.prune() == selector.prune() == [2]  # counts on
+    again = starving(patience=2)
+    again.load_state_dict(resumed.state_dict())
+    assert torch.equal(again.probabilities, selector.probabilities)
+    assert again.prune() == []
+
+
+def test_without_the_option_nothing_dies_and_checkpoints_are_as_before():
+    selector = ConcreteSelector(21, 3)
+    selector.logits.data[:, 2] = -30.
+    assert not any(selector.prune() for _ in range(9))
+    assert set(selector.state_dict()) == {'logits', 'temperature'}
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(min_joints=-1.), r'min_joints must lie in 0\.\.7'),
+    (dict(min_joints=7.), 'each of 3 groups expects'),
+    (dict(min_joints=1., patience=0), 'patience must be at least 1'),
+])
+def test_refuses_criteria_that_have_no_meaning(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        ConcreteSelector(21, 3, **kwargs)

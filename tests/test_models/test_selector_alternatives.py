@@ -54,7 +54,11 @@ def test_same_one_hot_rows_in_training_and_evaluation(config):
 def test_trains_in_the_head_through_each_joints_own_group(config):
     config = dict(config)
     groups = config.pop('num_groups')
-    head = build(groups, selector=config, balance_loss_weight=1.)
+    head = build(
+        groups,
+        selector=config,
+        balance_loss_weight=1.,
+        entropy_loss_weight=1.)
     feats = features(groups)
     feats[-1].requires_grad_()
     uv, depth = head(feats)
@@ -65,6 +69,7 @@ def test_trains_in_the_head_through_each_joints_own_group(config):
     ]
     losses = head.loss(feats, samples())
     assert all(torch.isfinite(v) for v in losses.values())
+    assert losses['loss_entropy'] == 0
 
 
 def test_fingers_are_groups_and_the_wrist_is_the_palm():
@@ -177,5 +182,7 @@ def test_head_refuses_groups_by_the_names_of_another_order():
         skeleton_info={},
         joint_weights=[1.] * 21,
         sigmas=[])
-    with pytest.raises(ValueError, match='the same metainfo'):
-        build(6, selector=dict(type='FingerSelector', metainfo=reverse))
+    given = dict(type='FingerSelector', metainfo=reverse)
+    for selector in (given, dict(init_groups=given)):
+        with pytest.raises(ValueError, match='the same metainfo'):
+            build(6, selector=selector)

@@ -110,6 +110,14 @@ def test_checkpoint_tells_its_training(tmp_path):
     assert facts[:4] == (4, 40, None, ['a', 'b'])
     np.testing.assert_allclose(
         facts.probabilities, logits.softmax(-1).numpy(), rtol=1e-6)
+    # a group that has died
+    torch.save(
+        {
+            'head.selector.logits': torch.zeros(2, 3),
+            'head.selector.alive': torch.tensor([True, False, True])
+        }, tmp_path / 'a.pth')
+    facts = G.read_checkpoint(tmp_path / 'a.pth')
+    assert facts.probabilities.tolist() == 2 * [[.5, 0, .5]]
     # bare weights of another model
     torch.save({'weight': logits}, tmp_path / 'b.pth')
     assert G.read_checkpoint(tmp_path / 'b.pth') == (None, ) * 5

@@ -16,7 +16,7 @@ _SCHEDULES = ('constant', 'exp', 'linear')
 
 @HOOKS.register_module()
 class ConcreteTemperatureHook(Hook):
-    """Sets the selector's temperature and logs what it has learned.
+    """Sets the selector's temperature, prunes it, logs what it has learned.
 
     The temperature depends on the iteration alone, so that a resumed run
     goes on as if it had never stopped. Logged under ``selector/``: the
@@ -26,6 +26,10 @@ class ConcreteTemperatureHook(Hook):
     ``tools/analysis_tools/show_groups.py`` draws) and the group sizes; the
     assignment is written to the log by joint name when it changes. Each
     group's own error is logged by the head as ``uv_error_px/group{g}``.
+
+    Before each log it has the selector :meth:`~ConcreteSelector.prune` its
+    starved groups, where its ``min_joints`` allows that, and logs
+    ``num_alive_groups`` and which group died.
 
     A :class:`FixedSelector` has no temperature and learns nothing: of it the
     hook checks the number of groups alone.
@@ -38,7 +42,8 @@ class ConcreteTemperatureHook(Hook):
             ``start`` to ``end``. Defaults to ``'constant'``.
         until (float): Share of the training after which ``end`` is kept, in
             (0, 1]. Defaults to 0.8.
-        interval (int): Iterations between two logs. Defaults to 50.
+        interval (int): Iterations between two logs, or checks for starved
+            groups. Defaults to 50.
 
     Raises:
         ValueError: On a temperature that is not positive, an unknown schedule
@@ -109,13 +114,18 @@ class ConcreteTemperatureHook(Hook):
         selector = _find_selector(runner)
         if due and isinstance(selector, ConcreteSelector):
             with _whole_parameters(runner):
+                died = selector.prune()
                 self._log(runner, selector)
+            if died:
+                runner.logger.info(
+                    f'selector: group {", ".join(map(str, died))} died in '
+                    f'iteration {runner.iter + 1}, '
+                    f'{int(selector.alive.sum())} are alive')
 
     def _log(self, runner: Runner, selector: ConcreteSelector) -> None:
         probabilities = selector.probabilities.cpu()
         largest = probabilities.amax(-1)
-        entropy = -(probabilities *
-                    probabilities.clamp_min(1e-12).log()).sum(-1).mean()
+        entropy = selector.entropy().detach()
         names = _joint_names(runner, len(probabilities))
         hub = runner.message_hub
         scalars = {
@@ -123,6 +133,8 @@ class ConcreteTemperatureHook(Hook):
             'entropy': float(entropy),
             'largest_probability': float(largest.mean())
         }
+        if selector.alive is not None:
+            scalars['num_alive_groups'] = int(selector.alive.sum())
         scalars.update({
             f'probability/{name}/{g}': float(p)
             for name, row in zip(names, probabilities)

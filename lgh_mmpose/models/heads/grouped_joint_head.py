@@ -65,8 +65,12 @@ class GroupedJointHead(BaseHead):
         shared_channels (int, optional): Channels of F.
         balance_loss_weight (float): Weight of the selector's
             :meth:`~ConcreteSelector.imbalance`, which keeps the first group
-            that gets ahead from taking all joints. The paper has no such
-            term. Defaults to 0, without it.
+            that gets ahead from taking all joints; below 0 it rewards few
+            groups, for a selector whose groups may die (``min_joints``). The
+            paper has no such term. Defaults to 0, without it.
+        entropy_loss_weight (float): Weight of the selector's
+            :meth:`~ConcreteSelector.entropy`, which urges each joint to
+            decide for a group. Defaults to 0, without it.
         init_cfg (dict, optional): Initialisation of the layers.
 
     Raises:
@@ -91,6 +95,7 @@ class GroupedJointHead(BaseHead):
                  shared_heatmap_loss: OptConfigType = None,
                  shared_channels: Optional[int] = None,
                  balance_loss_weight: float = 0.,
+                 entropy_loss_weight: float = 0.,
                  init_cfg: OptConfigType = None) -> None:
         super().__init__(init_cfg)
         self.selector = MODELS.build({
@@ -114,6 +119,7 @@ class GroupedJointHead(BaseHead):
         self.depth_loss = MODELS.build(depth_loss)
         self.heatmap_loss = heatmap_loss and MODELS.build(heatmap_loss)
         self.balance_loss_weight = balance_loss_weight
+        self.entropy_loss_weight = entropy_loss_weight
         self.shared_heatmap_loss = None
         if shared_heatmap_loss is not None:
             if shared_channels is None:
@@ -229,8 +235,8 @@ class GroupedJointHead(BaseHead):
 
         Returns:
             dict[str, Tensor]: ``loss_uv``, ``loss_depth`` and, if configured,
-            ``loss_heatmap``, ``loss_shared_heatmap``, ``loss_balance``;
-            ``uv_error_px`` and ``depth_error`` of the mix,
+            ``loss_heatmap``, ``loss_shared_heatmap``, ``loss_balance``,
+            ``loss_entropy``; ``uv_error_px`` and ``depth_error`` of the mix,
             ``uv_error_px/group{g}`` and ``depth_error/group{g}`` of each
             group alone.
         """
@@ -265,6 +271,9 @@ class GroupedJointHead(BaseHead):
         if self.balance_loss_weight:
             losses['loss_balance'] = \
                 self.balance_loss_weight * self.selector.imbalance()
+        if self.entropy_loss_weight:
+            losses['loss_entropy'] = \
+                self.entropy_loss_weight * self.selector.entropy()
         losses.update(
             self._diagnostics(uv, depth, estimates, uv_true, depth_true,
                               weights))

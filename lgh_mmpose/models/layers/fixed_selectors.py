@@ -65,6 +65,10 @@ class FixedSelector(BaseModule):
         share = self.probabilities.mean(0)
         return (share * (share * self.num_groups).log()).sum()
 
+    def entropy(self) -> Tensor:
+        """See :meth:`ConcreteSelector.entropy`; all joints are decided."""
+        return self.probabilities.new_zeros(())
+
     def forward(self) -> Tensor:
         """Assignment S (K, G), the same in training and evaluation."""
         return self.probabilities
