@@ -27,8 +27,7 @@ def export_config(cfg: Config,
                   precision: str = 'fp32',
                   verify_samples: Optional[int] = None,
                   calibration_samples: int = 300,
-                  tolerance_px: Optional[float] = None,
-                  tolerance_mm: Optional[float] = None) -> Dict[str, Any]:
+                  tolerance: Optional[Tolerance] = None) -> Dict[str, Any]:
     """Export a trained model, verified on the test set of its config.
 
     Args:
@@ -41,9 +40,8 @@ def export_config(cfg: Config,
             on, evenly spaced. Defaults to 64, to all with ``'int8'``.
         calibration_samples (int): Samples of the training set, augmented as
             in training, that ``'int8'`` is calibrated on. Defaults to 300.
-        tolerance_px (float, optional): See :class:`Tolerance`. Defaults to
-            that of the precision.
-        tolerance_mm (float, optional): The same in mm.
+        tolerance (Tolerance, optional): Differences to accept. Defaults to
+            those of the precision.
 
     Returns:
         dict: What ``hand_pose.json`` holds.
@@ -71,7 +69,6 @@ def export_config(cfg: Config,
         set_random_seed(0)
         train_set = DATASETS.build(cfg.train_dataloader.dataset)
         calibration = select_samples(train_set, calibration_samples)
-    tolerance = Tolerance.of(precision)
     return export(
         model,
         path,
@@ -80,9 +77,7 @@ def export_config(cfg: Config,
         verification=select_samples(test_set, verify_samples),
         calibration=calibration,
         crop=read_crop(test_set),
-        tolerance=Tolerance(
-            tolerance.px if tolerance_px is None else tolerance_px,
-            tolerance.mm if tolerance_mm is None else tolerance_mm),
+        tolerance=tolerance,
         info=dict(
             config=dict(
                 name=Path(cfg.filename or 'config').name,

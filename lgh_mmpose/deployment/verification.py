@@ -14,14 +14,23 @@ _BATCH_SIZE = 16
 
 
 class Tolerance(NamedTuple):
-    """Largest differences to accept, over all joints of all samples.
+    """Differences to accept.
 
     Attributes:
         px (float): Of the joints in pixels of the network input.
         mm (float): Of the joints in the camera frame, at the same root depth.
+        scores (float): Of the joints' scores.
+        mpjpe (float): By how much of itself MPJPE may grow where the samples
+            are annotated.
+        judged (str): Which difference the first three limit, over all joints
+            of all samples: the largest, ``'max'``, or what 99 % of the joints
+            keep, ``'p99'``. Defaults to ``'max'``.
     """
     px: float
     mm: float
+    scores: float
+    mpjpe: float
+    judged: str = 'max'
 
     @classmethod
     def of(cls, precision: str) -> 'Tolerance':
@@ -30,10 +39,12 @@ class Tolerance(NamedTuple):
 
 
 _TOLERANCES = dict(
-    fp32=Tolerance(1e-3, 1e-3),
-    fp16=Tolerance(0.1, 0.2),
-    bf16=Tolerance(1., 3.),
-    int8=Tolerance(16., 50.))
+    fp32=Tolerance(1e-3, 1e-3, 1e-4, 1e-4),
+    fp16=Tolerance(0.1, 0.2, 1e-2, 2e-3),
+    bf16=Tolerance(1., 3., 0.1, 0.02),
+    # where a heat map has two peaks, little decides between them: a joint in
+    # some hundreds goes far, which says nothing of the others
+    int8=Tolerance(2., 6., 0.2, 0.05, judged='p99'))
 
 
 def verify(model: BaseModel, network: Network, samples: Sequence[dict],
@@ -48,15 +59,17 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
         tolerance (Tolerance): Differences to accept.
 
     Returns:
-        dict: ``num_samples``; ``px``, ``mm`` and ``scores`` with ``max`` and
-        ``mean`` of the differences, mm at the original's root depth;
+        dict: ``num_samples``; ``px``, ``mm`` and ``scores`` with ``max``,
+        ``p99`` (what 99 % of the joints keep) and ``mean`` of the
+        differences, mm at the original's root depth;
         ``mm_own_root``, each with the root depth that itself leads to, which
         is what a user sees and an ill-posed pose makes large; ``tolerance``;
         and, where the samples are annotated, ``MPJPE`` and ``PA-MPJPE`` in mm
         of both (``original``, ``exported``).
 
     Raises:
-        RuntimeError: If a difference exceeds the tolerance or is not finite.
+        RuntimeError: If a difference, or the growth of MPJPE, exceeds the
+            tolerance or is not finite.
     """
     original = _Results.of(_run_model(model, samples))
     exported = _Results.of(_run_network(network, samples))
@@ -71,7 +84,10 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
         if distance.ndim == 3:
             distance = np.linalg.norm(distance, axis=-1)
         distance = np.abs(distance)
-        return dict(max=float(distance.max()), mean=float(distance.mean()))
+        return dict(
+            max=float(distance.max()),
+            p99=float(np.quantile(distance, 0.99)),
+            mean=float(distance.mean()))
 
     report = dict(
         num_samples=len(samples),
@@ -96,15 +112,32 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
                 for kind, joints in (('original', reference), ('exported',
                                                                own_root))
             }
-    for unit in ('px', 'mm'):
-        worst = report[unit]['max']
-        if not worst <= getattr(tolerance, unit):
+    _judge(report, tolerance)
+    return report
+
+
+def _judge(report: Dict[str, Any], tolerance: Tolerance) -> None:
+    """Raise RuntimeError if a report exceeds the tolerance."""
+    on = f'on {report["num_samples"]} samples'
+    for key, what in (('px', 'px'), ('mm', 'mm'), ('scores', 'in the scores')):
+        difference, limit = report[key], getattr(tolerance, key)
+        worst = difference[tolerance.judged]
+        # a NaN is smaller than nothing
+        if not (worst <= limit and np.isfinite(difference['max'])):
+            share = ' (99 % of the joints)' * (tolerance.judged == 'p99')
             raise RuntimeError(
                 f'the written model differs from the original by {worst:.3g} '
-                f'{unit} on {len(samples)} samples, more than the tolerance '
-                f'of {getattr(tolerance, unit):g} {unit}: nothing was '
-                'exported')
-    return report
+                f'{what}{share} {on}, more than the tolerance of {limit:g}: '
+                'nothing was exported')
+    if 'MPJPE' in report:
+        before, after = (
+            report['MPJPE'][kind] for kind in ('original', 'exported'))
+        if not after <= before * (1 + tolerance.mpjpe):
+            raise RuntimeError(
+                f'MPJPE is {after:.3f} mm with the written model and '
+                f'{before:.3f} mm with the original {on}, more than the '
+                f'tolerance of {tolerance.mpjpe:.4g} times the latter above '
+                'it: nothing was exported')
 
 
 class _Results(NamedTuple):

@@ -43,12 +43,15 @@ def test_int8_is_calibrated_and_scored_on_the_whole_test_set(files, tmp_path):
         *files,
         *('-o', 'out', '--backend', 'onnx', '--precision', 'int8'),
         *('--calibration-samples', 4, '--tolerance-px', 96),
-        *('--tolerance-mm', 1000),
+        *('--tolerance-mm', 1000, '--tolerance-scores', 1),
+        *('--tolerance-mpjpe', .5),
         cwd=tmp_path).stdout
     assert 'on 6 samples' in output
     report = json.loads(
         (tmp_path / 'out/hand_pose.json').read_text())['verification']
-    assert report['tolerance'] == dict(px=96., mm=1000.)
+    assert report['tolerance'] == dict(
+        px=96., mm=1000., scores=1., mpjpe=.5, judged='p99')
+    assert '99 % <= 96' in output and 'at most +50 %' in output
     # it is another network
     assert report['px']['max'] > 1e-3
 

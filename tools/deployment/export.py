@@ -12,6 +12,11 @@ from mmengine.config import Config, DictAction
 
 BACKENDS = ('onnx', 'openvino', 'torchscript')
 PRECISIONS = ('fp32', 'bf16', 'fp16', 'int8')
+TOLERANCES = dict(
+    px='difference of a joint to accept, px of the network input',
+    mm='the same in mm, at the same root depth',
+    scores="difference of a joint's score to accept",
+    mpjpe='by how much of itself MPJPE may grow, 0.01 for 1 %%')
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,16 +54,11 @@ def parse_args() -> argparse.Namespace:
         metavar='N',
         help='samples of the training set that int8 takes its ranges from '
         '(default: 300)')
-    parser.add_argument(
-        '--tolerance-px',
-        type=float,
-        help='largest difference of a joint in px of the network input '
-        '(default: by precision, see docs/deployment.md)')
-    parser.add_argument(
-        '--tolerance-mm',
-        type=float,
-        help='largest difference of a joint in mm at the same root depth '
-        '(default: by precision)')
+    for name, what in TOLERANCES.items():
+        parser.add_argument(
+            f'--tolerance-{name}',
+            type=float,
+            help=f'{what} (default: by precision, see docs/deployment.md)')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -90,18 +90,26 @@ def print_report(info: dict, out: str) -> None:
         mm='joints, mm at the same root depth',
         mm_own_root='joints, mm, each at its own root depth',
         scores='scores')
-    print(f'  {"difference":40s}{"max":>12s}{"mean":>12s}{"tolerance":>12s}')
+    tolerance = report['tolerance']
+    judged = dict(max='max', p99='99 %')[tolerance['judged']]
+    print(f'  {"difference":38s}{"max":>10s}{"99 %":>10s}{"mean":>10s}'
+          f'{"tolerance":>18s}')
     for key, label in labels.items():
-        limit = report['tolerance'].get(key)
-        print(f'  {label:40s}{report[key]["max"]:12.3g}'
-              f'{report[key]["mean"]:12.3g}'
-              f'{"" if limit is None else format(limit, "g"):>12s}')
+        figures = ''.join(f'{report[key][name]:10.3g}'
+                          for name in ('max', 'p99', 'mean'))
+        limit = (f'{judged} <= {tolerance[key]:g}'
+                 if key in tolerance else 'not judged')
+        print(f'  {label:38s}{figures}{limit:>18s}')
     for name in ('MPJPE', 'PA-MPJPE'):
         if name in report:
             before, after = (
                 report[name][kind] for kind in ('original', 'exported'))
+            limit = ''
+            if name == 'MPJPE':
+                limit = f', at most {100 * tolerance["mpjpe"]:+g} %'
             print(f'  {name}: {before:.3f} mm before, {after:.3f} mm after '
-                  f'({after - before:+.3f})')
+                  f'({after - before:+.3f} mm, '
+                  f'{100 * (after / before - 1):+.2f} %{limit})')
     print(f'written to {out}')
 
 
@@ -116,7 +124,12 @@ def main() -> None:
         merge_cfg_options(cfg, options)
 
     # after the arguments are known to be good: these take seconds to import
-    from lgh_mmpose.deployment import export_config
+    from lgh_mmpose.deployment import Tolerance, export_config
+    own = {name: getattr(args, f'tolerance_{name}') for name in TOLERANCES}
+    tolerance = Tolerance.of(args.precision)._replace(**{
+        name: value
+        for name, value in own.items() if value is not None
+    })
     info = export_config(
         cfg,
         args.checkpoint,
@@ -125,8 +138,7 @@ def main() -> None:
         precision=args.precision,
         verify_samples=args.verify_samples,
         calibration_samples=args.calibration_samples,
-        tolerance_px=args.tolerance_px,
-        tolerance_mm=args.tolerance_mm)
+        tolerance=tolerance)
     print_report(info, args.out)
 
 
