@@ -105,6 +105,9 @@ def train_with_fsdp(cfg):
     cfg.merge_from_dict(strategy.to_dict())
     cfg.strategy.model_wrapper.auto_wrap_policy.min_num_params = 3000
     cfg.train_dataloader.dataset.indices = 4 * get_world_size()
+    # ConvMuon needs weights as a whole
+    cfg.optim_wrapper.optimizer = dict(
+        type='AdamW', lr=1e-3, weight_decay=1e-3)
     setup_cpu_distributed(cfg)
     runner = RUNNERS.get(cfg.runner_type).from_cfg(cfg)
     runner.train()

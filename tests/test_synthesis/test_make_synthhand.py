@@ -90,6 +90,8 @@ def test_interrupted_run_leaves_no_data_set(tmp_path, signum, workers):
         command(tmp_path / 'data', 10**5, '--workers', str(workers),
                 '--quiet'),
         env=environment(),
+        # a suite in the background ignores SIGINT, which is inherited
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         stderr=subprocess.PIPE,
         text=True)
     try:
