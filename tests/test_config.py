@@ -2,7 +2,8 @@
 import pytest
 from mmengine.config import Config
 
-from lgh_mmpose.config import merge_cfg_options, set_data_root, with_codec
+from lgh_mmpose.config import (limit_samples, merge_cfg_options, set_data_root,
+                               with_codec)
 
 
 def test_moves_all_data_sets_and_wrapped_ones():
@@ -57,3 +58,33 @@ def test_another_codec_reaches_the_steps_that_have_one():
     # the config below keeps its own
     assert pipeline[1]['input_size'] == (96, 96)
     assert pipeline[2]['encoder'] == old
+
+
+def short_config(batch_size=4):
+    return Config(
+        dict(
+            train_cfg=dict(max_epochs=24),
+            train_dataloader=dict(batch_size=batch_size, dataset=dict()),
+            param_scheduler=[dict(end=100), dict(end=24)]))
+
+
+@pytest.mark.parametrize('wanted, epochs, per_epoch, warmup', [
+    (40, 1, 40, 1),
+    (43, 1, 40, 1),
+    (100, 1, 100, 2),
+    (101, 2, 48, 2),
+    (10000, 100, 100, 100),
+])
+def test_samples_are_limited_to_whole_batches(wanted, epochs, per_epoch,
+                                              warmup):
+    cfg = short_config()
+    limit_samples(cfg, wanted, num_available=100)
+    assert cfg.train_cfg.max_epochs == epochs
+    assert cfg.train_dataloader.dataset.indices == per_epoch
+    assert cfg.param_scheduler[0].end == warmup
+    assert cfg.param_scheduler[1].end == epochs
+
+
+def test_samples_below_a_batch():
+    with pytest.raises(ValueError, match='3 samples do not fill one batch'):
+        limit_samples(short_config(), 3, num_available=100)

@@ -19,33 +19,28 @@ def script():
     return module
 
 
-def toy_config(batch_size=4):
-    return Config(
-        dict(
-            train_cfg=dict(max_epochs=24),
-            train_dataloader=dict(batch_size=batch_size, dataset=dict()),
-            param_scheduler=[dict(end=100), dict(end=24)]))
+def test_all_draw_from_the_whole_training_set(script):
+    """However short: a cut of its own would be another training set."""
+    cfg = Config.fromfile(CONFIG)
+    dataset = dict(cfg.train_dataloader.dataset)
+    script.set_iterations(cfg, 37, num_available=1000)
+    assert cfg.train_dataloader.dataset == dataset
+    assert 'indices' not in dataset
+    assert cfg.train_cfg == dict(by_epoch=False, max_iters=37)
+    warmup, decay = cfg.param_scheduler
+    assert (warmup.end, decay.end) == (3, 37)
+    assert not decay.by_epoch and 'convert_to_iter_based' not in decay
+    # of a long one the warm-up is the config's
+    cfg = Config.fromfile(CONFIG)
+    end = cfg.param_scheduler[0].end
+    script.set_iterations(cfg, 10**6, num_available=1000)
+    assert cfg.param_scheduler[0].end == end
 
 
-@pytest.mark.parametrize('wanted, epochs, per_epoch, warmup', [
-    (40, 1, 40, 1),
-    (43, 1, 40, 1),
-    (100, 1, 100, 2),
-    (101, 2, 48, 2),
-    (10000, 100, 100, 100),
-])
-def test_budget_in_whole_batches(script, wanted, epochs, per_epoch, warmup):
-    cfg = toy_config()
-    script.limit_samples(cfg, wanted, num_available=100)
-    assert cfg.train_cfg.max_epochs == epochs
-    assert cfg.train_dataloader.dataset.indices == per_epoch
-    assert cfg.param_scheduler[0].end == warmup
-    assert cfg.param_scheduler[1].end == epochs
-
-
-def test_budget_below_a_batch(script):
-    with pytest.raises(ValueError, match='3 samples do not fill one batch'):
-        script.limit_samples(toy_config(), 3, num_available=100)
+@pytest.mark.parametrize('iterations, available', [(0, 1000), (5, 3)])
+def test_budget_below_a_batch(script, iterations, available):
+    with pytest.raises(ValueError, match='are no training'):
+        script.set_iterations(Config.fromfile(CONFIG), iterations, available)
 
 
 def test_time_budget_from_two_short_runs(script, monkeypatch, tmp_path):
@@ -59,15 +54,13 @@ def test_time_budget_from_two_short_runs(script, monkeypatch, tmp_path):
 
     def train(cfg, work_dir, precision):
         assert precision == 'bf16'
-        loader = cfg.train_dataloader
-        iters = loader.dataset.indices // loader.batch_size
-        return 3 + .5 * iters * cfg.train_cfg.max_epochs, None
+        return 3 + .5 * cfg.train_cfg.max_iters, None
 
     monkeypatch.setattr(script, 'train', train)
     arguments = CONFIG, args, 'bf16', tmp_path
-    assert script.samples_in(20., *arguments) == 34 * 48
+    assert script.samples_in(20., *arguments, 1000) == 34 * 48
     with pytest.raises(SystemExit, match='too few'):
-        script.samples_in(3.2, *arguments)
+        script.samples_in(3.2, *arguments, 1000)
 
 
 def test_trains_and_tests(freihand_root, tmp_path):
@@ -78,6 +71,7 @@ def test_trains_and_tests(freihand_root, tmp_path):
         cwd=tmp_path).stdout
     result, = json.loads((tmp_path / 'work/results.json').read_text())
     assert result['samples'] == 4 and result['cpu_seconds'] > 0
+    assert result['available'] == 8
     assert result['samples_per_cpu_second'] == pytest.approx(
         4 / result['cpu_seconds'])
     assert 0 < result['hand/PA-MPJPE'] <= result['hand/MPJPE']
@@ -90,7 +84,7 @@ def test_trains_and_tests(freihand_root, tmp_path):
                      for h in cfg.custom_hooks}
     assert 'training in fp32' in (work_dir / 'train.log').read_text()
     assert cfg.randomness.seed == 3
-    assert (work_dir / 'epoch_1.pth').is_file()
+    assert (work_dir / 'iter_2.pth').is_file()
 
 
 @pytest.mark.parametrize('arguments, message', [

@@ -5,7 +5,8 @@ validation, followed by ``tools/test.py`` with the root depth given. Equal are
 either the samples (``--num-samples``) or the CPU time (``--cpu-minutes``): two
 short runs beforehand tell what an iteration takes, and how many fit. The CPU
 time is that of the whole training process, imports included. Learning rate
-and temperature fall over the run, however long it is.
+and temperature fall over the run, however long it is. All draw from the whole
+training set, with one seed in the same order, until their budget is spent.
 
 ``bf16`` is how the configs train where the CPU can: bf16 autocast,
 channels_last and memory that is kept. ``fp32`` is PyTorch as it comes: no
@@ -21,7 +22,7 @@ from typing import Dict, List, Tuple
 
 from mmengine.config import Config, DictAction
 
-from lgh_mmpose.config import limit_samples, merge_cfg_options, set_data_root
+from lgh_mmpose.config import merge_cfg_options, set_data_root
 from lgh_mmpose.fileio import atomic_write
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -98,6 +99,35 @@ def run_config(path: Path, args: argparse.Namespace, precision: str,
     return cfg
 
 
+def set_iterations(cfg: Config, iterations: int, num_available: int) -> None:
+    """Let a training end after so many iterations, within an epoch or not.
+
+    Args:
+        cfg (Config): Config to change in place.
+        iterations (int): Iterations of whole batches.
+        num_available (int): Samples of the training set.
+
+    Raises:
+        ValueError: If there is no iteration, or the training set does not
+            fill one batch.
+    """
+    loader = cfg.train_dataloader
+    if min(iterations, num_available // loader.batch_size) < 1:
+        raise ValueError(
+            f'{iterations} iterations with batches of {loader.batch_size} of '
+            f'{num_available} samples are no training')
+    loader.drop_last = True
+    cfg.train_cfg = dict(by_epoch=False, max_iters=iterations)
+    warmup, decay = cfg.param_scheduler
+    # a short run is not to be over before the learning rate has come up
+    warmup.end = min(warmup.end, max(iterations // 10, 1))
+    decay.update(by_epoch=False, end=iterations)
+    decay.pop('convert_to_iter_based', None)
+    cfg.default_hooks.checkpoint = dict(
+        type='CheckpointHook', by_epoch=False, interval=iterations)
+    cfg.log_processor.by_epoch = False
+
+
 def run(command: List, log_file: Path) -> float:
     """Run a command, its output into a file; returns its CPU seconds.
 
@@ -136,14 +166,14 @@ def train(cfg: Config, work_dir: Path, precision: str) -> Tuple[float, Path]:
 
 
 def samples_in(cpu_seconds: float, path: Path, args: argparse.Namespace,
-               precision: str, work_dir: Path) -> int:
+               precision: str, work_dir: Path, num_available: int) -> int:
     """How many samples a training of so much CPU time sees, measured."""
     seconds = []
     for iters in args.probe_iters:
         cfg = run_config(path, args, precision, args.seeds[0])
         batch = cfg.train_dataloader.batch_size
-        limit_samples(cfg, iters * batch, iters * batch)
-        cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=-1)
+        set_iterations(cfg, iters, num_available)
+        cfg.default_hooks.checkpoint.update(interval=-1, save_last=False)
         seconds.append(train(cfg, work_dir / f'probe_{iters}', precision)[0])
     few, more = args.probe_iters
     per_iter = (seconds[1] - seconds[0]) / (more - few)
@@ -170,18 +200,20 @@ def compare(path: Path, precision: str, seed: int, num_samples: int,
             num_available: int, args: argparse.Namespace) -> dict:
     """Train and test once."""
     cfg = run_config(path, args, precision, seed)
-    limit_samples(cfg, num_samples, num_available)
-    epochs = cfg.train_cfg.max_epochs
-    num_samples = epochs * cfg.train_dataloader.dataset.indices
+    batch_size = cfg.train_dataloader.batch_size
+    iterations = num_samples // batch_size
+    set_iterations(cfg, iterations, num_available)
+    num_samples = iterations * batch_size
     work_dir = args.work_dir / f'{path.stem}_{precision}_seed{seed}'
     seconds, config = train(cfg, work_dir, precision)
-    scores = test(config, work_dir / f'epoch_{epochs}.pth', work_dir)
+    scores = test(config, work_dir / f'iter_{iterations}.pth', work_dir)
     return dict(
         config=path.stem,
         precision=precision,
         seed=seed,
         samples=num_samples,
-        batch_size=cfg.train_dataloader.batch_size,
+        batch_size=batch_size,
+        available=num_available,
         cpu_seconds=seconds,
         samples_per_cpu_second=num_samples / seconds,
         **scores)
@@ -226,7 +258,8 @@ def main() -> None:
                 elif key not in budgets:
                     budgets[key] = samples_in(
                         60 * args.cpu_minutes, path, args, precision,
-                        args.work_dir / f'{path.stem}_{precision}_probe')
+                        args.work_dir / f'{path.stem}_{precision}_probe',
+                        available)
                 results.append(
                     compare(path, precision, seed, budgets[key], available,
                             args))
