@@ -92,6 +92,15 @@ def test_groups_without_joints_cost_nothing(fusion):
     assert bool(branches) == fusion
 
 
+def test_dead_groups_are_left_out():
+    """Though their logits may be the highest."""
+    model = toy_model(3, False, joint_groups=[1] * 21)
+    model.head.selector.alive = torch.tensor([True, False, True])
+    form = to_deploy(model)
+    assert_equal(form, model)
+    assert sorted(set(form.joint_groups.tolist())) == [0, 2]
+
+
 def getattr_by_path(module, path):
     for name in path.split('.'):
         module = getattr(module, name)
