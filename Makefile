@@ -41,7 +41,7 @@ test: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 bench: $(STAMP)
-	$(PY) tools/benchmark.py $(BENCH_ARGS)
+	OMP_NUM_THREADS=1 $(PY) tools/benchmark.py $(BENCH_ARGS)
 
 docs: $(STAMP)
 	$(PY) -m mkdocs build --strict

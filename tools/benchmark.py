@@ -4,7 +4,10 @@ Cases that are compared run by turns in one process, round by round, on the
 same cores, so that whatever disturbs one of them disturbs all. Reported are
 medians over the rounds: wall time, CPU time of the process (the better figure
 on a busy machine) and, measured in a process of its own, by how much the case
-raises the peak of the resident memory. Networks have random weights.
+raises the peak of the memory. Networks have random weights and their joints
+spread evenly over the groups. All cases keep freed memory, the baselines too,
+as :class:`KeepMemoryHook` does; set ``MALLOC_MMAP_MAX_`` or
+``MALLOC_TRIM_THRESHOLD_`` in the environment to decide yourself.
 
 Example::
 
@@ -13,10 +16,11 @@ Example::
     python tools/benchmark.py --scaling --json scaling.json
 
 The json holds ``ms`` and ``cpu_ms`` per call by case, ``peak_mb``, ``gflops``
-(reached, in 10^9 floating-point operations per second of CPU) and ``ratio``:
-by how many times the first is faster, but for ``g3_vs_g1_*``, which say how
-many times as much three groups cost as one. ``cpu_ratio`` has the same from
-the CPU times.
+(reached, in 10^9 floating-point operations per second of CPU), which of the
+cases compute in ``bf16`` and which were ``left_out`` for want of it, and
+``ratio``: by how many times the first is faster, but for ``g3_vs_g1_*``, which
+say how many times as much three groups cost as one. ``cpu_ratio`` has the same
+from the CPU times.
 """
 import argparse
 import contextlib
@@ -27,7 +31,7 @@ import math
 import multiprocessing
 import os
 import platform
-import resource
+import re
 import shlex
 import sys
 import tempfile
@@ -35,6 +39,7 @@ import threading
 import time
 import warnings
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -42,11 +47,16 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 import lgh_mmpose  # noqa: F401  (registers the components)
+from lgh_mmpose.engine.hooks.keep_memory_hook import (VARIABLES, keep_memory,
+                                                      trim_memory)
+from lgh_mmpose.engine.optim_wrappers.bf16_optim_wrapper import \
+    cpu_computes_bf16
 from lgh_mmpose.fileio import atomic_write
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -54,6 +64,7 @@ SCHEMA = 'lgh_mmpose/benchmark/1'
 NUM_VERSIONS = 4  # of each image in FreiHAND's training set
 _ROUND_SECONDS = 0.05  # shorter calls are repeated within a round
 _CASE_SECONDS = 60.  # a case that has taken so long has no further rounds
+_GROUP_SECONDS = 100.  # nor has a group of cases, but for the first three
 
 INTERNET = ('mmpose::hand_3d_keypoint/internet/interhand3d/'
             'internet_res50_4xb16-20e_interhand3d-256x256.py')
@@ -72,6 +83,9 @@ RATIOS = {
     ('step/official_fp32', 'step/official'),
     'synthhand_train_step_bf16_vs_fp32':
     ('step/synthhand_fp32', 'step/synthhand'),
+    'pipeline_plain_vs_mmpose': ('pipeline/mmpose_plain', 'pipeline/plain'),
+    'pipeline_augmented_vs_mmpose':
+    ('pipeline/mmpose_augmented', 'pipeline/augmented'),
     'index_vs_coco': ('index/coco', 'index/ours'),
 }
 # how many times as much G=3 costs as its holistic twin
@@ -84,9 +98,23 @@ for _mode in ('step', 'infer'):
 # of a network, in the order in which they run
 PARTS = ('backbone', 'stem', 'branches', 'fusion', 'head')
 
-# ms per sample of the reader in the authors' release, on the machine that the
-# project is developed on; elsewhere the ratio to them means nothing
-RELEASE_READER_MS = {'pipeline/plain': 6.2, 'pipeline/augmented': 9.2}
+# ms per sample of the reader in the authors' release, which cannot be run
+# here: measured once, on another occasion, as the names of the ratios say
+RELEASE_READER = {
+    'pipeline_plain_vs_6.2ms_of_release_elsewhere': ('pipeline/plain', 6.2),
+    'pipeline_augmented_vs_9.2ms_of_release_elsewhere':
+    ('pipeline/augmented', 9.2),
+}
+
+# the split of lgh_freihand whose pipeline each is
+PIPELINES = {'plain': 'val', 'augmented': 'train'}
+# what mmpose has in the place of our stages
+MMPOSE_STAGES = {
+    'FastRandomBBoxTransform': 'RandomBBoxTransform',
+    'TopdownAffineCamera': 'TopdownAffine',
+    'FastPhotometricDistortion': 'PhotometricDistortion',
+    'PackHandInputs': 'PackPoseInputs',
+}
 
 
 class Case(NamedTuple):
@@ -95,6 +123,7 @@ class Case(NamedTuple):
     samples: int = 1  # that one call treats
     gflop: Callable[[], Optional[float]] = lambda: None  # of one call
     prepare: Callable[[], object] = lambda: None  # writes the files it reads
+    bf16: bool = False  # whether it makes sense only where the CPU has it
 
 
 class Timing(NamedTuple):
@@ -108,14 +137,17 @@ class Timing(NamedTuple):
 
 def measure(calls: Dict[str, Callable[[], object]],
             rounds: int,
-            round_seconds: float = _ROUND_SECONDS) -> Dict[str, Timing]:
+            round_seconds: float = _ROUND_SECONDS,
+            group_seconds: float = _GROUP_SECONDS) -> Dict[str, Timing]:
     """Time functions by turns.
 
     Args:
         calls (dict[str, Callable]): The functions, by name.
-        rounds (int): How often each has its turn.
+        rounds (int): How often each has its turn, at most.
         round_seconds (float): A turn lasts so long at least: a function that
             is faster is called several times. Defaults to 0.05.
+        group_seconds (float): When all together have taken so long, the third
+            round or the present one is the last. Defaults to 100.
 
     Returns:
         dict[str, Timing]: Seconds per call.
@@ -128,7 +160,10 @@ def measure(calls: Dict[str, Callable[[], object]],
         repeats[name] = max(1, math.ceil(round_seconds / seconds))
         # of the longest no other call is made
         timings[name] = warm_up if seconds > _CASE_SECONDS else Timing([], [])
-    for _ in range(rounds):
+    start = time.perf_counter()
+    for number in range(rounds):
+        if number >= 3 and time.perf_counter() - start > group_seconds:
+            break
         for name, call in calls.items():
             if sum(timings[name].wall) * repeats[name] > _CASE_SECONDS:
                 continue
@@ -155,19 +190,32 @@ def _warm_up(call: Callable[[], object]) -> Timing:
 
 
 def peak_memory(case: Case) -> float:
-    """MB by which a prepared case raises the peak of the resident memory.
+    """MB by which a case raises the peak of its process's memory.
 
-    Measured in a forked process, which starts with this one's memory.
+    What the case holds while it runs counts, its network for one; what only
+    getting ready for it took does not, nor do the files mapped into memory,
+    such as libraries. Measured in a forked process, on Linux.
     """
 
     def run() -> float:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = _memory('RssAnon', 'RssShmem')
+        call = case.setup()
+        gc.collect()
+        trim_memory()
+        Path('/proc/self/clear_refs').write_text('5')  # the peak, says Linux
         # the second training step has the optimizer's state beside it
-        _warm_up(case.setup())
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return (after - before) / 1024
+        _warm_up(call)
+        return _memory('VmHWM') - _memory('RssFile') - before
 
     return forked(run)
+
+
+def _memory(*names: str) -> float:
+    """Sum of entries of this process's status, MB."""
+    status = Path('/proc/self/status').read_text()
+    return sum(
+        int(re.search(fr'^{name}:\s+(\d+) kB', status, re.M)[1])
+        for name in names) / 1024
 
 
 def forked(function: Callable[[], object]) -> object:
@@ -243,7 +291,21 @@ def build_model(cfg: Config) -> torch.nn.Module:
         model.train()(noise(cfg, 2), None, mode='tensor')
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum
+    _deal_joints(model)
     return model.eval()
+
+
+@torch.no_grad()
+def _deal_joints(model: torch.nn.Module) -> None:
+    """Deal the joints to the groups in turn.
+
+    Logits that are all equal put all joints into the first group, and the
+    exported network would have nothing of the others.
+    """
+    selector = getattr(getattr(model, 'head', None), 'selector', None)
+    if selector is not None:
+        joints = torch.arange(len(selector.logits))
+        selector.logits[joints, joints % selector.logits.shape[1]] += 1
 
 
 def noise(cfg: Config, batch: int) -> torch.Tensor:
@@ -302,7 +364,8 @@ def exported(network: Network, backend: str, precision: str, root: Path,
         return lambda: run(images)
 
     return Case(setup, network.batch,
-                lambda: network.batch * forward_gflop(network), prepare)
+                lambda: network.batch * forward_gflop(network), prepare,
+                precision == 'bf16')
 
 
 def training_samples(cfg: Config, batch: int) -> list:
@@ -354,8 +417,11 @@ def training_step(network: Network, bf16: bool) -> Case:
         return call
 
     # the backward pass computes the gradients of weights and of activations
-    return Case(setup, network.batch,
-                lambda: 3 * network.batch * forward_gflop(network))
+    return Case(
+        setup,
+        network.batch,
+        lambda: 3 * network.batch * forward_gflop(network),
+        bf16=bf16)
 
 
 def training_part(network: Network, part: str) -> Case:
@@ -404,7 +470,7 @@ def training_part(network: Network, part: str) -> Case:
 
         return call
 
-    return Case(setup, network.batch)
+    return Case(setup, network.batch, bf16=True)
 
 
 def branch_convolution(layout: str, batch: int, side: int) -> Case:
@@ -459,7 +525,7 @@ def branch_convolution(layout: str, batch: int, side: int) -> Case:
 
         return call
 
-    return Case(setup, batch)
+    return Case(setup, batch, bf16=True)
 
 
 # -- data, metric, renderer --------------------------------------------------
@@ -601,21 +667,44 @@ def write_images(root: Path) -> None:
     write_synthhand(root / 'synthhand', num_train=32, num_eval=32, quiet=True)
 
 
-def build_dataset(root: Path, split: str):
-    """``lgh_freihand``'s data set over the rendered images."""
+def build_dataset(root: Path, name: str) -> BaseDataset:
+    """``lgh_freihand``'s data set over the rendered images.
+
+    Args:
+        root (Path): Folder of :func:`write_images`.
+        name (str): One of :data:`PIPELINES`; with ``'mmpose_'`` before it the
+            stages are mmpose's own, with the same settings.
+    """
     from mmpose.registry import DATASETS
 
     from lgh_mmpose.config import set_data_root
     cfg = Config.fromfile(CONFIGS / 'lgh_freihand.py')
     set_data_root(cfg, str(root / 'synthhand'))
-    return DATASETS.build(cfg[f'{split}_dataloader'].dataset)
+    split = PIPELINES[name.split('_')[-1]]
+    dataset = cfg[f'{split}_dataloader'].dataset
+    if name.startswith('mmpose_'):
+        dataset.pipeline = mmpose_pipeline(dataset.pipeline)
+    return DATASETS.build(dataset)
 
 
-def pipeline(root: Path, split: str) -> Case:
+def mmpose_pipeline(steps: Sequence[dict]) -> List[dict]:
+    """The stages of a pipeline as mmpose has them.
+
+    The camera does not follow the crop in these, and left hands stay left.
+    """
+    own = [dict(type='LoadImage')]
+    for step in steps:
+        if step['type'] not in ('LoadHandImage', 'CanonicalizeHandSide'):
+            own.append(
+                dict(step, type=MMPOSE_STAGES.get(step['type'], step['type'])))
+    return own
+
+
+def pipeline(root: Path, name: str) -> Case:
     """Reading one sample as a worker of the data loader does."""
 
     def setup():
-        dataset = build_dataset(root, split)
+        dataset = build_dataset(root, name)
         state = dict(index=0)
 
         def call():
@@ -627,12 +716,12 @@ def pipeline(root: Path, split: str) -> Case:
     return Case(setup, prepare=lambda: write_images(root))
 
 
-def pipeline_stages(root: Path, split: str, rounds: int) -> Dict[str, float]:
+def pipeline_stages(root: Path, name: str, rounds: int) -> Dict[str, float]:
     """CPU time of each stage of a pipeline, ms per sample.
 
     The median over the rounds of the mean over the samples.
     """
-    dataset = build_dataset(root, split)
+    dataset = build_dataset(root, name)
     transforms = dataset.pipeline.transforms
     names = ['record', *(type(t).__name__ for t in transforms)]
     totals = np.zeros((rounds + 1, len(names)))
@@ -670,7 +759,11 @@ def plain_convolution(dtype: torch.dtype) -> Case:
 
         return call
 
-    return Case(setup, gflop=lambda: 2e-9 * 4 * 64**2 * 9 * 256**2)
+    return Case(
+        setup,
+        4,
+        lambda: 2e-9 * 4 * 64**2 * 9 * 256**2,
+        bf16=dtype is torch.bfloat16)
 
 
 def plain_matmul(dtype: torch.dtype) -> Case:
@@ -680,7 +773,7 @@ def plain_matmul(dtype: torch.dtype) -> Case:
         a, b = torch.randn(2, 2048, 2048).to(dtype)
         return lambda: a @ b
 
-    return Case(setup, gflop=lambda: 2e-9 * 2048**3)
+    return Case(setup, 1, lambda: 2e-9 * 2048**3, bf16=dtype is torch.bfloat16)
 
 
 # -- what is measured --------------------------------------------------------
@@ -701,8 +794,9 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
     lite = Network('lgh_lite_freihand', size=size)
     exports = {
         'exported': (networks['official'], 'openvino', 'bf16'),
-        'exported_fp32': (networks['official'], 'openvino', 'fp32'),
-        'exported_onnx_fp32': (networks['official'], 'onnx', 'fp32'),
+        # the faster of the two where it was tried, on Xeon and on EPYC
+        'exported_fp32': (networks['official'], 'onnx', 'fp32'),
+        'exported_openvino_fp32': (networks['official'], 'openvino', 'fp32'),
         'lite': (lite, 'openvino', 'bf16'),
     }
     others = {'internet': Network(INTERNET), 'heatmap2d': Network(HEATMAP_2D)}
@@ -731,8 +825,9 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
         for layout in ('grouped', 'separate', 'dense'):
             cases[f'conv/{batch}x{side}/{layout}'] = branch_convolution(
                 layout, batch, side)
-    for name, split in (('plain', 'val'), ('augmented', 'train')):
-        cases[f'pipeline/{name}'] = pipeline(root, split)
+    for name in PIPELINES:
+        for kind in (name, f'mmpose_{name}'):
+            cases[f'pipeline/{kind}'] = pipeline(root, kind)
     for kind in ('ours', 'coco'):
         cases[f'index/{kind}'] = index(kind, root, args.index_samples)
     cases['metric/freihand'] = metric(args.metric_samples)
@@ -782,8 +877,12 @@ def process_throughput(args: argparse.Namespace) -> Dict[str, dict]:
     """
     result = {}
     network = Network('lgh_freihand', 8, size=args.input_size)
-    for name, case in (('step', training_step(network, True)),
-                       ('infer', eager(network._replace(batch=1)))):
+    cases = dict(
+        step=training_step(network, True),
+        infer=eager(network._replace(batch=1)))
+    for name in leave_out(list(cases), cases):
+        del cases[name]
+    for name, case in cases.items():
         result[name] = {
             str(n): run_processes(case, n, args.rounds)
             for n in range(1, 2 * _num_cores() + 1)
@@ -854,8 +953,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--rounds',
         type=int,
-        help='rounds, of which the median counts (default: 11; with --quick '
-        'or --scaling 3)')
+        help='rounds, of which the median counts; slow cases have fewer, but '
+        'three (default: 11; with --quick or --scaling 3)')
     parser.add_argument(
         '--quick',
         action='store_true',
@@ -935,6 +1034,13 @@ def select(names: Optional[Sequence[str]], cases: Dict[str, Case]) -> list:
     return [name for name in cases if name in wanted]
 
 
+def leave_out(names: Sequence[str], cases: Dict[str, Case]) -> List[str]:
+    """Cases that make no sense on this CPU, which has no bf16."""
+    if cpu_computes_bf16():
+        return []
+    return [name for name in names if cases[name].bf16]
+
+
 def _num_cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
@@ -956,10 +1062,18 @@ _ALL_CORES = os.sched_getaffinity(0) if hasattr(os,
                                                 'sched_getaffinity') else ()
 
 
-def environment(args: argparse.Namespace) -> dict:
-    """What the figures depend on."""
-    import mmengine
-    import mmpose
+def environment(args: argparse.Namespace, kept: bool) -> dict:
+    """What the figures depend on.
+
+    Args:
+        args (argparse.Namespace): The command line.
+        kept (bool): Whether the process keeps freed memory.
+    """
+    amx = getattr(torch.cpu, '_is_amx_tile_supported', bool)
+    versions = {}
+    for package in ('torch', 'openvino', 'onnxruntime', 'mmengine', 'mmpose'):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         lines = Path('/proc/cpuinfo').read_text().splitlines()
@@ -970,15 +1084,14 @@ def environment(args: argparse.Namespace) -> dict:
         command=shlex.join(['tools/benchmark.py', *sys.argv[1:]]),
         cpu=model,
         cores=len(_ALL_CORES) or os.cpu_count(),
+        instructions=torch.backends.cpu.get_cpu_capability(),
+        bf16='AMX' if amx() else 'AVX512_BF16' if cpu_computes_bf16() else '',
         threads=args.threads,
         python=platform.python_version(),
-        torch=torch.__version__,
-        mmengine=mmengine.__version__,
-        mmpose=mmpose.__version__,
-        allocator={
-            name: os.environ.get(name)
-            for name in ('MALLOC_MMAP_MAX_', 'MALLOC_TRIM_THRESHOLD_')
-        })
+        versions=versions,
+        allocator=' '.join(f'{name}={os.environ[name]}'
+                           for name in VARIABLES if name in os.environ)
+        or ('memory is kept' if kept else "the system's"))
 
 
 def run(names: Sequence[str], cases: Dict[str, Case], args: argparse.Namespace,
@@ -997,12 +1110,16 @@ def run(names: Sequence[str], cases: Dict[str, Case], args: argparse.Namespace,
         groups.setdefault('/'.join(name.split('/')[:group_depth]),
                           []).append(name)
     result: Dict[str, dict] = dict(
-        ms={}, cpu_ms={}, per_second={}, peak_mb={}, gflops={})
+        ms={}, cpu_ms={}, per_second={}, peak_mb={}, gflops={}, rounds={})
     # before and apart from all else: what this process has freed, its forks
     # would not ask for
     for name in names:
         forked(cases[name].prepare)
-    for name in [] if args.no_memory or args.quick else names:
+    memory = not (args.no_memory or args.quick)
+    if memory and not Path('/proc/self/clear_refs').exists():
+        print('no memory is measured: that needs Linux', file=sys.stderr)
+        memory = False
+    for name in names if memory else []:
         if not args.scaling or name.startswith('scaling/samples'):
             print(f'memory of {name}', file=sys.stderr, flush=True)
             result['peak_mb'][name] = peak_memory(cases[name])
@@ -1019,6 +1136,7 @@ def run(names: Sequence[str], cases: Dict[str, Case], args: argparse.Namespace,
         # so that each kind gives its memory back
         for name, (*timing, gflop) in forked(time_members).items():
             wall, cpu = map(np.median, timing)
+            result['rounds'][name] = len(timing[0])
             result['ms'][name] = 1e3 * wall
             result['cpu_ms'][name] = 1e3 * cpu
             result['per_second'][name] = cases[name].samples / wall
@@ -1030,10 +1148,9 @@ def run(names: Sequence[str], cases: Dict[str, Case], args: argparse.Namespace,
             name: values[a] / values[b]
             for name, (a, b) in RATIOS.items() if a in values and b in values
         }
-        for name, reference in RELEASE_READER_MS.items():
-            if name in values:
-                result[key][f'{name.replace("/", "_")}_vs_release'] = \
-                    reference / values[name]
+        for name, (case, reference) in RELEASE_READER.items():
+            if case in values:
+                result[key][name] = reference / values[case]
     return result
 
 
@@ -1078,6 +1195,16 @@ def main() -> None:
             names = select(args.only, cases)
         except ValueError as error:
             sys.exit(f'error: {error}')
+        left_out = leave_out(names, cases)
+        names = [name for name in names if name not in left_out]
+        if left_out:
+            print(
+                'this CPU has no bf16 instructions; left out are '
+                f'{", ".join(left_out)}',
+                file=sys.stderr)
+        if not names:
+            sys.exit('error: nothing is left to measure')
+        kept = keep_memory()
         started = time.perf_counter()
         cores = _ALL_CORES
         processes = {}
@@ -1087,18 +1214,19 @@ def main() -> None:
         try:
             result = run(names, cases, args, depth)
             stages = {
-                name: pipeline_stages(root, split, args.rounds)
-                for name, split in (('plain', 'val'), ('augmented', 'train'))
-                if f'pipeline/{name}' in names
+                name: pipeline_stages(root, name, args.rounds)
+                for kind, name in (case.split('/', 1) for case in names)
+                if kind == 'pipeline'
             }
         finally:
             if cores:
                 os.sched_setaffinity(0, cores)
     result.update(
         schema=SCHEMA,
-        rounds=args.rounds,
         seconds=time.perf_counter() - started,
-        environment=environment(args))
+        left_out=left_out,
+        bf16=[name for name in names if cases[name].bf16],
+        environment=environment(args, kept))
     for key, value in (('stages', stages), ('processes', processes)):
         if value:
             result[key] = value

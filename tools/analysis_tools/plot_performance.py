@@ -1,18 +1,19 @@
 """Tables and plots of docs/performance.md from what tools/benchmark.py wrote.
 
-    python tools/benchmark.py --json docs/performance.json
-    python tools/benchmark.py --scaling --json docs/performance_scaling.json
+    make bench BENCH_ARGS='--json docs/performance.json'
+    make bench BENCH_ARGS='--scaling --json docs/performance_scaling.json'
     python tools/analysis_tools/plot_performance.py docs/performance.json \\
         docs/performance_scaling.json
 
 In the page everything between ``<!-- NAME -->`` and ``<!-- end NAME -->`` is
-replaced by the table of that name; the rest is written by hand.
+replaced by the table of that name, its plot and the sentences that name
+figures; the rest is written by hand and names none.
 """
 import argparse
 import json
 import re
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from lgh_mmpose.fileio import atomic_write
 
@@ -72,7 +73,17 @@ def number(value: float) -> str:
     return f'{value:.{1 if value >= 10 else 2}f}'
 
 
-def cases_table(result: dict, kinds: Sequence[str]) -> str:
+def limit_of(result: dict, name: str) -> Optional[float]:
+    """What part of a plain convolution's speed a case reaches."""
+    precision = 'bf16' if name in result['bf16'] else 'fp32'
+    limit = result['gflops'].get(f'limit/conv_{precision}')
+    reached = result['gflops'].get(name)
+    return None if None in (limit, reached) else reached / limit
+
+
+def cases_table(result: dict,
+                kinds: Sequence[str],
+                of_limit: bool = False) -> str:
     """All cases of some kinds, one a row."""
     rows = []
     for name, ms in result['ms'].items():
@@ -86,8 +97,31 @@ def cases_table(result: dict, kinds: Sequence[str]) -> str:
             *(number(result[key][name]) if name in result[key] else ''
               for key in ('gflops', 'peak_mb'))
         ])
-    return markdown(['case', 'ms', 'CPU ms', 'per s', 'GFLOP/s', 'peak MB'],
-                    rows)
+        if of_limit:
+            share = limit_of(result, name)
+            rows[-1].insert(-1, '' if share is None else f'{share:.0%}')
+    header = ['case', 'ms', 'CPU ms', 'per s', 'GFLOP/s', 'peak MB']
+    if of_limit:
+        header.insert(-1, 'of the limit')
+    return markdown(header, rows)
+
+
+def limit_text(result: dict) -> str:
+    """The limits, and what they leave for the network of the authors."""
+    lines = [cases_table(result, ['limit'])]
+    gflops, ratio = result['gflops'], result['cpu_ratio']
+    official = gflops.get('infer/official')
+    for precision, name in (('fp32', 'exported_fp32_vs_official'),
+                            ('bf16', 'exported_vs_official')):
+        limit = gflops.get(f'limit/conv_{precision}')
+        if official and limit and name in ratio:
+            lines.append(
+                f'- In {precision}, at the speed of that convolution, the '
+                f"authors' network would be {number(limit / official)} times "
+                'as fast as it is in eager fp32; the exported one is '
+                f'{number(ratio[name])} times as fast (CPU time, batch 1).')
+    lines.insert(1, '')
+    return '\n'.join(lines).strip()
 
 
 def ratios_table(result: dict) -> str:
@@ -126,6 +160,23 @@ def parts_table(result: dict) -> str:
     ], rows)
 
 
+def groups_text(result: dict) -> str:
+    """What three groups cost, beside how many more operations they are."""
+
+    def more(figures: Dict[str, float], name: str) -> str:
+        return f'{figures[name] / figures[name + "_g1"] - 1:.1%}'
+
+    cpu_ms = result['cpu_ms']
+    operations = {
+        name: gflops * cpu_ms[name]
+        for name, gflops in result['gflops'].items()
+    }
+    return '\n'.join(
+        f'- `{name}`: {more(operations, name)} more operations than with one '
+        f'group, {more(cpu_ms, name)} more CPU time.' for name in operations
+        if f'{name}_g1' in operations)
+
+
 def stages_table(result: dict) -> str:
     """CPU time of the stages of the data pipelines."""
     stages = result.get('stages', {})
@@ -141,21 +192,38 @@ def stages_table(result: dict) -> str:
 def environment_text(results: Sequence[dict]) -> str:
     """Where and how it was measured."""
     first = results[0]['environment']
+    versions = ', '.join(f'{k} {v}' for k, v in first['versions'].items())
+    bf16 = f'bf16 by {first["bf16"]}' if first['bf16'] else 'no bf16'
     lines = [
-        f'{first["cpu"]}, {first["cores"]} cores, {first["threads"]} thread; '
-        f'Python {first["python"]}, torch {first["torch"]}, mmengine '
-        f'{first["mmengine"]}, mmpose {first["mmpose"]}.', ''
+        f'{first["cpu"]}, {first["cores"]} cores, {first["instructions"]}, '
+        f'{bf16}; {first["threads"]} thread; Python {first["python"]}, '
+        f'{versions}.', ''
     ]
     for result in results:
-        allocator = ' '.join(
-            f'{name}={value}'
-            for name, value in result['environment']['allocator'].items()
-            if value is not None)
-        lines.append(f'- `{" ".join([allocator, "python"]).strip()} '
-                     f'{result["environment"]["command"]}`: '
-                     f'{result["rounds"]} rounds, '
-                     f'{result["seconds"] / 60:.0f} minutes')
+        rounds = sorted(set(result['rounds'].values()))
+        lines.append(f'- `python {result["environment"]["command"]}`: '
+                     f'{"–".join(map(str, rounds[::len(rounds) - 1 or 1]))} '
+                     'rounds, '
+                     f'{result["seconds"] / 60:.0f} minutes; allocator: '
+                     f'{result["environment"]["allocator"]}')
+        if result['left_out']:
+            lines.append(f'  (left out, without bf16: '
+                         f'{", ".join(result["left_out"])})')
     return '\n'.join(lines)
+
+
+# what each plot shows
+PLOTS = dict(
+    groups='CPU time over that of one group, by number of groups',
+    size='CPU time per input pixel, by side of the input',
+    batch='CPU time per image, by batch',
+    samples='CPU time per sample, by number of samples',
+    processes='images per second over those of one process, by processes')
+
+
+def picture(what: str) -> str:
+    """The plot, for the page."""
+    return f'\n\n![{PLOTS[what]}](images/performance_{what}.png)'
 
 
 def growth_table(result: dict, what: str) -> str:
@@ -170,7 +238,7 @@ def growth_table(result: dict, what: str) -> str:
         f'{value:,.0f}', *(number(points[value]) if value in points else ''
                            for points in columns.values())
     ] for value in values]
-    return markdown([what, *columns], rows)
+    return markdown([what, *columns], rows) + picture(what)
 
 
 def processes_table(result: dict) -> str:
@@ -183,7 +251,7 @@ def processes_table(result: dict) -> str:
     return markdown(
         ['processes', *(f'{name}, images/s' for name in processes)],
         [[count, *(number(values[count]) for values in processes.values())]
-         for count in next(iter(processes.values()))])
+         for count in next(iter(processes.values()))]) + picture('processes')
 
 
 # -- plots -------------------------------------------------------------------
@@ -347,14 +415,15 @@ def main() -> None:
             dict(
                 environment=environment_text([bench, scaling]),
                 ratios=ratios_table(bench),
-                infer=cases_table(bench, ['infer', 'infer16']),
-                step=cases_table(bench, ['step']),
+                infer=cases_table(bench, ['infer', 'infer16'], True),
+                step=cases_table(bench, ['step'], True),
+                groups_cost=groups_text(bench),
                 parts=parts_table(bench),
                 conv=cases_table(bench, ['conv']),
                 stages=stages_table(bench),
                 rest=cases_table(bench,
                                  ['pipeline', 'index', 'metric', 'render']),
-                limit=cases_table(bench, ['limit']),
+                limit=limit_text(bench),
                 processes=processes_table(scaling),
                 **{
                     what: growth_table(scaling, what)

@@ -10,7 +10,7 @@ from mmpose.registry import HOOKS
 # of malloc.h
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
-_VARIABLES = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_MAX_')
+VARIABLES = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_MAX_')
 
 
 @HOOKS.register_module()
@@ -29,12 +29,32 @@ class KeepMemoryHook(Hook):
     """
 
     def before_run(self, runner: Runner) -> None:
-        if platform.libc_ver()[0] != 'glibc':
+        if not _is_glibc():
             runner.logger.info('KeepMemoryHook: not glibc, nothing is set')
-            return
-        if any(name in os.environ for name in _VARIABLES):
-            return
-        mallopt = ctypes.CDLL(None).mallopt
-        # -1 is no bound; both return 0 if they are refused
-        if not (mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1)):
+        elif not keep_memory():
             runner.logger.warning('KeepMemoryHook: mallopt was refused')
+
+
+def keep_memory() -> bool:
+    """Let this process keep freed memory, as :class:`KeepMemoryHook` says.
+
+    Returns:
+        bool: Whether it does; what the environment sets counts as well.
+    """
+    if not _is_glibc():
+        return False
+    if any(name in os.environ for name in VARIABLES):
+        return True
+    mallopt = ctypes.CDLL(None).mallopt
+    # -1 is no bound; both return 0 if they are refused
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))
+
+
+def trim_memory() -> None:
+    """Give the kernel what this process has freed, with glibc."""
+    if _is_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _is_glibc() -> bool:
+    return platform.libc_ver()[0] == 'glibc'
