@@ -151,15 +151,35 @@ def train(selector, loss, steps):
         optimizer.step()
 
 
-def test_entropy_known_answers():
-    selector = ConcreteSelector(21, 3)
+def test_entropy_and_spread_known_answers():
+    selector = ConcreteSelector(21, 3, temperature=2.)
     assert selector.entropy().item() == pytest.approx(np.log(3))
-    selector.logits.data[0] = torch.tensor([np.log(2), 0., 0.])
+    assert selector.spread().item() == pytest.approx(np.log(3))
+    # at a temperature of 2 this is (1/2, 1/4, 1/4)
+    selector.logits.data[0] = torch.tensor([2 * np.log(2), 0., 0.])
     one = .5 * np.log(2) + 2 * .25 * np.log(4)
     assert selector.entropy().item() == pytest.approx(
         (20 * np.log(3) + one) / 21)
     selector.logits.data = DECIDED.clone()
     assert selector.entropy().item() == pytest.approx(0, abs=1e-6)
+    assert selector.spread().item() == pytest.approx(np.log(3))
+    selector.logits.data = DECIDED[:1].repeat(21, 1)
+    assert selector.spread().item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize('name', ['spread', 'entropy'])
+def test_terms_wait_for_the_temperature(name):
+    """So that the first noise decides nothing: 1/tau^2 near even groups."""
+    torch.manual_seed(0)
+    selector = ConcreteSelector(21, 3)
+    torch.nn.init.normal_(selector.logits, std=.01)
+    sizes = []
+    for temperature in (1., 10.):
+        selector.set_temperature(temperature)
+        grad, = torch.autograd.grad(getattr(selector, name)(), selector.logits)
+        sizes.append(float(grad.norm()))
+    assert sizes[0] > 0
+    assert sizes[0] / sizes[1] == pytest.approx(100, rel=.05)
 
 
 def test_minimising_the_entropy_decides_each_joint_for_its_favourite():
@@ -278,7 +298,7 @@ def test_evenness_is_that_of_the_living():
 
 
 def test_a_reward_for_few_groups_starves_all_but_those_in_use():
-    """The balance with its sign reversed, against ten joints' own wish."""
+    """Two groups are left that joints wish for."""
     torch.manual_seed(0)
     selector = ConcreteSelector(21, 6, min_joints=1., patience=2)
     torch.nn.init.normal_(selector.logits, std=.1)
@@ -286,7 +306,7 @@ def test_a_reward_for_few_groups_starves_all_but_those_in_use():
     def loss():
         wish = selector.sample()[:10, 4].mean() + selector.sample()[10:,
                                                                     1].mean()
-        return -wish - .1 * selector.imbalance()
+        return -wish + .1 * selector.spread()
 
     for _ in range(20):
         train(selector, loss, 20)

@@ -116,12 +116,13 @@ def test_losses_reach_every_parameter_and_diagnostics_none():
         shared_heatmap_loss=HEATMAP_LOSS,
         shared_channels=6,
         balance_loss_weight=1.,
+        sparsity_loss_weight=1.,
         entropy_loss_weight=1.)
     losses = head.loss(features(), samples())
     terms = {k: v for k, v in losses.items() if 'loss' in k}
     assert set(terms) == {
         'loss_uv', 'loss_depth', 'loss_heatmap', 'loss_shared_heatmap',
-        'loss_balance', 'loss_entropy'
+        'loss_balance', 'loss_sparsity', 'loss_entropy'
     }
     sum(terms.values()).backward()
     assert all(
@@ -134,14 +135,19 @@ def test_losses_reach_every_parameter_and_diagnostics_none():
 
 
 def test_terms_of_the_selector_have_their_weights():
-    head = build(balance_loss_weight=-.5, entropy_loss_weight=.25)
+    head = build(
+        balance_loss_weight=.5,
+        sparsity_loss_weight=.125,
+        entropy_loss_weight=.25)
     losses = head.loss(features(), samples())
-    for name, value, weight in (('balance', head.selector.imbalance(), -.5),
+    for name, value, weight in (('balance', head.selector.imbalance(), .5),
+                                ('sparsity', head.selector.spread(), .125),
                                 ('entropy', head.selector.entropy(), .25)):
         assert value > 0
         assert losses[f'loss_{name}'] == weight * value
     plain = build().loss(features(), samples())
-    assert not {'loss_balance', 'loss_entropy'} & set(plain)
+    assert not any(f'loss_{name}' in plain
+                   for name in ('balance', 'sparsity', 'entropy'))
 
 
 def test_losses_vanish_at_the_truth():

@@ -58,6 +58,7 @@ def test_trains_in_the_head_through_each_joints_own_group(config):
         groups,
         selector=config,
         balance_loss_weight=1.,
+        sparsity_loss_weight=1.,
         entropy_loss_weight=1.)
     feats = features(groups)
     feats[-1].requires_grad_()
@@ -168,6 +169,8 @@ def test_imbalance_known_answers():
     assert FixedSelector(4, 2, [0, 1, 1, 0]).imbalance() == 0
     uneven = FixedSelector(4, 2, [0, 1, 1, 1]).imbalance()
     share = torch.tensor([.25, .75])
+    spread = FixedSelector(4, 2, [0, 1, 1, 1]).spread()
+    assert spread == pytest.approx(-float((share * share.log()).sum()))
     assert uneven == pytest.approx(float((share * (2 * share).log()).sum()))
 
 

@@ -125,7 +125,8 @@ class ConcreteTemperatureHook(Hook):
     def _log(self, runner: Runner, selector: ConcreteSelector) -> None:
         probabilities = selector.probabilities.cpu()
         largest = probabilities.amax(-1)
-        entropy = selector.entropy().detach()
+        entropy = -(probabilities *
+                    probabilities.clamp_min(1e-12).log()).sum(-1).mean()
         names = _joint_names(runner, len(probabilities))
         hub = runner.message_hub
         scalars = {

@@ -65,9 +65,12 @@ class GroupedJointHead(BaseHead):
         shared_channels (int, optional): Channels of F.
         balance_loss_weight (float): Weight of the selector's
             :meth:`~ConcreteSelector.imbalance`, which keeps the first group
-            that gets ahead from taking all joints; below 0 it rewards few
-            groups, for a selector whose groups may die (``min_joints``). The
-            paper has no such term. Defaults to 0, without it.
+            that gets ahead from taking all joints. The paper has no such
+            term. Defaults to 0, without it.
+        sparsity_loss_weight (float): Weight of the selector's
+            :meth:`~ConcreteSelector.spread`, which rewards few groups, for a
+            selector whose groups may die (``min_joints``). Defaults to 0,
+            without it.
         entropy_loss_weight (float): Weight of the selector's
             :meth:`~ConcreteSelector.entropy`, which urges each joint to
             decide for a group. Defaults to 0, without it.
@@ -95,6 +98,7 @@ class GroupedJointHead(BaseHead):
                  shared_heatmap_loss: OptConfigType = None,
                  shared_channels: Optional[int] = None,
                  balance_loss_weight: float = 0.,
+                 sparsity_loss_weight: float = 0.,
                  entropy_loss_weight: float = 0.,
                  init_cfg: OptConfigType = None) -> None:
         super().__init__(init_cfg)
@@ -119,6 +123,7 @@ class GroupedJointHead(BaseHead):
         self.depth_loss = MODELS.build(depth_loss)
         self.heatmap_loss = heatmap_loss and MODELS.build(heatmap_loss)
         self.balance_loss_weight = balance_loss_weight
+        self.sparsity_loss_weight = sparsity_loss_weight
         self.entropy_loss_weight = entropy_loss_weight
         self.shared_heatmap_loss = None
         if shared_heatmap_loss is not None:
@@ -236,9 +241,9 @@ class GroupedJointHead(BaseHead):
         Returns:
             dict[str, Tensor]: ``loss_uv``, ``loss_depth`` and, if configured,
             ``loss_heatmap``, ``loss_shared_heatmap``, ``loss_balance``,
-            ``loss_entropy``; ``uv_error_px`` and ``depth_error`` of the mix,
-            ``uv_error_px/group{g}`` and ``depth_error/group{g}`` of each
-            group alone.
+            ``loss_sparsity``, ``loss_entropy``; ``uv_error_px`` and
+            ``depth_error`` of the mix, ``uv_error_px/group{g}`` and
+            ``depth_error/group{g}`` of each group alone.
         """
         labels = torch.cat([
             s.gt_instance_labels.keypoint_labels for s in batch_data_samples
@@ -271,6 +276,9 @@ class GroupedJointHead(BaseHead):
         if self.balance_loss_weight:
             losses['loss_balance'] = \
                 self.balance_loss_weight * self.selector.imbalance()
+        if self.sparsity_loss_weight:
+            losses['loss_sparsity'] = \
+                self.sparsity_loss_weight * self.selector.spread()
         if self.entropy_loss_weight:
             losses['loss_entropy'] = \
                 self.entropy_loss_weight * self.selector.entropy()

@@ -166,25 +166,37 @@ class ConcreteSelector(BaseModule):
         (\theta)` from the uniform distribution: 0 for groups of equal weight,
         log G when one has all joints; G counts the living groups. As a loss
         it is what keeps experts alive in a mixture (Shazeer et al., ICLR
-        2017, "importance"); with a negative weight it lets go of small groups.
+        2017, "importance").
         """
         share = self.scores.softmax(-1).mean(0)
         groups = len(share) if self.alive is None else self.alive.sum()
         return (share * (share * groups).clamp_min(1e-12).log()).sum()
 
+    def spread(self) -> Tensor:
+        r"""Over how many groups the joints spread, in nats.
+
+        Entropy of the mean over the joints of :math:`\mathrm{softmax}
+        (\theta / \tau)`: log G for groups of equal weight, 0 when one has all
+        joints. As a loss, the reverse of :meth:`imbalance`, it lets small
+        groups go. At a high temperature it has hardly a gradient, so that
+        joints find their groups first.
+        """
+        return _entropy(self._mixture().mean(0))
+
     def entropy(self) -> Tensor:
         r"""How undecided the joints are, in nats.
 
         Mean over the joints of the entropy of :math:`\mathrm{softmax}
-        (\theta)`: log G when nothing is learned, 0 when each joint has its
-        group. As a loss beside :meth:`imbalance` of the same weight it
-        maximises the mutual information between joints and groups (Krause et
-        al., "Discriminative clustering by regularized information
-        maximization", NIPS 2010).
+        (\theta / \tau)`: log G when nothing is learned, 0 when each joint has
+        its group (as a loss: Grandvalet and Bengio, NIPS 2004; beside a term
+        for even groups: Krause et al., NIPS 2010). It waits for the
+        temperature as :meth:`spread` does.
         """
-        probabilities = self.scores.softmax(-1)
-        return -(probabilities *
-                 probabilities.clamp_min(1e-12).log()).sum(-1).mean()
+        return _entropy(self._mixture()).mean()
+
+    def _mixture(self) -> Tensor:
+        """The assignment without noise (K, G)."""
+        return (self.scores / self.temperature).softmax(-1)
 
     def sample(self) -> Tensor:
         """Draw S (K, G); hard with soft gradients if straight_through."""
@@ -204,9 +216,14 @@ class ConcreteSelector(BaseModule):
         if self.training or self.inference == 'sample':
             return self.sample()
         if self.inference == 'soft':
-            return (self.scores / self.temperature).softmax(-1)
+            return self._mixture()
         return self._one_hot(self.scores)
 
     @staticmethod
     def _one_hot(scores: Tensor) -> Tensor:
         return F.one_hot(scores.argmax(-1), scores.shape[-1]).float()
+
+
+def _entropy(probabilities: Tensor) -> Tensor:
+    """In nats, over the last axis; the clamp is for those that are 0."""
+    return -(probabilities * probabilities.clamp_min(1e-12).log()).sum(-1)

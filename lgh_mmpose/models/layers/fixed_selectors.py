@@ -65,6 +65,11 @@ class FixedSelector(BaseModule):
         share = self.probabilities.mean(0)
         return (share * (share * self.num_groups).log()).sum()
 
+    def spread(self) -> Tensor:
+        """See :meth:`ConcreteSelector.spread`; here it is a constant."""
+        share = self.probabilities.mean(0)
+        return -(share * share.log()).sum()
+
     def entropy(self) -> Tensor:
         """See :meth:`ConcreteSelector.entropy`; all joints are decided."""
         return self.probabilities.new_zeros(())
