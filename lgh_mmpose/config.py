@@ -1,7 +1,61 @@
 """Help with configs that mmengine does not give."""
-from typing import Any, Dict, List, Optional
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Union
 
 from mmengine.config import Config
+
+
+@contextmanager
+def config_errors(config: Union[str, Path]) -> Iterator[None]:
+    """Let what a config is wrong about be one sentence that names it.
+
+    To build from a config can raise anything, since it names classes and
+    their arguments.
+
+    Args:
+        config (str | Path): What the sentence names.
+
+    Raises:
+        ValueError: Instead of any error but OSError and ValueError, which are
+            sentences already.
+    """
+    try:
+        yield
+    except (OSError, ValueError):
+        raise
+    except Exception as error:
+        raise ValueError(f'cannot build what the config {config} names: '
+                         f'{_first_line(error)}') from error
+
+
+def load_config(path: Union[str, Path]) -> Config:
+    """Read a config file.
+
+    Args:
+        path (str | Path): The file.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it, or one that it is based on, cannot be read.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'config not found: {path}')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # it is Python, and may raise anything
+        raise ValueError(
+            f'cannot read the config {path}: {_first_line(error)}') from error
+
+
+def _first_line(error: Exception) -> str:
+    # the str of a KeyError is a repr
+    keyed = isinstance(error, KeyError) and error.args
+    text = str(error.args[0] if keyed else error).strip()
+    return f'{text.splitlines()[0] if text else ""} ({type(error).__name__})'
 
 
 def merge_cfg_options(cfg: Config, options: Dict[str, Any]) -> None:

@@ -160,6 +160,9 @@ def test_an_image_becomes_a_hand_to_turn_and_a_file(browser_page,
     field.fill('8, 8, 56, 56')
     page.click('#run')
     page.wait_for_selector('#overlay img')
+    page.set_viewport_size(dict(width=400, height=900))
+    assert page.evaluate('document.documentElement.scrollWidth') <= 400
+    save_screenshot(page, 'web_demo_400.png')
     assert page.outside == []
     assert page.errors == []
 
@@ -219,3 +222,15 @@ def test_missing_weights_are_named(tmp_path):
         cwd=tmp_path,
         check=False)
     assert result.returncode == 'error: checkpoint not found: nothing.pth'
+
+
+def test_a_wrong_config_is_named(checkpoint, tmp_path):
+    (tmp_path / 'own.py').write_text('model = dict(\n')
+    result = run_script(
+        SCRIPT,
+        *('--config', 'own.py', '--checkpoint', checkpoint),
+        cwd=tmp_path,
+        check=False)
+    error = str(result.returncode)
+    assert error.startswith('error: cannot read the config own.py')
+    assert len(error.splitlines()) == 1

@@ -14,6 +14,7 @@ from mmpose.apis import init_model
 from mmpose.registry import DATASETS
 
 from ..camera import back_project
+from ..config import config_errors, load_config
 from ..datasets.hand3d_json import SIDES
 from ..models.heads import GroupedJointHead
 from .camera_model import ASSUMED_FOV, camera_of_fov, check_camera_matrix
@@ -42,6 +43,12 @@ _META_KEYS = ('img_path', 'ori_shape', 'img_shape', 'input_size',
 # are FreiHAND's; the release's crop of RHD: the mean on the same hands.
 _WHOLE_IMAGE_PADDING = 1.5
 _OFFICIAL_CROP_PADDING = 1.4
+# steps of a test pipeline that are taken over, or that the inferencer does in
+# its own way; without annotations there are no targets to generate
+_KNOWN_STEPS = ('LoadImage', 'LoadHandImage', 'GetBBoxCenterScale',
+                'TopdownAffineCamera', 'OfficialRhdCrop',
+                'CanonicalizeHandSide', 'GenerateTarget', 'PackPoseInputs',
+                'PackHandInputs')
 # after so many frames of a track its side is settled
 _SIDE_FRAMES = 15
 
@@ -109,8 +116,10 @@ class HandInferencer:
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If an argument is out of its range, the model has another
-            head, or a checkpoint does not belong to its config.
+        ValueError: If an argument is out of its range, the config cannot be
+            used or its test pipeline has steps that inference does not know,
+            the model has another head, or a checkpoint does not belong to its
+            config.
     """
 
     def __init__(self,
@@ -165,7 +174,8 @@ class HandInferencer:
         self._codec = self.model.head.decoder
         steps = _inference_steps(self.cfg, self._codec.input_size)
         self._pipeline_padding = steps[0].get('padding', 1.25)
-        self._pipeline = Compose(steps)
+        with config_errors(_name_of(self.cfg)):
+            self._pipeline = Compose(steps)
         if bbox_padding is None:
             bbox_padding = self._pipeline_padding
             if _trained_on_whole_images(self.cfg):
@@ -563,7 +573,7 @@ def _build_model(config: Union[str, Path, Config], checkpoint: Optional[str],
                  device: str) -> Tuple[torch.nn.Module, Config]:
     """The model with its weights, which solves the root's depth itself."""
     if isinstance(config, (str, Path)):
-        config = Config.fromfile(config)
+        config = load_config(config)
     elif not isinstance(config, Config):
         raise ValueError('config must be a file or a Config, not '
                          f'{type(config).__name__}')
@@ -578,7 +588,8 @@ def _build_model(config: Union[str, Path, Config], checkpoint: Optional[str],
     # there is no annotation to take it from
     config.model.test_cfg = dict(
         config.model.get('test_cfg') or {}, root_depth='solved')
-    model = init_model(config, None, device)
+    with config_errors(_name_of(config)):
+        model = init_model(config, None, device)
     if not isinstance(getattr(model, 'head', None), GroupedJointHead):
         raise ValueError(
             'HandInferencer needs a model with a GroupedJointHead, this one '
@@ -588,14 +599,36 @@ def _build_model(config: Union[str, Path, Config], checkpoint: Optional[str],
     return model, config
 
 
+def _name_of(cfg: Config) -> str:
+    """What messages call a config."""
+    return cfg.filename or 'without a file'
+
+
+def _type_name(step: dict) -> str:
+    """The class of a transform, without the scope of its registry."""
+    kind = step['type']
+    return getattr(kind, '__name__', kind).rsplit('.', 1)[-1]
+
+
 def _inference_steps(cfg: Config, input_size: Tuple[int, int]) -> List[dict]:
     """The config's test pipeline, for images that are loaded already.
 
     Its crop and its side are kept; what needs annotations is left out.
+
+    Raises:
+        ValueError: If it has a step of another kind, without which the
+            network would see other images than it was tested on.
     """
-    pipeline = cfg.get('test_dataloader', {}).get('dataset',
-                                                  {}).get('pipeline', [])
-    steps = {step['type']: dict(step) for step in pipeline}
+    pipeline = (cfg.get('test_dataloader') or {}).get('dataset',
+                                                      {}).get('pipeline', [])
+    steps = {_type_name(step): dict(step) for step in pipeline}
+    unknown = [name for name in steps if name not in _KNOWN_STEPS]
+    if unknown:
+        raise ValueError(
+            f'the test pipeline of the config {_name_of(cfg)} has '
+            f'{", ".join(unknown)}, which inference cannot do: it knows '
+            f'{", ".join(_KNOWN_STEPS)}. Do it to the images beforehand, and '
+            'leave it out of the pipeline')
     box = dict(type='GetBBoxCenterScale')
     if 'OfficialRhdCrop' in steps:
         # it crops by annotated joints; on average this is as large
@@ -611,7 +644,7 @@ def _inference_steps(cfg: Config, input_size: Tuple[int, int]) -> List[dict]:
 
 def _trained_on_whole_images(cfg: Config) -> bool:
     """Whether the boxes of the config's data set are whole images."""
-    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
     mode = dataset.get('bbox_mode')
     cls = DATASETS.get(dataset['type']) if 'type' in dataset else None
     for base in cls.__mro__ if mode is None and cls is not None else ():

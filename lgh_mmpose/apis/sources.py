@@ -129,7 +129,7 @@ def _open_path(path: str) -> FrameSource:
             return FrameSource(_read_image(path), num_frames=1)
         if path.lower().endswith(IMAGE_EXTENSIONS):
             # FFmpeg would take it for a video without frames
-            raise ValueError(f'cannot read the image {path}: it is damaged')
+            raise _unreadable(path)
         return _open_video(path)
     webcam = _WEBCAM.fullmatch(path)
     if webcam and path:
@@ -159,11 +159,17 @@ def _count(items: Sequence) -> Optional[int]:
     return len(items) if stills else None
 
 
+def _unreadable(path: str) -> ValueError:
+    fault = 'damaged' if osp.getsize(path) else 'empty'
+    return ValueError(f'cannot read the image {path}: it is {fault}; restore '
+                      'it or leave it out')
+
+
 def _read_image(path: str) -> Iterator[Frame]:
     # turned as its EXIF data asks for
     image = cv2.imread(path, cv2.IMREAD_COLOR)
     if image is None:
-        raise ValueError(f'cannot read the image {path}: it is damaged')
+        raise _unreadable(path)
     yield Frame(path, 0, None, image)
 
 

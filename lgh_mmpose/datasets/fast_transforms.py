@@ -105,19 +105,23 @@ class LoadHandImage(LoadImage):
             dict: The result dict.
 
         Raises:
-            OSError: If the file cannot be read or does not decode.
+            OSError: If the file cannot be read, is empty or does not decode.
         """
         results['img_reduction'] = 1
         if 'img' in results:
             return super().transform(results)
         path = results['img_path']
         content = fileio.get(path, backend_args=self.backend_args)
+        if not content:  # OpenCV would not name it
+            raise OSError(f'{path}: the image file is empty; restore it or '
+                          'leave it out')
         reduction = self._reduction(content, results)
         img = cv2.imdecode(
             np.frombuffer(content, np.uint8),
             _REDUCTIONS.get(reduction, cv2.IMREAD_COLOR))
         if img is None:
-            raise OSError(f'{path}: the file does not decode')
+            raise OSError(f'{path}: the file does not decode; restore it or '
+                          'leave it out')
         height, width = img.shape[:2]
         results['img'] = img
         results['img_reduction'] = reduction

@@ -20,7 +20,7 @@ import matplotlib
 import numpy as np
 from mmengine.config import Config, ConfigDict
 
-from lgh_mmpose.config import merge_cfg_options
+from lgh_mmpose.config import config_errors, load_config, merge_cfg_options
 from lgh_mmpose.evaluation import breakdown as B
 from lgh_mmpose.evaluation import functional as F
 from lgh_mmpose.evaluation.published import (PUBLISHED_DATA_SETS,
@@ -93,7 +93,8 @@ def write_report(work_dir: PathLike,
             and logs.
         out (str | Path): HTML file to write, whole or not at all.
         checkpoint (str | Path, optional): Defaults to the last one of
-            ``work_dir``.
+            ``work_dir``. Predictions do not tell of which checkpoint they
+            are: without it the page does not name one for them, and says so.
         predictions (dict[str, str | Path], optional): Name -> what
             ``HandKeypoint3DMetric`` of the test wrote with ``dump_file``,
             all of the same samples. The figures stand side by side; the
@@ -122,11 +123,13 @@ def write_report(work_dir: PathLike,
     """
     import_plotly()
     work_dir, out = Path(work_dir), Path(out)
+    # which checkpoint given predictions are of, they do not tell
+    known = predictions is None or checkpoint is not None
     checkpoint = Path(checkpoint or last_checkpoint(work_dir))
     facts = read_checkpoint(checkpoint)
     cfg, config = _load_config(work_dir, config, cfg_options)
     if predictions is None:
-        dumps = _predict(cfg, checkpoint, protocol)
+        dumps = _predict(cfg, config, checkpoint, protocol)
     else:
         dumps = {k: B.load_predictions(v) for k, v in predictions.items()}
     first = _check_dumps(dumps)
@@ -144,13 +147,15 @@ def write_report(work_dir: PathLike,
     names = first['joint_names'].tolist()
     charts: List[_Chart] = []
     sections = [
-        _facts_section(cfg, config, checkpoint, facts, dumps, command),
+        _facts_section(cfg, config, checkpoint if known else None, facts,
+                       dumps, command),
         _headline_section(dumps, baseline, no_baseline),
         _pck_section(dumps, alignment, baseline, charts),
         _joint_section(first, alignment),
         _breakdown_section(first, alignment, charts),
         _training_section(records, charts),
-        _groups_section(facts, names, selector_history(records or []), charts),
+        _groups_section(facts, names, selector_history(records or []), charts,
+                        '' if known else checkpoint.name),
         _samples_section(first, alignment, num_samples)
     ]
     samples, scene = _samples(first, alignment, num_samples)
@@ -163,7 +168,7 @@ def write_report(work_dir: PathLike,
         scene=scene,
         links=hand_links(names),
         colors=[_css(color) for color in joint_colors(names)])
-    _write_page(out, config, facts, sections, data)
+    _write_page(out, config, facts.epoch if known else None, sections, data)
     return out
 
 
@@ -178,7 +183,7 @@ def _load_config(work_dir: Path, config: Optional[PathLike],
             raise ValueError(f'{work_dir} holds {len(found)} configs (*.py), '
                              'not one; name the config')
         config = found[0]
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     if cfg_options:
         merge_cfg_options(cfg, cfg_options)
     return cfg, Path(config)
@@ -189,12 +194,13 @@ def _type_name(cfg: dict) -> str:
     return getattr(kind, '__name__', kind).rsplit('.', 1)[-1]
 
 
-def _predict(cfg: Config, checkpoint: Path,
+def _predict(cfg: Config, config: Path, checkpoint: Path,
              protocol: Optional[str]) -> Dict[str, Dump]:
     """Predict the test set of the config.
 
     Raises:
-        ValueError: If none of its evaluators scores joints by the protocol.
+        ValueError: If none of its evaluators scores joints by the protocol,
+            or what it names cannot be built.
     """
     from mmengine.runner import Runner
     cfg = Config(cfg.to_dict())
@@ -219,7 +225,10 @@ def _predict(cfg: Config, checkpoint: Path,
         cfg.work_dir = folder
         cfg.load_from = str(checkpoint)
         cfg.launcher = 'none'
-        Runner.from_cfg(cfg).test()
+        with config_errors(config):
+            runner = Runner.from_cfg(cfg)
+            runner.test_loop  # noqa: B018  (builds data set and metrics)
+        runner.test()
         dump = B.load_predictions(dump_file)
     root_depth = cfg.model.get('test_cfg', {}).get('root_depth', 'solved')
     return {f'root depth {root_depth}': dump}
@@ -391,7 +400,7 @@ def _rgb(index: int) -> str:
 # ---- sections
 
 
-def _facts_section(cfg: Config, config: Path, checkpoint: Path,
+def _facts_section(cfg: Config, config: Path, checkpoint: Optional[Path],
                    facts: CheckpointFacts, dumps: Dict[str, Dump],
                    command: str) -> str:
     first = next(iter(dumps.values()))
@@ -400,14 +409,17 @@ def _facts_section(cfg: Config, config: Path, checkpoint: Path,
     folder = commonpath([str(Path(p).parent) for p in first['img_path']])
     epoch = ('not recorded' if facts.epoch is None else
              f'{facts.epoch} ({facts.iteration} iterations)')
+    of = [('Checkpoint', 'not known: predictions do not tell of which they '
+           'are, and --checkpoint was not given')]
+    if checkpoint is not None:
+        of = [('Checkpoint', checkpoint.name), ('Epoch', epoch),
+              ('Seed', 'not recorded' if facts.seed is None else facts.seed)]
     rows = [
         ('Data set',
          f'{_type_name(dataset)} {split}: {len(first["id"])} samples from '
          f'{folder}'),
         ('Config', config.name),
-        ('Checkpoint', checkpoint.name),
-        ('Epoch', epoch),
-        ('Seed', 'not recorded' if facts.seed is None else facts.seed),
+        *of,
         ('Protocol', f'{first["protocol"]}, root joint '
          f'{first["root_joint"]}'),
         ('Predictions', '; '.join(dumps)),
@@ -750,9 +762,12 @@ def _training_section(records: Optional[List[dict]],
                     f'<div class="grid">{"".join(parts)}</div>')
 
 
-def _groups_section(facts: CheckpointFacts, joint_names: Sequence[str],
+def _groups_section(facts: CheckpointFacts,
+                    joint_names: Sequence[str],
                     history: Optional[SelectorHistory],
-                    charts: List[_Chart]) -> str:
+                    charts: List[_Chart],
+                    last: str = '') -> str:
+    """The groups; ``last`` names the checkpoint if it may be another one."""
     title = 'Learned groups'
     if facts.probabilities is None:
         return _section('groups', title,
@@ -778,7 +793,11 @@ def _groups_section(facts: CheckpointFacts, joint_names: Sequence[str],
     table = _table(['joint', *(row[0] for row in members)],
                    [[name, *(f'{p:.3f}' for p in row)]
                     for name, row in zip(names, probabilities)])
+    note = '' if not last else (
+        f'<p class="note">Of {_esc(last)}, the last checkpoint of the work '
+        'dir. Whether the predictions above are of it is not known.</p>')
     parts = [
+        note,
         f'<div class="grid"><figure>{drawing}<figcaption>Each joint in its '
         'most probable group, by number and colour.</figcaption></figure>'
         '<div>', '<dl class="facts">' +
@@ -1028,12 +1047,12 @@ def _data_uri(image: np.ndarray) -> str:
 # ---- the file
 
 
-def _write_page(out: Path, config: Path, facts: CheckpointFacts,
+def _write_page(out: Path, config: Path, epoch: Optional[int],
                 sections: Sequence[str], data: dict) -> None:
     from plotly.offline import get_plotlyjs
     title = f'{config.stem}: report'
-    if facts.epoch is not None:
-        title = f'{config.stem}, epoch {facts.epoch}: report'
+    if epoch is not None:
+        title = f'{config.stem}, epoch {epoch}: report'
 
     def template(name: str) -> str:
         return (_TEMPLATES / name).read_text(encoding='utf-8')

@@ -1,4 +1,5 @@
 import json
+import re
 import threading
 import warnings
 
@@ -80,6 +81,23 @@ def test_frame_dict_is_what_the_schema_says(inferencer, images):
     assert joints(hand, 'keypoints_cam').shape == (21, 3)
     assert 0 <= min(hand['scores']) and max(hand['scores']) <= 1
     assert set(hand['groups']) <= {0, 1, 2}
+
+
+def test_each_field_is_documented(inferencer, images):
+    page = (REPO_ROOT / 'docs/inference.md').read_text()
+    table = page.split('## What comes out')[1].split('\n## ')[0]
+    documented = [
+        name for cells in re.findall(r'^\| ([^|]*) \|', table, re.MULTILINE)
+        for name in re.findall('`([^`]+)`', cells)
+    ]
+
+    def names(fields):
+        for key, value in fields.items():
+            parts = value if isinstance(value, dict) else None
+            yield from (f'{key}.{part}' for part in parts) if parts else [key]
+
+    frame, = inferencer(images[0])
+    assert documented == [*names(frame), *names(frame['hands'][0])]
 
 
 def test_joints_lie_on_their_pixels(inferencer, images):
@@ -393,6 +411,22 @@ def test_drawing_leaves_the_image_alone_and_marks_the_hand(inferencer, images):
 def test_wrong_arguments_are_named(checkpoint, options, message):
     with pytest.raises(ValueError, match=message):
         HandInferencer(CONFIG, checkpoint, **options)
+
+
+def test_steps_that_inference_does_not_know_are_refused(checkpoint):
+    cfg = Config.fromfile(CONFIG)
+    cfg.test_dataloader.dataset.pipeline.insert(
+        2, dict(type='mmpose.Albumentation', transforms=[dict(type='ToGray')]))
+    with pytest.raises(
+            ValueError,
+            match=r'lgh_synthhand.py has Albumentation, which inference '
+            'cannot do: it knows LoadImage'):
+        HandInferencer(cfg, checkpoint)
+    # its own ones, by any of their names
+    steps = cfg.test_dataloader.dataset.pipeline
+    steps.pop(2)
+    steps[0].type = f'mmpose.{steps[0].type}'
+    HandInferencer(cfg, checkpoint)
 
 
 def test_weights_must_be_those_of_the_config(checkpoint, tmp_path):

@@ -153,6 +153,10 @@ def test_files_that_are_no_images_are_named(folder, tmp_path):
     (tmp_path / 'fake.jpg').write_text('no image')
     with pytest.raises(ValueError, match=r'image .*fake\.jpg: it is damaged'):
         open_source(str(tmp_path / 'fake.jpg'))
+    (tmp_path / 'empty.png').touch()
+    with pytest.raises(
+            ValueError, match=r'image .*empty\.png: it is empty; restore it'):
+        open_source(str(tmp_path / 'empty.png'))
     with pytest.raises(FileNotFoundError, match='no such file, folder'):
         open_source('nothing.jpg')
     with pytest.raises(ValueError, match='not dict|not float'):

@@ -186,9 +186,13 @@ def test_size_from_the_header(tmp_path):
     assert jpeg_size(content[:2] + b'\0' + content[2:]) is None
 
 
-def test_files_that_do_not_decode_are_named(tmp_path):
-    (tmp_path / 'a.jpg').write_bytes(b'\xff\xd8 no image')
-    with pytest.raises(OSError, match='a.jpg: the file does not decode'):
+@pytest.mark.parametrize('content, message', [
+    (b'\xff\xd8 no image', 'a.jpg: the file does not decode; restore it'),
+    (b'', 'a.jpg: the image file is empty; restore it'),
+])
+def test_files_that_do_not_decode_are_named(tmp_path, content, message):
+    (tmp_path / 'a.jpg').write_bytes(content)
+    with pytest.raises(OSError, match=message):
         load(str(tmp_path / 'a.jpg'), (32, 32), (9, 9, 99, 99))
     with pytest.raises(OSError, match='b.jpg'):
         load(str(tmp_path / 'b.jpg'))

@@ -1,9 +1,15 @@
 """The documentation site builds, whole and sufficient to itself."""
+import functools
+import os
 import re
+import shutil
 import sys
+import threading
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import REPO_ROOT, run_command
 
@@ -111,3 +117,109 @@ def test_the_api_has_each_public_name(site):
     # RST's marks are gone
     assert not re.search(r':(class|func|meth|math|data):', text)
     assert '.. math::' not in text
+
+
+# -- in a browser ------------------------------------------------------------
+
+PAGES = {'start': '', 'method': 'method/', 'api': 'api/models/'}
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope='module')
+def address(site):
+    """Where the site is served: browsers let no script read files."""
+    handler = functools.partial(_QuietHandler, directory=str(site))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}/'
+        server.shutdown()
+
+
+@pytest.fixture(scope='module')
+def browser():
+    sync_api = pytest.importorskip(
+        'playwright.sync_api', reason='Playwright for Python is not installed')
+    executable = os.environ.get('CHROMIUM') or next(
+        filter(None, map(shutil.which,
+                         ('chromium', 'chromium-browser'))), None)
+    if executable is None:
+        pytest.skip('no Chromium is installed: apt install chromium, or set '
+                    'CHROMIUM to its executable')
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable,
+            args=[
+                '--no-sandbox', '--disable-quic', '--no-first-run',
+                '--disable-background-networking', '--disable-sync',
+                '--disable-component-update', '--disable-gpu'
+            ],
+            timeout=120000)
+        yield browser
+        browser.close()
+
+
+def luminance(css):
+    return float(
+        np.array(re.findall(r'[\d.]+', css)[:3], float) @ (.299, .587, .114))
+
+
+@pytest.mark.parametrize('width, scheme', [(400, 'dark'), (1200, 'light')])
+def test_pages_are_readable_in_a_browser(browser, address, width, scheme):
+    context = browser.new_context(
+        viewport=dict(width=width, height=900), color_scheme=scheme)
+    context.set_default_timeout(120000)
+    page = context.new_page()
+    complaints, outside = [], []
+
+    def answer(route):
+        if route.request.url.startswith(address):
+            return route.continue_()
+        outside.append(route.request.url)
+        return route.abort()
+
+    page.route('**/*', answer)
+    page.on('pageerror', lambda error: complaints.append(str(error)))
+    page.on(
+        'console', lambda message: message.type == 'error' and complaints.
+        append(message.text))
+    for name, path in PAGES.items():
+        page.goto(address + path, wait_until='load')
+        if os.environ.get('SCREENSHOTS'):
+            page.screenshot(
+                path=Path(os.environ['SCREENSHOTS']) /
+                f'site_{width}_{scheme}_{name}.png')
+        assert page.evaluate('document.documentElement.scrollWidth') <= width
+        # what is wider than the page scrolls for itself
+        assert page.evaluate("""() => {
+          const box = document.querySelector('article');
+          return [...box.querySelectorAll('p, li, h1, h2, h3, img')].filter(
+            x => x.offsetParent && !x.closest('table, .formula, pre')
+              && x.getBoundingClientRect().right > innerWidth + 1
+          ).map(x => x.outerHTML.slice(0, 80));
+        }""") == [], name
+        back, text = map(
+            luminance,
+            page.evaluate("""() => {
+              const article = document.querySelector('article');
+              const style = getComputedStyle(article.querySelector('p'));
+              return [getComputedStyle(document.body).backgroundColor,
+                      style.color];
+            }"""))
+        assert (back < 60 and text > 100) if scheme == 'dark' else \
+            (back > 200 and text < 130), (name, back, text)
+    page.goto(f'{address}method/')
+    formula = page.locator('.formula').first
+    assert formula.bounding_box()['width'] > 5
+    assert formula.get_attribute('aria-label')
+    if width > 1000:  # the search is a script of the site's own
+        page.locator('.md-search__input').first.click()
+        page.keyboard.type('selector')
+        page.wait_for_selector('.md-search-result__item', state='attached')
+    assert complaints == []
+    assert outside == []
+    context.close()

@@ -1,6 +1,7 @@
 import json
 
 import cv2
+import pytest
 from helpers import REPO_ROOT, run_script, write_freihand
 
 BROWSE = REPO_ROOT / 'tools/misc/browse_dataset.py'
@@ -45,3 +46,17 @@ def test_swapped_joints_fail_by_name(tmp_path):
 def test_a_missing_data_set_is_one_sentence(tmp_path):
     result = browse(tmp_path, 'nowhere', check=False)
     assert result.returncode and 'nowhere' in str(result.returncode)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('data = [\n', 'cannot read the config own.py'),
+    ("train_dataloader = dict(dataset=dict(type='NoSuchSet'))\n",
+     'NoSuchSet is not in the'),
+])
+def test_a_wrong_config_is_one_sentence(text, message, tmp_path):
+    (tmp_path / 'own.py').write_text(text)
+    result = run_script(
+        BROWSE, 'own.py', '--not-show', cwd=tmp_path, check=False)
+    error = str(result.returncode)
+    assert error.startswith('error: ') and len(error.splitlines()) == 1
+    assert 'own.py' in error and message in error

@@ -134,7 +134,8 @@ def test_lines_of_frames_before_an_error_stay(demo, freihand_root, tmp_path):
         'c.jpg',
         *('--json', 'hands.jsonl', '--batch-size', 1),
         check=False)
-    assert 'the image c.jpg: it is damaged' in str(result.returncode)
+    assert 'the image c.jpg: it is damaged; restore it' in str(
+        result.returncode)
     assert [frame['source'] for frame in lines(tmp_path / 'hands.jsonl')
             ] == [str(path) for path in images]
 
@@ -169,3 +170,26 @@ def test_wrong_input_is_one_sentence(demo, tmp_path, arguments, message):
     result = demo(*arguments, '--json', 'x', check=False)
     assert str(result.returncode).startswith('error: ')
     assert message in str(result.returncode)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('model = dict(\n', 'cannot read the config own.py'),
+    ("_base_ = ['nothing.py']\n", 'nothing.py'),
+    ('model = undefined\n', "name 'undefined' is not defined"),
+    (f'_base_ = [{str(CONFIG)!r}]\nmodel = dict(backbone=dict('
+     "_delete_=True, type='NoSuchNet'))\n", 'NoSuchNet is not in the'),
+    (f'_base_ = [{str(CONFIG)!r}]\nmodel = dict(neck=dict(colour=1))\n',
+     'colour'),
+])
+def test_a_wrong_config_is_one_sentence(checkpoint, freihand_root, tmp_path,
+                                        text, message):
+    (tmp_path / 'own.py').write_text(text)
+    result = run_script(
+        DEMO,
+        freihand_root / 'training/rgb/00000000.jpg',
+        *('--config', 'own.py', '--checkpoint', checkpoint, '--json', 'x'),
+        cwd=tmp_path,
+        check=False)
+    error = str(result.returncode)
+    assert error.startswith('error: ') and len(error.splitlines()) == 1
+    assert 'own.py' in error and message in error

@@ -216,6 +216,41 @@ def test_wrong_arguments_are_named(tmp_path, arguments, message):
     assert message in f'{result.stdout}{result.returncode}'
 
 
+def test_predictions_do_not_tell_their_checkpoint(report, config, predictions,
+                                                  tmp_path):
+    text = visible_text(report)
+    assert 'toy: report' in text and 'epoch 2' not in text
+    assert 'Checkpoint  not known: predictions do not tell' in text
+    assert 'Of epoch_2.pth, the last checkpoint of the work dir' in text
+
+    write_work_dir(tmp_path / 'work', config)
+    text = visible_text(
+        write_report(
+            tmp_path / 'work',
+            tmp_path / 'named.html',
+            checkpoint=tmp_path / 'work/epoch_2.pth',
+            predictions=dict(named=predictions)))
+    assert 'toy, epoch 2: report' in text and '20 iterations' in text
+    assert 'not known' not in text and 'the last checkpoint' not in text
+
+
+@pytest.mark.parametrize('text, message', [
+    ('model = dict(\n', 'cannot read the config work/toy.py'),
+    ("_base_ = ['nothing.py']\n", 'nothing.py'),
+    (f'_base_ = [{str(CONFIG)!r}]\nmodel = dict(backbone=dict('
+     "_delete_=True, type='NoSuchNet'))\n", 'NoSuchNet is not in the'),
+    (f'_base_ = [{str(CONFIG)!r}]\ntest_dataloader = dict(dataset=dict('
+     "_delete_=True, type='NoSuchSet'))\n", 'NoSuchSet is not in the'),
+])
+def test_a_wrong_config_is_one_sentence(config, text, message, tmp_path):
+    write_work_dir(tmp_path / 'work', config)
+    (tmp_path / 'work/toy.py').write_text(text)
+    result = run_script(REPORT, 'work', cwd=tmp_path, check=False)
+    error = str(result.returncode)
+    assert error.startswith('error: ') and len(error.splitlines()) == 1
+    assert 'toy.py' in error and message in error
+
+
 # ---- in a browser
 
 

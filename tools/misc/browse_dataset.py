@@ -95,14 +95,15 @@ def browse(args: argparse.Namespace) -> int:
     """Draw and check; returns the number of samples with a fault."""
     from mmengine.runner import set_random_seed
 
-    from lgh_mmpose.config import merge_cfg_options
+    from lgh_mmpose.config import config_errors, load_config, merge_cfg_options
     from lgh_mmpose.fileio import write_image
     from lgh_mmpose.visualization.browse import (check_sample, draw_sample,
                                                  trace_sample)
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     if args.cfg_options is not None:
         merge_cfg_options(cfg, args.cfg_options)
-    dataset = build_dataset(cfg, args.phase)
+    with config_errors(args.config):
+        dataset = build_dataset(cfg, args.phase)
     set_random_seed(cfg.get('randomness', {}).get('seed', 0))
     window = None
     if not args.not_show:
