@@ -112,6 +112,8 @@ def to_deploy(model: BaseModel) -> DeployForm:
             f'GroupedJointHead, got {type(neck).__name__} and '
             f'{type(head).__name__}')
     model = deepcopy(model).cpu().float().eval()
+    # what is looked for in the traced network depends on the layout
+    model.to(memory_format=torch.contiguous_format)
     neck, head = model.neck, model.head
     joint_groups = _joint_groups(head)
     used = joint_groups.unique().tolist()

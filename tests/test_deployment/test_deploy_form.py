@@ -74,6 +74,14 @@ def test_equals_the_model(num_groups, fusion):
     }
 
 
+def test_the_layout_of_the_trained_weights_does_not_matter():
+    model = toy_model()
+    plain = operators(to_deploy(model))
+    form = to_deploy(model.to(memory_format=torch.channels_last))
+    assert operators(form) == plain
+    assert_equal(form, model)
+
+
 @pytest.mark.parametrize('fusion', [True, False])
 def test_groups_without_joints_cost_nothing(fusion):
     model = toy_model(3, fusion, joint_groups=[2] * 20 + [0])

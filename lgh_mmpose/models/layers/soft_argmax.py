@@ -16,7 +16,9 @@ def spatial_softmax(logits: Tensor, beta: Tensor) -> Tensor:
     Returns:
         Tensor: Distributions over the cells (..., H, W), in fp32.
     """
-    scaled = logits.float() * beta.float()[..., None, None]
+    # map by map in memory: convolutions give channels_last, and all that
+    # follows would step through it
+    scaled = logits.contiguous().float() * beta.float()[..., None, None]
     return scaled.flatten(-2).softmax(-1).view_as(logits)
 
 
@@ -55,7 +57,7 @@ def expected_value(heatmaps: Tensor, maps: Tensor) -> Tensor:
     Shape:
         (..., H, W), (..., H, W) -> (...)
     """
-    return (heatmaps * maps.float()).sum((-2, -1))
+    return (heatmaps * maps.contiguous().float()).sum((-2, -1))
 
 
 def peak_mass(heatmaps: Tensor, radius: int = 2) -> Tensor:
