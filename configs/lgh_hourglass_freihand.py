@@ -5,5 +5,5 @@ model = dict(
     backbone=dict(_delete_=True, type='HourglassNet', num_stacks=1),
     neck=dict(in_channels=(256, ), in_strides=(4, )))
 
-# for distributed training: this backbone has layers that no output uses
-find_unused_parameters = True
+# with several processes: this backbone has layers that no output uses
+model_wrapper_cfg = dict(find_unused_parameters=True)

@@ -4,5 +4,5 @@ model = dict(
     backbone=dict(_delete_=True, type='MobileNetV2', out_indices=(1, 2, 4, 6)),
     neck=dict(in_channels=(24, 32, 96, 320)))
 
-# for distributed training: this backbone has layers that no output uses
-find_unused_parameters = True
+# with several processes: this backbone has layers that no output uses
+model_wrapper_cfg = dict(find_unused_parameters=True)

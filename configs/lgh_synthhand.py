@@ -1,6 +1,6 @@
 # Learnable joint groups on SynthHand, the data set this package renders
 # itself, in minutes on two CPU cores (`make demo`). Beside lgh_freihand.py
-# only data, size and schedule differ:
+# only data, size and schedule with its optimizer differ:
 #   python tools/dataset_converters/make_synthhand.py data/synthhand \
 #       --num-train 16000 --num-eval 500 --difficulty easy --size 128
 _base_ = [

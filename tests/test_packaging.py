@@ -264,6 +264,9 @@ def test_continuous_integration_tests(checkout):
     (bin_dir /
      'make').write_text(f'#!/bin/sh\necho "$*" >> {log}\nexit $MAKE_FAILS\n')
     (bin_dir / 'make').chmod(0o755)
+    # nothing is installed for this test; a machine without apt is one, too
+    (bin_dir / 'apt-get').write_text('#!/bin/sh\nexit 1\n')
+    (bin_dir / 'apt-get').chmod(0o755)
     env = dict(PATH=f'{bin_dir}:{os.environ["PATH"]}', CI='true')
     python = checkout / '.venv/bin/python'
     python.parent.mkdir(parents=True)

@@ -28,6 +28,8 @@ from torch import nn
 from tqdm import tqdm
 
 from lgh_mmpose.config import set_data_root
+from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.visualization.plotly_hand import import_plotly
 
 REPO = Path(__file__).resolve().parents[1]
 TOOLS = REPO / 'tools'
@@ -278,6 +280,8 @@ def main() -> None:
     # mmpose tells that it found its own metainfo file, at every turn
     warnings.filterwarnings('ignore', 'The metainfo config file')
     args = parse_args()
+    # the page comes last: what it lacks should not
+    import_plotly()
     begin = time.time()
     args.work_dir = args.work_dir.resolve()
     args.work_dir.mkdir(parents=True, exist_ok=True)
@@ -334,7 +338,6 @@ def main() -> None:
     names = list(model.dataset_meta['keypoint_id2name'].values())
     joint_groups = model.head.selector.joint_groups
     pictures = draw(args.work_dir, model, names)
-    page = write_page(args.work_dir, config, checkpoint)
     summary = dict(
         mean_pose_mpjpe_mm=mean_pose_mpjpe(cfg, model.head.decoder.root_index),
         mpjpe_mm=given['hand/MPJPE'],
@@ -350,7 +353,12 @@ def main() -> None:
         groups=[[name for name, k in zip(names, joint_groups) if k == g]
                 for g in range(model.head.num_groups)],
         seconds_total=time.time() - begin)
-    report(summary, args.work_dir, [page, *pictures, checkpoint])
+    # before the page, which may fail
+    write_summary(summary, args.work_dir)
+    page = write_page(args.work_dir, config, checkpoint)
+    summary['seconds_total'] = time.time() - begin
+    out = write_summary(summary, args.work_dir)
+    report(summary, [out, page, *pictures, checkpoint])
 
 
 def draw(work_dir: Path, model: nn.Module, names: List[str]) -> List[Path]:
@@ -384,18 +392,22 @@ def write_page(work_dir: Path, config: Path, checkpoint: Path) -> Path:
         command=command_line(sys.argv))
 
 
-def report(summary: dict, work_dir: Path, written: List[Path]) -> None:
-    from lgh_mmpose.fileio import atomic_write
+def write_summary(summary: dict, work_dir: Path) -> Path:
     out = work_dir / 'summary.json'
     with atomic_write(out) as file:
         file.write((json.dumps(summary, indent=2) + '\n').encode())
+    return out
+
+
+def report(summary: dict, written: List[Path]) -> None:
     s = summary
     rows = [
         ('mean pose, root-aligned (baseline)',
          f'{s["mean_pose_mpjpe_mm"]:.1f} mm'),
-        ('MPJPE, root-aligned', f'{s["mpjpe_mm"]:.1f} mm'),
-        ('  root depth solved, not given',
-         f'{s["mpjpe_solved_root_mm"]:.1f} mm'),
+        ('MPJPE, root-aligned, root depth given', f'{s["mpjpe_mm"]:.1f} mm'),
+        ('  root depth solved', f'{s["mpjpe_solved_root_mm"]:.1f} mm'),
+        ('  root depth solved, nothing aligned',
+         f'{s["epe_solved_root_mm"]:.1f} mm'),
         ('PA-MPJPE', f'{s["pa_mpjpe_mm"]:.1f} mm'),
         ('AUC 0-50 mm, root-aligned', f'{s["auc_0_50"]:.3f}'),
         ('2D error', f'{s["epe_2d_px"]:.1f} px of 128'),
@@ -414,7 +426,7 @@ def report(summary: dict, work_dir: Path, written: List[Path]) -> None:
                 width=79,
                 subsequent_indent=' ' * (width + 2)))
     print('\nwrote')
-    for path in [out, *written]:
+    for path in written:
         print(f'  {osp.relpath(path)}')
 
 

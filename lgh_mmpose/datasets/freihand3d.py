@@ -1,16 +1,18 @@
 """FreiHAND with its 3D annotations."""
 import json
 import os.path as osp
-from typing import Optional, Sequence, Tuple, Union
+from typing import Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from mmpose.registry import DATASETS
 
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
-                          check_keypoints_cam, load_json_array)
+                          check_keypoints_cam, load_json_array, measure_bones)
 
 _HOMEPAGE = 'https://lmb.informatik.uni-freiburg.de/projects/freihand/'
+# of the reference bone: the release computes its length from the joints
+_SCALE_TOLERANCE = 0.1
 
 # in the order of the files
 FREIHAND_JOINTS = ('wrist', *(f'{finger}{i}' for finger in FINGERS
@@ -116,6 +118,7 @@ class FreiHand3DDataset(BaseHand3DDataset):
             keypoints_cam = load_json_array(paths['xyz'],
                                             (None, len(FREIHAND_JOINTS), 3))
             check_keypoints_cam(keypoints_cam, paths['xyz'], FREIHAND_JOINTS)
+            measured = 1000 * measure_bones(keypoints_cam, FREIHAND_JOINTS)
             order = self.joint_order(FREIHAND_JOINTS, paths['xyz'])
             keypoints_cam = 1000 * keypoints_cam[:, order]
             lengths['xyz'] = len(keypoints_cam)
@@ -124,6 +127,8 @@ class FreiHand3DDataset(BaseHand3DDataset):
                 'these files must have one entry per sample each, but have ' +
                 ', '.join(f'{paths[name]}: {n}'
                           for name, n in lengths.items()))
+        if has_xyz:
+            _check_scale(measured, bone_length, paths)
         return HandAnnotations(camera_matrix, bone_length, keypoints_cam)
 
     def _selected_rows(self, num: int) -> np.ndarray:
@@ -189,3 +194,19 @@ class FreiHand3DDataset(BaseHand3DDataset):
             raise ValueError('image_versions must name at least one version '
                              f'and none twice, got {self.image_versions}')
         return versions
+
+
+def _check_scale(measured: np.ndarray, bone_length: np.ndarray,
+                 paths: Dict[str, str]) -> None:
+    """Compare the joints with the reference bone, which tells their unit.
+
+    The projected pixels do not: they are the same in any unit.
+    """
+    wrong = np.abs(measured / bone_length - 1) > _SCALE_TOLERANCE
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise ValueError(
+            f'{paths["xyz"]}: the reference bone of sample {i} measures '
+            f'{measured[i]:.1f} mm, but {bone_length[i]:.1f} mm by '
+            f'{paths["scale"]} ({wrong.sum()} such samples); both must be in '
+            'metres, and the joints in the order of FreiHAND')

@@ -1,4 +1,6 @@
 """The metric that mmengine's evaluator runs."""
+import logging
+from collections import Counter
 from itertools import zip_longest
 from typing import Any, Dict, List, Optional, Sequence, Union
 
@@ -7,6 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmpose.registry import METRICS
 
+from lgh_mmpose.camera import RootDepthStatus
 from lgh_mmpose.fileio import atomic_write
 
 from .functional import (PROTOCOLS, align, auc, epe, joint_epe,
@@ -164,6 +167,7 @@ class HandKeypoint3DMetric(BaseMetric):
                 of the latter, (1,), camera and mm where absent) and
                 ``gt_instances`` (``keypoints``, ``keypoints_cam`` and
                 ``keypoints_visible`` (1, K)); optionally
+                ``root_depth_status`` (1,) of the prediction and
                 ``keypoint_names``, the joints of the prediction, which are
                 compared with the data set's.
 
@@ -192,6 +196,8 @@ class HandKeypoint3DMetric(BaseMetric):
             id=int(sample.get('id', -1)),
             img_path=str(sample.get('img_path', '')),
             annotated=visible > 0)
+        if 'root_depth_status' in pred:
+            result['root_depth_status'] = str(pred['root_depth_status'][0])
         if self.align:
             frame = str(np.ravel(pred.get('frame', 'camera'))[0])
             units = str(np.ravel(pred.get('units', 'mm'))[0])
@@ -268,6 +274,7 @@ class HandKeypoint3DMetric(BaseMetric):
             key: np.stack([result[key] for result in results])
             for key in results[0] if key not in ('id', 'img_path')
         }
+        self._tell_unsolved(data.get('root_depth_status', ()))
         joint_names = self._joint_names(data['annotated'].shape[1])
         mask = self._mask(data['annotated'], joint_names)
         thresholds = self.protocol.threshold_values()
@@ -313,6 +320,19 @@ class HandKeypoint3DMetric(BaseMetric):
                     thresholds=thresholds))
         return scores
 
+    @staticmethod
+    def _tell_unsolved(status: Sequence[str]) -> None:
+        """Say how many hands stand where weak perspective puts them."""
+        counts = Counter(str(name) for name in status)
+        solved = (RootDepthStatus.SOLVED.name, RootDepthStatus.AMBIGUOUS.name)
+        unsolved = {k: n for k, n in counts.items() if k not in solved}
+        if unsolved:
+            told = ', '.join(f'{n} {k}' for k, n in sorted(unsolved.items()))
+            print_log(
+                f'the root depth of {sum(unsolved.values())} of {len(status)} '
+                'samples could not be solved from the bone length and is that '
+                f'of weak perspective: {told}', 'current', logging.WARNING)
+
     def dump(self, arrays: Dict[str, np.ndarray]) -> None:
         """Write ``dump_file``.
 
@@ -321,7 +341,8 @@ class HandKeypoint3DMetric(BaseMetric):
         (N, K, 2) px, ``{pred,gt}_keypoints_cam`` (N, K, 3) mm,
         ``errors_2d`` and ``errors_<alignment>`` (N, K), NaN where not
         compared, ``pck_<alignment>`` (T,) over ``thresholds`` (T,) mm,
-        ``pck_2d`` over ``thresholds_2d`` px where the protocol has it, and
+        ``pck_2d`` over ``thresholds_2d`` px where the protocol has it,
+        ``root_depth_status`` (N,) where the root's depth was solved, and
         ``joint_names`` (K,), ``protocol`` and ``root_joint``.
 
         Args:

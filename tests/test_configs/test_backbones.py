@@ -47,6 +47,9 @@ def test_config_trains_a_step(path):
         if p.grad is None and not name.startswith('backbone.')
     }
     assert not without
+    # with several processes, each gradient is waited for, unless this is set
+    unused = any(p.grad is None for p in model.parameters())
+    assert cfg.model_wrapper_cfg.get('find_unused_parameters', False) == unused
     assert any(p.grad is not None and p.grad.abs().max() > 0
                for p in model.backbone.parameters())
     before = model.head.beta.detach().clone()

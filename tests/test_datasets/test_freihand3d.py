@@ -438,6 +438,24 @@ def test_impossible_bone_length_is_named(own_root, value):
     assert 'sample 3' in str(error.value)
 
 
+def test_joints_in_another_unit_are_found_out(own_root):
+    """Their pixels are the same, their depth is not."""
+    path = own_root / 'training_xyz.json'
+    path.write_text(json.dumps((100 * raw(own_root, path.name)).tolist()))
+    with pytest.raises(ValueError) as error:
+        FreiHand3DDataset(data_root=str(own_root))
+    assert 'training_xyz.json: the reference bone of sample 0' in str(
+        error.value)
+    assert 'training_scale.json (4 such samples)' in str(error.value)
+
+
+def test_a_reference_bone_of_another_length_is_named(own_root):
+    path = own_root / 'training_scale.json'
+    change(path, 3, 1.2 * raw(own_root, path.name)[3])
+    with pytest.raises(ValueError, match=r'sample 3 .* \(1 such samples\)'):
+        FreiHand3DDataset(data_root=str(own_root))
+
+
 def test_unknown_root_joint(freihand_root):
     with pytest.raises(ValueError, match="'palm' in root_joint"):
         FreiHand3DDataset(data_root=str(freihand_root), root_joint='palm')

@@ -1,4 +1,5 @@
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -507,3 +508,25 @@ def test_metainfo_is_needed_for_names_only(samples):
 def test_no_samples_is_an_error():
     with pytest.raises(ValueError, match='no sample to score'):
         make_metric().evaluate(0)
+
+
+def test_hands_placed_by_weak_perspective_are_counted(hands, tmp_path):
+    pred, gt = hands
+    status = ['SOLVED', 'IMPLAUSIBLE', 'AMBIGUOUS', 'FORESHORTENED']
+    dump = tmp_path / 'dump.npz'
+    metric = make_metric(dump_file=str(dump))
+    for i, name in enumerate(status):
+        metric.process(None, [
+            make_sample(i, pred[i], gt[i], root_depth_status=np.array(
+                [name])).to_dict()
+        ])
+    told = []
+    metric_module = sys.modules[HandKeypoint3DMetric.__module__]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metric_module, 'print_log',
+                      lambda text, *_: told.append(text))
+        metric.compute_metrics(metric.results)
+    assert told[0].startswith('the root depth of 2 of 4 samples')
+    assert told[0].endswith('1 FORESHORTENED, 1 IMPLAUSIBLE')
+    with np.load(dump) as arrays:
+        assert arrays['root_depth_status'].tolist() == status

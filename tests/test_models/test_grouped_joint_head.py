@@ -260,6 +260,14 @@ def test_root_depth_is_solved_from_the_bone_unless_given(monkeypatch):
         xyz = pred.keypoints_cam[0]
         assert np.linalg.norm(xyz[10] - xyz[9]) == pytest.approx(30, rel=1e-4)
         assert xyz[:, 2] == pytest.approx(240 * 30 / 8, rel=1e-4)
+        assert pred.root_depth_status[0] in ('SOLVED', 'AMBIGUOUS')
+    # a bone along the viewing ray tells no depth, which is not hidden
+    uv[:, 10] = uv[:, 9]
+    pred = head.predict(feats, batch)[0]
+    assert pred.root_depth_status[0] == 'FORESHORTENED'
+    batch = [annotated(np.eye(3), camera, 30., root_depth=600.)]
+    pred = head.predict(feats, batch * 2, dict(root_depth='given'))[0]
+    assert 'root_depth_status' not in pred
 
 
 def test_without_a_camera_joints_are_relative_to_the_root_and_say_so():

@@ -339,7 +339,9 @@ class GroupedJointHead(BaseHead):
             [0, 1], ``keypoints_cam`` (1, K, 3),
             ``units`` and ``frame`` of the latter: 'mm' in the 'camera' frame
             where the camera is known, else relative to the 'root', in mm or
-            'reference bones'.
+            'reference bones'. Where the root's depth was solved,
+            ``root_depth_status`` names the
+            :class:`~lgh_mmpose.camera.RootDepthStatus`, (1,).
         """
         if isinstance(feats, list):
             raise ValueError(
@@ -400,9 +402,13 @@ class GroupedJointHead(BaseHead):
             dict(
                 joint_groups=joint_groups,
                 keypoint_names=self.decoder.keypoint_names))
-        return InstanceData(
+        instances = InstanceData(
             keypoints=keypoints,
             keypoint_scores=scores[None],
             keypoints_cam=decoded['keypoints_cam'],
             units=np.array([decoded['units']]),
             frame=np.array([decoded['frame']]))
+        if decoded['root_depth_status'] is not None:
+            instances.root_depth_status = np.array(
+                decoded['root_depth_status'])
+        return instances
