@@ -2,7 +2,6 @@
 import gc
 import json
 import logging
-import os
 from abc import abstractmethod
 from dataclasses import dataclass, field, fields
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
@@ -15,9 +14,7 @@ from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 from ..camera import project
-
-# first and last bytes of whole image files
-_IMAGE_MARKERS = {b'\xff\xd8': b'\xff\xd9', b'\x89P': b'IEND'}
+from .image_files import find_image_fault
 
 # mmpose's names; the joints of a finger are numbered from base (1) to tip (4)
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger',
@@ -244,32 +241,6 @@ def measure_bones(
     start, end = (list(joint_names).index(name) for name in bone)
     return np.linalg.norm(
         keypoints_cam[:, end] - keypoints_cam[:, start], axis=-1)
-
-
-def find_image_fault(img_path: str) -> Optional[str]:
-    """Say why an image file cannot be whole, from its first and last bytes.
-
-    Decoders fill up a truncated file with grey and succeed, so this must be
-    asked beforehand. It does not decode.
-
-    Args:
-        img_path (str): A JPEG or PNG file.
-
-    Returns:
-        str | None: What is wrong, or None.
-    """
-    try:
-        with open(img_path, 'rb') as file:
-            start = file.read(2)
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 32))
-            tail = file.read()
-    except OSError as e:
-        return e.strerror or str(e)
-    if start not in _IMAGE_MARKERS:
-        return 'not a JPEG or PNG file' if start else 'the file is empty'
-    if _IMAGE_MARKERS[start] not in tail:
-        return 'the file is truncated'
-    return None
 
 
 class BaseHand3DDataset(BaseCocoStyleDataset):

@@ -17,45 +17,14 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 from scipy.special import ndtr, ndtri
 
+from .image_files import jpeg_size
+
 # sides of the blocks that libjpeg can decode to one pixel, largest first
 _REDUCTIONS = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
     4: cv2.IMREAD_REDUCED_COLOR_4,
     2: cv2.IMREAD_REDUCED_COLOR_2
 }
-# markers of a JPEG file without a length: TEM, RST0 to RST7, SOI
-_BARE_MARKERS = frozenset([0x01, *range(0xD0, 0xD9)])
-# start of frame, the segment that holds the size
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-
-
-def jpeg_size(content: bytes) -> Optional[Tuple[int, int]]:
-    """Size of a JPEG image by its header, before any turn that EXIF asks for.
-
-    Args:
-        content (bytes): The file.
-
-    Returns:
-        tuple[int, int] | None: Width and height in px; None if this is no
-        JPEG file or its header is damaged.
-    """
-    if content[:2] != b'\xff\xd8':
-        return None
-    at = 2
-    while at + 9 <= len(content) and content[at] == 0xFF:
-        marker = content[at + 1]
-        if marker in _FRAME_MARKERS:
-            height, width = (
-                int.from_bytes(content[at + i:at + i + 2], 'big')
-                for i in (5, 7))
-            return width, height
-        if marker == 0xFF:  # a filling byte
-            at += 1
-        elif marker in _BARE_MARKERS:
-            at += 2
-        else:
-            at += 2 + int.from_bytes(content[at + 2:at + 4], 'big')
-    return None
 
 
 @TRANSFORMS.register_module()

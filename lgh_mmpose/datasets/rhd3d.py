@@ -13,8 +13,9 @@ from mmpose.registry import DATASETS
 from ..camera import project
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           UnreadableImageError, check_bone_length,
-                          check_camera_matrix, check_keypoints_cam,
-                          find_image_fault, load_json, measure_bones)
+                          check_camera_matrix, check_keypoints_cam, load_json,
+                          measure_bones)
+from .image_files import find_image_fault
 from .safe_pickle import load_array_pickle
 
 _HOMEPAGE = ('https://lmb.informatik.uni-freiburg.de/resources/datasets/'

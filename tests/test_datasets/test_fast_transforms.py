@@ -1,5 +1,4 @@
 """Stages that stand for mmpose's: the same results."""
-import io
 
 import cv2
 import numpy as np
@@ -17,7 +16,6 @@ from lgh_mmpose.camera import project
 from lgh_mmpose.datasets import (FastPhotometricDistortion,
                                  FastRandomBBoxTransform, LoadHandImage,
                                  PackHandInputs, TopdownAffineCamera)
-from lgh_mmpose.datasets.fast_transforms import jpeg_size
 
 
 @given(st.integers(0, 2**31 - 1))
@@ -172,18 +170,6 @@ def test_joints_stay_on_their_pixels(rotation, tmp_path):
     centre = [(x * weight).sum(), (y * weight).sum()] / weight.sum()
     np.testing.assert_allclose(
         centre, results['transformed_keypoints'][0, 0], atol=.1)
-
-
-def test_size_from_the_header(tmp_path):
-    buffer = io.BytesIO()
-    Image.new('L', (37, 21)).save(buffer, 'JPEG', progressive=True)
-    content = buffer.getvalue()
-    assert jpeg_size(content) == (37, 21)
-    assert jpeg_size(b'\xff\xd8\xff' + content[2:]) == (37, 21)  # filling
-    for end in range(0, 30):
-        assert jpeg_size(content[:end]) is None
-    assert jpeg_size(b'\x89PNG' + content) is None
-    assert jpeg_size(content[:2] + b'\0' + content[2:]) is None
 
 
 @pytest.mark.parametrize('content, message', [
