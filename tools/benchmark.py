@@ -536,10 +536,12 @@ def write_freihand(root: Path, num_unique: int) -> None:
     rng = np.random.default_rng(0)
     camera = [[480., 0., 112.], [0., 480., 112.], [0., 0., 1.]]
     xyz = rng.normal([0, 0, .7], .03, (num_unique, 21, 3))
+    # of the middle finger's first bone, which the data set compares
+    bones = np.linalg.norm(xyz[:, 10] - xyz[:, 9], axis=-1)
     image_dir = root / 'training' / 'rgb'
     image_dir.mkdir(parents=True)
     for name, data in (('K', [camera] * num_unique), ('xyz', xyz.tolist()),
-                       ('scale', rng.uniform(.02, .04, num_unique).tolist())):
+                       ('scale', bones.tolist())):
         (root / f'training_{name}.json').write_text(json.dumps(data))
     for version in range(NUM_VERSIONS):
         name = f'{num_unique * version:08d}.jpg'
