@@ -33,6 +33,7 @@ import os
 import platform
 import re
 import shlex
+import signal
 import sys
 import tempfile
 import threading
@@ -233,6 +234,9 @@ def forked(function: Callable[[], object]) -> object:
         return receiver.recv()
     except EOFError:
         raise RuntimeError('a case failed in its process, see above') from None
+    except BaseException:
+        process.terminate()
+        raise
     finally:
         process.join()
 
@@ -1186,6 +1190,8 @@ def table(result: dict) -> str:
 
 def main() -> None:
     args = parse_args()
+    # ends the processes too, which would wait for each other for ever
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
     # mmpose finds its own file in another place
     warnings.filterwarnings('ignore', 'The metainfo config file')
     init_default_scope('mmpose')

@@ -68,9 +68,9 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def number(value: float) -> str:
     """Three digits that say something."""
-    if value >= 100:
+    if abs(value) >= 100:
         return f'{value:,.0f}'
-    return f'{value:.{1 if value >= 10 else 2}f}'
+    return f'{value:.{1 if abs(value) >= 10 else 2}f}'
 
 
 def limit_of(result: dict, name: str) -> Optional[float]:
@@ -345,7 +345,11 @@ def draw(result: dict, folder: Path) -> None:
         'groups G',
         'CPU time over that of G=1',
         ticks=next(iter(groups.values()))[0])
-    sizes = named('size')
+    # of one image: a step has eight
+    sizes = {
+        name: (xs, [y / (8 if 'step' in name else 1) for y in ys])
+        for name, (xs, ys) in named('size').items()
+    }
     plot(
         folder / 'performance_size.png',
         sizes,
