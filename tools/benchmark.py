@@ -1177,9 +1177,9 @@ def table(result: dict) -> str:
         lines += ['', f'pipeline/{split}, CPU ms by stage']
         lines += [f'{"  " + k:40s} {v:10.3f}' for k, v in stages.items()]
     if result['ratio']:
-        lines += ['', f'{"ratio":40s} {"wall":>10s} {"CPU":>10s}']
+        lines += ['', f'{"ratio":50s} {"wall":>10s} {"CPU":>10s}']
         lines += [
-            f'{name:40s} {value:10.2f} {result["cpu_ratio"][name]:10.2f}'
+            f'{name:50s} {value:10.2f} {result["cpu_ratio"][name]:10.2f}'
             for name, value in result['ratio'].items()
         ]
     for name, values in result.get('processes', {}).items():
