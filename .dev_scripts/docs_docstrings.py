@@ -15,6 +15,12 @@ _TABLE = re.compile(
     r'^( *)=+(?: +=+)+\n(?:.*\n)*?\1=+(?: +=+)+\n'
     r'(?:(?:\1(?! *=).+\n)+\1=+(?: +=+)+$)?', re.MULTILINE)
 
+# code and formulas, where an asterisk is one already
+_VERBATIM = re.compile(
+    r'(```.*?```|``[^`]+``|`[^`]+`|\$\$.*?\$\$|\$[^$\n]+\$)', re.DOTALL)
+# a product, as in (B, G*C, H, W): no emphasis
+_PRODUCT = re.compile(r'(?<=\w)\*(?=\w)')
+
 
 def to_markdown(docstring: str) -> str:
     """Rewrite the RST that this project's docstrings use."""
@@ -24,7 +30,10 @@ def to_markdown(docstring: str) -> str:
     docstring = _LITERAL.sub(
         lambda m: f'{m[1]}{m[2]}:\n\n' + _fenced(m[4], m[1]), docstring + '\n')
     docstring = _TABLE.sub(lambda m: _fenced(m[0], m[1]), docstring)
-    return _ROLE.sub(r'`\1`', docstring).rstrip('\n')
+    docstring = _ROLE.sub(r'`\1`', docstring).rstrip('\n')
+    parts = _VERBATIM.split(docstring)
+    parts[::2] = [_PRODUCT.sub(r'\\*', part) for part in parts[::2]]
+    return ''.join(parts)
 
 
 def _fenced(text: str, indent: str) -> str:

@@ -1,6 +1,6 @@
 """A 3D hand that can be turned with the mouse, as a Plotly figure."""
 import html
-from typing import List, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
@@ -80,6 +80,7 @@ def hand_figure(joints: np.ndarray,
                           _labels(truth, names, units), 3, 3)
     traces += _traces(go, joints, names, colors, 'prediction',
                       _labels(joints, names, units, truth, groups), 6, 5)
+    traces.append(_room(go, joints, truth))
     axis = dict(
         backgroundcolor='rgba(0,0,0,0)',
         showgrid=True,
@@ -150,6 +151,31 @@ def _traces(go, points: np.ndarray, names: Sequence[str],
         name=title,
         legendgroup=title)
     return [lines, dots, legend]
+
+
+def _room(go, *hands: Optional[np.ndarray]) -> Any:
+    """Two unseen points that give a flat hand a room half as deep as long.
+
+    Plotly scales equal axes by the volume of what they hold, so that a flat
+    hand would not fit into the view.
+    """
+    points = np.concatenate([points for points in hands if points is not None])
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        points = np.zeros((1, 3))
+    low, high = points.min(axis=0), points.max(axis=0)
+    half = np.maximum(high - low, (high - low).max() / 2) / 2
+    x, y, z = np.stack([(low + high) / 2 - half, (low + high) / 2 + half],
+                       axis=1)[[0, 2, 1]]
+    return go.Scatter3d(
+        x=_numbers(x),
+        y=_numbers(y),
+        z=_numbers(z),
+        mode='markers',
+        marker=dict(size=1, opacity=0),
+        hoverinfo='skip',
+        name='room',
+        showlegend=False)
 
 
 def _numbers(values: np.ndarray) -> list:

@@ -225,6 +225,8 @@ def _predict(cfg: Config, config: Path, checkpoint: Path,
         cfg.work_dir = folder
         cfg.load_from = str(checkpoint)
         cfg.launcher = 'none'
+        # or a second report within a second gets the first one's visualizer
+        cfg.experiment_name = Path(folder).name
         with config_errors(config):
             runner = Runner.from_cfg(cfg)
             runner.test_loop  # noqa: B018  (builds data set and metrics)

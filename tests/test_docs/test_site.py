@@ -117,6 +117,9 @@ def test_the_api_has_each_public_name(site):
     # RST's marks are gone
     assert not re.search(r':(class|func|meth|math|data):', text)
     assert '.. math::' not in text
+    # a product of sizes is no emphasis
+    assert '(B, G*C, H, W) -&gt; (B, G*C, H, W)' in text
+    assert not re.search(r'\w<em>\w', text)
 
 
 # -- in a browser ------------------------------------------------------------

@@ -30,6 +30,27 @@ def test_axes_are_the_cameras_and_equally_scaled():
         np.array(dots(figure, 'truth').x, float), JOINTS[:, 0] + 1)
 
 
+def test_a_flat_hand_fits_into_the_view():
+    flat = JOINTS * [1, 1, .01]
+    flat[3] = np.nan
+    figure = hand_figure(flat)
+    sizes = [
+        np.ptp(
+            [v for trace in figure.data for v in trace[axis] if v is not None])
+        for axis in 'xyz'
+    ]
+    # what Plotly makes of equal axes; the view has room for 1.7
+    ratio = max(sizes) / np.prod(sizes)**(1 / 3)
+    assert ratio < 1.6
+    assert dots(figure, 'room').marker.opacity == 0
+    # the hand stays in the middle
+    seen = dots(figure, 'prediction')
+    for axis in 'xyz':
+        low, high = dots(figure, 'room')[axis]
+        known = [v for v in seen[axis] if v is not None]
+        assert low + high == pytest.approx(min(known) + max(known), abs=.05)
+
+
 def test_joints_are_named_and_their_errors_told():
     figure = hand_figure(JOINTS, truth=JOINTS + [0, 3, 4], groups=[2] * 21)
     label = dots(figure, 'prediction').text[1]
