@@ -2,9 +2,8 @@
 
 Each command of the fenced ``bash`` blocks goes through the program's own
 argument parser, in this process and without the work behind it; configs and
-the keys of ``--cfg-options`` must exist. That the programs themselves work is
-what the tests of each tool show, which run them for real in a toy size: that
-no tool is without such a test is checked here as well.
+the keys of ``--cfg-options`` must exist, at their full size. test_commands_run.py
+runs them in a toy size. That no tool is without a test is checked here as well.
 """
 import argparse
 import ast
