@@ -225,8 +225,10 @@ def _predict(cfg: Config, config: Path, checkpoint: Path,
         cfg.work_dir = folder
         cfg.load_from = str(checkpoint)
         cfg.launcher = 'none'
-        # or a second report within a second gets the first one's visualizer
+        # a visualizer of a name exists once: a second report in this process
+        # would write to the first one's folder
         cfg.experiment_name = Path(folder).name
+        cfg.pop('visualizer', None)
         with config_errors(config):
             runner = Runner.from_cfg(cfg)
             runner.test_loop  # noqa: B018  (builds data set and metrics)
