@@ -101,13 +101,11 @@ def compare_gradients(cfg):
 
 
 def train_with_fsdp(cfg):
-    strategy = Config.fromfile(REPO_ROOT / 'configs/_base_/strategies/fsdp.py')
-    cfg.merge_from_dict(strategy.to_dict())
+    shipped = Config.fromfile(REPO_ROOT / 'configs/lgh_fsdp_freihand.py')
+    for key in ('runner_type', 'strategy', 'optim_wrapper'):
+        cfg[key] = shipped[key]
     cfg.strategy.model_wrapper.auto_wrap_policy.min_num_params = 3000
     cfg.train_dataloader.dataset.indices = 4 * get_world_size()
-    # ConvMuon needs weights as a whole
-    cfg.optim_wrapper.optimizer = dict(
-        type='AdamW', lr=1e-3, weight_decay=1e-3)
     setup_cpu_distributed(cfg)
     runner = RUNNERS.get(cfg.runner_type).from_cfg(cfg)
     runner.train()

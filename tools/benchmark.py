@@ -20,7 +20,8 @@ The json holds ``ms`` and ``cpu_ms`` per call by case, ``peak_mb``, ``gflops``
 cases compute in ``bf16`` and which were ``left_out`` for want of it, and
 ``ratio``: by how many times the first is faster, but for ``g3_vs_g1_*``, which
 say how many times as much three groups cost as one. ``cpu_ratio`` has the same
-from the CPU times.
+from the CPU times. ``difference_px`` says how far a joint of an exported network
+lies at most from that of the network in PyTorch, in fp32, on noise.
 """
 import argparse
 import contextlib
@@ -66,6 +67,9 @@ NUM_VERSIONS = 4  # of each image in FreiHAND's training set
 _ROUND_SECONDS = 0.05  # shorter calls are repeated within a round
 _CASE_SECONDS = 60.  # a case that has taken so long has no further rounds
 _GROUP_SECONDS = 100.  # nor has a group of cases, but for the first three
+
+# for processes that run together; one that was killed would be waited for
+_PROCESS_SECONDS = 900
 
 INTERNET = ('mmpose::hand_3d_keypoint/internet/interhand3d/'
             'internet_res50_4xb16-20e_interhand3d-256x256.py')
@@ -123,7 +127,8 @@ class Case(NamedTuple):
     setup: Callable[[], Callable[[], object]]  # gives what is called
     samples: int = 1  # that one call treats
     gflop: Callable[[], Optional[float]] = lambda: None  # of one call
-    prepare: Callable[[], object] = lambda: None  # writes the files it reads
+    # writes the files it reads; tells by how many px an export is off
+    prepare: Callable[[], Optional[float]] = lambda: None
     bf16: bool = False  # whether it makes sense only where the CPU has it
 
 
@@ -351,25 +356,52 @@ def exported(network: Network, backend: str, precision: str, root: Path,
     """Inference of the exported network, on images of bytes."""
     path = root / f'{network.config}_{backend}_{precision}'
 
-    def prepare():
-        from lgh_mmpose.deployment import export
-        if not path.exists():
-            with contextlib.redirect_stdout(io.StringIO()):
-                export(
-                    build_model(load_config(network)), path, backend,
-                    precision)
-
-    def setup():
+    def load():
         from lgh_mmpose.deployment import load_exported
         run = load_exported(path, num_threads=threads)
         width, height = run.input_size
         images = np.random.default_rng(0).integers(
             0, 256, (network.batch, 3, height, width), dtype=np.uint8)
+        return run, images
+
+    def prepare():
+        from lgh_mmpose.deployment import export
+        model = build_model(load_config(network))
+        if not path.exists():
+            with contextlib.redirect_stdout(io.StringIO()):
+                export(model, path, backend, precision)
+        run, images = load()
+        return difference_px(model, images, run(images)[0])
+
+    def setup():
+        run, images = load()
         return lambda: run(images)
 
     return Case(setup, network.batch,
                 lambda: network.batch * forward_gflop(network), prepare,
                 precision == 'bf16')
+
+
+def difference_px(model: torch.nn.Module, images: np.ndarray,
+                  uv: np.ndarray) -> float:
+    """The largest distance of joints from those of a model in PyTorch.
+
+    Args:
+        model (nn.Module): The model, in fp32.
+        images (np.ndarray): (B, 3, H, W), uint8, BGR.
+        uv (np.ndarray): The joints to compare (B, K, 2), px.
+
+    Returns:
+        float: In px of the input.
+    """
+    from mmpose.structures import PoseDataSample
+    data = model.data_preprocessor(
+        dict(
+            inputs=list(torch.from_numpy(images)),
+            data_samples=[PoseDataSample() for _ in images]))
+    with torch.no_grad():
+        expected = model(data['inputs'], None, mode='tensor')[0].numpy()
+    return float(np.linalg.norm(uv - expected, axis=-1).max())
 
 
 def training_samples(cfg: Config, batch: int) -> list:
@@ -925,9 +957,9 @@ def run_processes(case: Case, count: int, rounds: int) -> float:
     for process in processes:
         process.start()
     try:
-        barrier.wait()
+        barrier.wait(_PROCESS_SECONDS)
         start = time.perf_counter()
-        barrier.wait()
+        barrier.wait(_PROCESS_SECONDS)
         seconds = time.perf_counter() - start
     except threading.BrokenBarrierError:
         raise RuntimeError('a process failed, see above') from None
@@ -1116,11 +1148,19 @@ def run(names: Sequence[str], cases: Dict[str, Case], args: argparse.Namespace,
         groups.setdefault('/'.join(name.split('/')[:group_depth]),
                           []).append(name)
     result: Dict[str, dict] = dict(
-        ms={}, cpu_ms={}, per_second={}, peak_mb={}, gflops={}, rounds={})
+        ms={},
+        cpu_ms={},
+        per_second={},
+        peak_mb={},
+        gflops={},
+        rounds={},
+        difference_px={})
     # before and apart from all else: what this process has freed, its forks
     # would not ask for
     for name in names:
-        forked(cases[name].prepare)
+        difference = forked(cases[name].prepare)
+        if difference is not None:
+            result['difference_px'][name] = difference
     memory = not (args.no_memory or args.quick)
     if memory and not Path('/proc/self/clear_refs').exists():
         print('no memory is measured: that needs Linux', file=sys.stderr)
@@ -1173,6 +1213,12 @@ def table(result: dict) -> str:
         lines.append(f'{name:40s} {ms:10.3f} {result["cpu_ms"][name]:10.3f} '
                      f'{result["per_second"][name]:9.1f} '
                      f'{" ".join(optional)}')
+    if result['difference_px']:
+        lines += ['', 'largest distance from the joints of PyTorch in fp32']
+        lines += [
+            f'{name:40s} {px:10.5f} px'
+            for name, px in result['difference_px'].items()
+        ]
     for split, stages in result.get('stages', {}).items():
         lines += ['', f'pipeline/{split}, CPU ms by stage']
         lines += [f'{"  " + k:40s} {v:10.3f}' for k, v in stages.items()]

@@ -2,6 +2,7 @@
 import logging
 from types import SimpleNamespace
 
+import pytest
 import torch
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
@@ -54,3 +55,32 @@ def test_the_module_within_a_wrapper_is_compiled():
     seen = run(wrapper)
     model.backbone(torch.randn(2, 3, 8, 8))
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize('mode', ['train', 'val', 'test'])
+def test_each_batch_is_a_step_of_its_own(mode, monkeypatch):
+    steps = []
+    monkeypatch.setattr(torch.compiler, 'cudagraph_mark_step_begin',
+                        lambda: steps.append(mode))
+    hook = CompileHook()
+    for batch_idx in range(2):
+        # as mmengine calls it
+        getattr(hook, f'before_{mode}_iter')(
+            None, batch_idx=batch_idx, data_batch=None)
+    assert steps == [mode] * 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_cuda_graphs_keep_what_the_neck_reads():
+    model = make_model().cuda().eval()
+    images = torch.randn(4, 2, 3, 8, 8).cuda()
+    with torch.no_grad():
+        expected = [model.neck(model.backbone(x)) for x in images]
+        hook = CompileHook(mode='reduce-overhead')
+        hook.before_run(
+            SimpleNamespace(
+                model=model, logger=logging.getLogger('test_compile')))
+        for i, x in enumerate(images):
+            hook.before_test_iter(None, batch_idx=i)
+            torch.testing.assert_close(
+                model.neck(model.backbone(x)), expected[i])

@@ -100,9 +100,11 @@ def cases_table(result: dict,
         if of_limit:
             share = limit_of(result, name)
             rows[-1].insert(-1, '' if share is None else f'{share:.0%}')
+            off = result.get('difference_px', {}).get(name)
+            rows[-1].insert(-1, '' if off is None else f'{off:.2g}')
     header = ['case', 'ms', 'CPU ms', 'per s', 'GFLOP/s', 'peak MB']
     if of_limit:
-        header.insert(-1, 'of the limit')
+        header[-1:-1] = ['of the limit', 'off by px']
     return markdown(header, rows)
 
 

@@ -1,6 +1,7 @@
 """torch.compile for the part of the network where the time goes."""
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -31,3 +32,13 @@ class CompileHook(Hook):
             module.compile(**self.kwargs)
         runner.logger.info('backbone and neck are compiled at their first '
                            'batches, which take long')
+
+    def before_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
+        """Say that a batch begins, in training, validation and test.
+
+        CUDA graphs would take the neck for the next batch, in which what the
+        backbone has given may be overwritten.
+        """
+        torch.compiler.cudagraph_mark_step_begin()
+
+    before_train_iter = before_val_iter = before_test_iter = before_iter
