@@ -366,7 +366,10 @@ def report_plan(plan: Plan, results: List[Dict[str, Any]],
                  f'(images/{picture})')
     groups = groups_table(plan, found)
     if groups:
-        learned = [r for r in found if r['learned']]
+        learned = [
+            r for runs in _by_variant(plan, found).values() for r in runs
+            if r['learned']
+        ]
         picture = f'ablation_{plan.name}_groups.png'
         plot_joint_groups(
             [np.array(r['probabilities'])
