@@ -56,7 +56,7 @@ EXTRAS_REQUIRE = {
     # tools/deployment/export.py; what it writes needs one of the runtimes
     'deploy': ['onnx', 'onnxscript', 'onnxruntime', 'openvino>=2024', 'nncf'],
     'report': ['plotly>=6'],  # tools/analysis_tools/report.py
-    'web': ['gradio>=5', 'plotly>=6'],  # demo/web_demo.py
+    'web': ['gradio>=6', 'plotly>=6'],  # demo/web_demo.py
     'ablation': ['submitit', 'pyyaml'],  # tools/ablation.py
     'docs': ['mkdocs-material', 'mkdocstrings[python]'],
     'tests': TESTS,
