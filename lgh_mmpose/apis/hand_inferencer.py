@@ -98,7 +98,8 @@ class HandInferencer:
             joints relative to the root, in reference bones.
         hand_side (str): ``'right'``, ``'left'``, or ``'auto'``: each hand is
             seen as both, and the side with the higher mean score wins; in a
-            video that of all frames. Defaults to ``'auto'``.
+            tracked video that of its first 15 frames together, after which
+            it stays. Defaults to ``'auto'``.
         batch_size (int): So many frames and crops go through the network at
             once; a video that is tracked goes frame by frame. Defaults to 8.
         bbox_padding (float, optional): How much larger the network's input
