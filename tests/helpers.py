@@ -11,6 +11,7 @@ from typing import Union
 
 import cv2
 import numpy as np
+from mmengine.visualization import Visualizer
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 
@@ -170,6 +171,8 @@ def run_script(script: Union[str, Path],
     Returns:
         subprocess.CompletedProcess: With ``stdout`` holding both streams.
     """
+    # mmengine's hooks take the visualizer that was made last in the process
+    Visualizer._instance_dict.clear()
     output = io.StringIO()
     here, argv = os.getcwd(), sys.argv
     command = [str(script), *map(str, arguments)]

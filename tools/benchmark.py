@@ -204,6 +204,9 @@ def peak_memory(case: Case) -> float:
     """
 
     def run() -> float:
+        # what this process has freed before is no memory of the case
+        gc.collect()
+        trim_memory()
         before = _memory('RssAnon', 'RssShmem')
         call = case.setup()
         gc.collect()

@@ -177,7 +177,10 @@ def test_memory_of_getting_ready_does_not_count(tool):
 
         return tool.peak_memory(tool.Case(setup))
 
-    assert held(1) < 20
+    # a hole in the heap of this process, as of what ran in it before
+    pieces = [bytes(1000) for _ in range(100 * 2**10)]
+    del pieces[:-1]
+    assert -5 < held(1) < 20
     assert 30 < held(40 * 2**20) < 60
 
 
