@@ -153,7 +153,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         from lgh_mmpose.config import merge_cfg_options
         merge_cfg_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
-    cfg.load_from = args.checkpoint
+    # the config of a resumed training says so; main() loads, strictly
+    cfg.load_from, cfg.resume = None, False
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -200,12 +201,23 @@ def main() -> None:
 
     # after the arguments are known to be good: these take seconds to import
     from mmengine.dist import is_main_process
+    from mmengine.model import is_model_wrapper
     from mmengine.runner import Runner
 
+    from lgh_mmpose.apis.checkpoint import load_weights
     from lgh_mmpose.compat import setup_cpu_distributed
 
     setup_cpu_distributed(cfg)
-    metrics = Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    model = runner.model
+    try:
+        load_weights(
+            model.module if is_model_wrapper(model) else model,
+            args.checkpoint)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from None
+    runner.logger.info(f'Load checkpoint from {args.checkpoint}')
+    metrics = runner.test()
     if args.out and is_main_process():
         save_metrics(metrics, args.out)
 

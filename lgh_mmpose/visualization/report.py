@@ -200,9 +200,11 @@ def _predict(cfg: Config, config: Path, checkpoint: Path,
 
     Raises:
         ValueError: If none of its evaluators scores joints by the protocol,
-            or what it names cannot be built.
+            what it names cannot be built, or the checkpoint is not its.
     """
     from mmengine.runner import Runner
+
+    from lgh_mmpose.apis.checkpoint import load_weights
     cfg = Config(cfg.to_dict())
     evaluators = cfg.test_evaluator
     if isinstance(evaluators, (dict, ConfigDict)):
@@ -223,7 +225,8 @@ def _predict(cfg: Config, config: Path, checkpoint: Path,
         evaluator.dump_file = dump_file
         cfg.test_evaluator = [evaluator]
         cfg.work_dir = folder
-        cfg.load_from = str(checkpoint)
+        # the config of a resumed training says so: this is a test
+        cfg.load_from, cfg.resume = None, False
         cfg.launcher = 'none'
         # a visualizer of a name exists once: a second report in this process
         # would write to the first one's folder
@@ -232,6 +235,7 @@ def _predict(cfg: Config, config: Path, checkpoint: Path,
         with config_errors(config):
             runner = Runner.from_cfg(cfg)
             runner.test_loop  # noqa: B018  (builds data set and metrics)
+        load_weights(runner.model, str(checkpoint))
         runner.test()
         dump = B.load_predictions(dump_file)
     root_depth = cfg.model.get('test_cfg', {}).get('root_depth', 'solved')

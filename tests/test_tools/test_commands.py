@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT, run_command, write_freihand
+from helpers import REPO_ROOT, run_command, run_script, write_freihand
 
 import lgh_mmpose  # noqa: F401  (lets torch.load read the checkpoints)
 
@@ -210,11 +210,13 @@ def test_data_root_on_the_command_line_moves_all_data_sets(tmp_path):
 
 def test_test_saves_scores_predictions_and_pictures(trained, config,
                                                     checkpoint, tmp_path):
-    run_command(
+    output = run_command(
         *(sys.executable, TEST, config, checkpoint, '--work-dir', 'work'),
         *('--out', 'new/scores.json', '--dump', 'predictions.pkl'),
-        *('--show-dir', 'pictures'),
-        cwd=tmp_path)
+        # as the config of a resumed training has it
+        *('--show-dir', 'pictures', '--cfg-options', 'resume=True'),
+        cwd=tmp_path).stdout
+    assert 'resumed epoch' not in output
     assert_same_scores(tmp_path / 'new/scores.json', trained)
     assert [p.name for p in (tmp_path / 'new').iterdir()] == ['scores.json']
 
@@ -229,6 +231,27 @@ def test_test_saves_scores_predictions_and_pictures(trained, config,
         p for p in (tmp_path / 'work').rglob('pictures/*') if p.is_file()
     ]
     assert len(pictures) == 6
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda weight: None, 'it lacks 1 weights, head.selector.logits'),
+    (lambda weight: weight[:, :2], 'size mismatch for head.selector.logits'),
+])
+def test_weights_that_are_not_the_models_are_refused(change, message, config,
+                                                     checkpoint, tmp_path):
+    """Else a network with random weights is what would be scored."""
+    state = torch.load(checkpoint)['state_dict']
+    changed = change(state.pop('head.selector.logits'))
+    if changed is not None:
+        state['head.selector.logits'] = changed
+    torch.save(dict(state_dict=state), tmp_path / 'other.pth')
+    result = run_script(
+        *(TEST, config, 'other.pth', '--work-dir', 'work'),
+        cwd=tmp_path,
+        check=False)
+    error = str(result.returncode)
+    assert error.startswith('error: the checkpoint other.pth is not one of')
+    assert message in error and len(error.splitlines()) == 1
 
 
 def test_predicts_without_annotation(config, checkpoint, tmp_path):

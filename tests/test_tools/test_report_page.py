@@ -86,7 +86,9 @@ def test_command_tests_the_checkpoint_and_writes_one_file(config, tmp_path):
     from mmpose.registry import MODELS
     init_default_scope('mmpose')
     model = MODELS.build(config.model)
-    write_work_dir(tmp_path / 'work', config, model.state_dict())
+    # what a resumed training writes: the report is to test, not to resume
+    resumed = Config(dict(config.to_dict(), resume=True))
+    write_work_dir(tmp_path / 'work', resumed, model.state_dict())
     output = run_command(
         *(sys.executable, REPORT, 'work', '--num-samples', 1),
         *('--cfg-options', 'model.test_cfg.root_depth=given'),
@@ -94,6 +96,7 @@ def test_command_tests_the_checkpoint_and_writes_one_file(config, tmp_path):
           'test_dataloader.persistent_workers=False'),
         cwd=tmp_path).stdout
     assert 'wrote work/report.html' in output
+    assert 'resumed epoch' not in output
     # nothing of the test is left
     assert sorted(p.name for p in (tmp_path / 'work').iterdir()) == [
         '20200101_000000', 'epoch_2.pth', 'last_checkpoint', 'report.html',
@@ -108,6 +111,14 @@ def test_command_tests_the_checkpoint_and_writes_one_file(config, tmp_path):
         s['title'].split(':')[0]
         for s in page_data(tmp_path / 'work/report.html')['samples']
     ] == ['worst', 'median', 'best']
+
+
+def test_weights_that_are_not_the_models_are_refused(config, tmp_path):
+    """Else a network with random weights is what would be scored."""
+    write_work_dir(tmp_path / 'work', config)  # the selector's weights alone
+    with pytest.raises(ValueError, match=r'epoch_2\.pth is not .* backbone'):
+        write_report(tmp_path / 'work', tmp_path / 'report.html')
+    assert not (tmp_path / 'report.html').exists()
 
 
 def test_figures_are_those_of_the_predictions(report, predictions):
