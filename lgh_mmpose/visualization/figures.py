@@ -16,7 +16,8 @@ from lgh_mmpose.fileio import atomic_write, write_image
 
 from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, VIEWS, add_axes_3d,
                        draw_skeleton_2d, draw_skeleton_3d, figure_to_image,
-                       group_colors, joint_colors, new_figure, set_view_3d)
+                       group_colors, joint_colors, new_figure, set_view_3d,
+                       text_color)
 
 PathLike = Union[str, Path]
 
@@ -127,8 +128,8 @@ def contact_sheet_of_predictions(dump_file: PathLike,
         tile (int): Edge of an image in pixels.
 
     Raises:
-        ValueError: If the file has no errors of this alignment, or an image
-            cannot be read.
+        ValueError: If the file has no errors of this alignment, not one
+            sample with an error, or an image cannot be read.
     """
     with np.load(dump_file) as archive:
         if f'errors_{alignment}' not in archive:
@@ -138,8 +139,14 @@ def contact_sheet_of_predictions(dump_file: PathLike,
             raise ValueError(f'{dump_file} has no errors with alignment '
                              f'{alignment!r}, only {scored}')
         dump = dict(archive)
-    errors = np.nanmean(dump[f'errors_{alignment}'], axis=1)
-    order = np.argsort(errors)
+    errors = dump[f'errors_{alignment}']
+    # a sample without a joint to compare is neither good nor bad
+    scored = np.flatnonzero((~np.isnan(errors)).any(axis=1))
+    if not len(scored):
+        raise ValueError(f'{dump_file} has no sample with an error in '
+                         f'alignment {alignment!r}')
+    errors = dict(zip(scored, np.nanmean(errors[scored], axis=1)))
+    order = np.array(sorted(scored, key=errors.__getitem__))
     num_each = min(num_each, len(order))
     middle = (len(order) - num_each) // 2
     rows = (('best', order[:num_each]), ('median',
@@ -469,7 +476,6 @@ def plot_selector_matrix(probabilities: np.ndarray, joint_names: Sequence[str],
     ax.imshow(shade, aspect='auto')
     for joint in range(num_joints):
         for group in range(num_groups):
-            luminance = shade[joint, group] @ (.299, .587, .114)
             ax.text(
                 group,
                 joint,
@@ -478,7 +484,7 @@ def plot_selector_matrix(probabilities: np.ndarray, joint_names: Sequence[str],
                 va='center',
                 fontsize=8,
                 fontweight='bold' if groups[joint] == group else 'normal',
-                color='white' if luminance < .55 else 'black')
+                color=text_color(255 * shade[joint, group]))
     sizes = np.bincount(groups, minlength=num_groups)
     ax.set_xticks(
         range(num_groups),

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from lgh_mmpose.fileio import write_image
 
 from .skeleton import (figure_to_image, group_colors, hand_layout, hand_links,
-                       new_figure)
+                       new_figure, text_color)
 
 _PROBABILITY = 'selector/probability/'
 _LOGITS = 'head.selector.logits'
@@ -226,14 +226,13 @@ def draw_hand(ax: Axes, joint_names: Sequence[str], colors: np.ndarray,
         ax.plot(*places[[a, b]].T, color='#bbbbbb', linewidth=3, zorder=1)
     ax.scatter(*places.T, s=260, c=colors / 255., zorder=2, linewidths=0)
     for place, color, text in zip(places, colors, texts):
-        dark = color @ (.299, .587, .114) < 140
         ax.text(
             *place,
             text,
             ha='center',
             va='center',
             fontsize=8,
-            color='white' if dark else 'black',
+            color=text_color(color),
             zorder=3)
     ax.set_aspect('equal')
     ax.set_ylim(20, places[:, 1].min() - 20)

@@ -32,7 +32,7 @@ from .groups import (CheckpointFacts, SelectorHistory, last_checkpoint,
                      read_checkpoint, selector_history)
 from .plotly_hand import hand_figure, import_plotly
 from .skeleton import (finger_of_joints, group_colors, hand_layout, hand_links,
-                       joint_colors)
+                       joint_colors, text_color)
 
 PathLike = Union[str, Path]
 Dump = Dict[str, np.ndarray]
@@ -373,12 +373,11 @@ def _hand_svg(joint_names: Sequence[str], colors: np.ndarray,
         format(*places[a], *places[b]) for a, b in hand_links(joint_names))
     discs = ''
     for (x, y), color, text, tip in zip(places, colors, texts, tips):
-        ink = 'white' if color @ (.299, .587, .114) < 140 else 'black'
         discs += (f'<g><title>{_esc(tip)}</title>'
                   f'<circle cx="{x:.1f}" cy="{y:.1f}" r="11.5" '
                   f'fill="{_css(color)}"/>'
                   f'<text class="value" x="{x:.1f}" y="{y:.1f}" '
-                  f'fill="{ink}">{_esc(text)}</text></g>')
+                  f'fill="{text_color(color)}">{_esc(text)}</text></g>')
     return (f'<svg class="hand" role="img" aria-label="{_esc(label)}" '
             f'viewBox="{left - 16:.0f} {top - 16:.0f} {right - left + 32:.0f} '
             f'{bottom - top + 32:.0f}">{lines}{discs}</svg>')

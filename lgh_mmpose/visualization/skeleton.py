@@ -59,6 +59,26 @@ def group_colors(num_groups: int) -> np.ndarray:
         np.uint8)
 
 
+def text_color(background: Sequence[float]) -> str:
+    """Black or white, whichever is read better on a colour.
+
+    By the contrast ratio of WCAG 2.1, which is 4.5 or more for one of them on
+    any colour.
+
+    Args:
+        background (Sequence[float]): RGB in [0, 255], (3,).
+
+    Returns:
+        str: ``'black'`` or ``'white'``.
+    """
+    srgb = np.asarray(background, dtype=float) / 255
+    linear = np.where(srgb <= .04045, srgb / 12.92,
+                      ((srgb + .055) / 1.055)**2.4)
+    luminance = linear @ (.2126, .7152, .0722)
+    # 1.05 / (luminance + 0.05) is white's, (luminance + 0.05) / 0.05 black's
+    return 'white' if (luminance + .05)**2 < 1.05 * .05 else 'black'
+
+
 def finger_of_joints(joint_names: Sequence[str]) -> List[str]:
     """Name of the finger of each joint, as in mmpose's hand metainfo.
 

@@ -154,6 +154,28 @@ def test_best_median_and_worst_predictions(dump_file, tmp_path):
     assert drawn == [[0, 1], [4, 5], [9, 8]]
 
 
+def test_samples_without_an_error_are_not_the_worst(dump_file, tmp_path,
+                                                    monkeypatch):
+    arrays = dict(np.load(dump_file))
+    errors = arrays['errors_root']
+    kept = np.sort(errors.mean(axis=1))[-2]
+    errors[errors.mean(axis=1).argmax()] = np.nan
+    np.savez(tmp_path / 'some.npz', **arrays)
+    drawn = []
+    monkeypatch.setattr(figures, 'contact_sheet',
+                        lambda *_, titles, **__: drawn.extend(titles))
+    figures.contact_sheet_of_predictions(
+        tmp_path / 'some.npz', tmp_path / 'out.png', META, num_each=2)
+    assert not any('nan' in title for title in drawn)
+    assert drawn[4].startswith(f'worst: {kept:.1f} mm')
+
+    errors[:] = np.nan
+    np.savez(tmp_path / 'none.npz', **arrays)
+    with pytest.raises(ValueError, match='no sample with an error'):
+        figures.contact_sheet_of_predictions(tmp_path / 'none.npz',
+                                             tmp_path / 'out.png', META)
+
+
 def test_unreadable_image_is_named(dump_file, tmp_path):
     (tmp_path / '9.png').write_bytes(b'\x89PNG')
     with pytest.raises(ValueError, match=r'9\.png: missing or damaged'):

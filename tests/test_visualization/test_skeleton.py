@@ -1,3 +1,4 @@
+import matplotlib
 import numpy as np
 import pytest
 
@@ -6,7 +7,7 @@ from lgh_mmpose.visualization.skeleton import (add_axes_3d, draw_skeleton_2d,
                                                figure_to_image, group_colors,
                                                hand_layout, hand_links,
                                                joint_colors, new_figure,
-                                               set_view_3d)
+                                               set_view_3d, text_color)
 
 NAMES = ['wrist'] + [
     f'{finger}{i}' for finger in ('thumb', 'forefinger', 'middle_finger',
@@ -14,6 +15,29 @@ NAMES = ['wrist'] + [
     for i in range(1, 5)
 ]
 RED = np.array([255, 0, 0])
+
+
+@pytest.mark.parametrize('colors', [
+    *(group_colors(n) for n in (1, 7, 12)),
+    joint_colors(NAMES),
+    matplotlib.colormaps['cividis'](np.linspace(0, 1, 256))[:, :3] * 255,
+])
+def test_text_is_read_on_every_colour(colors):
+    """Contrast of 4.5 : 1 and more, as WCAG 2.1 asks of small text."""
+
+    def luminance(color):
+        parts = [c / 255 for c in color]
+        parts = [
+            p / 12.92 if p <= .04045 else ((p + .055) / 1.055)**2.4
+            for p in parts
+        ]
+        return .2126 * parts[0] + .7152 * parts[1] + .0722 * parts[2]
+
+    for color in colors:
+        ink = luminance(
+            dict(black=(0, 0, 0), white=(255, ) * 3)[text_color(color)])
+        low, high = sorted([ink, luminance(color)])
+        assert (high + .05) / (low + .05) >= 4.5, color
 
 
 def test_each_finger_has_one_colour_of_its_own():
