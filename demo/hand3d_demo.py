@@ -8,11 +8,12 @@ hand: docs/inference.md.
 """
 import argparse
 import contextlib
+import glob
 import os
 import os.path as osp
 import sys
 import time
-from typing import Any, Iterator, Union
+from typing import Any, Iterable, Iterator, Optional, Union
 
 
 def parse_args() -> argparse.Namespace:
@@ -143,6 +144,28 @@ def open_json(path: str) -> Iterator[Any]:
         yield file
 
 
+def check_json(path: str, read: Iterable[Optional[str]]) -> None:
+    """Keep ``--json`` from overwriting a file that the run reads.
+
+    Args:
+        path (str): The file to be written.
+        read (Iterable[str]): Files, folders of images and patterns; what is no
+            path, such as the index of a webcam, does not matter.
+
+    Raises:
+        ValueError: If it is one of them.
+    """
+    from lgh_mmpose.apis.sources import IMAGE_EXTENSIONS
+    for name in filter(None, read):
+        files = [name, *glob.glob(name, recursive=True)]
+        # JSON beside the images of a folder is welcome
+        if osp.isdir(name) and path.lower().endswith(IMAGE_EXTENSIONS):
+            files = glob.glob(osp.join(glob.escape(name), '*'))
+        if osp.realpath(path) in map(osp.realpath, files):
+            raise ValueError(f'--json {path} would overwrite what is read '
+                             'from there; give another file')
+
+
 def show(picture, wait: bool) -> bool:
     """Show a picture, until a key is pressed if so; False ends."""
     import cv2
@@ -184,6 +207,13 @@ def infer(args: argparse.Namespace) -> None:
         track=not args.no_track,
         smoothing=Smoothing() if args.smooth else None)
 
+    if args.json:
+        check_json(args.json, [
+            *args.input, args.config, args.checkpoint,
+            inferencer.cfg.get('load_from'), args.camera_matrix,
+            *(args.detector or ())
+        ])
+
     def draw(image, frame_dict):
         return draw_hands(image, frame_dict, color_by=args.color_by)
 
@@ -191,9 +221,6 @@ def infer(args: argparse.Namespace) -> None:
     start, start_cpu = time.perf_counter(), time.process_time()
     with contextlib.ExitStack() as stack:
         json_lines = pictures = None
-        if args.json:
-            json_lines = JsonLinesWriter(
-                stack.enter_context(open_json(args.json)))
         if args.out_dir:
             pictures = stack.enter_context(PictureWriter(args.out_dir, draw))
         results = stack.enter_context(
@@ -207,6 +234,11 @@ def infer(args: argparse.Namespace) -> None:
                 dynamic_ncols=True))
         try:
             for frame, frame_dict in results:
+                # a mistake that shows before the first result must not empty
+                # the file of an earlier run
+                if args.json and json_lines is None:
+                    json_lines = JsonLinesWriter(
+                        stack.enter_context(open_json(args.json)))
                 num_frames += 1
                 num_hands += len(frame_dict['hands'])
                 if json_lines:

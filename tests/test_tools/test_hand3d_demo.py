@@ -140,6 +140,51 @@ def test_lines_of_frames_before_an_error_stay(demo, freihand_root, tmp_path):
             ] == [str(path) for path in images]
 
 
+@pytest.mark.parametrize('box, message', [
+    ((9, 9, 1, 1), 'left < right'),
+    ((90, 90, 99, 99), 'outside the 64 x 64 px'),
+])
+def test_a_mistake_leaves_the_file_of_an_earlier_run(demo, freihand_root,
+                                                     tmp_path, box, message):
+    earlier = tmp_path / 'hands.jsonl'
+    earlier.write_text('earlier')
+    result = demo(
+        freihand_root / 'training/rgb/00000000.jpg',
+        *('--bbox', *box, '--json', earlier),
+        check=False)
+    assert message in str(result.returncode)
+    assert earlier.read_text() == 'earlier'
+
+
+@pytest.mark.parametrize('source', ['a.jpg', '.', '*.jpg'])
+def test_an_input_is_not_overwritten(demo, freihand_root, tmp_path, source):
+    before = (freihand_root / 'training/rgb/00000000.jpg').read_bytes()
+    (tmp_path / 'a.jpg').write_bytes(before)
+    result = demo(source, '--json', tmp_path / 'a.jpg', check=False)
+    assert str(result.returncode).startswith('error: --json ')
+    assert 'would overwrite what is read' in str(result.returncode)
+    assert (tmp_path / 'a.jpg').read_bytes() == before
+
+
+def test_the_weights_are_not_overwritten(demo, checkpoint, freihand_root):
+    before = checkpoint.stat().st_mtime_ns
+    result = demo(
+        freihand_root / 'training/rgb/00000000.jpg',
+        *('--json', checkpoint),
+        check=False)
+    assert 'would overwrite' in str(result.returncode)
+    assert checkpoint.stat().st_mtime_ns == before
+
+
+def test_json_beside_the_images_may_be_written_again(demo, freihand_root,
+                                                     tmp_path):
+    image = (freihand_root / 'training/rgb/00000000.jpg').read_bytes()
+    (tmp_path / 'a.jpg').write_bytes(image)
+    for _ in range(2):
+        demo('.', '--json', 'hands.jsonl')
+    assert len(lines(tmp_path / 'hands.jsonl')) == 1
+
+
 @pytest.mark.parametrize('arguments, message', [
     ((), 'give --json, --out-dir or --show'),
     (('--show', ), '--show needs a display'),
