@@ -128,6 +128,13 @@ def write_report(work_dir: PathLike,
     checkpoint = Path(checkpoint or last_checkpoint(work_dir))
     facts = read_checkpoint(checkpoint)
     cfg, config = _load_config(work_dir, config, cfg_options)
+    needed = ['model', 'test_dataloader']
+    if predictions is None:
+        needed += ['test_cfg', 'test_evaluator']
+    for key in needed:
+        if cfg.get(key) is None:
+            raise ValueError(f'the config {config} has no {key}, which a '
+                             'report needs; give another one by --config')
     if predictions is None:
         dumps = _predict(cfg, config, checkpoint, protocol)
     else:
@@ -238,7 +245,7 @@ def _predict(cfg: Config, config: Path, checkpoint: Path,
         load_weights(runner.model, str(checkpoint))
         runner.test()
         dump = B.load_predictions(dump_file)
-    root_depth = cfg.model.get('test_cfg', {}).get('root_depth', 'solved')
+    root_depth = (cfg.model.get('test_cfg') or {}).get('root_depth', 'solved')
     return {f'root depth {root_depth}': dump}
 
 
@@ -339,7 +346,10 @@ def _table(headers: Sequence[str],
                            for i, cell in enumerate(row)) + '</tr>'
                    for row in rows)
     title = f'<caption>{_esc(caption)}</caption>' if caption else ''
-    return (f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead>'
+    # wide tables are scrolled by the keyboard too
+    return ('<div class="scroll" tabindex="0" role="group" '
+            f'aria-label="{_esc(caption or "Table: " + headers[0])}">'
+            f'<table>{title}<thead><tr>{head}</tr></thead>'
             f'<tbody>{body}</tbody></table></div>')
 
 
@@ -942,7 +952,9 @@ def _samples_section(dump: Dump, alignment: str, num_each: int) -> str:
                                         ('view-side', 'From the side'),
                                         ('view-top', 'From above')))
     return _section(
-        'samples', 'Samples', '<p>Worst, median and best by mean error, '
+        'samples',
+        'Samples',
+        '<p>Worst, median and best by mean error, '
         f'{_esc(meaning)}. Prediction in colour, truth white on the image '
         'and grey in 3D. The 3D view turns with the mouse, with a finger, and '
         'with the arrow keys.</p><div class="controls">'
@@ -956,11 +968,15 @@ def _samples_section(dump: Dump, alignment: str, num_each: int) -> str:
         '</div><h3 id="sample-title" aria-live="polite"></h3>'
         '<div class="views"><div class="picture">'
         '<img id="sample-image" alt=""><svg id="sample-overlay" '
-        'aria-hidden="true"></svg></div><div><div id="hand3d" role="img" '
+        'aria-hidden="true"></svg></div><div><div id="hand3d" '
+        # screen readers keep the arrow keys of anything but an application
+        'role="application" aria-roledescription="turnable 3D view" '
         'tabindex="0" aria-label="3D view"></div><div class="controls">'
         f'{buttons}</div></div></div>'
         '<details><summary>Joints of this sample as a table</summary>'
-        '<div class="scroll"><table><thead><tr><th scope="col">joint</th>'
+        '<div class="scroll" tabindex="0" role="group" '
+        'aria-label="Joints of this sample"><table><thead><tr>'
+        '<th scope="col">joint</th>'
         '<th scope="col" class="number">error (mm)</th>'
         '<th scope="col" class="number">error in depth (mm)</th>'
         '<th scope="col" class="number">2D error (px)</th></tr></thead>'

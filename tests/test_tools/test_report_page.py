@@ -262,6 +262,29 @@ def test_a_wrong_config_is_one_sentence(config, text, message, tmp_path):
     assert 'toy.py' in error and message in error
 
 
+@pytest.mark.parametrize(
+    'key', ['model', 'test_dataloader', 'test_cfg', 'test_evaluator'])
+def test_a_config_without_a_test_is_one_sentence(config, key, tmp_path):
+    write_work_dir(tmp_path / 'work',
+                   Config(dict(config.to_dict(), **{key: None})))
+    result = run_script(REPORT, 'work', cwd=tmp_path, check=False)
+    error = str(result.returncode)
+    assert error.startswith(f'error: the config work/toy.py has no {key},')
+    assert len(error.splitlines()) == 1
+
+
+def test_keys_reach_what_scrolls_and_what_turns(report):
+    """Screen readers hand arrow keys to an application, not to an image."""
+    text = report.read_text(encoding='utf-8')
+    view = re.search('<div id="hand3d"[^>]*>', text)[0]
+    assert 'role="application"' in view and 'tabindex="0"' in view
+    assert 'aria-roledescription="' in view
+    scrolls = re.findall('<div class="scroll"[^>]*>', text)
+    assert len(scrolls) > 5
+    assert all('tabindex="0"' in tag and 'aria-label="' in tag
+               for tag in scrolls)
+
+
 # ---- in a browser
 
 
