@@ -9,14 +9,15 @@ image, follows it with HandInferencer, and prints for each way of following
   depth has errors of its own), in mm;
 - lag: by how many frames the truth must be delayed to fit best;
 
-and after how many frames without the hand its track ends.
+and after how many frames without the hand its track ends, of those that were
+not lost before.
 
     python tools/analysis_tools/measure_jitter.py configs/lgh_synthhand.py \\
         CHECKPOINT
 """
 import argparse
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -153,8 +154,6 @@ def mean_error(joints: np.ndarray, truth: np.ndarray) -> float:
 
 def lag_of(joints: np.ndarray, truth: np.ndarray, most: float = 6.) -> float:
     """Frames by which the truth must be late to fit best, to a tenth."""
-    # a standing offset is no lag
-    joints = joints - np.nanmean(joints - truth, axis=0)
     frames = np.arange(len(truth))
     inner = frames >= most
     errors = {}
@@ -163,13 +162,18 @@ def lag_of(joints: np.ndarray, truth: np.ndarray, most: float = 6.) -> float:
         low = np.minimum(at.astype(int), len(truth) - 2)
         share = (at - low)[:, None, None]
         late = (1 - share) * truth[low] + share * truth[low + 1]
-        errors[lag] = mean_error(joints[inner], late[inner])
+        # a standing offset is no lag, but a lag has a mean: so at each lag
+        offset = np.nanmean(joints[inner] - late[inner], axis=0)
+        errors[lag] = mean_error(joints[inner] - offset, late[inner])
     return min(errors, key=errors.get)
 
 
 def frames_until_lost(inferencer, video: Video, generator, seed: int,
-                      fps: float) -> int:
-    """How long a track outlives its hand; at most 30 frames."""
+                      fps: float) -> Optional[int]:
+    """How long a track outlives its hand, which is there for 10 frames.
+
+    At most 30 frames; None if it is lost before the hand is gone.
+    """
     from lgh_mmpose.camera import project
     rng = np.random.default_rng(seed)
     image = generator.backgrounds.sample(rng, generator.size)
@@ -178,8 +182,8 @@ def frames_until_lost(inferencer, video: Video, generator, seed: int,
     uv = project(video.keypoints_cam[0], video.camera_matrix)
     box = np.concatenate([uv.min(axis=0), uv.max(axis=0)])
     for i, frame in enumerate(inferencer(as_source(images, fps), bboxes=box)):
-        if i >= 10 and not any(h['track'] == 0 for h in frame['hands']):
-            return i - 10
+        if not any(h['track'] == 0 for h in frame['hands']):
+            return i - 10 if i >= 10 else None
     return 30
 
 
@@ -237,7 +241,9 @@ def measure(args: argparse.Namespace) -> None:
         frames_until_lost(inferencer, video, generator, args.seed + i,
                           args.fps) for i, video in enumerate(videos)
     ]
-    print(f'frames until a track without a hand ends: {lost}')
+    ended = [frames for frames in lost if frames is not None]
+    print(f'frames until a track without a hand ends: {ended}; lost before '
+          f'the hand was gone: {len(lost) - len(ended)} of {len(lost)}')
 
 
 def save(videos: List[Video], folder: str, fps: float) -> None:
