@@ -342,7 +342,7 @@ def plot_agreement(agreement: np.ndarray, labels: Sequence[str],
     size = 70 * len(labels)
     figure = new_figure(size + 190, size + 120)
     ax = figure.subplots()
-    ax.imshow(agreement, cmap='cividis', vmin=0, vmax=1)
+    image = ax.imshow(agreement, cmap='cividis', vmin=0, vmax=1)
     for i, row in enumerate(agreement):
         for j, value in enumerate(row):
             ax.text(
@@ -352,7 +352,7 @@ def plot_agreement(agreement: np.ndarray, labels: Sequence[str],
                 ha='center',
                 va='center',
                 fontsize=9,
-                color='black' if value > .5 else 'white')
+                color=text_color(255 * np.array(image.to_rgba(value)[:3])))
     ax.set_xticks(range(len(labels)), labels, fontsize=8, rotation=30)
     ax.set_yticks(range(len(labels)), labels, fontsize=8)
     ax.set_title('adjusted Rand index of the groups', fontsize=9)
