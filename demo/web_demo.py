@@ -205,6 +205,8 @@ def build_page(inferencer: HandInferencer, folder: Path):
                 image = gr.Image(
                     label='Image',
                     sources=['upload', 'webcam', 'clipboard'],
+                    # or a right hand arrives as a left one
+                    webcam_options=gr.WebcamOptions(mirror=False),
                     elem_id='image')
                 box = gr.Textbox(
                     label='Box of the hand',

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,17 @@ def test_an_image_becomes_a_hand_to_turn_and_a_file(browser_page,
 
 
 # -- without a browser -------------------------------------------------------
+
+
+def test_the_webcam_does_not_mirror_hands(url):
+    with urllib.request.urlopen(url.rstrip('/') + '/config') as answer:
+        components = json.load(answer)['components']
+    image, = [
+        component['props'] for component in components
+        if component['props'].get('elem_id') == 'image'
+    ]
+    assert 'webcam' in image['sources']
+    assert image['webcam_options']['mirror'] is False
 
 
 @pytest.fixture(scope='module')
