@@ -49,12 +49,12 @@ def draw_hands(image: np.ndarray,
             shown=np.array(hand['scores']) >= score_thr,
             line_width=width,
             radius=width + 1)
-        _write(canvas, _label(hand), corners[:2])
+        _write(canvas, _label(hand, frame_dict['camera']), corners[:2])
     return np.ascontiguousarray(canvas[..., ::-1])
 
 
-def _label(hand: dict) -> str:
-    """One line: track, side, distance and what of it is assumed."""
+def _label(hand: dict, camera: dict) -> str:
+    """One line: track, side and distance, "?" after what is not known."""
     parts = [hand['hand_side']]
     if hand['hand_side_source'] != 'given':
         parts[0] += '?'
@@ -62,7 +62,11 @@ def _label(hand: dict) -> str:
         parts.insert(0, f'#{hand["track"]}')
     if hand['frame'] == 'camera':
         root = hand['joint_names'].index(hand['root_joint'])
-        parts.append(f'{hand["keypoints_cam"][root][2]:.0f} {hand["units"]}')
+        distance = hand['keypoints_cam'][root][2]
+        known = camera['source'] != 'assumed' and \
+            hand['bone_length']['source'] == 'given'
+        parts.append(f'{distance:.0f} {hand["units"]}' +
+                     ('' if known else '?'))
     return ' '.join(parts)
 
 

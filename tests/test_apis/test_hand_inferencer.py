@@ -14,6 +14,7 @@ from mmengine.dataset import pseudo_collate
 from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
                              FrameSource, HandInferencer, Smoothing,
                              camera_of_fov, draw_hands)
+from lgh_mmpose.apis.drawing import _label
 from lgh_mmpose.apis.tracking import HandTracker
 from lgh_mmpose.camera import project
 from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
@@ -393,6 +394,26 @@ def test_drawing_leaves_the_image_alone_and_marks_the_hand(inferencer, images):
     np.testing.assert_array_equal(blank, before)
     with pytest.raises(ValueError, match="'finger' or 'group'"):
         draw_hands(images[0], frame, color_by='joint')
+
+
+@pytest.mark.parametrize('camera, bone, label', [
+    ('given', 'given', 'left 212 mm'),
+    ('fov', 'given', 'left 212 mm'),
+    ('assumed', 'given', 'left 212 mm?'),
+    ('given', 'average', 'left 212 mm?'),
+])
+def test_assumed_millimetres_are_marked(camera, bone, label):
+    hand = dict(
+        hand_side='left',
+        hand_side_source='given',
+        track=None,
+        frame='camera',
+        units='mm',
+        joint_names=['wrist'],
+        root_joint='wrist',
+        keypoints_cam=[[0, 0, 212.4]],
+        bone_length=dict(source=bone))
+    assert _label(hand, dict(source=camera)) == label
 
 
 @pytest.mark.parametrize('options, message', [
