@@ -20,8 +20,8 @@ The json holds ``ms`` and ``cpu_ms`` per call by case, ``peak_mb``, ``gflops``
 cases compute in ``bf16`` and which were ``left_out`` for want of it, and
 ``ratio``: by how many times the first is faster, but for ``g3_vs_g1_*``, which
 say how many times as much three groups cost as one. ``cpu_ratio`` has the same
-from the CPU times. ``difference_px`` says how far a joint of an exported network
-lies at most from that of the network in PyTorch, in fp32, on noise.
+from the CPU times. ``difference_px`` says how far a joint of an exported
+network lies at most from that of the network in PyTorch, in fp32, on noise.
 """
 import argparse
 import contextlib

@@ -2,8 +2,9 @@
 
 Each command of the fenced ``bash`` blocks goes through the program's own
 argument parser, in this process and without the work behind it; configs and
-the keys of ``--cfg-options`` must exist, at their full size. test_commands_run.py
-runs them in a toy size. That no tool is without a test is checked here as well.
+the keys of ``--cfg-options`` must exist, at their full size.
+test_commands_run.py runs them in a toy size. That no tool is without a test is
+checked here as well.
 """
 import argparse
 import ast
