@@ -104,13 +104,7 @@ def to_deploy(model: BaseModel) -> DeployForm:
         ValueError: If its selector does not put each joint into one group at
             inference, always the same.
     """
-    neck, head = getattr(model, 'neck', None), getattr(model, 'head', None)
-    if not isinstance(neck, GroupFusionNeck) or not isinstance(
-            head, GroupedJointHead):
-        raise TypeError(
-            'the deploy form is that of a model with GroupFusionNeck and '
-            f'GroupedJointHead, got {type(neck).__name__} and '
-            f'{type(head).__name__}')
+    check_kind(model)
     model = deepcopy(model).cpu().float().eval()
     # what is looked for in the traced network depends on the layout
     model.to(memory_format=torch.contiguous_format)
@@ -138,6 +132,17 @@ def to_deploy(model: BaseModel) -> DeployForm:
                        _positions(h, height, head.pixel_centers)))
     form.requires_grad_(False)
     return form.to(memory_format=torch.channels_last).eval()
+
+
+def check_kind(model: BaseModel) -> None:
+    """Raise TypeError if a model has another neck or head."""
+    neck, head = getattr(model, 'neck', None), getattr(model, 'head', None)
+    if not isinstance(neck, GroupFusionNeck) or not isinstance(
+            head, GroupedJointHead):
+        raise TypeError(
+            'the deploy form is that of a model with GroupFusionNeck and '
+            f'GroupedJointHead, got {type(neck).__name__} and '
+            f'{type(head).__name__}')
 
 
 def _joint_groups(head: GroupedJointHead) -> Tensor:

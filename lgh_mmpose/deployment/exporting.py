@@ -20,9 +20,9 @@ from lgh_mmpose.version import __version__
 
 from . import hand_pose_runner
 from .deploy_form import DeployForm, to_deploy
-from .hand_pose_runner import OUTPUTS, SCHEMA, Network
+from .hand_pose_runner import OUTPUTS, SCHEMA, HandPose, Network, file_sha256
 from .quantization import quantize_onnx, quantize_openvino
-from .verification import Tolerance, verify
+from .verification import ExportError, Tolerance, verify, verify_crop
 
 INFO_FILE = 'hand_pose.json'
 RUNNER_FILE = 'hand_pose_runner.py'
@@ -56,12 +56,12 @@ def check_combination(backend: str, precision: str) -> None:
 
     Raises:
         ValueError: With the reason and the possible combinations.
-        RuntimeError: If this CPU cannot run, and so not verify, bf16.
+        ExportError: If this CPU cannot run, and so not verify, bf16.
     """
     if precision in COMBINATIONS.get(backend, ()):
         if precision == 'bf16' and \
                 not cpu_computes_bf16():
-            raise RuntimeError(
+            raise ExportError(
                 'this CPU has no bf16 instructions, so that a bf16 export '
                 'can neither run nor be verified here; use --precision fp32')
         return
@@ -98,7 +98,9 @@ def export(model: BaseModel,
         verification (Sequence[dict]): Samples of a data set, ``inputs``
             (3, H, W), uint8, and ``data_samples``, on which the written file
             is compared with ``model``. Without any it is not verified, and
-            the json says so.
+            the json says so. What :func:`select_samples` gives has
+            ``record`` besides, the sample before the pipeline, by which the
+            runner's crop is compared with the pipeline's.
         calibration (Sequence[dict]): Such samples of the training set, which
             ``'int8'`` needs.
         crop (dict, optional): ``padding``, ``use_udp`` and ``hand_side``, how
@@ -114,8 +116,8 @@ def export(model: BaseModel,
     Raises:
         ValueError: If there is no such combination, or ``'int8'`` is given
             no samples.
-        RuntimeError: If the differences exceed the tolerance, or this CPU
-            has no bf16.
+        ExportError: If the differences exceed the tolerance, the runner
+            crops otherwise than the pipeline, or this CPU has no bf16.
         FileExistsError: If ``path`` exists.
         ImportError: If the backend is not installed.
     """
@@ -144,12 +146,19 @@ def export(model: BaseModel,
     with _new_directory(path) as folder:
         file = folder / info['model']['file']
         _WRITERS[backend](form, file, precision, images)
+        info['model']['sha256'] = {
+            part.name: file_sha256(part)
+            for part in sorted(folder.iterdir())
+        }
         _write_json(info, folder / INFO_FILE)
         (folder / RUNNER_FILE).write_text(runner_source(), encoding='utf-8')
         info['verification'] = None
         if len(verification):
-            info['verification'] = verify(model, Network(folder), verification,
-                                          tolerance)
+            hand_pose = HandPose(folder)
+            info['verification'] = dict(
+                # the cheaper one first
+                crop=verify_crop(hand_pose, verification),
+                **verify(model, hand_pose.network, verification, tolerance))
         _write_json(info, folder / INFO_FILE)
     return info
 

@@ -1,23 +1,22 @@
 """Exporting what a config and a checkpoint describe."""
 import hashlib
 import json
-import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
 import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint, set_random_seed
+from mmengine.runner import set_random_seed
 from mmpose.datasets.transforms import GetBBoxCenterScale, TopdownAffine
 from mmpose.registry import DATASETS, MODELS
 
+from ..apis.checkpoint import load_weights
+from ..config import config_errors
 from ..datasets.transforms import CanonicalizeHandSide
+from .deploy_form import check_kind
 from .exporting import check_combination, export
 from .verification import Tolerance
-
-# a box of the joints and some of what is around them
-_USUAL_PADDING = 1.25
 
 
 def export_config(cfg: Config,
@@ -27,7 +26,8 @@ def export_config(cfg: Config,
                   precision: str = 'fp32',
                   verify_samples: Optional[int] = None,
                   calibration_samples: int = 300,
-                  tolerance: Optional[Tolerance] = None) -> Dict[str, Any]:
+                  tolerance: Optional[Tolerance] = None,
+                  padding: Optional[float] = None) -> Dict[str, Any]:
     """Export a trained model, verified on the test set of its config.
 
     Args:
@@ -42,45 +42,60 @@ def export_config(cfg: Config,
             in training, that ``'int8'`` is calibrated on. Defaults to 300.
         tolerance (Tolerance, optional): Differences to accept. Defaults to
             those of the precision.
+        padding (float, optional): Factor on the boxes that the runner will
+            be given, where the test pipeline does not crop a box. The crop
+            is then not compared with the pipeline's. Defaults to the
+            pipeline's factor, compared.
 
     Returns:
         dict: What ``hand_pose.json`` holds.
 
     Raises:
-        RuntimeError: If the weights are not those of the model, or see
-            :func:`export`.
-        ValueError, FileExistsError, ImportError: See :func:`export`.
+        ValueError: If something cannot be built from the config or is of
+            another kind, the weights are not those of the model, or see
+            :func:`read_crop` and :func:`export`.
+        OSError: If a file is missing or cannot be read, or ``path`` exists.
+        ExportError, ImportError: See :func:`export`.
     """
     check_combination(backend, precision)
     if Path(path).exists():
         raise FileExistsError(
             f'{path} exists: remove it, or give another directory')
     init_default_scope(cfg.get('default_scope', 'mmpose'))
-    model = MODELS.build(cfg.model)
-    # strict: a model with some random weights would export as well
-    load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
+    name = Path(cfg.filename or 'config').name
+    with config_errors(name):
+        model = MODELS.build(cfg.model)
+        check_kind(model)
+    load_weights(model, checkpoint)
     model.eval()
 
-    test_set = DATASETS.build(cfg.test_dataloader.dataset)
+    with config_errors(name):
+        test_set = DATASETS.build(cfg.test_dataloader.dataset)
+    crop = read_crop(test_set, padding)
     if verify_samples is None and precision != 'int8':
         verify_samples = 64
+    verification = select_samples(test_set, verify_samples)
+    if padding is not None:
+        for sample in verification:
+            del sample['record']
     calibration = []
     if precision == 'int8':
         set_random_seed(0)
-        train_set = DATASETS.build(cfg.train_dataloader.dataset)
+        with config_errors(name):
+            train_set = DATASETS.build(cfg.train_dataloader.dataset)
         calibration = select_samples(train_set, calibration_samples)
     return export(
         model,
         path,
         backend,
         precision,
-        verification=select_samples(test_set, verify_samples),
+        verification=verification,
         calibration=calibration,
-        crop=read_crop(test_set),
+        crop=crop,
         tolerance=tolerance,
         info=dict(
             config=dict(
-                name=Path(cfg.filename or 'config').name,
+                name=name,
                 sha256=_hash(
                     json.dumps(cfg.to_dict(), sort_keys=True,
                                default=str).encode())),
@@ -93,6 +108,10 @@ def export_config(cfg: Config,
 def select_samples(dataset: Any, num: Optional[int] = None) -> List[dict]:
     """Evenly spaced samples of a data set, all without ``num``.
 
+    Returns:
+        list[dict]: What the pipeline gives, and as ``record`` what it was
+        given.
+
     Raises:
         ValueError: If the data set is empty.
     """
@@ -101,18 +120,27 @@ def select_samples(dataset: Any, num: Optional[int] = None) -> List[dict]:
                          'compare or calibrate on')
     num = min(num or len(dataset), len(dataset))
     indices = np.linspace(0, len(dataset) - 1, num).round().astype(int)
-    return [dataset[int(i)] for i in indices]
+    return [
+        dict(dataset[int(i)], record=dataset.get_data_info(int(i)))
+        for i in indices
+    ]
 
 
-def read_crop(dataset: Any) -> Dict[str, Any]:
+def read_crop(dataset: Any, padding: Optional[float] = None) -> Dict[str, Any]:
     """How the pipeline of a data set cuts the network input.
 
     Args:
         dataset (BaseDataset): With its pipeline.
+        padding (float, optional): To take instead of the pipeline's, as
+            which it need not crop a box.
 
     Returns:
         dict: ``padding`` (factor on the box), ``use_udp`` and ``hand_side``,
         the side that all hands get by mirroring, None for both as they are.
+
+    Raises:
+        ValueError: If the pipeline crops by other means than a box, and there
+            is no ``padding``.
     """
     crop = dict(padding=1.0, use_udp=False, hand_side=None)
     known = False
@@ -125,13 +153,16 @@ def read_crop(dataset: Any) -> Dict[str, Any]:
         elif isinstance(transform, CanonicalizeHandSide):
             crop['hand_side'] = transform.side
     if not known:
-        # OfficialRhdCrop, which places its square by the joints
-        crop.update(padding=_USUAL_PADDING, hand_side='right')
-        warnings.warn(
-            'the pipeline of the test set crops by other means than a box; '
-            f'the runner will cut the box, {_USUAL_PADDING} times as large, '
-            'of right hands',
-            stacklevel=2)
+        # OfficialRhdCrop, which places its square by the joints and mirrors
+        if padding is None:
+            raise ValueError(
+                'the pipeline of the test set crops by other means than a '
+                'box, which is all that the runner can: say by which factor '
+                'it shall pad the boxes that it will be given, e.g. '
+                '--padding 1.25')
+        crop['hand_side'] = 'right'
+    if padding is not None:
+        crop['padding'] = padding
     return crop
 
 

@@ -12,6 +12,7 @@ returns them. Pixels are those of the image, pixel centres at integers;
 lengths are millimetres in the frame of the camera.
 """
 import argparse
+import hashlib
 import json
 import sys
 import warnings
@@ -24,7 +25,7 @@ from lgh_mmpose.camera import (RootDepthStatus, back_project,
                                lift_root_relative, solve_root_depth,
                                warp_points)
 
-SCHEMA = 'lgh_mmpose/exported_hand_pose/1'
+SCHEMA = 'lgh_mmpose/exported_hand_pose/2'
 HANDS_SCHEMA = 'lgh_mmpose/hands/1'
 SIDES = ('right', 'left')
 OUTPUTS = ('uv', 'depth', 'scores')
@@ -47,7 +48,8 @@ class Network:
 
     Raises:
         FileNotFoundError: If a file of the export is missing.
-        ValueError: If its json is not one that this program can read.
+        ValueError: If its json is not one that this program can read, or a
+            model file is not the one that was exported.
         ImportError: If the inference engine is not installed.
     """
 
@@ -61,11 +63,10 @@ class Network:
         self.info = read_info(directory)
         self.input_size = tuple(self.info['input_size'])
         model = self.info['model']
-        path = directory / model['file']
-        if not path.is_file():
-            raise FileNotFoundError(f'{path} is missing: the export is not '
-                                    'whole, export the model again')
-        self._run = _BACKENDS[model['backend']](path, model, num_threads)
+        for name, digest in model['sha256'].items():
+            _check_file(directory / name, digest)
+        self._run = _BACKENDS[model['backend']](directory / model['file'],
+                                                model, num_threads)
 
     def __call__(self, images: np.ndarray) -> Tuple[np.ndarray, ...]:
         width, height = self.input_size
@@ -121,6 +122,13 @@ def _openvino(path: Path, model: dict, num_threads: Optional[int]) -> Any:
 
 def _torchscript(path: Path, model: dict, num_threads: Optional[int]) -> Any:
     torch = _import('torch')
+    probes = ('_is_amx_tile_supported', '_is_avx512_bf16_supported')
+    if model['inference_precision'] == 'bf16' and not any(
+            getattr(torch.cpu, name, bool)() for name in probes):
+        warnings.warn(
+            'this CPU has no bf16 instructions, which torch imitates, slowly: '
+            'export the model with --precision fp32 for it',
+            stacklevel=3)
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     with warnings.catch_warnings():
@@ -145,6 +153,25 @@ def _import(name: str) -> Any:
     except ImportError as error:
         raise ImportError(f'this export runs on {name}, which is not '
                           f'installed: `pip install {name}`') from error
+
+
+def file_sha256(path: Union[str, Path]) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
+    with open(path, 'rb') as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_file(path: Path, digest: str) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is missing: the export is not '
+                                'whole, export the model again')
+    if file_sha256(path) != digest:
+        raise ValueError(f'{path} is not the file that was exported: its '
+                         'SHA-256 is not that in hand_pose.json; copy the '
+                         'whole directory again, or export the model again')
 
 
 def read_info(directory: Union[str, Path]) -> dict:
@@ -215,6 +242,11 @@ def _check_info(info: dict) -> None:
         # beside the json, nowhere else
         'model.file':
         Path(model['file']).name == model['file'],
+        'model.sha256':
+        isinstance(model['sha256'], dict) and model['file'] in model['sha256']
+        and all(
+            Path(name).name == name and isinstance(digest, str)
+            for name, digest in model['sha256'].items()),
     }
     bad = [name for name, good in checks.items() if not good]
     if bad:

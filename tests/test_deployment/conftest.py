@@ -38,3 +38,14 @@ def onnx_export(toy, tmp_path_factory):
     folder = tmp_path_factory.mktemp('onnx') / 'exported'
     export(toy.model, folder, 'onnx', verification=toy.samples)
     return folder
+
+
+@pytest.fixture(scope='session')
+def openvino_export(toy, tmp_path_factory):
+    """Directory of the thin network for OpenVINO; read it only."""
+    folder = tmp_path_factory.mktemp('openvino') / 'exported'
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(exporting, 'to_deploy',
+                            lambda model: copy.deepcopy(toy.form))
+        export(toy.model, folder, 'openvino', verification=toy.samples)
+    return folder

@@ -1,6 +1,7 @@
 """The form that is shipped gives what the trained model gives."""
 import copy
 
+import numpy as np
 import pytest
 import torch
 from deploy_models import toy_config, toy_model
@@ -33,7 +34,36 @@ def reference(model, batch):
     return (*model.head(feats), peak_mass(mixed))
 
 
-def assert_equal(form, model):
+def in_mm(model, uv, depth, root_depth=None):
+    """Joints (B, K, 3) in a camera of a usual lens, bones of a hand."""
+    codec = model.head.decoder
+    width, height = codec.input_size
+    camera = np.array([[2.1 * width, 0, width / 2],
+                       [0, 2.1 * width, height / 2], [0, 0, 1]])
+    # random weights give depths that no bone can have
+    joints = torch.cat([uv, .1 * depth[..., None]], -1).double().numpy()
+    decoded = codec.decode(
+        joints, camera_matrix=camera, bone_length=40., root_depth=root_depth)
+    z = decoded['keypoints_cam'][:, codec.root_index, 2]
+    return (decoded['keypoints_cam'], decoded['root_depth_status'],
+            z - 40 * joints[:, codec.root_index, 2])
+
+
+def assert_equal_in_mm(model, outputs, expected, own_root):
+    joints, status, root_depth = in_mm(model, *expected)
+    # a hand, not a point
+    assert joints.std(1).max() > 5
+    got = in_mm(model, *outputs, root_depth)[0]
+    assert np.linalg.norm(got - joints, axis=-1).max() < 1e-3
+    if own_root:
+        # the quadratic, at half a metre: no fallback that would hide it
+        assert set(status) == {'SOLVED'} and root_depth.max() < 600
+        got, statuses, _ = in_mm(model, *outputs)
+        assert statuses == status
+        assert np.linalg.norm(got - joints, axis=-1).max() < 1e-3
+
+
+def assert_equal(form, model, own_root=False):
     inputs = images(model)
     with torch.no_grad():
         outputs = form(inputs)
@@ -45,6 +75,7 @@ def assert_equal(form, model):
         # uv in px; 1e-5 of a bone is less than 1e-3 mm
         torch.testing.assert_close(
             a, b, rtol=0, atol=1e-3 if name == 'uv' else 1e-5)
+    assert_equal_in_mm(model, outputs[:2], expected[:2], own_root)
 
 
 def operators(form):
@@ -57,7 +88,8 @@ def test_equals_the_model(num_groups, fusion):
     model = toy_model(num_groups, fusion)
     before = copy.deepcopy(model.state_dict())
     form = to_deploy(model)
-    assert_equal(form, model)
+    # where the reference bone is long enough to tell the depth
+    assert_equal(form, model, own_root=num_groups == 2)
     # every batch norm follows a convolution here
     assert aten.batch_norm.default not in operators(form)
     # nothing is put together but the maps of the groups, score and depth
@@ -121,7 +153,7 @@ def test_official_network():
         model.head.selector.logits.normal_(
             generator=torch.Generator().manual_seed(0))
     form = to_deploy(model)
-    assert_equal(form, model)
+    assert_equal(form, model, own_root=True)
     # the heat maps beside the feature are absorbed
     assert 277 not in {p.shape[1] for p in form.parameters() if p.ndim > 1}
     # those before an activation, after a sum, have no convolution to go to

@@ -1,19 +1,20 @@
 """What is written is whole, verified, and says what it is."""
 import copy
+import hashlib
 import json
 
 import numpy as np
 import pytest
 import torch
 
-from lgh_mmpose.deployment import (COMBINATIONS, Tolerance, export, exporting,
-                                   load_exported)
+from lgh_mmpose.deployment import (COMBINATIONS, ExportError, Tolerance,
+                                   export, exporting, load_exported)
 from lgh_mmpose.deployment.exporting import check_combination, runner_source
 
 pytestmark = pytest.mark.usefixtures('traced_once')
 
 # random weights tell nothing of what int8 costs a trained network
-LOOSE = Tolerance(px=30., mm=200., scores=1., mpjpe=1.)
+LOOSE = Tolerance(px=30., mm=200., bones=5., scores=1., mpjpe=1.)
 
 
 def batch(samples):
@@ -69,8 +70,15 @@ def test_json_says_what_goes_in_and_what_comes_out(toy, onnx_export):
     assert info['joint_names'][9] == info['root_joint'] == 'middle_finger1'
     assert info['joint_groups'] == \
         toy.model.head.selector.joint_groups.tolist()
+    # each file of the model, and no other
+    assert info['model']['sha256'] == {
+        'hand_pose.onnx':
+        hashlib.sha256(
+            (onnx_export / 'hand_pose.onnx').read_bytes()).hexdigest()
+    }
     report = info['verification']
-    assert report['num_samples'] == 3
+    assert report['num_samples'] == report['crop']['num_samples'] == 3
+    assert report['crop']['px'] < 1e-3
     for key in ('px', 'mm', 'scores'):
         limit = report['tolerance'][key]
         assert 0 < report[key]['mean'] <= report[key]['max'] <= limit
@@ -81,7 +89,7 @@ def test_json_says_what_goes_in_and_what_comes_out(toy, onnx_export):
 
 
 def test_difference_over_the_tolerance_leaves_nothing(toy, tmp_path):
-    with pytest.raises(RuntimeError, match='more than the tolerance of 1e-12'):
+    with pytest.raises(ExportError, match='more than the tolerance of 1e-12'):
         export(
             toy.model,
             tmp_path / 'out',
@@ -96,13 +104,36 @@ def test_another_model_is_found_out(toy, tmp_path, monkeypatch):
     spoiled = copy.deepcopy(toy.form)
     spoiled.u += .5
     monkeypatch.setattr(exporting, 'to_deploy', lambda model: spoiled)
-    with pytest.raises(RuntimeError, match='differs .* by 0.5 px on 3'):
+    with pytest.raises(ExportError, match='differs .* by 0.5 px on 3'):
         export(
             toy.model,
             tmp_path / 'out',
             'torchscript',
             verification=toy.samples)
     assert_nothing_was_left(tmp_path)
+
+
+def test_another_crop_is_found_out(toy, tmp_path):
+    """Though the written model gives what the original gives."""
+    with pytest.raises(ExportError, match=r'is 12 px of the input off'):
+        export(
+            toy.model,
+            tmp_path / 'out',
+            'torchscript',
+            # a corner is 48 * sqrt(2) px from the middle
+            crop=dict(padding=1 / (1 - 12 / (48 * 2**.5))),
+            verification=toy.samples)
+    assert_nothing_was_left(tmp_path)
+
+
+def test_samples_alone_tell_nothing_of_the_crop(toy, tmp_path):
+    samples = [{
+        k: v
+        for k, v in sample.items() if k != 'record'
+    } for sample in toy.samples]
+    info = export(
+        toy.model, tmp_path / 'out', 'torchscript', verification=samples)
+    assert info['verification']['crop'] is None
 
 
 def test_without_samples_it_says_that_it_is_not_verified(toy, tmp_path):
@@ -128,7 +159,7 @@ def test_what_does_not_exist_is_refused(backend, precision, reason):
 
 def test_bf16_needs_a_cpu_that_has_it(monkeypatch):
     monkeypatch.setattr(exporting, 'cpu_computes_bf16', lambda: False)
-    with pytest.raises(RuntimeError, match='this CPU has no bf16'):
+    with pytest.raises(ExportError, match='this CPU has no bf16'):
         check_combination('openvino', 'bf16')
 
 

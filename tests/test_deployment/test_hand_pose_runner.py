@@ -1,6 +1,8 @@
 """The runner does with NumPy alone what the pipeline and the codec do."""
 import json
+import shutil
 import sys
+import warnings
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from mmengine.dataset import pseudo_collate
 from mmpose.datasets.transforms import GetBBoxCenterScale
 
 from lgh_mmpose.datasets.transforms import TopdownAffineCamera
+from lgh_mmpose.deployment import export
 from lgh_mmpose.deployment.hand_pose_runner import (HandPose, Network,
                                                     crop_image, crop_matrix,
                                                     read_info)
@@ -100,13 +103,15 @@ def test_many_hands_at_once(toy, onnx_export):
     assert hand_pose(image, []) == []
 
 
-def test_runs_where_nothing_else_is(toy, onnx_export, tmp_path):
+@pytest.mark.parametrize('backend', ['onnx', 'openvino'])
+def test_runs_where_nothing_else_is(toy, backend, request, tmp_path):
+    shipped = request.getfixturevalue(f'{backend}_export')
     record = toy.dataset.get_data_info(1)
     (tmp_path / 'camera.json').write_text(
         json.dumps(record['camera_matrix'].tolist()))
     output = run_command(
         *(sys.executable, '-I', '-c', FORBID),
-        onnx_export / 'hand_pose_runner.py',
+        shutil.copytree(shipped, tmp_path / 'shipped') / 'hand_pose_runner.py',
         record['img_path'],
         *('--bbox', 0, 0, 64, 64, '--camera-matrix', 'camera.json'),
         *('--bone-length', record['bone_length'], '--threads', 1),
@@ -219,6 +224,10 @@ def copy_of(onnx_export, tmp_path, **changes):
     (dict(bones=[[0, 99]]), 'bad bones'),
     (dict(model__file='../hand_pose.onnx'), 'bad model.file'),
     (dict(model__backend='shell'), 'bad model.backend'),
+    (dict(model__sha256=None), "has no 'sha256'"),
+    (dict(model__sha256='0'), 'bad model.sha256'),
+    (dict(model__sha256={}), 'bad model.sha256'),
+    (dict(model__sha256={'../hand_pose.onnx': '0'}), 'bad model.sha256'),
     (dict(crop=3), 'crop must be a dict'),
     (dict(bones='x'), 'bones must be a list'),
 ])
@@ -238,3 +247,36 @@ def test_missing_engine_is_named(onnx_export, monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     with pytest.raises(ImportError, match='pip install onnxruntime'):
         HandPose(onnx_export)
+
+
+@pytest.mark.parametrize('name', ['hand_pose.xml', 'hand_pose.bin'])
+def test_files_that_were_not_exported_are_refused(openvino_export, tmp_path,
+                                                  name):
+    shipped = shutil.copytree(openvino_export, tmp_path / 'shipped')
+    HandPose(shipped)  # as it is
+    content = bytearray((shipped / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (shipped / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f'{name} is not the file that was '):
+        HandPose(shipped)
+    (shipped / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f'{name} is missing'):
+        HandPose(shipped)
+
+
+@pytest.mark.parametrize('able', [True, False])
+def test_bf16_that_torch_imitates_is_said(toy, traced_once, tmp_path,
+                                          monkeypatch, able):
+    export(toy.model, tmp_path / 'exported', 'torchscript')
+    info = read_info(tmp_path / 'exported')
+    info['model'].update(precision='bf16', inference_precision='bf16')
+    (tmp_path / 'exported/hand_pose.json').write_text(json.dumps(info))
+    monkeypatch.setattr(
+        torch.cpu, '_is_amx_tile_supported', lambda: False, raising=False)
+    monkeypatch.setattr(
+        torch.cpu, '_is_avx512_bf16_supported', lambda: able, raising=False)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        Network(tmp_path / 'exported')
+    assert ['--precision fp32' in str(w.message)
+            for w in said] == [True] * (not able)

@@ -1,11 +1,18 @@
 """What is judged when a written model is compared with its original."""
+import copy
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+from deploy_models import toy_config
+from mmpose.registry import DATASETS
 
-from lgh_mmpose.deployment import Tolerance, select_samples, verify
+from lgh_mmpose.deployment import (ExportError, Tolerance, read_crop,
+                                   select_samples, verify, verify_crop)
+from lgh_mmpose.deployment.hand_pose_runner import HandPose
 
-ANYTHING = Tolerance(*[np.inf] * 4)
+ANYTHING = Tolerance(*[np.inf] * 5)
 
 
 @pytest.fixture(scope='module')
@@ -56,7 +63,7 @@ def test_each_difference_is_judged(toy, samples, precision, what):
             scores += 2 * tolerance.scores
 
     verify(toy.model, written(toy), samples, tolerance)
-    with pytest.raises(RuntimeError, match='differs .* 6 samples, more than'):
+    with pytest.raises(ExportError, match='differs .* 6 samples, more than'):
         verify(toy.model, written(toy, change), samples, tolerance)
 
 
@@ -74,24 +81,25 @@ def test_one_joint_in_a_hundred_may_go_far_with_int8_alone(toy, samples):
     report = verify(toy.model, network(), samples,
                     Tolerance.of('int8')._replace(mpjpe=np.inf))
     assert report['px']['max'] > 30 and report['px']['p99'] < 1e-3
-    with pytest.raises(RuntimeError, match='px on 6 samples'):
+    with pytest.raises(ExportError, match='px on 6 samples'):
         verify(toy.model, network(), samples,
                Tolerance.of('bf16')._replace(mpjpe=np.inf))
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'int8'])
-def test_joints_must_be_finite(toy, samples, precision):
+@pytest.mark.parametrize('index, unit', [(0, 'px'), (2, 'in the scores')])
+def test_joints_must_be_finite(toy, samples, precision, index, unit):
 
     def network():
         number = iter(range(len(samples)))
 
-        def change(uv, depth, scores):
+        def change(*outputs):
             if next(number) == 0:
-                scores[0, 0] = np.nan
+                outputs[index][0, 0] = np.nan
 
         return written(toy, change)
 
-    with pytest.raises(RuntimeError, match='nan in the scores'):
+    with pytest.raises(ExportError, match=f'nan {unit}'):
         verify(toy.model, network(), samples, Tolerance.of(precision))
 
 
@@ -106,5 +114,124 @@ def test_growth_of_the_error_is_judged(toy, samples):
     before, after = (
         report['MPJPE'][kind] for kind in ('original', 'exported'))
     assert after > 1.1 * before
-    with pytest.raises(RuntimeError, match='MPJPE is .* with the written'):
+    with pytest.raises(ExportError, match='MPJPE is .* with the written'):
         verify(toy.model, network, samples, ANYTHING._replace(mpjpe=.1))
+
+
+# -- where millimetres are not known -----------------------------------------
+
+
+def without(samples, *keys):
+    samples = copy.deepcopy(samples)
+    for sample in samples:
+        for key in keys:
+            sample['data_samples'].set_metainfo({key: None})
+    return samples
+
+
+@pytest.mark.parametrize('keys', [('camera_matrix', ), ('bone_length', ),
+                                  ('camera_matrix', 'bone_length')])
+def test_without_camera_or_bone_it_is_reference_bones(toy, samples, keys):
+    samples = without(samples, *keys)
+
+    def change(uv, depth, scores):
+        depth[:, 3] += .01
+
+    report = verify(toy.model, written(toy, change), samples, ANYTHING)
+    assert report['bones']['max'] == pytest.approx(.01, abs=1e-5)
+    assert report['bones']['mean'] == pytest.approx(.01 / 21, abs=1e-5)
+    # the depth is part of the joint
+    assert report['bones_own_scale']['max'] >= .01 - 1e-5
+    # no number that would be of an unknown scale
+    assert not {'mm', 'mm_own_root', 'MPJPE', 'PA-MPJPE'} & set(report)
+    with pytest.raises(
+            ExportError, match='by 0.01 lengths of the reference bone on 6'):
+        verify(toy.model, written(toy, change), samples,
+               ANYTHING._replace(bones=.0099))
+
+
+def test_samples_of_both_kinds_are_judged_in_their_units(toy, samples):
+    mixed = [*samples[:4], *without(samples[4:], 'camera_matrix')]
+
+    def network(number):
+        images = iter(range(6))
+
+        def change(uv, depth, scores):
+            if next(images) == number:
+                depth += .5
+
+        return written(toy, change)
+
+    for number, key, other in ((0, 'mm', 'bones'), (5, 'bones', 'mm')):
+        report = verify(toy.model, network(number), mixed, ANYTHING)
+        assert report[key]['max'] > .4 and report[other]['max'] < 1e-3
+        # of those that are in mm
+        assert report['MPJPE']['original'] == pytest.approx(
+            verify(toy.model, written(toy), samples[:4],
+                   ANYTHING)['MPJPE']['original'])
+
+
+# -- the crop ----------------------------------------------------------------
+
+
+def runner_of(toy, crop):
+    """The runner's crop, for which it needs no network."""
+    hand_pose = HandPose.__new__(HandPose)
+    hand_pose.network = SimpleNamespace(
+        input_size=toy.model.head.decoder.input_size)
+    hand_pose.info = dict(crop=crop)
+    return hand_pose
+
+
+def samples_of(toy, steps):
+    """The crop of a test set whose pipeline has steps more, and samples."""
+    cfg = toy_config().test_dataloader.dataset
+    cfg.pipeline = [cfg.pipeline[0], *steps, *cfg.pipeline[1:]]
+    cfg.data_root = toy.dataset.data_root
+    dataset = DATASETS.build(cfg)
+    return read_crop(dataset), select_samples(dataset, 2)
+
+
+def test_crop_of_the_pipeline_is_that_of_the_runner(toy):
+    crop, samples = samples_of(toy, [])
+    report = verify_crop(runner_of(toy, crop), samples)
+    assert report['num_samples'] == 2 and report['px'] < 1e-3
+
+
+def test_left_hands_are_compared_mirrored(toy):
+    crop, samples = samples_of(toy, [])
+    for sample in samples:
+        record = dict(sample['record'], hand_side='left')
+        sample.update(toy.dataset.pipeline(dict(record)), record=record)
+    assert samples[0]['data_samples'].metainfo['flip']
+    assert verify_crop(runner_of(toy, crop), samples)['px'] < 1e-3
+    with pytest.raises(ExportError, match='95 px of the input off'):
+        verify_crop(runner_of(toy, dict(crop, hand_side=None)), samples)
+
+
+def rotate(results):
+    results['bbox_rotation'] = np.array([5.])
+    return results
+
+
+def widen(results):
+    results['bbox_scale'] = results['bbox_scale'] * 1.01
+    return results
+
+
+def shift(results):
+    results['bbox_center'] = results['bbox_center'] + .1
+    return results
+
+
+@pytest.mark.parametrize('step', [rotate, widen, shift])
+def test_pipeline_that_crops_otherwise_is_found_out(toy, step):
+    crop, samples = samples_of(toy, [step])
+    with pytest.raises(ExportError, match='px of the input off.*--padding'):
+        verify_crop(runner_of(toy, crop), samples)
+
+
+def test_crop_needs_the_warp(toy):
+    crop, samples = samples_of(toy, [])
+    with pytest.raises(ExportError, match='have warp_mat in meta_keys'):
+        verify_crop(runner_of(toy, crop), without(samples, 'warp_mat'))

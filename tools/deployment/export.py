@@ -8,13 +8,15 @@ of the test set.
 import argparse
 import os.path as osp
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 BACKENDS = ('onnx', 'openvino', 'torchscript')
 PRECISIONS = ('fp32', 'bf16', 'fp16', 'int8')
 TOLERANCES = dict(
     px='difference of a joint to accept, px of the network input',
     mm='the same in mm, at the same root depth',
+    bones='difference of a depth in reference bones, judged in place of mm '
+    'where the samples have no camera or no bone length',
     scores="difference of a joint's score to accept",
     mpjpe='by how much of itself MPJPE may grow, 0.01 for 1 %%')
 
@@ -54,6 +56,13 @@ def parse_args() -> argparse.Namespace:
         metavar='N',
         help='samples of the training set that int8 takes its ranges from '
         '(default: 300)')
+    parser.add_argument(
+        '--padding',
+        type=float,
+        metavar='FACTOR',
+        help='size of the crop in boxes, for pipelines that crop otherwise; '
+        "the runner's crop is then not compared with the pipeline's "
+        '(default: as in the test pipeline, compared)')
     for name, what in TOLERANCES.items():
         parser.add_argument(
             f'--tolerance-{name}',
@@ -72,6 +81,8 @@ def parse_args() -> argparse.Namespace:
         if value is not None and value < 1:
             parser.error(f'--{name.replace("_", "-")} must be at least 1, not '
                          f'{value}')
+    if args.padding is not None and not 0 < args.padding < float('inf'):
+        parser.error(f'--padding must be positive, not {args.padding}')
     if '://' not in args.checkpoint and not osp.isfile(args.checkpoint):
         parser.error(f'checkpoint not found: {args.checkpoint}')
     if osp.exists(args.out):
@@ -89,12 +100,16 @@ def print_report(info: dict, out: str) -> None:
         px='joints, px of the input',
         mm='joints, mm at the same root depth',
         mm_own_root='joints, mm, each at its own root depth',
+        bones='depths, reference bones',
+        bones_own_scale='joints, reference bones, own scale',
         scores='scores')
     tolerance = report['tolerance']
     judged = dict(max='max', p99='99 %')[tolerance['judged']]
     print(f'  {"difference":38s}{"max":>10s}{"99 %":>10s}{"mean":>10s}'
           f'{"tolerance":>18s}')
     for key, label in labels.items():
+        if key not in report:
+            continue
         figures = ''.join(f'{report[key][name]:10.3g}'
                           for name in ('max', 'p99', 'mean'))
         limit = (f'{judged} <= {tolerance[key]:g}'
@@ -110,17 +125,22 @@ def print_report(info: dict, out: str) -> None:
             print(f'  {name}: {before:.3f} mm before, {after:.3f} mm after '
                   f'({after - before:+.3f} mm, '
                   f'{100 * (after / before - 1):+.2f} %{limit})')
+    crop = report['crop']
+    print("  the runner's crop: " +
+          ('not compared with that of the pipeline' if crop is None else
+           f'{crop["px"]:.2g} px of the input off that of the pipeline at '
+           f'most, on {crop["num_samples"]} samples'))
     print(f'written to {out}')
 
 
-def main() -> None:
-    args = parse_args()
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None or args.data_root is not None:
-        from lgh_mmpose.config import merge_cfg_options
-        options = dict(args.cfg_options or {})
-        if args.data_root is not None:
-            options['data_root'] = args.data_root
+def export(args: argparse.Namespace) -> dict:
+    """Export; returns what the json holds."""
+    from lgh_mmpose.config import load_config, merge_cfg_options
+    cfg = load_config(args.config)
+    options = dict(args.cfg_options or {})
+    if args.data_root is not None:
+        options['data_root'] = args.data_root
+    if options:
         merge_cfg_options(cfg, options)
 
     # after the arguments are known to be good: these take seconds to import
@@ -130,7 +150,7 @@ def main() -> None:
         name: value
         for name, value in own.items() if value is not None
     })
-    info = export_config(
+    return export_config(
         cfg,
         args.checkpoint,
         args.out,
@@ -138,7 +158,17 @@ def main() -> None:
         precision=args.precision,
         verify_samples=args.verify_samples,
         calibration_samples=args.calibration_samples,
-        tolerance=tolerance)
+        tolerance=tolerance,
+        padding=args.padding)
+
+
+def main() -> None:
+    args = parse_args()
+    from lgh_mmpose.deployment import ExportError
+    try:
+        info = export(args)
+    except (OSError, ValueError, ImportError, ExportError) as error:
+        raise SystemExit(f'error: {error}') from None
     print_report(info, args.out)
 
 
