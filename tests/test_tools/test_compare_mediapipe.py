@@ -2,10 +2,15 @@
 import importlib.util
 import json
 import sys
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from helpers import REPO_ROOT
+
+from lgh_mmpose.deployment import hand_pose_runner
+from lgh_mmpose.deployment.hand_pose_runner import HandPose
 
 SCRIPT = REPO_ROOT / 'tools/analysis_tools/compare_mediapipe.py'
 
@@ -120,3 +125,76 @@ def test_python_that_does_not_exist(script, monkeypatch, capsys, tmp_path):
     with pytest.raises(SystemExit, match='--mediapipe-python'):
         run(script, monkeypatch, capsys, '--mediapipe-python',
             tmp_path / 'nothing')
+
+
+# -- the crops ---------------------------------------------------------------
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """What the exported network is given, by its runner's real crop."""
+    seen = []
+
+    class Network:
+        input_size = (96, 96)
+
+        def __call__(self, images):
+            seen.append(images)
+
+    def hand_pose(directory, num_threads):
+        assert num_threads == 1
+        runner = HandPose.__new__(HandPose)
+        runner.network = Network()
+        runner.info = dict(
+            crop=dict(padding=1.25, use_udp=False, hand_side='right'))
+        return runner
+
+    monkeypatch.setattr(hand_pose_runner, 'HandPose', hand_pose)
+    return seen
+
+
+@pytest.fixture
+def image_file(tmp_path):
+    """A picture whose blue, green and red tell column, row and side."""
+    image = np.zeros((120, 160, 3), np.uint8)
+    image[..., 0] = np.arange(160)
+    image[..., 1] = np.arange(120)[:, None] + 100
+    image[..., 2] = 250
+    cv2.imwrite(str(tmp_path / 'hand.png'), image)
+    return tmp_path / 'hand.png'
+
+
+@pytest.mark.parametrize(
+    'bbox, left, top, size',
+    [
+        # 80 px high, so the square is 80 * 1.25 about the centre of the box
+        ((50., 20., 40., 80.), 20., 10., 100.),
+        (None, -20., -40., 200.),
+    ])
+def test_both_see_the_same_part_of_the_image(script, seen, image_file, bbox,
+                                             left, top, size):
+    infer, theirs = script.read_crops(
+        SimpleNamespace(export='exported', image=image_file, bbox=bbox))
+    infer()
+    (ours, ), = seen
+    assert ours.shape == (3, 96, 96) and ours.dtype == np.uint8
+    assert theirs.shape == (1, 224, 224, 3) and theirs.dtype == np.float32
+    rgb = theirs[0] * 255
+    for crop in (ours[::-1].transpose(1, 2, 0), rgb):
+        num = len(crop)
+        # of a cell of the crop, well inside the image
+        row, column = num * 6 // 10, num * 4 // 10
+        u, v = (start + cell * size / num
+                for start, cell in ((left, column), (top, row)))
+        np.testing.assert_allclose(
+            crop[row, column], [250, v + 100, u], atol=1)
+        # black where the image ends
+        outside = left < 0
+        assert (crop[0, 0] == 0).all() == outside
+
+
+def test_image_that_cannot_be_read(script, tmp_path):
+    with pytest.raises(SystemExit, match='cannot read the image .*none.jpg'):
+        script.read_crops(
+            SimpleNamespace(
+                export='exported', image=tmp_path / 'none.jpg', bbox=None))
