@@ -6,6 +6,8 @@ import numpy as np
 
 from lgh_mmpose.camera import project, warp_points
 from lgh_mmpose.codecs.hand_25d_label import HAND_BONE_LENGTHS
+from lgh_mmpose.datasets.base_hand3d import UnreadableImageError
+from lgh_mmpose.datasets.image_files import find_image_fault
 
 from .figures import draw_view, read_image
 from .skeleton import VIEWS, draw_skeleton_2d, hand_links, joint_colors
@@ -63,10 +65,26 @@ def trace_sample(dataset, index: int) -> TracedSample:
         TracedSample: The sample after each transform.
 
     Raises:
+        UnreadableImageError: If its image cannot be read.
         ValueError: If a transform drops the sample.
     """
     results = dataset.get_data_info(index)
     record = dict(results)
+    path = str(record['img_path'])
+    fault = find_image_fault(path)
+    if fault is None:
+        try:
+            return _trace(dataset, index, record, results)
+        except Exception:
+            # was it the image or something else in the pipeline?
+            if cv2.imread(path) is not None:
+                raise
+            fault = 'the file does not decode'
+    raise UnreadableImageError.of(record.get('id', index), path, fault)
+
+
+def _trace(dataset, index: int, record: Dict[str, Any],
+           results: Dict[str, Any]) -> TracedSample:
     results['dataset'] = dataset  # for mmpose's mixing transforms
     stages = [Stage('annotation', _snapshot(results))]
     packed, codec = results, None

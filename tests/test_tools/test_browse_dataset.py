@@ -37,10 +37,32 @@ def test_swapped_joints_fail_by_name(tmp_path):
     result = browse(tmp_path, root, check=False)
     assert result.returncode == 1
     lines = result.stdout.splitlines()
-    assert '3 of 3 samples, 1 with a fault' in lines[-1]
+    assert '3 of 3 samples, 1 with a fault, 0 unreadable' in lines[-1]
     fault = lines.index(next(line for line in lines if 'FAULT' in line))
     assert '00000001.jpg' in lines[fault - 1]
     assert 'odd length: forefinger3-forefinger4' in lines[fault]
+
+
+def test_unreadable_images_are_named_and_the_others_browsed(tmp_path):
+    root = write_freihand(tmp_path / 'data', num_train=6)
+    images = root / 'training/rgb'
+    (images / '00000001.jpg').unlink()
+    (images / '00000002.jpg').write_bytes(b'no image')
+    whole = (images / '00000003.jpg').read_bytes()
+    (images / '00000003.jpg').write_bytes(whole[:len(whole) // 2])
+    # what find_image_fault() takes for a whole one
+    (images / '00000004.jpg').write_bytes(b'\xff\xd8nothing\xff\xd9')
+    result = browse(tmp_path, root, '--output-dir', 'out', check=False)
+    assert result.returncode == 1
+    lines = [x for x in result.stdout.splitlines() if 'UNREADABLE' in x]
+    assert len(lines) == 4
+    for i, line in enumerate(lines, 1):
+        assert str(images / f'0000000{i}.jpg') in line
+        assert f'(sample {i})' in line
+    assert '6 of 6 samples, 0 with a fault, 4 unreadable' in result.stdout
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == [
+        '0000000_00000000.png', '0000005_00000005.png'
+    ]
 
 
 def test_a_missing_data_set_is_one_sentence(tmp_path):

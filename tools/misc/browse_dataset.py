@@ -8,8 +8,8 @@ camera's principal point, and in 3D. Of every sample is printed: how far the
 joints in the image are from the projection of the 3D joints, the same in the
 network's input after all transforms, and how far the decoded labels are from
 the 3D joints. Samples with a fault (a joint off its projection or behind the
-camera, bones that no hand has, units that are not mm, most joints outside) are
-named, and make the command fail.
+camera, bones that no hand has, units that are not mm, most joints outside) or
+an image that cannot be read are named, and make the command fail at its end.
 """
 import argparse
 import os.path as osp
@@ -92,10 +92,11 @@ def describe(check: Any) -> str:
 
 
 def browse(args: argparse.Namespace) -> int:
-    """Draw and check; returns the number of samples with a fault."""
+    """Draw and check; returns the number of samples with something wrong."""
     from mmengine.runner import set_random_seed
 
     from lgh_mmpose.config import config_errors, load_config, merge_cfg_options
+    from lgh_mmpose.datasets.base_hand3d import UnreadableImageError
     from lgh_mmpose.fileio import write_image
     from lgh_mmpose.visualization.browse import (check_sample, draw_sample,
                                                  trace_sample)
@@ -109,11 +110,17 @@ def browse(args: argparse.Namespace) -> int:
     if not args.not_show:
         from mmengine.visualization import Visualizer
         window = Visualizer()
-    faulty = seen = 0
+    faulty = unreadable = seen = 0
     for index in spread(len(dataset), args.max_item_per_dataset):
-        sample = trace_sample(dataset, index)
-        check = check_sample(sample)
         seen += 1
+        try:
+            sample = trace_sample(dataset, index)
+        except UnreadableImageError as error:
+            unreadable += 1
+            print(f'{index:7d}  UNREADABLE: {error.path} (sample '
+                  f'{error.sample_id}): {error.fault}')
+            continue
+        check = check_sample(sample)
         name = osp.basename(str(sample.record['img_path']))
         print(f'{index:7d}  {name}: {describe(check)}')
         for fault in check.faults:
@@ -128,19 +135,20 @@ def browse(args: argparse.Namespace) -> int:
                         osp.join(args.output_dir, f'{index:07d}_{stem}.png'))
         if window is not None:
             window.show(picture, name, args.show_interval)
-    print(f'{seen} of {len(dataset)} samples, {faulty} with a fault')
+    print(f'{seen} of {len(dataset)} samples, {faulty} with a fault, '
+          f'{unreadable} unreadable')
     if args.output_dir is not None:
         print(f'wrote {args.output_dir}')
-    return faulty
+    return faulty + unreadable
 
 
 def main() -> None:
     args = parse_args()
     try:
-        faulty = browse(args)
+        wrong = browse(args)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
-    raise SystemExit(1 if faulty else 0)
+    raise SystemExit(1 if wrong else 0)
 
 
 if __name__ == '__main__':
