@@ -1,9 +1,10 @@
 """Help with configs that mmengine does not give."""
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Union
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
 from mmengine.config import Config
+from mmengine.hooks import Hook
 
 
 @contextmanager
@@ -25,8 +26,77 @@ def config_errors(config: Union[str, Path]) -> Iterator[None]:
     except (OSError, ValueError):
         raise
     except Exception as error:
-        raise ValueError(f'cannot build what the config {config} names: '
-                         f'{_first_line(error)}') from error
+        raise ValueError(_cannot_build(config, error)) from error
+
+
+def _cannot_build(config: Union[str, Path], error: Exception) -> str:
+    return (f'cannot build what the config {config} names: '
+            f'{_first_line(error)}')
+
+
+class _StartHook(Hook):
+    """Knows that a run has begun, for which all has been built."""
+
+    started = False
+
+    def before_run(self, runner) -> None:
+        self.started = True
+
+
+@contextmanager
+def exit_on_config_errors(config: Union[str, Path],
+                          runner: Optional[Any] = None) -> Iterator[None]:
+    """End a command with one sentence where its config is wrong.
+
+    Args:
+        config (str | Path): What the sentence names.
+        runner (mmengine.runner.Runner, optional): What is run; once all is
+            built and its run begins, its errors are left as they are.
+
+    Raises:
+        SystemExit: With the sentence, upon OSError, ValueError, and what
+            mmengine or mmcv say of the config themselves: unknown types and
+            arguments, missing keys. Other errors keep their trace.
+    """
+    start = _StartHook()
+    if runner is not None:
+        runner.register_hook(start, priority='LOWEST')
+    try:
+        yield
+    except Exception as error:
+        frame = error.__traceback__
+        while frame.tb_next is not None:
+            frame = frame.tb_next
+        source = frame.tb_frame.f_globals.get('__name__', '').split('.')[0]
+        # an argument too many comes from who calls, maybe a class for its base
+        argument = isinstance(error, TypeError) and '__init__() ' in f'{error}'
+        text = str(error)
+        if not isinstance(error, (OSError, ValueError)):
+            text = _cannot_build(config, error)
+            if not argument and source not in ('mmengine', 'mmcv'):
+                raise
+        if start.started:
+            raise
+        raise SystemExit(f'error: {text}') from None
+
+
+def require_keys(cfg: Config, config: Union[str, Path], keys: Sequence[str],
+                 what: str) -> None:
+    """Check that a config has what is needed.
+
+    Args:
+        cfg (Config): The config.
+        config (str | Path): Its name, for the error.
+        keys (Sequence[str]): Keys that it must have.
+        what (str): What needs them, for the error.
+
+    Raises:
+        ValueError: If one is missing or None; it is named.
+    """
+    for key in keys:
+        if cfg.get(key) is None:
+            raise ValueError(f'the config {config} has no {key}, which {what} '
+                             'needs; give it there, or another config')
 
 
 def load_config(path: Union[str, Path]) -> Config:

@@ -4,13 +4,15 @@ import io
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Union
+from typing import Iterator, Union
 
 import cv2
 import numpy as np
+import pytest
 from mmengine.visualization import Visualizer
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
@@ -192,3 +194,41 @@ def run_script(script: Union[str, Path],
         raise AssertionError(f'{" ".join(command)}\nfailed with exit code '
                              f'{code}:\n{output.getvalue()[-4000:]}')
     return subprocess.CompletedProcess(command, code, output.getvalue())
+
+
+# what a page may take on a busy machine
+BROWSER_TIMEOUT_MS = 120000
+
+
+@contextlib.contextmanager
+def open_chromium(*arguments: str) -> Iterator:
+    """A headless Chromium; without one the test is skipped, with the reason.
+
+    Its executable is ``CHROMIUM`` of the environment, or on the ``PATH``.
+
+    Args:
+        arguments: Command line arguments in addition to the usual ones.
+
+    Yields:
+        playwright.sync_api.Browser: The browser.
+    """
+    sync_api = pytest.importorskip(
+        'playwright.sync_api', reason='Playwright for Python is not installed')
+    names = ('chromium', 'chromium-browser', 'google-chrome', 'chrome')
+    executable = os.environ.get('CHROMIUM') or next(
+        filter(None, map(shutil.which, names)), None)
+    if executable is None:
+        pytest.skip('no Chromium is installed: apt install chromium, or set '
+                    'CHROMIUM to its executable')
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable,
+            args=[
+                '--no-sandbox', '--no-first-run', '--disable-quic',
+                '--disable-background-networking', '--disable-sync',
+                '--disable-component-update', '--use-angle=swiftshader',
+                '--enable-unsafe-swiftshader', *arguments
+            ],
+            timeout=BROWSER_TIMEOUT_MS)
+        yield browser
+        browser.close()

@@ -197,27 +197,32 @@ def save_metrics(metrics: dict, path: str) -> None:
 
 def main() -> None:
     args = parse_args()
-    cfg = merge_args(Config.fromfile(args.config), args)
+    from lgh_mmpose.config import (exit_on_config_errors, load_config,
+                                   require_keys)
+    with exit_on_config_errors(args.config):
+        cfg = merge_args(load_config(args.config), args)
+        require_keys(
+            cfg, args.config,
+            ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
+            'a test')
+        # after the config is known to be good: these take seconds to import
+        from mmengine.dist import is_main_process
+        from mmengine.model import is_model_wrapper
+        from mmengine.runner import Runner
 
-    # after the arguments are known to be good: these take seconds to import
-    from mmengine.dist import is_main_process
-    from mmengine.model import is_model_wrapper
-    from mmengine.runner import Runner
+        from lgh_mmpose.apis.checkpoint import load_weights
+        from lgh_mmpose.compat import setup_cpu_distributed
 
-    from lgh_mmpose.apis.checkpoint import load_weights
-    from lgh_mmpose.compat import setup_cpu_distributed
-
-    setup_cpu_distributed(cfg)
-    runner = Runner.from_cfg(cfg)
-    model = runner.model
-    try:
+        setup_cpu_distributed(cfg)
+        runner = Runner.from_cfg(cfg)
+        model = runner.model
         load_weights(
             model.module if is_model_wrapper(model) else model,
             args.checkpoint)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from None
     runner.logger.info(f'Load checkpoint from {args.checkpoint}')
-    metrics = runner.test()
+    # the data set and the metrics are built in it
+    with exit_on_config_errors(args.config, runner):
+        metrics = runner.test()
     if args.out and is_main_process():
         save_metrics(metrics, args.out)
 

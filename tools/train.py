@@ -80,6 +80,9 @@ def parse_args() -> argparse.Namespace:
     # torch.distributed.launch passes --local-rank since torch 2.0
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
+    if args.resume not in (None, 'auto') and '://' not in args.resume and \
+            not osp.exists(args.resume):
+        parser.error(f'checkpoint not found: {args.resume}')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
@@ -150,17 +153,26 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 def main() -> None:
     args = parse_args()
-    cfg = merge_args(Config.fromfile(args.config), args)
+    from lgh_mmpose.config import (exit_on_config_errors, load_config,
+                                   require_keys)
+    with exit_on_config_errors(args.config):
+        cfg = merge_args(load_config(args.config), args)
+        require_keys(
+            cfg, args.config,
+            ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
+            'a training')
+        # after the config is known to be good: these take seconds to import
+        from mmengine.registry import RUNNERS
 
-    # after the arguments are known to be good: these take seconds to import
-    from mmengine.registry import RUNNERS
+        from lgh_mmpose.compat import setup_cpu_distributed
 
-    from lgh_mmpose.compat import setup_cpu_distributed
-
-    setup_cpu_distributed(cfg)
-    # a strategy, such as FSDP's, needs mmengine's FlexibleRunner
-    runner = RUNNERS.get(cfg.get('runner_type', 'Runner'))
-    runner.from_cfg(cfg).train()
+        setup_cpu_distributed(cfg)
+        # a strategy, such as FSDP's, needs mmengine's FlexibleRunner
+        kind = RUNNERS.get(cfg.get('runner_type', 'Runner'))
+        runner = kind.from_cfg(cfg)
+    # the data sets and the optimizer are built in it
+    with exit_on_config_errors(args.config, runner):
+        runner.train()
 
 
 if __name__ == '__main__':

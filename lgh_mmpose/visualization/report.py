@@ -7,6 +7,7 @@ escaped; a content security policy forbids the page to ask for anything.
 import base64
 import html
 import json
+import re
 import shlex
 import tempfile
 from importlib.metadata import version
@@ -20,7 +21,8 @@ import matplotlib
 import numpy as np
 from mmengine.config import Config, ConfigDict
 
-from lgh_mmpose.config import config_errors, load_config, merge_cfg_options
+from lgh_mmpose.config import (config_errors, load_config, merge_cfg_options,
+                               require_keys)
 from lgh_mmpose.evaluation import breakdown as B
 from lgh_mmpose.evaluation import functional as F
 from lgh_mmpose.evaluation.published import (PUBLISHED_DATA_SETS,
@@ -112,7 +114,8 @@ def write_report(work_dir: PathLike,
             was.
         num_samples (int): Worst, median and best samples to show, so many of
             each; fewer of a small set. Defaults to 6.
-        command (str): Command that made the report, to be named in it.
+        command (str): Command that made the report, to be named in it; of
+            absolute paths only what :func:`local_paths` leaves.
 
     Returns:
         Path: ``out``.
@@ -131,10 +134,7 @@ def write_report(work_dir: PathLike,
     needed = ['model', 'test_dataloader']
     if predictions is None:
         needed += ['test_cfg', 'test_evaluator']
-    for key in needed:
-        if cfg.get(key) is None:
-            raise ValueError(f'the config {config} has no {key}, which a '
-                             'report needs; give another one by --config')
+    require_keys(cfg, config, needed, 'a report')
     if predictions is None:
         dumps = _predict(cfg, config, checkpoint, protocol)
     else:
@@ -155,8 +155,8 @@ def write_report(work_dir: PathLike,
     charts: List[_Chart] = []
     sections = [
         _facts_section(cfg, config, checkpoint if known else None, facts,
-                       dumps, command),
-        _headline_section(dumps, baseline, no_baseline),
+                       dumps, local_paths(command, work_dir)),
+        _headline_section(dumps, baseline, local_paths(no_baseline, work_dir)),
         _pck_section(dumps, alignment, baseline, charts),
         _joint_section(first, alignment),
         _breakdown_section(first, alignment, charts),
@@ -423,7 +423,12 @@ def _facts_section(cfg: Config, config: Path, checkpoint: Optional[Path],
     first = next(iter(dumps.values()))
     dataset = cfg.test_dataloader.dataset
     split = dataset.get('split') or dataset.get('ann_file') or ''
-    folder = commonpath([str(Path(p).parent) for p in first['img_path']])
+    folder = Path(commonpath([str(Path(p).parent) for p in first['img_path']]))
+    root = Path(dataset.get('data_root') or '')
+    # a report is sent to others: their machine has other folders
+    folder = (
+        folder.relative_to(root)
+        if folder.is_relative_to(root) else Path(folder.name))
     epoch = ('not recorded' if facts.epoch is None else
              f'{facts.epoch} ({facts.iteration} iterations)')
     of = [('Checkpoint', 'not known: predictions do not tell of which they '
@@ -1093,6 +1098,24 @@ def _write_page(out: Path, config: Path, epoch: Optional[int],
         data=json.dumps(data, allow_nan=False).replace('<', '\\u003c'))
     with atomic_write(out) as file:
         file.write(page.encode('utf-8'))
+
+
+def local_paths(text: str, work_dir: PathLike) -> str:
+    """A text without the folders of this machine.
+
+    Args:
+        text (str): Any text, such as a command or an error.
+        work_dir (str | Path): Absolute paths in it are given from its name
+            on.
+
+    Returns:
+        str: The text, with only the last name of all other absolute paths.
+    """
+    work_dir = Path(work_dir).resolve()
+    text = text.replace(str(work_dir), work_dir.name)
+    return ''.join(
+        Path(part).name if Path(part).is_absolute() else part
+        for part in re.split(r'([\s=,;:()\[\]\'"])', text))
 
 
 def command_line(argv: Sequence[str]) -> str:

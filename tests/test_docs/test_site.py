@@ -2,7 +2,6 @@
 import functools
 import os
 import re
-import shutil
 import sys
 import threading
 from html.parser import HTMLParser
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REPO_ROOT, run_command
+from helpers import BROWSER_TIMEOUT_MS, REPO_ROOT, open_chromium, run_command
 
 pytest.importorskip('mkdocs', reason='the [docs] extra is not installed')
 
@@ -145,25 +144,8 @@ def address(site):
 
 @pytest.fixture(scope='module')
 def browser():
-    sync_api = pytest.importorskip(
-        'playwright.sync_api', reason='Playwright for Python is not installed')
-    executable = os.environ.get('CHROMIUM') or next(
-        filter(None, map(shutil.which,
-                         ('chromium', 'chromium-browser'))), None)
-    if executable is None:
-        pytest.skip('no Chromium is installed: apt install chromium, or set '
-                    'CHROMIUM to its executable')
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable,
-            args=[
-                '--no-sandbox', '--disable-quic', '--no-first-run',
-                '--disable-background-networking', '--disable-sync',
-                '--disable-component-update', '--disable-gpu'
-            ],
-            timeout=120000)
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 def luminance(css):
@@ -175,7 +157,7 @@ def luminance(css):
 def test_pages_are_readable_in_a_browser(browser, address, width, scheme):
     context = browser.new_context(
         viewport=dict(width=width, height=900), color_scheme=scheme)
-    context.set_default_timeout(120000)
+    context.set_default_timeout(BROWSER_TIMEOUT_MS)
     page = context.new_page()
     complaints, outside = [], []
 

@@ -82,6 +82,13 @@ def assert_same_scores(path, trained):
         assert scores[key] == pytest.approx(value, rel=1e-4, abs=1e-5), key
 
 
+def assert_one_sentence(result, message):
+    """Of a script that ended with it instead of a trace."""
+    error = str(result.returncode)
+    assert error.startswith('error: ') and len(error.splitlines()) == 1
+    assert message in error
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
@@ -133,13 +140,12 @@ def test_work_dir_is_named_after_the_config(config, tmp_path):
     # far enough for the folder to be made, but no training
     plain = tmp_path / 'my_hands.py'
     plain.write_text(f'_base_ = [{str(CONFIG)!r}]\n')
-    result = run_command(
-        *(sys.executable, TRAIN, plain, '--cfg-options'),
+    result = run_script(
+        *(TRAIN, plain, '--cfg-options'),
         'train_dataloader.dataset.data_root=nowhere',
         cwd=tmp_path,
         check=False)
-    assert result.returncode != 0
-    assert 'nowhere' in result.stdout.splitlines()[-1]
+    assert_one_sentence(result, 'nowhere')
     assert (tmp_path / 'work_dirs/my_hands').is_dir()
 
 
@@ -151,14 +157,77 @@ def test_work_dir_is_named_after_the_config(config, tmp_path):
 def test_train_names_what_the_config_lacks(arguments, message, tmp_path):
     config = tmp_path / 'bare.py'
     config.write_text('optim_wrapper = dict(type="ApexOptimWrapper")\n')
-    result = run_command(
-        *(sys.executable, TRAIN, config, *arguments),
-        cwd=tmp_path,
-        check=False)
-    assert result.returncode != 0
-    last = result.stdout.strip().splitlines()[-1]
-    assert last.startswith('ValueError: ')
-    assert message in last
+    result = run_script(TRAIN, config, *arguments, cwd=tmp_path, check=False)
+    assert_one_sentence(result, message)
+
+
+# what is wrong with a config, and what is said of it
+WRONG_CONFIGS = {
+    'model = dict(\n':
+    'cannot read the config own.py',
+    "_base_ = ['nothing.py']\n":
+    'nothing.py',
+    '':
+    'the config own.py has no model',
+    "_base_ = ['{base}']\nmodel = dict(backbone=dict(_delete_=True, "
+    "type='NoSuchNet'))\n":
+    'own.py names: NoSuchNet is not in the',
+    "_base_ = ['{base}']\nmodel = dict(backbone=dict(dpeth=18))\n":
+    "own.py names: ResNet.__init__() got an unexpected keyword argument "
+    "'dpeth'",
+    "_base_ = ['{base}']\n{phase}_dataloader = dict(dataset=dict(splt=1))\n":
+    "unexpected keyword argument 'splt'",
+}
+WRONG_TRAININGS = {
+    "_base_ = ['{base}']\noptim_wrapper = dict(optimizer=dict(lrr=1))\n":
+    "unexpected keyword argument 'lrr'",
+    "_base_ = ['{base}']\nparam_scheduler = [dict(type='NoSuchLR')]\n":
+    'own.py names: NoSuchLR is not in the',
+}
+
+
+@pytest.mark.parametrize('phase, text, message', [
+    *(('train', *item) for item in (WRONG_CONFIGS | WRONG_TRAININGS).items()),
+    *(('test', *item) for item in WRONG_CONFIGS.items()),
+])
+def test_a_wrong_config_is_one_sentence(phase, text, message, synthhand_root,
+                                        checkpoint, tmp_path):
+    (tmp_path / 'own.py').write_text(text.format(base=CONFIG, phase=phase))
+    command = dict(train=[TRAIN, 'own.py'], test=[TEST, 'own.py', checkpoint])
+    options = toy_options(synthhand_root) if '{base}' in text else []
+    result = run_script(*command[phase], *options, cwd=tmp_path, check=False)
+    assert_one_sentence(result, message)
+
+
+def test_a_missing_checkpoint_to_resume_is_named(tmp_path):
+    result = run_script(
+        *(TRAIN, CONFIG, '--resume', 'no.pth'), cwd=tmp_path, check=False)
+    assert result.returncode == 2
+    assert 'checkpoint not found: no.pth' in result.stdout.splitlines()[-1]
+
+
+def test_a_missing_config_is_one_sentence(tmp_path):
+    (tmp_path / 'weights.pth').touch()
+    for command in ([TRAIN, 'no.py'], [TEST, 'no.py', 'weights.pth']):
+        result = run_script(*command, cwd=tmp_path, check=False)
+        assert_one_sentence(result, 'config not found: no.py')
+
+
+def test_a_bug_keeps_its_trace(tmp_path, monkeypatch):
+    """It is for who wrote it, and says where."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'own_net.py').write_text(
+        'from mmpose.registry import MODELS\n\n'
+        '@MODELS.register_module(force=True)\n'
+        'class OwnNet:\n'
+        '    def __init__(self, **kwargs):\n'
+        '        None + 1\n')
+    (tmp_path / 'own.py').write_text(
+        f"_base_ = ['{CONFIG}']\ncustom_imports = dict(imports=['own_net'])\n"
+        "model = dict(backbone=dict(_delete_=True, type='OwnNet'))\n")
+    with pytest.raises(TypeError, match='unsupported operand') as error:
+        run_script(TRAIN, 'own.py', cwd=tmp_path)
+    assert error.traceback[-1].path.name == 'own_net.py'
 
 
 def test_non_finite_loss_stops_and_leaves_the_last_checkpoint(
@@ -197,12 +266,11 @@ def test_training_goes_on_without_a_broken_image(config, synthhand_root,
 
 
 def test_data_root_on_the_command_line_moves_all_data_sets(tmp_path):
-    result = run_command(
-        *(sys.executable, TRAIN, CONFIG, '--cfg-options', 'data_root=moved'),
+    result = run_script(
+        *(TRAIN, CONFIG, '--cfg-options', 'data_root=moved'),
         cwd=tmp_path,
         check=False)
-    assert result.returncode != 0
-    assert "data_root='moved'" in result.stdout.splitlines()[-1]
+    assert_one_sentence(result, "data_root='moved'")
 
 
 # -- tools/test.py -----------------------------------------------------------
@@ -283,8 +351,7 @@ def test_predicts_without_annotation(config, checkpoint, tmp_path):
 ])
 def test_test_refuses_before_the_work_begins(arguments, message, tmp_path):
     (tmp_path / 'x.pth').touch()
-    result = run_command(
-        *(sys.executable, TEST, CONFIG, *arguments), cwd=tmp_path, check=False)
+    result = run_script(TEST, CONFIG, *arguments, cwd=tmp_path, check=False)
     assert result.returncode == 2
     assert message in result.stdout.splitlines()[-1]
 

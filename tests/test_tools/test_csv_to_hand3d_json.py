@@ -3,14 +3,14 @@ import csv
 import json
 import re
 import shlex
-import sys
 
 import numpy as np
 import pytest
 from dataset_writers import FREIHAND_NAMES, hand3d_json, write_image
-from helpers import REPO_ROOT, run_command, run_script
+from helpers import REPO_ROOT, run_script
 
 from lgh_mmpose.datasets import Hand3DJsonDataset
+from lgh_mmpose.engine.hooks import keep_memory_hook
 
 CONVERT = REPO_ROOT / 'tools/dataset_converters/csv_to_hand3d_json.py'
 DOCS = REPO_ROOT / 'docs/own_data.md'
@@ -273,8 +273,10 @@ TOY = [
 ]
 
 
-def test_every_command_of_the_page_in_its_order(my_hands):
+def test_every_command_of_the_page_in_its_order(my_hands, monkeypatch):
     """From the images and the csv to a tested network, in a toy size."""
+    # it would change the memory of this process for good
+    monkeypatch.setattr(keep_memory_hook, 'keep_memory', lambda: True)
     source, _, rows = my_hands
     folder = source / 'project'
     folder.mkdir()
@@ -293,7 +295,7 @@ def test_every_command_of_the_page_in_its_order(my_hands):
         ]
         if ran[-1] in ('tools/train.py', 'tools/test.py'):
             command += ['--cfg-options', *TOY]
-        run_command(sys.executable, *command, cwd=folder)
+        run_script(*command, cwd=folder)
     assert ran == [
         'tools/dataset_converters/csv_to_hand3d_json.py', 'tools/train.py',
         'tools/test.py', 'tools/dataset_converters/convert_hand3d.py',

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REPO_ROOT, run_command, run_script
+from helpers import (BROWSER_TIMEOUT_MS, REPO_ROOT, open_chromium, run_command,
+                     run_script)
 from mmengine.config import Config
 from work_dir_writer import write_predictions, write_work_dir
 
@@ -24,12 +25,6 @@ REPORT = REPO_ROOT / 'tools/analysis_tools/report.py'
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
 # in names that come from files
 MARKUP = '</script><img src=x onerror=alert(1)>'
-_BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'chrome')
-_BROWSER_ARGS = ('--no-sandbox', '--disable-quic', '--no-first-run',
-                 '--disable-background-networking', '--disable-sync',
-                 '--disable-component-update', '--use-angle=swiftshader',
-                 '--enable-unsafe-swiftshader')
-_TIMEOUT_MS = 120000
 
 
 @pytest.fixture(scope='module')
@@ -111,6 +106,41 @@ def test_command_tests_the_checkpoint_and_writes_one_file(config, tmp_path):
         s['title'].split(':')[0]
         for s in page_data(tmp_path / 'work/report.html')['samples']
     ] == ['worst', 'median', 'best']
+
+
+def test_page_tells_nothing_of_the_machine(freihand_root, predictions,
+                                           tmp_path):
+    """It is made to be sent to others."""
+    cfg = Config.fromfile(CONFIG)
+    set_data_root(cfg, str(tmp_path / 'private data'))
+    write_work_dir(tmp_path / 'work', cfg)
+    arrays = dict(np.load(predictions))
+    arrays['img_path'] = np.array([
+        str(freihand_root / f'evaluation/rgb/{i % 4:08d}.jpg')
+        for i in range(len(arrays['id']))
+    ])
+    np.savez(tmp_path / 'given.npz', **arrays)
+    work = tmp_path / 'work'
+    for dataset, folder in ((freihand_root, 'evaluation/rgb'),
+                            (tmp_path / 'private data', 'rgb')):
+        run_script(
+            *(REPORT, work, '--predictions', tmp_path / 'given.npz'),
+            *('--checkpoint', work / 'epoch_2.pth', '--config'),
+            *(work / 'toy.py', '--out', work / 'out.html', '--dataset'),
+            *(dataset, '--cfg-options',
+              f'test_evaluator.0.dump_file={work}/a'),
+            cwd=tmp_path)
+        text = (work / 'out.html').read_text(encoding='utf-8')
+        for private in (tmp_path, freihand_root, REPO_ROOT):
+            assert str(private) not in text
+        text = visible_text(work / 'out.html')
+        assert f'samples from {folder} ' in text
+        assert ('python report.py work --predictions given.npz --checkpoint '
+                'work/epoch_2.pth --config work/toy.py --out work/out.html'
+                ) in text
+        assert 'test_evaluator.0.dump_file=work/a' in text
+    # what cannot be read is said, without where
+    assert 'the training set cannot be read' in text
 
 
 def test_weights_that_are_not_the_models_are_refused(config, tmp_path):
@@ -290,20 +320,8 @@ def test_keys_reach_what_scrolls_and_what_turns(report):
 
 @pytest.fixture(scope='module')
 def browser():
-    sync_api = pytest.importorskip(
-        'playwright.sync_api', reason='Playwright for Python is not installed')
-    executable = os.environ.get('CHROMIUM') or next(
-        filter(None, map(shutil.which, _BROWSERS)), None)
-    if executable is None:
-        pytest.skip('no Chromium is installed: apt install chromium, or set '
-                    'CHROMIUM to its executable')
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable,
-            args=_BROWSER_ARGS,
-            timeout=_TIMEOUT_MS)
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope='module')
@@ -316,7 +334,7 @@ def open_page(browser, path, width, color_scheme):
     """A page, with what it complained of and asked for."""
     context = browser.new_context(
         viewport=dict(width=width, height=900), color_scheme=color_scheme)
-    context.set_default_timeout(_TIMEOUT_MS)
+    context.set_default_timeout(BROWSER_TIMEOUT_MS)
     page = context.new_page()
     page.complaints, page.requests = [], []
 
