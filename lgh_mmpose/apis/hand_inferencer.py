@@ -17,7 +17,8 @@ from ..camera import back_project
 from ..config import config_errors, load_config
 from ..datasets.hand3d_json import SIDES
 from ..models.heads import GroupedJointHead
-from .camera_model import ASSUMED_FOV, camera_of_fov, check_camera_matrix
+from .camera_model import (ASSUMED_FOV, camera_of_fov, camera_suits_image,
+                           check_camera_matrix)
 from .checkpoint import load_weights
 from .detection import HandDetector
 from .sources import Frame, FrameSource, open_source, prefetch
@@ -107,8 +108,8 @@ class HandInferencer:
             config's test pipeline, and to 1.5 where that takes whole images.
         det_cat_id (int): The detector's class of hands. Defaults to 0.
         det_score_thr (float): Least score of a detection. Defaults to 0.3.
-        det_interval (int): Every so many frames of a video the detector looks
-            for further hands. Defaults to 30.
+        det_interval (int): So many frames of a video after it has looked the
+            detector looks for further hands. Defaults to 30.
         track (bool): Whether to follow hands through videos, see
             :class:`HandTracker`. Defaults to ``True``.
         smoothing (Smoothing, optional): Smooth the joints of tracked hands by
@@ -249,12 +250,12 @@ class HandInferencer:
         batch: List[Frame] = []
         # a camera does not wait: nothing may pile up
         batch_size = 1 if source.live else self.batch_size
+        # what is tracked goes frame by frame
+        ahead = 2 if source.video and self.track else 2 * batch_size
+        if source.live:
+            ahead = 1
         tracker, followed = None, None
-        with closing(
-                prefetch(
-                    source,
-                    1 if source.live else 2 * batch_size,
-                    newest=source.live)) as frames:
+        with closing(prefetch(source, ahead, newest=source.live)) as frames:
             for frame in frames:
                 if frame.time is None or not self.track:
                     batch.append(frame)
@@ -293,12 +294,13 @@ class HandInferencer:
     def _infer_tracked(self, frame: Frame, tracker: HandTracker,
                        settings: '_Settings') -> dict:
         """The next frame of a video."""
+        tracker.frames_since_start += 1
         before = len(tracker.tracks)
         hands = self._follow(frame, tracker, list(tracker.tracks), settings)
         # look again at once where a hand is lost, and now and then for hands
         # that came in
         due = self.detector is not None and settings.boxes is None and \
-            frame.index % self.det_interval == 0
+            tracker.frames_since_start >= self.det_interval
         # a given box is where a hand was in the first frame, not where a lost
         # one comes back
         given = settings.boxes is not None and tracker.started
@@ -447,6 +449,15 @@ class HandInferencer:
         matrix = settings.camera_matrix
         if matrix is not None:
             source = 'given'
+            if not camera_suits_image(matrix, (width, height)):
+                self._say(
+                    f'the principal point of the given camera, '
+                    f'{matrix[0, 2]:g} {matrix[1, 2]:g}, is far from the '
+                    f'middle of {frame.source}, {width} x {height} px: was '
+                    'the matrix made for images of another size? It must be '
+                    'that of the images as they are, scaled and cut out with '
+                    'them',
+                    about='camera')
         elif self.fov is not None:
             matrix, source = camera_of_fov((width, height), self.fov), 'fov'
         else:
@@ -458,6 +469,7 @@ class HandInferencer:
             schema=SCHEMA,
             source=frame.source,
             frame=frame.index,
+            time=None if frame.time is None else round(frame.time, 6),
             image_size=[width, height],
             camera=dict(matrix=_plain(matrix), source=source),
             hands=sorted(hands, key=lambda hand: hand['track'] or 0))
@@ -495,10 +507,11 @@ class HandInferencer:
             bone_length=dict(mm=crop.bone_length, source=source),
             groups=hand.groups.tolist())
 
-    def _say(self, text: str) -> None:
-        """Log an assumption, once."""
-        if text not in self._said:
-            self._said.add(text)
+    def _say(self, text: str, about: Optional[str] = None) -> None:
+        """Log an assumption, once, or once about a thing."""
+        about = about or text
+        if about not in self._said:
+            self._said.add(about)
             _LOGGER.warning(text)
 
 

@@ -6,8 +6,8 @@ import re
 import threading
 import time
 from pathlib import Path
-from typing import (Any, Callable, Iterable, Iterator, NamedTuple, Optional,
-                    Sequence, Union)
+from typing import (Any, Iterable, Iterator, NamedTuple, Optional, Sequence,
+                    Tuple, Union)
 
 import cv2
 import numpy as np
@@ -16,6 +16,11 @@ IMAGE_EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff',
                     '.webp')
 # what a webcam that does not say gets in a written video
 _USUAL_FPS = 30.
+# seconds; a film whose next frame is due later has a fault in its time stamps
+_LONGEST_PAUSE = 60.
+MAX_QUEUE_BYTES = 2**26
+"""A :class:`FrameQueue` is full when its images hold so many bytes (64 MiB,
+11 of 1920 x 1080 px), though they be few."""
 _WEBCAM = re.compile(r'(?:webcam:?)?(\d*)', re.IGNORECASE)
 
 InputType = Union[str, Path, int, np.ndarray]
@@ -27,8 +32,9 @@ class Frame(NamedTuple):
     Attributes:
         source (str): Path of the file, ``'webcam:0'``, or ``'array'``.
         index (int): Number within the source, from 0.
-        time (float, optional): Seconds since the stream's beginning; None
-            for a still image, which has nothing to do with the one before.
+        time (float, optional): Seconds since the stream's beginning: of a
+            film by its time stamps, of a camera by the clock; None for a
+            still image, which has nothing to do with the one before.
         image (np.ndarray): BGR, uint8 (H, W, 3).
         fps (float, optional): Frames per second of the stream.
     """
@@ -46,14 +52,17 @@ class FrameSource:
         frames (Iterable[Frame]): The frames; read once, front to back.
         num_frames (int, optional): Their number, where it is known.
         live (bool): Whether they come from a camera, which does not wait.
+        video (bool): Whether they are known to follow each other in time.
     """
 
     def __init__(self,
                  frames: Iterable[Frame],
                  num_frames: Optional[int] = None,
-                 live: bool = False) -> None:
+                 live: bool = False,
+                 video: bool = False) -> None:
         self.num_frames = num_frames
         self.live = live
+        self.video = video
         self._frames = frames
 
     def __iter__(self) -> Iterator[Frame]:
@@ -181,8 +190,9 @@ def _open_video(path: str) -> FrameSource:
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     fps = _frame_rate(capture)
     return FrameSource(
-        _read_capture(capture, path, fps, lambda index: index / fps),
-        num_frames=count if count > 0 else None)
+        _read_capture(capture, path, fps, _film_times(capture, fps)),
+        num_frames=count if count > 0 else None,
+        video=True)
 
 
 def _open_webcam(index: int) -> FrameSource:
@@ -190,11 +200,11 @@ def _open_webcam(index: int) -> FrameSource:
     if not capture.isOpened():
         raise ValueError(f'cannot open webcam {index}: is it plugged in, used '
                          'by another program, or has it another number?')
-    start = time.monotonic()
     return FrameSource(
         _read_capture(capture, f'webcam:{index}', _frame_rate(capture),
-                      lambda _: time.monotonic() - start),
-        live=True)
+                      _clock_times()),
+        live=True,
+        video=True)
 
 
 def _frame_rate(capture: cv2.VideoCapture) -> float:
@@ -202,20 +212,74 @@ def _frame_rate(capture: cv2.VideoCapture) -> float:
     return fps if 0 < fps < 1000 else _USUAL_FPS
 
 
+def _film_times(capture: cv2.VideoCapture, fps: float) -> Iterator[float]:
+    """Seconds since the first frame, of each frame when it has been read.
+
+    By the container's time stamps, whose distances differ in a film of
+    variable frame rate. Where one makes no sense (not a number, not later, or
+    later by more than a minute) the mean frame rate stands in.
+    """
+    first, now = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, 0.
+    while True:
+        yield now
+        stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 - first
+        now = stamp if 0 < stamp - now <= _LONGEST_PAUSE else now + 1 / fps
+
+
+def _clock_times() -> Iterator[float]:
+    start = time.monotonic()
+    while True:
+        yield time.monotonic() - start
+
+
 def _read_capture(capture: cv2.VideoCapture, source: str, fps: float,
-                  clock: Callable[[int], float]) -> Iterator[Frame]:
+                  times: Iterator[float]) -> Iterator[Frame]:
     try:
         index = 0
         while True:
             got, image = capture.read()
             if not got:
                 break
-            yield Frame(source, index, clock(index), image, fps)
+            yield Frame(source, index, next(times), image, fps)
             index += 1
         if index == 0:
             raise ValueError(f'cannot read {source}: it gives no frames')
     finally:
         capture.release()
+
+
+class FrameQueue(queue.Queue):
+    """Pairs of a frame, or None, and whatever belongs to it.
+
+    Bounded in number and in bytes: it is full with ``maxsize`` pairs, and with
+    images of :data:`MAX_QUEUE_BYTES` together, which the last of them may
+    exceed, so that there is room for one of any size.
+
+    Args:
+        maxsize (int): Number of pairs.
+    """
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._bytes = 0
+
+    def _qsize(self) -> int:
+        # what the waiting methods compare with maxsize
+        full = self._bytes >= MAX_QUEUE_BYTES
+        return self.maxsize if full else super()._qsize()
+
+    def _put(self, item: tuple) -> None:
+        super()._put(item)
+        self._bytes += _image_bytes(item)
+
+    def _get(self) -> tuple:
+        item = super()._get()
+        self._bytes -= _image_bytes(item)
+        return item
+
+
+def _image_bytes(item: tuple) -> int:
+    return 0 if item[0] is None else item[0].image.nbytes
 
 
 def prefetch(frames: Iterable[Frame],
@@ -226,7 +290,7 @@ def prefetch(frames: Iterable[Frame],
     Args:
         frames (Iterable[Frame]): The frames; read by the thread alone.
         size (int): So many frames are held at most, besides the one that is
-            being read.
+            being read; fewer where they are large, see :class:`FrameQueue`.
         newest (bool): Whether to drop the oldest frame where there is no room
             for the next, as a camera demands, which does not wait.
 
@@ -236,11 +300,10 @@ def prefetch(frames: Iterable[Frame],
     Raises:
         Exception: What reading raised, once the frames before it are through.
     """
-    fifo = queue.Queue(size)
+    fifo = FrameQueue(size)
     stop = threading.Event()
-    end = object()
 
-    def put(item: Any) -> None:
+    def put(item: Tuple[Optional[Frame], Optional[BaseException]]) -> None:
         while not stop.is_set():
             try:
                 return fifo.put(item, timeout=.1)
@@ -249,7 +312,7 @@ def prefetch(frames: Iterable[Frame],
 
     def read() -> None:
         iterator = iter(frames)
-        last = end
+        error = None
         try:
             for frame in iterator:
                 if newest and fifo.full():
@@ -257,25 +320,25 @@ def prefetch(frames: Iterable[Frame],
                         fifo.get_nowait()
                     except queue.Empty:  # just been taken
                         pass
-                put(frame)
+                put((frame, None))
                 if stop.is_set():
                     break
-        except BaseException as error:  # it is raised where the frames go
-            last = error
+        except BaseException as raised:  # once more, where the frames go
+            error = raised
         if hasattr(iterator, 'close'):
             iterator.close()
-        put(last)
+        put((None, error))
 
     thread = threading.Thread(target=read, name='read frames', daemon=True)
     thread.start()
     try:
         while True:
-            item = fifo.get()
-            if item is end:
+            frame, error = fifo.get()
+            if error is not None:
+                raise error
+            if frame is None:
                 return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+            yield frame
     finally:
         stop.set()
         thread.join()

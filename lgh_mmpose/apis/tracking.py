@@ -160,6 +160,12 @@ class HandTracker:
         size_ratio (float): Defaults to 1.6.
         min_size (float): In px. Defaults to 16.
         make_filter (Callable, optional): Gives each track its filter.
+
+    Attributes:
+        tracks (list[Track]): The hands that are followed.
+        started (bool): Whether :meth:`start` has been called.
+        frames_since_start (int): The frames since then, as its user counts
+            them.
     """
 
     def __init__(self,
@@ -173,6 +179,7 @@ class HandTracker:
         self.make_filter = make_filter
         self.tracks: List[Track] = []
         self.started = False
+        self.frames_since_start = 0
         self._ids = itertools.count()
 
     def start(self,
@@ -191,6 +198,7 @@ class HandTracker:
             list[Track]: The new ones.
         """
         self.started = True
+        self.frames_since_start = 0
         new = []
         for i, box in enumerate(np.asarray(boxes, dtype=np.float64)):
             if any(box_iou(box, track.box) > .3 for track in self.tracks):

@@ -2,7 +2,6 @@
 import json
 import os
 import os.path as osp
-import queue
 import threading
 from pathlib import Path
 from typing import IO, Any, Callable, Optional
@@ -11,9 +10,7 @@ import cv2
 import numpy as np
 
 from ..fileio import write_image
-from .sources import Frame
-
-_CLOSE = object()
+from .sources import Frame, FrameQueue
 
 
 class JsonLinesWriter:
@@ -53,7 +50,8 @@ class PictureWriter:
     Args:
         out_dir (str | Path): Folder; made if absent.
         draw (Callable): Makes a picture of an image and its frame dict, BGR.
-        size (int): So many frames wait at most. Defaults to 16.
+        size (int): So many frames wait at most, fewer where they are large,
+            see :class:`FrameQueue`. Defaults to 16.
     """
 
     def __init__(self,
@@ -63,7 +61,7 @@ class PictureWriter:
         self.out_dir = Path(out_dir)
         self.out_dir.mkdir(parents=True, exist_ok=True)
         self._draw = draw
-        self._queue: queue.Queue = queue.Queue(size)
+        self._queue = FrameQueue(size)
         self._error: Optional[BaseException] = None
         self._names = set()
         self._video: Optional[_Video] = None
@@ -108,7 +106,7 @@ class PictureWriter:
         Raises:
             OSError: If one could not be written.
         """
-        self._queue.put(_CLOSE)
+        self._queue.put((None, None))
         self._thread.join()
         if not self._discard:
             self._raise_error()
@@ -119,12 +117,12 @@ class PictureWriter:
 
     def _work(self) -> None:
         while True:
-            item = self._queue.get()
-            if item is _CLOSE:
+            frame, frame_dict = self._queue.get()
+            if frame is None:
                 break
             if self._error is None:
                 try:
-                    self._write(*item)
+                    self._write(frame, frame_dict)
                 except Exception as error:  # raised where frames come from
                     self._error = error
         if self._video is not None:

@@ -1,10 +1,15 @@
+import json
+
 import numpy as np
 import pytest
 import torch
+from helpers import REPO_ROOT, run_script
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.utils import get_installed_path
+from toy_video import write_video
 
+from lgh_mmpose.apis import HandInferencer, open_source
 from lgh_mmpose.apis.detection import HandDetector
 
 
@@ -91,21 +96,56 @@ def test_another_models_weights_are_refused(tiny_rtmdet, tmp_path):
         HandDetector(config, str(tmp_path / 'empty.pth'))
 
 
-def test_hands_are_what_the_detector_found(tiny_rtmdet, tmp_path):
-    from helpers import REPO_ROOT
+@pytest.fixture(scope='module')
+def pose(tmp_path_factory):
+    """Config and random weights of a network of hands."""
     from mmpose.apis import init_model
-
-    from lgh_mmpose.apis import HandInferencer
-    pose_config = str(REPO_ROOT / 'configs/lgh_synthhand.py')
+    config = str(REPO_ROOT / 'configs/lgh_synthhand.py')
     torch.manual_seed(0)
-    weights = init_model(pose_config, device='cpu').state_dict()
-    torch.save(dict(state_dict=weights), tmp_path / 'pose.pth')
+    weights = init_model(config, device='cpu').state_dict()
+    path = tmp_path_factory.mktemp('pose') / 'pose.pth'
+    torch.save(dict(state_dict=weights), path)
+    return config, str(path)
+
+
+def test_the_command_passes_its_options_to_the_detector(
+        tiny_rtmdet, pose, tmp_path):
+    """With ``--no-track``: each frame is searched."""
+    film = write_video(tmp_path / 'film.avi', [an_image()] * 2)
+    frame = next(iter(open_source(film))).image
+    _, scores = HandDetector(*tiny_rtmdet, cat_id=1, score_thr=0)(frame)
+    threshold = float(scores[:4].mean())
+    detector = HandDetector(*tiny_rtmdet, cat_id=1, score_thr=threshold)
+    run_script(
+        REPO_ROOT / 'demo/hand3d_demo.py',
+        *(film, '--config', pose[0], '--checkpoint', pose[1]),
+        *('--detector', *tiny_rtmdet, '--det-cat-id', 1),
+        *('--det-score-thr', threshold, '--hand-side', 'right'),
+        *('--no-track', '--json', 'hands.jsonl'),
+        cwd=tmp_path)
+    lines = (tmp_path / 'hands.jsonl').read_text().splitlines()
+    frames = [json.loads(line) for line in lines]
+    for frame, found in zip(frames, open_source(film)):
+        boxes, scores = detector(found.image)
+        hands = frame['hands']
+        assert 0 < len(boxes) == len(hands)
+        assert {hand['track'] for hand in hands} == {None}
+        np.testing.assert_allclose([hand['bbox'] for hand in hands],
+                                   boxes,
+                                   atol=1e-3)
+        np.testing.assert_allclose([hand['bbox_score'] for hand in hands],
+                                   scores)
+    assert len(frames) == 2
+
+
+def test_hands_are_what_the_detector_found(tiny_rtmdet, pose):
+    pose_config, pose_weights = pose
     detector = HandDetector(*tiny_rtmdet, score_thr=0)
     _, scores = detector(an_image())
     threshold = float(scores[2])
     inferencer = HandInferencer(
         pose_config,
-        str(tmp_path / 'pose.pth'),
+        pose_weights,
         'cpu',
         *tiny_rtmdet,
         hand_side='right',
@@ -118,9 +158,5 @@ def test_hands_are_what_the_detector_found(tiny_rtmdet, tmp_path):
                                boxes[:3],
                                atol=1e-3)
     blind = HandInferencer(
-        pose_config,
-        str(tmp_path / 'pose.pth'),
-        'cpu',
-        *tiny_rtmdet,
-        det_score_thr=1)
+        pose_config, pose_weights, 'cpu', *tiny_rtmdet, det_score_thr=1)
     assert [frame['hands'] for frame in blind([an_image()] * 2)] == [[], []]

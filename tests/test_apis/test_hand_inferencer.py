@@ -10,10 +10,12 @@ import torch
 from helpers import REPO_ROOT, toy_hand
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from toy_video import (joints_at, see_squares, set_durations, squares,
+                       write_video)
 
 from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
-                             FrameSource, HandInferencer, Smoothing,
-                             camera_of_fov, draw_hands)
+                             FrameSource, HandInferencer, OneEuroFilter,
+                             Smoothing, camera_of_fov, draw_hands)
 from lgh_mmpose.apis.drawing import _label
 from lgh_mmpose.apis.tracking import HandTracker
 from lgh_mmpose.camera import project
@@ -65,6 +67,7 @@ def test_frame_dict_is_what_the_schema_says(inferencer, images):
     assert json.loads(json.dumps(frame, allow_nan=False)) == frame
     assert frame['schema'] == 'lgh_mmpose/hands/1'
     assert (frame['source'], frame['frame']) == ('array', 0)
+    assert frame['time'] is None
     assert frame['image_size'] == [64, 64]
     assert frame['camera'] == dict(matrix=CAMERA.tolist(), source='given')
     hand, = frame['hands']
@@ -363,6 +366,159 @@ def test_untracked_videos_are_images(inferencer, checkpoint, images):
             atol=1e-3)
 
 
+# -- a detector in videos ----------------------------------------------------
+
+
+@pytest.fixture
+def detecting(checkpoint, monkeypatch):
+    """Makes an inferencer that sees squares, and gives its detector."""
+    detector = see_squares(monkeypatch)
+
+    def make(**options):
+        return HandInferencer(
+            CONFIG,
+            checkpoint,
+            detector='det.py',
+            detector_checkpoint='det.pth',
+            hand_side='right',
+            fov=60,
+            bone_length=40,
+            **options)
+
+    return make, detector
+
+
+def film(places, numbers=None):
+    """Squares as a film, of which the frames of these numbers came."""
+    return FrameSource([
+        Frame('film', i, i / 30, image, 30.)
+        for i, image in zip(numbers or range(99), squares(places))
+    ])
+
+
+def tracks_of(frames):
+    return [[hand['track'] for hand in frame['hands']] for frame in frames]
+
+
+def test_two_moving_hands_keep_their_tracks(detecting):
+    make, detector = detecting
+    places = [[(10 + 3 * i, 8 + i), (110 - 2 * i, 40)] for i in range(9)]
+    frames = list(make()(film(places)))
+    assert tracks_of(frames) == [[0, 1]] * 9
+    assert detector.searched == [2]
+    for frame, corners in zip(frames, places):
+        assert [hand['bbox_score'] for hand in frame['hands']] == [.9, .8]
+        for hand, corner in zip(frame['hands'], corners):
+            np.testing.assert_allclose(
+                joints(hand), joints_at(corner), atol=1.5)
+
+
+def test_a_lost_hand_is_searched_at_once_and_until_it_is_back(detecting):
+    make, detector = detecting
+    places = [[(20, 20)]] * 4 + [[]] * 3 + [[(90, 40)]] * 4
+    frames = list(make(det_interval=99)(film(places)))
+    assert tracks_of(frames) == [[0]] * 4 + [[]] * 3 + [[1]] * 4
+    # at the beginning; when it is gone, each frame, until it is there again
+    assert detector.searched == [1, 0, 0, 0, 1]
+    np.testing.assert_allclose(
+        joints(frames[-1]['hands'][0]), joints_at((90, 40)), atol=1.5)
+
+
+def test_of_two_hands_the_lost_one_is_searched_once(detecting):
+    make, detector = detecting
+    both, one = [(10, 8), (110, 40)], [(10, 8)]
+    frames = list(
+        make(det_interval=4)(film([both] * 3 + [one] * 2 + [both] * 4)))
+    # lost in frame 3 and then searched at the interval, in frame 7
+    assert detector.searched == [2, 1, 2]
+    assert tracks_of(frames) == [[0, 1]] * 3 + [[0]] * 4 + [[0, 2]] * 2
+
+
+def test_the_interval_counts_frames_since_the_last_search(detecting):
+    """Also where a camera dropped all whose number is a multiple of it."""
+    make, detector = detecting
+    one, both = [(10, 8)], [(10, 8), (110, 40)]
+    numbers = [0, *range(5, 41, 4)]
+    frames = list(make(det_interval=4)(film([one] * 2 + [both] * 8, numbers)))
+    assert [frame['frame'] for frame in frames] == numbers
+    assert detector.searched == [1, 2, 2]  # frames 0, 4 and 8 of those seen
+    assert tracks_of(frames) == [[0]] * 4 + [[0, 1]] * 6
+
+
+def test_each_film_is_searched_anew(detecting):
+    make, detector = detecting
+    one = squares([[(20, 20)]] * 3)
+    source = FrameSource([
+        Frame(name, i, i / 30, image, 30.) for name in ('a.mp4', 'b.mp4')
+        for i, image in enumerate(one)
+    ])
+    assert tracks_of(make()(source)) == [[0]] * 6
+    assert detector.searched == [1, 1]
+
+
+def test_untracked_frames_are_each_searched(detecting):
+    make, detector = detecting
+    frames = list(make(track=False)(film([[(20, 20)]] * 5)))
+    assert tracks_of(frames) == [[None]] * 5
+    assert detector.searched == [1] * 5
+
+
+# -- time --------------------------------------------------------------------
+
+
+def test_smoothing_goes_by_the_time_stamps_of_a_film(detecting, tmp_path):
+    make, _ = detecting
+    places = [(10 + 6 * i, 20) for i in range(10)]
+    path = write_video(tmp_path / 'a.mp4', squares([[p] for p in places]))
+    durations = [.5, .5, 2, 1, .5, .5, 3, .5, .5, 1]
+    set_durations(path, durations)
+    raw = list(make()(path))
+    smooth = list(make(smoothing=Smoothing())(path))
+    times = np.cumsum([0, *durations[:-1]]) / 25
+    assert [f['time'] for f in smooth] == pytest.approx(times, abs=1e-5)
+    one_euro, at_even_times = (OneEuroFilter(*Smoothing()) for _ in range(2))
+    even_differs = 0
+    for i, (frame, other) in enumerate(zip(raw, smooth)):
+        hand, = other['hands']
+        left, top, right, bottom = hand['bbox']
+        scale = max(right - left, bottom - top)
+        uv = joints(frame['hands'][0])
+        np.testing.assert_allclose(
+            joints(hand), one_euro(uv, times[i], scale), atol=1e-3)
+        even = at_even_times(uv, i / 25, scale)
+        even_differs = max(even_differs, np.abs(even - joints(hand)).max())
+    assert even_differs > .5
+
+
+def test_tracked_films_are_read_two_frames_ahead(detecting):
+    make, _ = detecting
+    read = []
+
+    def images():
+        for frame in film([[(20, 20)]] * 40):
+            read.append(frame.index)
+            yield frame
+
+    results = make().run(FrameSource(images(), video=True))
+    next(results)
+    results.close()
+    # that one, two in the queue, and the one in hand
+    assert len(read) <= 4
+
+
+# -- a given camera ----------------------------------------------------------
+
+
+def test_a_camera_of_another_resolution_is_named_once(inferencer, images,
+                                                      caplog, monkeypatch):
+    monkeypatch.setattr(inferencer, '_said', set())
+    large = [np.zeros((108, 192, 3), np.uint8)] * 2
+    list(inferencer([images[0], *large]))
+    warning, = [r.message for r in caplog.records if 'camera' in r.message]
+    assert 'point of the given camera, 30 34' in warning
+    assert 'array, 192 x 108 px' in warning
+
+
 def test_smoothing_keeps_joints_on_their_pixels(checkpoint, images):
     smooth = HandInferencer(
         CONFIG,
@@ -425,6 +581,7 @@ def test_assumed_millimetres_are_marked(camera, bone, label):
     (dict(fov=60, camera_matrix=CAMERA), 'not both'),
     (dict(camera_matrix=np.eye(2)), 'camera_matrix must be'),
     (dict(camera_matrix=-CAMERA), 'camera_matrix must be'),
+    (dict(camera_matrix=CAMERA.T), 'camera_matrix must be'),
     (dict(detector='det.py'), 'give both or neither'),
     (dict(bbox_padding=0), 'bbox_padding'),
     (dict(device='abacus'), "the device 'abacus' cannot be used"),

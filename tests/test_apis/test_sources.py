@@ -4,6 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from toy_video import set_durations
 
 from lgh_mmpose.apis import open_source
 from lgh_mmpose.apis.sources import Frame, prefetch
@@ -96,6 +97,44 @@ def test_a_video_is_its_frames_with_their_times(tmp_path):
     assert levels == pytest.approx([10, 90, 170], abs=6)
 
 
+def test_a_film_of_variable_frame_rate_has_the_times_it_says(tmp_path):
+    path = Path(write_video(tmp_path / 'a.mp4', range(0, 240, 40)))
+    set_durations(path, [.5, .5, 2, 1, .5, 1.5])
+    source = open_source(path)
+    assert source.video
+    assert [frame.time
+            for frame in source] == pytest.approx([0, .02, .04, .12, .16, .18])
+
+
+@pytest.mark.parametrize('stamps, times', [
+    ([0, 40, 160, 200], [0, .04, .16, .2]),
+    ([80, 120, 240, 280], [0, .04, .16, .2]),
+    ([0, 0, 0, 0], [0, .1, .2, .3]),
+    ([-1, -1, -1, -1], [0, .1, .2, .3]),
+    ([np.nan] * 4, [0, .1, .2, .3]),
+    ([0, 120, 0, 320], [0, .12, .22, .32]),
+    ([0, 120, 9e7, 9e7 + 10], [0, .12, .22, .32]),
+])
+def test_time_stamps_without_sense_give_way_to_the_frame_rate(
+        monkeypatch, tmp_path, stamps, times):
+
+    class Film(Webcam):
+
+        def __init__(self, path):
+            super().__init__(0)
+            self.left = len(stamps)
+
+        def get(self, what):
+            if what == cv2.CAP_PROP_POS_MSEC:
+                return stamps[len(stamps) - self.left - 1]
+            return 10 if what == cv2.CAP_PROP_FPS else 0
+
+    monkeypatch.setattr(cv2, 'VideoCapture', Film)
+    (tmp_path / 'a.mp4').write_bytes(b'film')
+    frames = list(open_source(tmp_path / 'a.mp4'))
+    assert [frame.time for frame in frames] == pytest.approx(times)
+
+
 def test_a_video_without_frames_is_named(tmp_path):
     path = write_video(tmp_path / 'a.avi', [])
     with pytest.raises(ValueError, match=r'a\.avi'):
@@ -184,6 +223,19 @@ def test_prefetch_keeps_order_and_reads_no_further_than_it_may():
     # the one that was taken, four in the queue, one in hand
     assert len(log) <= 6
     assert [f.index for f in prefetch(frames(50, []), 4)] == list(range(50))
+
+
+def test_prefetch_holds_few_frames_that_are_large(monkeypatch):
+    monkeypatch.setattr('lgh_mmpose.apis.sources.MAX_QUEUE_BYTES', 1000)
+    log = []
+    ahead = prefetch(frames(50, log), 40)  # of 288 bytes each
+    assert next(ahead).index == 0
+    ahead.close()
+    # the one that was taken, four in the queue, one in hand
+    assert len(log) <= 6
+    monkeypatch.setattr('lgh_mmpose.apis.sources.MAX_QUEUE_BYTES', 100)
+    # there is always room for one
+    assert [f.index for f in prefetch(frames(50, []), 40)] == list(range(50))
 
 
 def test_prefetch_raises_what_reading_raised_after_the_frames_before():

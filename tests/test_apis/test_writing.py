@@ -1,5 +1,6 @@
 import io
 import json
+import threading
 
 import cv2
 import numpy as np
@@ -110,6 +111,32 @@ def test_frames_that_a_camera_dropped_are_made_up_for(tmp_path):
     # the last one came before its time
     assert levels(tmp_path / 'webcam_0.mp4') == pytest.approx(
         [0, 60, 120, 120, 120], abs=6)
+
+
+def test_large_pictures_do_not_pile_up(tmp_path, monkeypatch):
+    monkeypatch.setattr('lgh_mmpose.apis.sources.MAX_QUEUE_BYTES', 20_000)
+    go_on, drawn, put = threading.Event(), [], []
+
+    def draw(picture, _):
+        go_on.wait(20)
+        drawn.append(picture)
+        return picture
+
+    def write():
+        with PictureWriter(tmp_path, draw) as writer:
+            for i in range(10):  # of 9,216 bytes each
+                writer.write(film(0, i), {})
+                put.append(i)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join(.5)
+    # one being drawn, three in the queue
+    waiting = len(put)
+    go_on.set()
+    thread.join(20)
+    assert waiting <= 4
+    assert len(drawn) == len(put) == 10
 
 
 def test_a_stopped_run_leaves_no_part_of_a_video(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import REPO_ROOT, run_script
+from toy_video import joints_at, see_squares, squares, write_video
 
 from lgh_mmpose import apis
 
@@ -77,6 +78,8 @@ def test_a_folder_as_a_process(freihand_root, checkpoint, tmp_path):
         name = os.path.basename(frame['source'])
         picture = cv2.imread(str(tmp_path / 'out' / name))
         assert picture.shape == (64, 64, 3)
+        assert np.abs(picture -
+                      cv2.imread(frame['source']).astype(int)).max() > 60
     # the progress, and each assumption, once
     assert '4/4' in result.stderr and '4 frames, 4 hands' in result.stderr
     for said in ('60 degrees is assumed', '44.6 mm', 'side of each hand'):
@@ -96,6 +99,41 @@ def test_a_video_is_followed_and_written(demo, film, tmp_path):
     capture = cv2.VideoCapture(str(tmp_path / 'out/film.mp4'))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 6
     assert os.listdir(tmp_path / 'out') == ['film.mp4']
+
+
+def test_a_detector_finds_both_hands_and_one_that_comes_back(
+        demo, tmp_path, monkeypatch):
+    detector = see_squares(monkeypatch)
+    both, one = [(10, 8), (110, 40)], [(10, 8)]
+    write_video(tmp_path / 'a.mp4', squares([both] * 3 + [[]] * 2 + [one] * 2))
+    demo('a.mp4', '--detector', 'det.py', 'det.pth', '--det-cat-id', 2,
+         '--det-score-thr', .4, '--hand-side', 'right', '--json', 'a.jsonl',
+         '--out-dir', 'out')
+    assert detector.made == [
+        dict(config='det.py', checkpoint='det.pth', cat_id=2, score_thr=.4)
+    ]
+    frames = lines(tmp_path / 'a.jsonl')
+    tracks = [[hand['track'] for hand in f['hands']] for f in frames]
+    assert tracks == [[0, 1]] * 3 + [[]] * 2 + [[2]] * 2
+    assert detector.searched == [2, 0, 0, 1]
+    for frame, corners in ((frames[2], both), (frames[6], one)):
+        for hand, corner in zip(frame['hands'], corners):
+            np.testing.assert_allclose(
+                hand['keypoints'], joints_at(corner), atol=3)
+    capture = cv2.VideoCapture(str(tmp_path / 'out/a.mp4'))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 7
+
+
+def test_a_camera_of_another_resolution_is_said_once(demo, tmp_path, caplog):
+    (tmp_path / 'photos').mkdir()
+    for name in 'ab':
+        cv2.imwrite(
+            str(tmp_path / f'photos/{name}.png'),
+            np.zeros((108, 192, 3), np.uint8))
+    np.savetxt(tmp_path / 'k.txt', [[48, 0, 11], [0, 48, 11], [0, 0, 1]])
+    demo('photos', '--camera-matrix', 'k.txt', '--json', 'a.jsonl')
+    said, = [r.message for r in caplog.records if 'camera' in r.message]
+    assert 'photos/a.png, 192 x 108 px' in said and ' 11 11,' in said
 
 
 def test_a_webcam_ends_when_it_is_unplugged(demo, film, tmp_path, monkeypatch):
