@@ -12,18 +12,27 @@ import argparse
 import copy
 import json
 import os
+import shutil
+import signal
 import tempfile
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
 from lgh_mmpose.apis import HandInferencer, draw_hands
-from lgh_mmpose.fileio import atomic_write
 from lgh_mmpose.visualization.plotly_hand import hand_figure
 
 FONTS = dict(
     font=('system-ui', 'sans-serif'), font_mono=('ui-monospace', 'monospace'))
+# Gradio's own orange and grey are too light on white to be read by all
+CONTRAST = dict(
+    button_primary_background_fill='*primary_700',
+    button_primary_background_fill_dark='*primary_700',
+    button_primary_background_fill_hover='*primary_800',
+    button_primary_background_fill_hover_dark='*primary_800',
+    block_info_text_color='*neutral_500',
+    block_info_text_color_dark='*neutral_400')
 INTRODUCTION = """# Hands in 3D
 An image, from a file, the clipboard or the webcam; then turn the hand with the
 mouse. The image stays on the machine that runs this page."""
@@ -129,7 +138,8 @@ def build_page(inferencer: HandInferencer, folder: Path):
 
     Args:
         inferencer (HandInferencer): What answers.
-        folder (Path): Existing folder for the files to be downloaded.
+        folder (Path): Existing folder for the files to be downloaded. Each
+            session has that of its last answer there until it ends.
 
     Returns:
         gradio.Blocks: To be launched.
@@ -138,10 +148,19 @@ def build_page(inferencer: HandInferencer, folder: Path):
         ImportError: If Gradio is not installed.
     """
     gr = import_gradio()
+    # or Gradio serves a copy, which stays longer than the session
+    gr.set_static_paths([folder])
+    results: Dict[str, Path] = {}
+
+    def forget(request: gr.Request) -> None:
+        """Remove the file of a session."""
+        former = results.pop(request.session_hash, None)
+        if former is not None:
+            shutil.rmtree(former)
 
     def infer(image: Optional[np.ndarray], box: str, camera: str,
-              fov: Optional[float], bone_length: Optional[float],
-              side: str) -> Tuple:
+              fov: Optional[float], bone_length: Optional[float], side: str,
+              request: gr.Request) -> Tuple:
         # never the results of another image beside this one
         nothing = (None, None, gr.Radio(visible=False),
                    gr.DownloadButton(value=None,
@@ -168,10 +187,12 @@ def build_page(inferencer: HandInferencer, folder: Path):
         if not frame['hands']:
             gr.Info('No hand was found: give its box.')
         overlay = draw_hands(image[..., ::-1], frame)[..., ::-1]
-        # a folder of its own, so that nobody gets another one's file
-        path = Path(tempfile.mkdtemp(dir=folder)) / 'hands.json'
-        with atomic_write(path) as file:
-            file.write(json.dumps(frame, indent=1).encode())
+        forget(request)
+        # a new name each time: browsers and visitors cannot take another's
+        own_folder = Path(tempfile.mkdtemp(dir=folder))
+        results[request.session_hash] = own_folder
+        path = own_folder / 'hands.json'
+        path.write_text(json.dumps(frame, indent=1))
         names = [
             f'{i + 1}: {hand["hand_side"]}'
             for i, hand in enumerate(frame['hands'])
@@ -207,6 +228,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
                     sources=['upload', 'webcam', 'clipboard'],
                     # or a right hand arrives as a left one
                     webcam_options=gr.WebcamOptions(mirror=False),
+                    alt_text='The image',
                     elem_id='image')
                 box = gr.Textbox(
                     label='Box of the hand',
@@ -239,6 +261,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
                 overlay = gr.Image(
                     label='Joints in the image',
                     interactive=False,
+                    alt_text='The image with the joints drawn in it',
                     buttons=['download', 'fullscreen'],
                     elem_id='overlay')
                 choice = gr.Radio(label='Hand', visible=False)
@@ -251,6 +274,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
               [overlay, frame, choice, download, plot, facts],
               api_name='infer')
         choice.input(show_hand, [frame, choice], [plot, facts], api_name=False)
+        page.unload(forget)
     return page
 
 
@@ -263,17 +287,23 @@ def serve(args: argparse.Namespace) -> None:
         device=args.device,
         detector=detector,
         detector_checkpoint=detector_checkpoint)
-    with tempfile.TemporaryDirectory() as folder:
-        page = build_page(inferencer, Path(folder))
+    # stopped by a service manager as by Ctrl+C, so that the folder goes
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    parent = os.environ.get('GRADIO_TEMP_DIR')
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        # all that Gradio writes of the visitors: their images, the overlays
+        os.environ['GRADIO_TEMP_DIR'] = str(Path(folder) / 'gradio')
+        files = Path(folder) / 'files'
+        files.mkdir()
+        page = build_page(inferencer, files)
         _, url, _ = page.launch(
             server_name=args.server_name,
             server_port=args.port,
             share=False,
             quiet=True,  # or it recommends to share
             prevent_thread_lock=True,
-            theme=import_gradio().themes.Default(**FONTS),
-            footer_links=[],
-            allowed_paths=[folder])
+            theme=import_gradio().themes.Default(**FONTS).set(**CONTRAST),
+            footer_links=[])
         print(f'Serving at {url} (stop with Ctrl+C)', flush=True)
         page.block_thread()
 

@@ -1,18 +1,22 @@
-"""The page in the browser, in a real one."""
+"""The page in the browser, in a real one.
+
+The browser tests need Playwright and Chromium (CHROMIUM=FILE, or on the PATH)
+and are skipped without. SCREENSHOTS=DIR keeps their pictures.
+"""
 import json
 import os
 import runpy
-import shutil
 import socket
 import subprocess
 import sys
-import urllib.request
+import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT, run_script
+from helpers import BROWSER_TIMEOUT_MS, REPO_ROOT, open_chromium, run_script
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
@@ -21,11 +25,6 @@ SCRIPT = REPO_ROOT / 'demo/web_demo.py'
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
 
 pytest.importorskip('gradio', reason='the [web] extra is not installed')
-CHROMIUM = next(
-    filter(
-        None,
-        map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))),
-    None)
 
 
 @pytest.fixture(scope='module')
@@ -40,21 +39,22 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def url(checkpoint, tmp_path_factory):
-    """Address of the page, served by the command."""
+def server(checkpoint, tmp_path_factory):
+    """Address of the page, served by the command, and its temporary folder."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp('temporary')
     log = tmp_path_factory.mktemp('log') / 'log'
+    environ = {**os.environ, 'OMP_NUM_THREADS': '1', 'TMPDIR': str(folder)}
+    environ.pop('GRADIO_TEMP_DIR', None)
     with open(log, 'wb') as file:
         process = subprocess.Popen([
             *(sys.executable, SCRIPT, '--config', CONFIG),
             *('--checkpoint', checkpoint, '--port', str(port))
         ],
                                    cwd=log.parent,
-                                   env={
-                                       **os.environ, 'OMP_NUM_THREADS': '1'
-                                   },
+                                   env=environ,
                                    stdout=subprocess.PIPE,
                                    stderr=file,
                                    text=True)
@@ -62,46 +62,87 @@ def url(checkpoint, tmp_path_factory):
             first = process.stdout.readline()
             assert f'Serving at http://127.0.0.1:{port}' in first, \
                 first + log.read_text()
-            yield first.split()[2]
+            yield first.split()[2], folder
+            assert visitors_files(folder)
         finally:
             process.terminate()
             process.wait()
+    # and nothing of any visitor is left
+    assert not visitors_files(folder)
 
 
 @pytest.fixture
-def browser_page(url):
+def url(server):
+    return server[0]
+
+
+def visitors_files(folder):
+    """Files of images and joints."""
+    return [
+        p for p in folder.rglob('*') if p.suffix in ('.json', '.png', '.webp')
+    ]
+
+
+@pytest.fixture(scope='module')
+def webcam(synthhand_root, tmp_path_factory):
+    """A film of a hand, red at the left and blue at the right."""
+    picture = cv2.imread(str(synthhand_root / 'evaluation/rgb/00000000.jpg'))
+    picture = cv2.resize(picture, (320, 240))
+    picture[:, :32], picture[:, -32:] = (0, 0, 255), (255, 0, 0)
+    path = tmp_path_factory.mktemp('webcam') / 'hand.mjpeg'
+    path.write_bytes(4 * cv2.imencode('.jpg', picture)[1].tobytes())
+    return path
+
+
+@pytest.fixture(scope='module')
+def browser(webcam):
+    with open_chromium('--use-fake-device-for-media-stream',
+                       '--use-fake-ui-for-media-stream',
+                       f'--use-file-for-fake-video-capture={webcam}') as it:
+        yield it
+
+
+def open_page(browser, url):
     """The page in Chromium, cut off from all other machines."""
-    if CHROMIUM is None:
-        pytest.skip('no Chromium is installed')
-    sync_api = pytest.importorskip(
-        'playwright.sync_api', reason='Playwright is not installed')
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                '--no-sandbox', '--disable-gpu', '--enable-unsafe-swiftshader',
-                '--disable-quic', '--disable-background-networking',
-                '--disable-component-update', '--disable-sync'
-            ])
-        page = browser.new_page(viewport=dict(width=1200, height=1000))
-        page.set_default_timeout(120_000)
-        page.outside, page.errors = [], []
+    page = browser.new_page(viewport=dict(width=1200, height=1000))
+    page.set_default_timeout(BROWSER_TIMEOUT_MS)
+    page.outside, page.errors = [], []
 
-        def route(request):
-            if request.request.url.startswith((url, 'data:', 'blob:')):
-                request.continue_()
-            else:
-                page.outside.append(request.request.url)
-                request.abort()
+    def route(request):
+        if request.request.url.startswith((url, 'data:', 'blob:')):
+            request.continue_()
+        else:
+            page.outside.append(request.request.url)
+            request.abort()
 
-        page.route('**/*', route)
-        page.on(
-            'console', lambda message: page.errors.append(message.text)
-            if message.type == 'error' else None)
-        page.on('pageerror', lambda error: page.errors.append(str(error)))
-        page.goto(url)
-        yield page
-        browser.close()
+    page.route('**/*', route)
+    page.on(
+        'console', lambda message: page.errors.append(message.text)
+        if message.type == 'error' else None)
+    page.on('pageerror', lambda error: page.errors.append(str(error)))
+    page.goto(url)
+    return page
+
+
+@pytest.fixture
+def page(browser, url):
+    page = open_page(browser, url)
+    yield page
+    page.close()
+
+
+def give(page, image):
+    """Give the page an image file, and wait for the answer."""
+    page.locator('#image input[type=file]').set_input_files(image)
+    page.wait_for_selector('#overlay img')
+
+
+def download(page):
+    """What *Download JSON* gives."""
+    with page.expect_download() as download:
+        page.click('#download')
+    assert download.value.suggested_filename == 'hands.json'
+    return json.loads(Path(download.value.path()).read_text())
 
 
 def save_screenshot(page, name):
@@ -121,12 +162,8 @@ def eye(page):
         }'''))
 
 
-def test_an_image_becomes_a_hand_to_turn_and_a_file(browser_page,
-                                                    synthhand_root):
-    page = browser_page
-    image = synthhand_root / 'evaluation/rgb/00000000.jpg'
-    page.locator('#image input[type=file]').set_input_files(image)
-    page.wait_for_selector('#overlay img')
+def test_an_image_becomes_a_hand_to_turn_and_a_file(page, synthhand_root):
+    give(page, synthhand_root / 'evaluation/rgb/00000000.jpg')
     assert '44.6 mm, average' in page.inner_text('#facts')
 
     page.wait_for_selector('#plot .gl-container canvas', state='attached')
@@ -141,10 +178,7 @@ def test_an_image_becomes_a_hand_to_turn_and_a_file(browser_page,
     assert np.linalg.norm(eye(page) - before) > .3
     save_screenshot(page, 'web_demo.png')
 
-    with page.expect_download() as download:
-        page.click('#download')
-    assert download.value.suggested_filename == 'hands.json'
-    frame = json.loads(Path(download.value.path()).read_text())
+    frame = download(page)
     assert frame['schema'] == 'lgh_mmpose/hands/1'
     assert frame['image_size'] == [64, 64]
     assert np.shape(frame['hands'][0]['keypoints_cam']) == (21, 3)
@@ -168,18 +202,64 @@ def test_an_image_becomes_a_hand_to_turn_and_a_file(browser_page,
     assert page.errors == []
 
 
+def test_a_picture_of_the_webcam_becomes_a_hand(page):
+    page.click('#image button[aria-label="Capture from camera"]')
+    page.click('#image button:has-text("Click to Access Webcam")')
+    page.click('#image button[aria-label="capture photo"]')
+    page.wait_for_selector('#overlay img')
+    page.wait_for_selector('#plot .gl-container canvas', state='attached')
+    frame = download(page)
+    assert frame['image_size'] == [320, 240]
+    assert np.shape(frame['hands'][0]['keypoints_cam']) == (21, 3)
+    # mirrored, a right hand would be a left one
+    left, right = page.evaluate("""() => {
+      const image = document.querySelector('#overlay img');
+      const canvas = document.createElement('canvas');
+      [canvas.width, canvas.height] = [320, 240];
+      const context = canvas.getContext('2d');
+      context.drawImage(image, 0, 0, 320, 240);
+      return [8, 312].map(x => [...context.getImageData(x, 200, 1, 1).data]);
+    }""")
+    assert left[0] > 200 > 100 > left[2] and right[2] > 200 > 100 > right[0]
+    save_screenshot(page, 'web_demo_webcam.png')
+    assert page.outside == [] and page.errors == []
+
+
+def wait_until(condition):
+    """Wait until the server has noticed."""
+    deadline = time.monotonic() + BROWSER_TIMEOUT_MS / 1000
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(.05)
+
+
+def test_a_file_goes_with_its_visitor(page, browser, server, synthhand_root):
+    """Each visitor has the file of the last answer alone."""
+    url, folder = server
+
+    def files():
+        return set(folder.glob('*/files/*/*'))
+
+    wait_until(lambda: not files())  # of those who have been here
+    images = sorted((synthhand_root / 'evaluation/rgb').iterdir())
+    give(page, images[0])
+    first, own = files(), download(page)
+    assert len(first) == 1
+    page.click('#run')
+    wait_until(lambda: files() - first)
+    second = files()
+    assert len(second) == 1
+
+    visitor = open_page(browser, url)
+    give(visitor, images[1])
+    assert second < files() and len(files()) == 2
+    assert download(visitor)['hands'] != own['hands']
+    visitor.close()
+    wait_until(lambda: files() == second)
+    assert download(page)['hands'] == own['hands']
+
+
 # -- without a browser -------------------------------------------------------
-
-
-def test_the_webcam_does_not_mirror_hands(url):
-    with urllib.request.urlopen(url.rstrip('/') + '/config') as answer:
-        components = json.load(answer)['components']
-    image, = [
-        component['props'] for component in components
-        if component['props'].get('elem_id') == 'image'
-    ]
-    assert 'webcam' in image['sources']
-    assert image['webcam_options']['mirror'] is False
 
 
 @pytest.fixture(scope='module')
