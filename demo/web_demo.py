@@ -31,6 +31,7 @@ CONTRAST = dict(
     button_primary_background_fill_dark='*primary_700',
     button_primary_background_fill_hover='*primary_800',
     button_primary_background_fill_hover_dark='*primary_800',
+    body_text_color_subdued='*neutral_500',
     block_info_text_color='*neutral_500',
     block_info_text_color_dark='*neutral_400')
 INTRODUCTION = """# Hands in 3D
@@ -260,6 +261,8 @@ def build_page(inferencer: HandInferencer, folder: Path):
             with gr.Column():
                 overlay = gr.Image(
                     label='Joints in the image',
+                    # it would cover what is written in the picture
+                    show_label=False,
                     interactive=False,
                     alt_text='The image with the joints drawn in it',
                     buttons=['download', 'fullscreen'],

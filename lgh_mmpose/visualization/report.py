@@ -404,7 +404,10 @@ def _figure(go, traces: list, x: str, y: str, **layout: Any):
                 title=dict(text=x, standoff=8),
                 zeroline=False,
                 automargin=True),
-            yaxis=dict(title=dict(text=y), rangemode='tozero'),
+            yaxis=dict(
+                title=dict(text=y, standoff=8),
+                rangemode='tozero',
+                automargin=True),
             legend=dict(orientation='h', y=1.02, yanchor='bottom'),
             **layout))
 
@@ -469,7 +472,7 @@ def _headline_section(dumps: Dict[str, Dump], baseline: Dict[str, np.ndarray],
     protocol = F.PROTOCOLS[str(first['protocol'])]
     thresholds = protocol.threshold_values()
     root = str(first['root_joint'])
-    headers = ['', *dumps] + ['mean pose (baseline)'] * bool(baseline)
+    headers = ['figure', *dumps] + ['mean pose (baseline)'] * bool(baseline)
     rows = []
     for alignment in (a for a in _ALIGNMENTS if f'errors_{a}' in first):
         meaning = _ALIGNMENTS[alignment].format(root=root)
@@ -776,9 +779,10 @@ def _training_section(records: Optional[List[dict]],
             str(steps[-1]), f'{values[-1]:.4g}', f'{min(values):.4g}'
         ] for name, (steps, values) in curves.items()]
         charts.append(
-            _Chart(key, title, caption, figure,
-                   ['', 'iteration', 'first', 'iteration', 'last', 'least'],
-                   rows))
+            _Chart(
+                key, title, caption, figure,
+                ['curve', 'iteration', 'first', 'iteration', 'last', 'least'],
+                rows))
         parts.append(f'<div>{_chart_html(charts[-1])}</div>')
     return _section('training', 'Training',
                     f'<div class="grid">{"".join(parts)}</div>')

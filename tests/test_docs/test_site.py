@@ -187,6 +187,11 @@ def test_pages_are_readable_in_a_browser(browser, address, width, scheme):
               && x.getBoundingClientRect().right > innerWidth + 1
           ).map(x => x.outerHTML.slice(0, 80));
         }""") == [], name
+        # links are known by more than their colour
+        assert page.evaluate("""() => [...document.querySelectorAll(
+            'article p a:not(.headerlink)')].filter(
+              x => getComputedStyle(x).textDecorationLine !== 'underline'
+            ).length""") == 0, name
         back, text = map(
             luminance,
             page.evaluate("""() => {
