@@ -1,7 +1,7 @@
 """Comparing a written model with the one it was made of."""
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-import cv2
+import mmcv
 import numpy as np
 import torch
 from mmengine.model import BaseModel
@@ -52,7 +52,7 @@ class Tolerance(NamedTuple):
 _TOLERANCES = dict(
     # bones: the mm of a bone of 40 mm
     fp32=Tolerance(1e-3, 1e-3, 2.5e-5, 1e-4, 1e-4),
-    fp16=Tolerance(0.1, 0.2, 5e-3, 5e-3, 2e-3),
+    fp16=Tolerance(0.1, 0.5, 0.0125, 5e-3, 2e-3),
     bf16=Tolerance(1., 3., 0.075, 0.05, 0.02),
     # where a heat map has two peaks, little decides between them: a joint in
     # some hundreds goes far, which says nothing of the others
@@ -223,7 +223,7 @@ def verify_crop(hand_pose: HandPose,
                 'TopdownAffineCamera, and have warp_mat in meta_keys')
         image = record.get('img')
         if image is None:
-            image = cv2.imread(record['img_path'])
+            image = mmcv.imread(record['img_path'])
         side = record.get('hand_side') or hand_pose.info['crop']['hand_side']
         _, warp = hand_pose.crop(image, np.reshape(record['bbox'], -1), side
                                  or 'right')
