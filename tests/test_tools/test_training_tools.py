@@ -2,8 +2,14 @@
 import json
 import subprocess
 
+import numpy as np
 import pytest
+import torch
 from helpers import REPO_ROOT, run_script
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+from torch import nn
 
 TOOLS = REPO_ROOT / 'tools/analysis_tools'
 TOY = [
@@ -14,7 +20,7 @@ TOY = [
 ]
 
 
-def test_variants_take_turns(freihand_root, tmp_path, monkeypatch):
+def test_a_training_is_measured(freihand_root, tmp_path, monkeypatch):
     commands, run = [], subprocess.run
 
     def run_here(command, **kwargs):
@@ -39,6 +45,57 @@ def test_variants_take_turns(freihand_root, tmp_path, monkeypatch):
     for value in summary['fp32 x1'].values():
         assert value > 0
     assert '1.00   1.00' in out.splitlines()[-1]
+
+
+# of a made-up run: seconds of wall and CPU time of each iteration and process
+STEPS = {
+    ('fp32', 1): [[[.4, .4]]],
+    ('fp32', 2): [[[.5, .4]], [[.5, .4]]],
+    ('fast', 1): [[[.2, .1]]],
+    ('fast', 2): [[[.2, .1]], [[.3, .1]]],
+}
+
+
+def test_variants_take_turns(freihand_root, tmp_path, monkeypatch):
+    order = []
+
+    def made_up(command, **kwargs):
+        if '--child' not in command:  # mmengine's own
+            return run(command, **kwargs)
+        cfg = Config.fromfile(command[-1])
+        variant = 'fast' if cfg.optim_wrapper.enabled else 'fp32'
+        hooks = {hook.type for hook in cfg.custom_hooks}
+        assert ('KeepMemoryHook' in hooks) == (variant == 'fast')
+        processes = 1 + ('--nproc_per_node=2' in command)
+        order.append((variant, processes))
+        # the second round, of three, is disturbed
+        slower = 7 if 4 < len(order) <= 8 else 1
+        steps = np.multiply(STEPS[order[-1]], slower).tolist()
+        return subprocess.CompletedProcess(
+            command, 0, f'benchmark_training: {json.dumps(steps)}\n')
+
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, 'run', made_up)
+    out = run_script(
+        TOOLS / 'benchmark_training.py',
+        REPO_ROOT / 'configs/lgh_synthhand.py',
+        *('--data-root', freihand_root, '--batch-size', 2, '--rounds', 3),
+        *('--variants', 'fp32', 'fast', '--processes', 1, 2),
+        *('--json', 'out.json'),
+        cwd=tmp_path).stdout
+    assert order == list(STEPS) * 3
+    summary = json.loads((tmp_path / 'out.json').read_text())
+    expected = {
+        'fp32 x1': (5, 200),
+        'fp32 x2': (8, 200),
+        'fast x1': (10, 50),
+        'fast x2': (16, 50)  # the mean of both processes
+    }
+    assert list(summary) == list(expected)
+    for name, values in expected.items():
+        assert tuple(summary[name].values()) == pytest.approx(values)
+    # as fast as the first: by wall time, by CPU time
+    assert out.splitlines()[-1].split()[-2:] == ['3.20', '4.00']
 
 
 def test_too_few_iterations_are_refused(tmp_path):
@@ -68,15 +125,37 @@ def cost(tmp_path_factory):
         *('--batch-size', 10, '--bandwidth', 2, 1, '--tflops', 1e-3),
         *('--efficiency', 1, '--gpus', 1, 8, 16),
         cwd=folder)
-    return json.loads((folder / 'out.json').read_text())
+    return dict(json.loads((folder / 'out.json').read_text()), config=config)
+
+
+def forward_gflop(config):
+    """Of the convolutions, by their shapes."""
+    init_default_scope('mmpose')
+    cfg = Config.fromfile(config)
+    model = MODELS.build(cfg.model).eval()
+    flop = 0
+
+    def add(layer, inputs, output):
+        nonlocal flop
+        maps = inputs[0] if layer.transposed else output
+        flop += 2 * layer.weight.numel() * maps.shape[-2] * maps.shape[-1]
+
+    for layer in model.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            layer.register_forward_hook(add)
+    width, height = cfg.codec.input_size
+    model(torch.zeros(1, 3, height, width), None, mode='tensor')
+    return flop / 1e9
 
 
 def test_what_is_counted(cost):
     counted = cost['counted']
+    # torch's counter takes the grouped ones for dense in the backward pass
+    assert counted['gflop'] == pytest.approx(
+        3 * forward_gflop(cost['config']), rel=1e-3)
     assert counted['weights'] == 4 * counted['parameters']
     # two moments of each weight, and a step counter per tensor
     assert 1 < counted['optimizer'] / (2 * counted['weights']) < 1.01
-    assert counted['gflop'] > 0
     ratio = counted['activations_bf16'] / counted['activations_fp32']
     assert .4 < ratio < 1
 
