@@ -18,6 +18,7 @@ import sys
 import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -393,13 +394,16 @@ class HandPose:
                 it is known. Defaults to solving it from the bone length.
 
         Returns:
-            list[dict]: Per hand ``bbox`` (4), ``hand_side``,
-            ``joint_names`` (K), ``keypoints`` (K, 2) px of the image,
-            ``scores`` (K), ``keypoints_cam`` (K, 3) in ``units`` (mm or
-            reference bones) and ``frame`` (camera or root),
-            ``root_joint``, ``reference_bone``, ``bone_length``,
-            ``groups`` (K) and ``root_depth_status``, how the depth was
-            found. Plain lists and numbers.
+            list[dict]: Per hand the fields of docs/inference.md: ``bbox``
+            (4), ``bbox_score`` and ``track`` (None), ``hand_side``,
+            ``hand_side_source`` (``'given'``), ``joint_names`` (K),
+            ``keypoints`` (K, 2) px of the image, ``scores`` (K),
+            ``keypoints_cam`` (K, 3) in ``units`` (mm or reference bones) and
+            ``frame`` (camera or root), ``root_joint``, ``reference_bone``,
+            ``bone_length``, ``groups`` (K) and ``root_depth_status``, the
+            name of the
+            :class:`~lgh_mmpose.camera.RootDepthStatus` where the root depth
+            was solved, else None. Plain lists and numbers.
 
         Raises:
             ValueError: If an argument is of the wrong shape or kind.
@@ -436,7 +440,11 @@ class HandPose:
         return [
             dict(
                 bbox=[float(v) for v in bboxes[i]],
+                # boxes are given, and nothing is tracked
+                bbox_score=None,
+                track=None,
                 hand_side=sides[i],
+                hand_side_source='given',
                 joint_names=self.joint_names,
                 keypoints=keypoints[i].tolist(),
                 scores=scores[i].tolist(),
@@ -530,10 +538,39 @@ def read_image(path: str) -> np.ndarray:
 
 
 def read_camera_matrix(path: str) -> np.ndarray:
-    """Read a (3, 3) matrix from json (.json) or from text, row by row."""
-    if path.endswith('.json'):
-        return _check_camera(json.loads(Path(path).read_text()))
-    return _check_camera(np.loadtxt(path))
+    """Read a camera matrix.
+
+    Args:
+        path (str): ``.json``: 3 rows of 3 numbers, alone or under
+            ``camera_matrix`` or ``K``; ``.npy``; any other: text, numbers
+            with white space between them.
+
+    Returns:
+        np.ndarray: (3, 3), float64.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds no camera matrix.
+    """
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix == '.npy':
+            matrix = np.load(path, allow_pickle=False)
+        elif suffix == '.json':
+            matrix = json.loads(Path(path).read_text(encoding='utf-8'))
+            if isinstance(matrix, dict):
+                matrix = matrix.get('camera_matrix', matrix.get('K'))
+        else:
+            matrix = np.loadtxt(path)
+        if matrix is None:
+            raise ValueError('no camera_matrix and no K in it')
+        return _check_camera(matrix)
+    except (ValueError, TypeError, EOFError, RecursionError,
+            BadZipFile) as error:
+        raise ValueError(
+            f'cannot read the camera matrix in {path}: {error}; give 3 rows '
+            'of 3 numbers: as .json (alone or under camera_matrix or K), as '
+            '.npy, or as text') from error
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -551,8 +588,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--camera-matrix',
         metavar='FILE',
-        help='3x3 intrinsics of the picture, .json or text (default: unknown; '
-        'joints are then relative to the root)')
+        help='3x3 intrinsics of the picture: .json (alone or under '
+        'camera_matrix or K), .npy or text (default: unknown; joints are then '
+        'relative to the root)')
     parser.add_argument(
         '--bone-length',
         type=float,
@@ -588,6 +626,7 @@ def main() -> None:
                 schema=HANDS_SCHEMA,
                 source=args.image,
                 frame=0,
+                time=None,
                 image_size=[image.shape[1], image.shape[0]],
                 camera=None if camera is None else dict(
                     matrix=camera.tolist(), source='given'),

@@ -1,5 +1,6 @@
 """The runner does with NumPy alone what the pipeline and the codec do."""
 import json
+import re
 import shutil
 import sys
 import warnings
@@ -8,16 +9,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import run_command
+from helpers import REPO_ROOT, run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.dataset import pseudo_collate
 from mmpose.datasets.transforms import GetBBoxCenterScale
 
+from lgh_mmpose.apis.camera_model import load_camera_matrix
+from lgh_mmpose.camera import RootDepthStatus
 from lgh_mmpose.datasets.transforms import TopdownAffineCamera
 from lgh_mmpose.deployment import export
 from lgh_mmpose.deployment.hand_pose_runner import (HandPose, Network,
                                                     crop_image, crop_matrix,
+                                                    read_camera_matrix,
                                                     read_info)
 
 # what the shipped directory must do without
@@ -119,8 +123,28 @@ def test_runs_where_nothing_else_is(toy, backend, request, tmp_path):
     frame = json.loads(output)
     assert frame['schema'] == 'lgh_mmpose/hands/1'
     assert frame['image_size'] == [64, 64]
+    # the fields that the schema's documentation lists, and no others
+    hand = frame['hands'][0]
+    names = set(frame) | set(hand)
+    for key, value in (*frame.items(), *hand.items()):
+        if isinstance(value, dict):
+            names |= {f'{key}.{name}' for name in value}
+    assert names - {'camera', 'bone_length'} == documented_fields()
+    for value in (frame['time'], hand['track'], hand['bbox_score']):
+        assert value is None
+    assert hand['hand_side_source'] == 'given'
+    assert hand['root_depth_status'] in RootDepthStatus.__members__
     # Pillow may decode a JPEG a grey level apart from OpenCV
     compare(frame['hands'][0], prediction(toy, 1), px=.1, mm=5.)
+
+
+def documented_fields():
+    """Of an inferencer's frame, and what the runner adds to them."""
+    page = (REPO_ROOT / 'docs/inference.md').read_text()
+    section = page.split('## What comes out')[1].split('\n## ')[0]
+    cells = ' '.join(re.findall(r'^\| ([^|]*) \|', section, re.MULTILINE))
+    added = re.search('adds to each hand `(.+?)`', section)[1]
+    return {*re.findall('`(.+?)`', cells), added}
 
 
 def test_command_names_what_is_wrong(onnx_export, tmp_path):
@@ -133,6 +157,42 @@ def test_command_names_what_is_wrong(onnx_export, tmp_path):
     assert result.returncode == 1
     assert 'broken.jpg' in result.stdout
     assert 'Traceback' not in result.stdout
+
+
+MATRIX = [[150., 0, 30], [0, 150, 34], [0, 0, 1]]
+
+
+@pytest.mark.parametrize('name, write', [
+    ('camera.json', lambda path: path.write_text(json.dumps(MATRIX))),
+    ('camera.json', lambda path: path.write_text(json.dumps(dict(K=MATRIX)))),
+    ('camera.json', lambda path: path.write_text(
+        json.dumps(dict(camera_matrix=MATRIX, K=None)))),
+    ('camera.npy', lambda path: np.save(path, MATRIX)),
+    ('camera.txt', lambda path: np.savetxt(path, MATRIX)),
+])
+def test_camera_matrix_is_read(tmp_path, name, write):
+    write(tmp_path / name)
+    matrix = read_camera_matrix(str(tmp_path / name))
+    assert matrix.tolist() == MATRIX
+    assert load_camera_matrix(str(tmp_path / name)).tolist() == MATRIX
+
+
+@pytest.mark.parametrize('name, content', [
+    ('camera.json', '{"K": [[1, 2], [3]]}'),
+    ('camera.json', '{"intrinsics": 1}'),
+    ('camera.json', '{"K": {"fx": 1}}'),
+    ('camera.json', '{K: 1}'),
+    ('camera.json', 'null'),
+    ('camera.npy', ''),
+    ('camera.npy', 'PK\x03\x04'),
+    ('camera.yml', '%YAML:1.0'),
+    ('camera.txt', '1 2 3'),
+])
+def test_file_without_camera_matrix_is_named(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(
+            ValueError, match=f'{name}: .*camera_matrix or K.*npy.*text'):
+        read_camera_matrix(str(tmp_path / name))
 
 
 # -- the crop ----------------------------------------------------------------
