@@ -11,9 +11,11 @@ import contextlib
 import glob
 import os
 import os.path as osp
+import signal
 import sys
 import time
-from typing import Any, Iterable, Iterator, Optional, Union
+import warnings
+from typing import Any, Iterable, Iterator, List, Optional, Union
 
 
 def parse_args() -> argparse.Namespace:
@@ -144,6 +146,36 @@ def open_json(path: str) -> Iterator[Any]:
         yield file
 
 
+def matches(name: str) -> List[str]:
+    """What an argument may mean: itself, or as a pattern."""
+    return [name, *glob.glob(name, recursive=True)]
+
+
+def check_out_dir(folder: str, inputs: Iterable[str]) -> None:
+    """Complain of ``--out-dir`` before anything is written.
+
+    Args:
+        folder (str): Where pictures go; made if absent.
+        inputs (Iterable[str]): As given to the command.
+
+    Raises:
+        OSError: If it cannot be made or written to.
+        ValueError: If it is the folder of an input.
+    """
+    for path in (path for name in inputs for path in matches(name)):
+        place = path if osp.isdir(path) else osp.dirname(path)
+        if osp.exists(path) and osp.realpath(place) == osp.realpath(folder):
+            raise ValueError(f'--out-dir {folder} is the folder of {path}, '
+                             'whose place a picture might take; give another')
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise OSError(f'cannot make the folder --out-dir {folder}: '
+                      f'{error.strerror}') from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(f'--out-dir {folder} is read-only; give another folder')
+
+
 def check_json(path: str, read: Iterable[Optional[str]]) -> None:
     """Keep ``--json`` from overwriting a file that the run reads.
 
@@ -157,7 +189,7 @@ def check_json(path: str, read: Iterable[Optional[str]]) -> None:
     """
     from lgh_mmpose.apis.sources import IMAGE_EXTENSIONS
     for name in filter(None, read):
-        files = [name, *glob.glob(name, recursive=True)]
+        files = matches(name)
         # JSON beside the images of a folder is welcome
         if osp.isdir(name) and path.lower().endswith(IMAGE_EXTENSIONS):
             files = glob.glob(osp.join(glob.escape(name), '*'))
@@ -178,7 +210,8 @@ def show(picture, wait: bool) -> bool:
     return key & 0xff not in (ord('q'), 27)
 
 
-def infer(args: argparse.Namespace) -> None:
+def infer(args: argparse.Namespace) -> bool:
+    """Do it; tells whether all inputs were read to their ends."""
     # after the arguments are known to be good: these take seconds to import
     from tqdm import tqdm
 
@@ -213,6 +246,8 @@ def infer(args: argparse.Namespace) -> None:
             inferencer.cfg.get('load_from'), args.camera_matrix,
             *(args.detector or ())
         ])
+    if args.out_dir:
+        check_out_dir(args.out_dir, args.input)
 
     def draw(image, frame_dict):
         return draw_hands(image, frame_dict, color_by=args.color_by)
@@ -261,16 +296,24 @@ def infer(args: argparse.Namespace) -> None:
         f'{seconds * per_frame:.1f} ms a frame; CPU time of all threads '
         f'{cpu * per_frame:.1f} ms a frame',
         file=sys.stderr)
+    return not source.faults
 
 
 def main() -> None:
     args = parse_args()
+    # mmpose tells that it found its own metainfo file, at every turn
+    warnings.filterwarnings('ignore', 'The metainfo config file')
+    # a process that is ended cleans up as one stopped by Ctrl+C
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        infer(args)
+        if not infer(args):
+            raise SystemExit(1)
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
     except KeyboardInterrupt:
         raise SystemExit('stopped') from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == '__main__':

@@ -91,6 +91,18 @@ def set_durations(path: Path, durations: Sequence[float]) -> None:
     path.write_bytes(data)
 
 
+def damage(path: Path, part: float = .3) -> None:
+    """Overwrite the pictures of an .mp4, from this part of them on.
+
+    The index stays, so the film says that it has all its frames.
+    """
+    data = bytearray(path.read_bytes())
+    begin, end = data.index(b'mdat') + 4, data.index(b'moov') - 4
+    begin += round(part * (end - begin))
+    data[begin:end] = bytes(end - begin)
+    path.write_bytes(data)
+
+
 class SquareDetector:
     """In the place of ``HandDetector``: its box is tight round each square.
 

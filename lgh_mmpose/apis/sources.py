@@ -1,23 +1,38 @@
 """Images, folders, videos and webcams as one stream of frames."""
 import glob
+import logging
 import os.path as osp
 import queue
 import re
 import threading
 import time
 from pathlib import Path
-from typing import (Any, Iterable, Iterator, NamedTuple, Optional, Sequence,
-                    Tuple, Union)
+from typing import (Any, Iterable, Iterator, List, NamedTuple, Optional,
+                    Sequence, Tuple, Union)
 
 import cv2
 import numpy as np
 
+from ..datasets.image_files import find_image_fault
+
+# mmengine's logger writes to the standard output, where JSON may go
+_LOGGER = logging.getLogger(__name__)
+
 IMAGE_EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff',
                     '.webp')
+# of JPEG and PNG
+_CHECKED_STARTS = (b'\xff\xd8', b'\x89P')
 # what a webcam that does not say gets in a written video
 _USUAL_FPS = 30.
 # seconds; a film whose next frame is due later has a fault in its time stamps
 _LONGEST_PAUSE = 60.
+# these count their frames one by one; others tell a duration, maybe that of
+# their sound, from which FFmpeg reckons the number
+_COUNTING_EXTENSIONS = ('.3gp', '.avi', '.m4v', '.mov', '.mp4')
+# frames; a decoder may keep the last one or two
+_UNCOUNTED_FRAMES = 2
+# seconds by which sound may be longer than the picture
+_UNCOUNTED_SECONDS = 1.
 MAX_QUEUE_BYTES = 2**26
 """A :class:`FrameQueue` is full when its images hold so many bytes (64 MiB,
 11 of 1920 x 1080 px), though they be few."""
@@ -53,16 +68,20 @@ class FrameSource:
         num_frames (int, optional): Their number, where it is known.
         live (bool): Whether they come from a camera, which does not wait.
         video (bool): Whether they are known to follow each other in time.
+        faults (list[str], optional): Where reading the frames adds a sentence
+            on each video that ended before its end.
     """
 
     def __init__(self,
                  frames: Iterable[Frame],
                  num_frames: Optional[int] = None,
                  live: bool = False,
-                 video: bool = False) -> None:
+                 video: bool = False,
+                 faults: Optional[List[str]] = None) -> None:
         self.num_frames = num_frames
         self.live = live
         self.video = video
+        self.faults = [] if faults is None else faults
         self._frames = frames
 
     def __iter__(self) -> Iterator[Frame]:
@@ -98,22 +117,29 @@ def open_source(inputs: Any) -> FrameSource:
     if isinstance(inputs, (str, Path)):
         return _open_path(str(inputs))
     if isinstance(inputs, (list, tuple)):
-        return FrameSource(_chain(inputs), num_frames=_count(inputs))
+        return _chain(inputs, _count(inputs))
     if isinstance(inputs, Iterable):
-        return FrameSource(_chain(inputs))
+        return _chain(inputs)
     raise ValueError('inputs must be a path, a pattern, the index of a '
                      'webcam, an image array, or an iterable of these, not '
                      f'{type(inputs).__name__}')
 
 
-def _chain(items: Iterable) -> Iterator[Frame]:
-    arrays = 0
-    for item in items:
-        for frame in open_source(item):
-            if frame.source == 'array':
-                frame = frame._replace(index=arrays)
-                arrays += 1
-            yield frame
+def _chain(items: Iterable, num_frames: Optional[int] = None) -> FrameSource:
+    faults: List[str] = []
+
+    def read() -> Iterator[Frame]:
+        arrays = 0
+        for item in items:
+            source = open_source(item)
+            for frame in source:
+                if frame.source == 'array':
+                    frame = frame._replace(index=arrays)
+                    arrays += 1
+                yield frame
+            faults.extend(source.faults)
+
+    return FrameSource(read(), num_frames, faults=faults)
 
 
 def _check_image(image: np.ndarray, name: str) -> None:
@@ -132,7 +158,7 @@ def _open_path(path: str) -> FrameSource:
             raise FileNotFoundError(
                 f'no image in the folder {path} ({", ".join(IMAGE_EXTENSIONS)}'
                 ' are looked for)')
-        return FrameSource(_chain(files), num_frames=len(files))
+        return _chain(files, len(files))
     if osp.isfile(path):
         if cv2.haveImageReader(path):
             return FrameSource(_read_image(path), num_frames=1)
@@ -147,7 +173,7 @@ def _open_path(path: str) -> FrameSource:
         files = sorted(filter(osp.isfile, glob.glob(path, recursive=True)))
         if not files:
             raise FileNotFoundError(f'no file matches the pattern {path}')
-        return FrameSource(_chain(files), num_frames=_count(files))
+        return _chain(files, _count(files))
     raise FileNotFoundError(f'no such file, folder or pattern: {path}')
 
 
@@ -168,15 +194,26 @@ def _count(items: Sequence) -> Optional[int]:
     return len(items) if stills else None
 
 
-def _unreadable(path: str) -> ValueError:
-    fault = 'damaged' if osp.getsize(path) else 'empty'
-    return ValueError(f'cannot read the image {path}: it is {fault}; restore '
-                      'it or leave it out')
+def _unreadable(path: str, fault: Optional[str] = None) -> ValueError:
+    fault = fault or ('it is damaged' if osp.getsize(path) else 'it is empty')
+    return ValueError(f'cannot read the image {path}: {fault}; restore it or '
+                      'leave it out')
 
 
 def _read_image(path: str) -> Iterator[Frame]:
-    # turned as its EXIF data asks for
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    with open(path, 'rb') as file:
+        start = file.read(2)
+    # OpenCV fills up what is missing of these
+    fault = find_image_fault(path) if start in _CHECKED_STARTS else None
+    if fault is not None:
+        raise _unreadable(path, fault)
+    try:
+        # turned as its EXIF data asks for
+        image = cv2.imread(path, cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise _unreadable(
+            path, f'OpenCV refuses it ({error.err}), it may be '
+            'too large') from error
     if image is None:
         raise _unreadable(path)
     yield Frame(path, 0, None, image)
@@ -189,10 +226,14 @@ def _open_video(path: str) -> FrameSource:
                          'that OpenCV knows, or damaged')
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     fps = _frame_rate(capture)
+    num_frames = count if count > 0 else None
+    faults: List[str] = []
     return FrameSource(
-        _read_capture(capture, path, fps, _film_times(capture, fps)),
-        num_frames=count if count > 0 else None,
-        video=True)
+        _read_capture(capture, path, fps, _film_times(capture, fps),
+                      num_frames, faults),
+        num_frames,
+        video=True,
+        faults=faults)
 
 
 def _open_webcam(index: int) -> FrameSource:
@@ -232,20 +273,41 @@ def _clock_times() -> Iterator[float]:
         yield time.monotonic() - start
 
 
-def _read_capture(capture: cv2.VideoCapture, source: str, fps: float,
-                  times: Iterator[float]) -> Iterator[Frame]:
+def _read_capture(capture: cv2.VideoCapture,
+                  source: str,
+                  fps: float,
+                  times: Iterator[float],
+                  num_frames: Optional[int] = None,
+                  faults: Optional[List[str]] = None) -> Iterator[Frame]:
     try:
-        index = 0
+        index, seconds = 0, 0.
         while True:
             got, image = capture.read()
             if not got:
                 break
-            yield Frame(source, index, next(times), image, fps)
+            seconds = next(times)
+            yield Frame(source, index, seconds, image, fps)
             index += 1
         if index == 0:
             raise ValueError(f'cannot read {source}: it gives no frames')
+        if num_frames and _ends_early(source, index, seconds, num_frames, fps):
+            fault = (f'{source} says that it has {num_frames} frames, but '
+                     f'{index} can be read: it is damaged, or was cut short '
+                     'without being encoded anew')
+            _LOGGER.warning(fault)
+            faults.append(fault)
     finally:
         capture.release()
+
+
+def _ends_early(path: str, index: int, seconds: float, num_frames: int,
+                fps: float) -> bool:
+    """Whether a film of ``num_frames`` ends with frame ``index - 1``."""
+    if index >= num_frames - _UNCOUNTED_FRAMES:
+        return False
+    # of variable frame rate a duration tells no number
+    return path.lower().endswith(_COUNTING_EXTENSIONS) or \
+        seconds < num_frames / fps - _UNCOUNTED_SECONDS
 
 
 class FrameQueue(queue.Queue):

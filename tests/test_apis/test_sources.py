@@ -1,10 +1,12 @@
+import struct
 import threading
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from toy_video import set_durations
+from toy_video import damage, set_durations
 
 from lgh_mmpose.apis import open_source
 from lgh_mmpose.apis.sources import Frame, prefetch
@@ -141,6 +143,72 @@ def test_a_video_without_frames_is_named(tmp_path):
         list(open_source(path))
 
 
+def test_a_damaged_video_is_named_with_both_numbers(tmp_path, caplog):
+    whole = write_video(tmp_path / 'a.mp4', range(0, 240, 8))
+    cut = write_video(tmp_path / 'b.mp4', range(0, 240, 8))
+    damage(Path(cut))
+    source = open_source([whole, cut, whole])
+    frames = list(source)
+    left = sum(frame.source == cut for frame in frames)
+    assert 0 < left < 28 and len(frames) == 60 + left
+    fault, = source.faults
+    assert f'{cut} says that it has 30 frames, but {left} can be read' in fault
+    assert [record.message for record in caplog.records] == [fault]
+
+
+@pytest.mark.parametrize('name, read, told', [
+    ('a.mp4', 27, True),
+    ('a.mp4', 28, False),
+    ('a.AVI', 10, True),
+    ('a.mkv', 10, True),
+    ('a.mkv', 24, False),
+    ('a.mkv', 40, False),
+])
+def test_a_count_that_is_reckoned_from_a_duration_may_be_wrong(
+        monkeypatch, tmp_path, name, read, told):
+    """Ten frames a second, so a second of sound more is no fault."""
+
+    class Film(Webcam):
+
+        def __init__(self, path):
+            super().__init__(0)
+            self.left = read
+
+        def get(self, what):
+            return {
+                cv2.CAP_PROP_FPS: 10.,
+                cv2.CAP_PROP_FRAME_COUNT: 30.
+            }.get(what, 0.)
+
+    monkeypatch.setattr(cv2, 'VideoCapture', Film)
+    (tmp_path / name).write_bytes(b'film')
+    source = open_source(tmp_path / name)
+    assert len(list(source)) == read
+    assert bool(source.faults) == told
+
+
+def test_a_film_of_few_frames_that_lasts_as_long_is_whole(
+        monkeypatch, tmp_path):
+    """Of variable frame rate, in a container that does not count."""
+
+    class Film(Webcam):
+
+        def get(self, what):
+            return {
+                cv2.CAP_PROP_FPS: 10.,
+                cv2.CAP_PROP_FRAME_COUNT: 30.,
+                cv2.CAP_PROP_POS_MSEC: 600. * (4 - self.left)
+            }.get(what, 0.)
+
+    monkeypatch.setattr(Webcam, 'isOpened', lambda self: True)
+    monkeypatch.setattr(cv2, 'VideoCapture', Film)
+    (tmp_path / 'a.mkv').write_bytes(b'film')
+    source = open_source(tmp_path / 'a.mkv')
+    assert [frame.time
+            for frame in source] == pytest.approx([0, .6, 1.2, 1.8, 2.4])
+    assert source.faults == []
+
+
 @pytest.mark.parametrize('index', [0, '0', 'webcam', 'webcam:0'])
 def test_a_webcam_is_read_until_it_ends(index, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
@@ -204,6 +272,35 @@ def test_files_that_are_no_images_are_named(folder, tmp_path):
     (folder / 'b.png').write_bytes(whole[:30])
     with pytest.raises(ValueError, match=r'b\.png'):
         list(open_source(folder))
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+def test_half_an_image_is_no_image(tmp_path, suffix):
+    noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    whole = cv2.imencode(suffix, noise)[1].tobytes()
+    path = tmp_path / f'half{suffix}'
+    path.write_bytes(whole[:len(whole) // 2])
+    with pytest.raises(
+            ValueError, match=fr'half{suffix}: the file is truncated; rest'):
+        list(open_source(path))
+    # what cameras write behind the end does no harm, nor does another name
+    path.write_bytes(whole + bytes(99))
+    assert len(list(open_source(path))) == 1
+    webp = tmp_path / f'webp{suffix}'
+    webp.write_bytes(cv2.imencode('.webp', noise)[1].tobytes())
+    assert len(list(open_source(webp))) == 1
+
+
+def test_an_image_too_large_for_opencv_is_named(tmp_path):
+    side = 60_000
+    chunks = [(b'IHDR', struct.pack('>II5B', side, side, 8, 2, 0, 0, 0)),
+              (b'IDAT', zlib.compress(bytes(99))), (b'IEND', b'')]
+    data = b'\x89PNG\r\n\x1a\n' + b''.join(
+        struct.pack('>I', len(body)) + kind + body +
+        struct.pack('>I', zlib.crc32(kind + body)) for kind, body in chunks)
+    (tmp_path / 'large.png').write_bytes(data)
+    with pytest.raises(ValueError, match=r'large\.png: OpenCV refuses it'):
+        list(open_source(tmp_path))
 
 
 # -- reading ahead -----------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import REPO_ROOT, run_script
-from toy_video import joints_at, see_squares, squares, write_video
+from toy_video import damage, joints_at, see_squares, squares, write_video
 
 from lgh_mmpose import apis
 
@@ -81,6 +81,7 @@ def test_a_folder_as_a_process(freihand_root, checkpoint, tmp_path):
         assert np.abs(picture -
                       cv2.imread(frame['source']).astype(int)).max() > 60
     # the progress, and each assumption, once
+    assert 'metainfo' not in result.stderr
     assert '4/4' in result.stderr and '4 frames, 4 hands' in result.stderr
     for said in ('60 degrees is assumed', '44.6 mm', 'side of each hand'):
         assert result.stderr.count(said) == 1
@@ -162,6 +163,68 @@ def test_boxes_camera_file_and_standard_output(demo, freihand_root, tmp_path):
     assert [hand['bbox'] for hand in frame['hands']] == [[4, 4, 40, 40],
                                                          [10, 10, 60, 60]]
     assert frame['hands'][0]['units'] == 'reference bones'
+
+
+def test_of_a_damaged_video_what_there_is_and_a_failure(
+        demo, tmp_path, caplog):
+    film = write_video(tmp_path / 'a.mp4', squares([[(10, 8)]] * 30))
+    damage(film)
+    result = demo(
+        'a.mp4',
+        *('--json', 'a.jsonl', '--out-dir', 'out', '--hand-side', 'right'),
+        check=False)
+    assert result.returncode == 1
+    frames = len(lines(tmp_path / 'a.jsonl'))
+    assert 0 < frames < 28
+    said, = [r.message for r in caplog.records if 'a.mp4' in r.message]
+    assert f'has 30 frames, but {frames} can be read' in said
+    capture = cv2.VideoCapture(str(tmp_path / 'out/a.mp4'))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == frames
+
+
+@pytest.mark.parametrize('inputs, out_dir, message', [
+    (['other/b.jpg', 'a.jpg'], '.', '--out-dir . is the folder of a.jpg'),
+    (['other/b.jpg', '*.jpg'], 'link', '--out-dir link is the folder of'),
+    (['a.jpg', 'other'], 'other/', '--out-dir other/ is the folder of'),
+    (['a.jpg'], 'a.jpg', 'cannot make the folder --out-dir a.jpg: File exi'),
+    (['a.jpg'], 'a.jpg/b', 'cannot make the folder --out-dir a.jpg/b: Not'),
+])
+def test_a_wrong_out_dir_leaves_the_file_of_an_earlier_run(
+        demo, freihand_root, tmp_path, monkeypatch, inputs, out_dir, message):
+    monkeypatch.chdir(tmp_path)
+    image = (freihand_root / 'training/rgb/00000000.jpg').read_bytes()
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'link').symlink_to(tmp_path)
+    for name in ('a.jpg', 'other/b.jpg'):
+        (tmp_path / name).write_bytes(image)
+    earlier = tmp_path / 'hands.jsonl'
+    earlier.write_text('earlier')
+    result = demo(
+        *inputs,
+        *('--out-dir', out_dir, '--json', earlier, '--batch-size', 1),
+        check=False)
+    assert f'error: {message}' in str(result.returncode)
+    assert earlier.read_text() == 'earlier'
+
+
+def test_a_process_that_is_ended_leaves_no_part_of_a_video(
+        checkpoint, tmp_path):
+    write_video(tmp_path / 'a.mp4', squares([[(10, 8)]] * 9999, (32, 32)))
+    command = [
+        sys.executable, DEMO, 'a.mp4', '--config', CONFIG, '--checkpoint',
+        checkpoint, '--out-dir', 'out', '--json', '-', '--hand-side', 'right'
+    ]
+    with subprocess.Popen([str(part) for part in command],
+                          cwd=tmp_path,
+                          text=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        for _ in range(3):
+            assert json.loads(process.stdout.readline())['hands']
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and err.rstrip().endswith('stopped')
+    assert os.listdir(tmp_path / 'out') == []
 
 
 def test_lines_of_frames_before_an_error_stay(demo, freihand_root, tmp_path):
