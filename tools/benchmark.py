@@ -835,7 +835,6 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
     lite = Network('lgh_lite_freihand', size=size)
     exports = {
         'exported': (networks['official'], 'openvino', 'bf16'),
-        # the faster of the two where it was tried, on Xeon and on EPYC
         'exported_fp32': (networks['official'], 'onnx', 'fp32'),
         'exported_openvino_fp32': (networks['official'], 'openvino', 'fp32'),
         'lite': (lite, 'openvino', 'bf16'),

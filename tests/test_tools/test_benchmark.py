@@ -327,6 +327,9 @@ def test_page_and_plots_follow_the_figures(bench, scaling, tmp_path):
     more = result['cpu_ms']['step/synthhand'] / \
         result['cpu_ms']['step/synthhand_g1'] - 1
     assert f'one group, {more:.1%} more CPU time' in written
+    # 31 ms for 16 images, 29 for one
+    assert ('- `step`, from 1 to 16: 1.07 times the CPU time, 0.07 times per '
+            'image.') in written
     assert f'`{result["environment"]["command"]}' not in text
     assert result['environment']['command'] in written
     for name in ('groups', 'size', 'batch', 'samples', 'processes'):

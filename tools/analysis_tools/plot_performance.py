@@ -6,8 +6,8 @@
         docs/performance_scaling.json
 
 In the page everything between ``<!-- NAME -->`` and ``<!-- end NAME -->`` is
-replaced by the table of that name, its plot and the sentences that name
-figures; the rest is written by hand and names none.
+replaced by the table of that name, its plot and a list of what it says; the
+rest is written by hand.
 """
 import argparse
 import json
@@ -240,7 +240,23 @@ def growth_table(result: dict, what: str) -> str:
         f'{value:,.0f}', *(number(points[value]) if value in points else ''
                            for points in columns.values())
     ] for value in values]
-    return markdown([what, *columns], rows) + picture(what)
+    return '\n'.join([
+        markdown([what, *columns], rows), '', *growth_lines(result, what)
+    ]) + picture(what)
+
+
+def growth_lines(result: dict, what: str) -> List[str]:
+    """From the smallest value to the largest, a line each series."""
+    lines = []
+    for name, (xs, ys) in series_of(result, what).items():
+        line = (f'- `{name}`, from {xs[0]:,.0f} to {xs[-1]:,.0f}: '
+                f'{number(ys[-1] / ys[0])} times the CPU time')
+        if what in ('batch', 'samples'):
+            unit = 'image' if what == 'batch' else 'sample'
+            line += (f', {number(ys[-1] / ys[0] * xs[0] / xs[-1])} times '
+                     f'per {unit}')
+        lines.append(f'{line}.')
+    return lines
 
 
 def processes_table(result: dict) -> str:
