@@ -2,10 +2,12 @@
 import ast
 import contextlib
 import importlib.util
+import io
 import json
 import os
 import tempfile
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
@@ -271,6 +273,19 @@ def _write_torchscript(form: DeployForm, file: Path, precision: str,
         warnings.simplefilter('ignore', DeprecationWarning)
         traced = torch.jit.freeze(torch.jit.trace(form, _example(form)))
         torch.jit.save(traced, str(file))
+    _drop_debug_files(file)
+
+
+def _drop_debug_files(file: Path) -> None:
+    """Take out where the operators stand in the source files of this machine.
+
+    torch.jit.save has no option for it; whoever runs the file needs them not.
+    """
+    content = io.BytesIO(file.read_bytes())
+    with zipfile.ZipFile(content) as old, zipfile.ZipFile(file, 'w') as new:
+        for entry in old.infolist():
+            if not entry.filename.endswith('.debug_pkl'):
+                new.writestr(entry, old.read(entry))
 
 
 _WRITERS = dict(

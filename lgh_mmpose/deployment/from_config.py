@@ -1,18 +1,21 @@
 """Exporting what a config and a checkpoint describe."""
 import hashlib
 import json
+import re
+import warnings
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
+from mmengine.runner.checkpoint import CheckpointLoader
 from mmpose.datasets.transforms import GetBBoxCenterScale, TopdownAffine
 from mmpose.registry import DATASETS, MODELS
 
 from ..apis.checkpoint import load_weights
-from ..config import config_errors
+from ..config import config_errors, require_keys
 from ..datasets.transforms import CanonicalizeHandSide
 from .deploy_form import check_kind
 from .exporting import check_combination, export
@@ -56,17 +59,24 @@ def export_config(cfg: Config,
             :func:`read_crop` and :func:`export`.
         OSError: If a file is missing or cannot be read, or ``path`` exists.
         ExportError, ImportError: See :func:`export`.
+
+    Warns:
+        UserWarning: If the checkpoint was trained with another input size.
     """
     check_combination(backend, precision)
     if Path(path).exists():
         raise FileExistsError(
             f'{path} exists: remove it, or give another directory')
-    init_default_scope(cfg.get('default_scope', 'mmpose'))
     name = Path(cfg.filename or 'config').name
+    require_keys(cfg, name, ('model', 'test_dataloader'), 'an export')
+    if precision == 'int8':
+        require_keys(cfg, name, ('train_dataloader', ), 'the calibration')
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
     with config_errors(name):
         model = MODELS.build(cfg.model)
         check_kind(model)
     load_weights(model, checkpoint)
+    _warn_of_other_input_size(model.head.decoder.input_size, checkpoint)
     model.eval()
 
     with config_errors(name):
@@ -113,17 +123,46 @@ def select_samples(dataset: Any, num: Optional[int] = None) -> List[dict]:
         given.
 
     Raises:
-        ValueError: If the data set is empty.
+        ValueError: If the data set is empty, or its pipeline does not pack
+            what it gives.
     """
     if not len(dataset):
         raise ValueError('the data set is empty: there is no sample to '
                          'compare or calibrate on')
     num = min(num or len(dataset), len(dataset))
     indices = np.linspace(0, len(dataset) - 1, num).round().astype(int)
-    return [
-        dict(dataset[int(i)], record=dataset.get_data_info(int(i)))
-        for i in indices
-    ]
+    samples = []
+    for i in indices.tolist():
+        sample = dataset[i]
+        for key in ('inputs', 'data_samples'):
+            if key not in sample:
+                raise ValueError(
+                    f'the samples of {type(dataset).__name__} have no {key}: '
+                    'let its pipeline end with PackHandInputs or '
+                    'PackPoseInputs')
+        samples.append(dict(sample, record=dataset.get_data_info(i)))
+    return samples
+
+
+def _warn_of_other_input_size(input_size: Tuple[int, int],
+                              checkpoint: str) -> None:
+    """Warn if the config in a checkpoint names other input sizes only."""
+    loaded = CheckpointLoader.load_checkpoint(
+        checkpoint, map_location='cpu', logger='silent')
+    meta = loaded.get('meta')
+    # Python as text, which is searched, not run
+    text = meta.get('cfg') if isinstance(meta, dict) else None
+    if not isinstance(text, str):
+        return
+    trained = re.findall(r'\binput_size=[(\[]\s*(\d{1,5}),\s*(\d{1,5})\b',
+                         text)
+    width, height = input_size
+    if trained and (str(width), str(height)) not in trained:
+        warnings.warn(
+            f'the checkpoint {checkpoint} was trained with images of '
+            f'{" x ".join(trained[0])} px, as the config in it says, and this '
+            f'config has {width} x {height}: take the config of the training',
+            stacklevel=3)
 
 
 def read_crop(dataset: Any, padding: Optional[float] = None) -> Dict[str, Any]:

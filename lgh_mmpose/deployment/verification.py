@@ -83,17 +83,20 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
         and ``PA-MPJPE`` in mm of both (``original``, ``exported``).
 
     Raises:
-        ExportError: If a difference, or the growth of MPJPE, exceeds the
-            tolerance or is not finite.
+        ExportError: If a number of an output is not finite, or a difference,
+            or the growth of MPJPE, exceeds the tolerance.
     """
     original = _Results.of(_run_model(model, samples))
     exported = _Results.of(_run_network(network, samples))
+    # before the joints are lifted, which takes finite ones only
+    _check_finite('original', original)
+    _check_finite('written', exported)
     report = dict(
         num_samples=len(samples),
         px=_difference(exported.joints[..., :2], original.joints[..., :2]),
         scores=_difference(exported.scores, original.scores),
         tolerance=tolerance._asdict())
-    # before the joints are lifted, which takes finite ones only
+    # what is far off need not be lifted
     _judge(report, tolerance)
     metric = np.array(
         [_is_metric(sample['data_samples']) for sample in samples])
@@ -118,6 +121,19 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
                                           for k in (3, 1))))
     _judge(report, tolerance)
     return report
+
+
+def _check_finite(name: str, results: '_Results') -> None:
+    """Raise ExportError if an output of a model is not finite."""
+    for output, values in (('uv', results.joints[..., :2]),
+                           ('depth', results.joints[..., 2]),
+                           ('scores', results.scores)):
+        finite = np.isfinite(values).reshape(len(values), -1).all(1)
+        if not finite.all():
+            raise ExportError(
+                f'the {name} model gives {output} that is not finite on '
+                f'{(~finite).sum()} of {len(finite)} samples: nothing was '
+                'exported')
 
 
 def _difference(a: Any, b: Any) -> Dict[str, float]:

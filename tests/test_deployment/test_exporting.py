@@ -2,10 +2,14 @@
 import copy
 import hashlib
 import json
+import sys
+import tempfile
+import zipfile
 
 import numpy as np
 import pytest
 import torch
+from helpers import REPO_ROOT
 
 from lgh_mmpose.deployment import (COMBINATIONS, ExportError, Tolerance,
                                    export, exporting, load_exported)
@@ -23,6 +27,20 @@ def batch(samples):
 
 def assert_nothing_was_left(folder):
     assert list(folder.iterdir()) == []
+
+
+def assert_nothing_of_the_machine(folder):
+    """No file, nor what is packed into it, names a place of this machine."""
+    contents = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert len(contents) >= 3
+    for file in folder.glob('*.pt'):
+        with zipfile.ZipFile(file) as archive:
+            contents.update(
+                {name: archive.read(name)
+                 for name in archive.namelist()})
+    for place in (REPO_ROOT, sys.prefix, folder.parent, tempfile.gettempdir()):
+        for name, content in contents.items():
+            assert f'{place}/'.encode() not in content, (name, place)
 
 
 @pytest.mark.parametrize('backend, precision',
@@ -45,6 +63,7 @@ def test_written_model_gives_what_the_original_gives(toy, tmp_path, backend,
         calibration=toy.samples if quantised else (),
         tolerance=LOOSE if quantised else None)
     assert json.loads((tmp_path / 'out/hand_pose.json').read_text()) == info
+    assert_nothing_of_the_machine(tmp_path / 'out')
 
     network = load_exported(tmp_path / 'out', num_threads=1)
     images = batch(toy.samples)

@@ -87,20 +87,30 @@ def test_one_joint_in_a_hundred_may_go_far_with_int8_alone(toy, samples):
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'int8'])
-@pytest.mark.parametrize('index, unit', [(0, 'px'), (2, 'in the scores')])
-def test_joints_must_be_finite(toy, samples, precision, index, unit):
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+@pytest.mark.parametrize('index, name', [(0, 'uv'), (1, 'depth'),
+                                         (2, 'scores')])
+def test_outputs_must_be_finite(toy, samples, precision, index, name, value):
 
     def network():
         number = iter(range(len(samples)))
 
         def change(*outputs):
             if next(number) == 0:
-                outputs[index][0, 0] = np.nan
+                outputs[index][0, 0] = value
 
         return written(toy, change)
 
-    with pytest.raises(ExportError, match=f'nan {unit}'):
+    message = f'written model gives {name} that is not finite on 1 of 6'
+    with pytest.raises(ExportError, match=message):
         verify(toy.model, network(), samples, Tolerance.of(precision))
+
+
+def test_original_must_be_finite(toy, samples):
+    model = copy.deepcopy(toy.model)
+    model.head.depth_layers[-1].bias.data[:] = np.nan
+    with pytest.raises(ExportError, match='original model gives depth that'):
+        verify(model, written(toy), samples, Tolerance.of('fp32'))
 
 
 def test_growth_of_the_error_is_judged(toy, samples):

@@ -1,10 +1,12 @@
 """tools/deployment/export.py on rendered hands."""
 import json
+import re
 import sys
+import warnings
 
 import pytest
 import torch
-from deploy_models import write_toy_files
+from deploy_models import toy_config, write_toy_files
 from helpers import REPO_ROOT, run_command, run_script
 
 EXPORT = REPO_ROOT / 'tools/deployment/export.py'
@@ -90,11 +92,55 @@ def assert_one_error(*arguments, cwd):
     ('model = dict(neck=dict(_delete_=True, type="GlobalAveragePooling"))',
      'GroupedJointHead, got GlobalAveragePooling'),
     ('test_dataloader = dict(dataset=dict(data_root="nowhere"))', 'nowhere'),
+    ('test_dataloader = None', 'bad.py has no test_dataloader, which an '),
+    ('test_dataloader = dict(dataset=dict(pipeline=_base_.test_dataloader.'
+     'dataset.pipeline[:-1]))', 'FreiHand3DDataset have no inputs: let'),
 ])
 def test_what_is_wrong_in_a_config_is_one_error(files, tmp_path, line,
                                                 message):
     (tmp_path / 'bad.py').write_text(f'_base_ = [{str(files[0])!r}]\n{line}')
     assert message in assert_one_error('bad.py', files[1], cwd=tmp_path)
+
+
+def test_int8_needs_a_training_set(files, tmp_path):
+    (tmp_path / 'bad.py'
+     ).write_text(f'_base_ = [{str(files[0])!r}]\ntrain_dataloader = None')
+    result = run_script(
+        EXPORT,
+        'bad.py',
+        files[1],
+        *('-o', 'out', '--backend', 'onnx', '--precision', 'int8'),
+        cwd=tmp_path,
+        check=False)
+    assert str(result.returncode).startswith(
+        'error: the config bad.py has no train_dataloader, which the calib')
+
+
+@pytest.mark.parametrize('size, warned', [(128, True), (96, False)])
+def test_other_input_size_than_in_training_is_said(files, tmp_path, size,
+                                                   warned):
+    checkpoint = torch.load(files[1])
+    text = toy_config().pretty_text
+    assert 'codec' in text and re.search(r'input_size=\(\s*96', text)
+    # as mmengine writes it
+    checkpoint['meta'] = dict(
+        cfg=re.sub(r'(input_size=\(\s*)96(,\s*)96', rf'\g<1>{size}\g<2>{size}',
+                   text))
+    torch.save(checkpoint, tmp_path / 'other.pth')
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        run_script(
+            EXPORT,
+            files[0],
+            'other.pth',
+            *('-o', 'out', '--backend', 'torchscript', '--verify-samples', 1),
+            cwd=tmp_path)
+    said = [
+        str(w.message) for w in said if 'was trained with' in str(w.message)
+    ]
+    assert len(said) == warned
+    if warned:
+        assert '128 x 128 px' in said[0] and 'has 96 x 96' in said[0]
 
 
 def test_config_that_is_not_there(files, tmp_path):
@@ -130,6 +176,9 @@ def test_pipeline_that_crops_otherwise(files, tmp_path):
     (['--out', '.'], '. exists'),
     (['--precision', 'int4'], 'invalid choice'),
     (['--padding', 0], '--padding must be positive'),
+    (['--tolerance-px', 'nan'], '--tolerance-px must be finite'),
+    (['--tolerance-mm', 'inf'], '--tolerance-mm must be finite'),
+    (['--tolerance-mpjpe', -.1], '--tolerance-mpjpe must be finite and not'),
 ])
 def test_bad_arguments_are_named(files, tmp_path, arguments, message):
     result = run_script(

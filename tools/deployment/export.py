@@ -83,6 +83,12 @@ def parse_args() -> argparse.Namespace:
                          f'{value}')
     if args.padding is not None and not 0 < args.padding < float('inf'):
         parser.error(f'--padding must be positive, not {args.padding}')
+    for name in TOLERANCES:
+        value = getattr(args, f'tolerance_{name}')
+        # a NaN is neither
+        if value is not None and not 0 <= value < float('inf'):
+            parser.error(f'--tolerance-{name} must be finite and not '
+                         f'negative, not {value}')
     if '://' not in args.checkpoint and not osp.isfile(args.checkpoint):
         parser.error(f'checkpoint not found: {args.checkpoint}')
     if osp.exists(args.out):
