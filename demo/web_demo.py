@@ -16,7 +16,7 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 import numpy as np
 
@@ -151,13 +151,18 @@ def build_page(inferencer: HandInferencer, folder: Path):
     gr = import_gradio()
     # or Gradio serves a copy, which stays longer than the session
     gr.set_static_paths([folder])
+    sessions: Set[str] = set()  # open ones that have asked
     results: Dict[str, Path] = {}
 
-    def forget(request: gr.Request) -> None:
-        """Remove the file of a session."""
-        former = results.pop(request.session_hash, None)
+    def remove_result(session: str) -> None:
+        former = results.pop(session, None)
         if former is not None:
             shutil.rmtree(former)
+
+    def forget(request: gr.Request) -> None:
+        """Remove the file of a session that ends."""
+        sessions.discard(request.session_hash)
+        remove_result(request.session_hash)
 
     def infer(image: Optional[np.ndarray], box: str, camera: str,
               fov: Optional[float], bone_length: Optional[float], side: str,
@@ -168,6 +173,8 @@ def build_page(inferencer: HandInferencer, folder: Path):
                                      interactive=False), None, None)
         if image is None:
             return nothing
+        session = request.session_hash
+        sessions.add(session)
         try:
             box = parse_numbers(box, 'left top right bottom')
             camera = parse_numbers(camera, 'fx fy cx cy')
@@ -188,12 +195,15 @@ def build_page(inferencer: HandInferencer, folder: Path):
         if not frame['hands']:
             gr.Info('No hand was found: give its box.')
         overlay = draw_hands(image[..., ::-1], frame)[..., ::-1]
-        forget(request)
+        remove_result(session)
         # a new name each time: browsers and visitors cannot take another's
         own_folder = Path(tempfile.mkdtemp(dir=folder))
-        results[request.session_hash] = own_folder
         path = own_folder / 'hands.json'
         path.write_text(json.dumps(frame, indent=1))
+        results[session] = own_folder
+        if session not in sessions:  # its tab was closed meanwhile
+            remove_result(session)
+            return nothing
         names = [
             f'{i + 1}: {hand["hand_side"]}'
             for i, hand in enumerate(frame['hands'])
@@ -272,10 +282,14 @@ def build_page(inferencer: HandInferencer, folder: Path):
                 facts = gr.Markdown(elem_id='facts')
                 download = gr.DownloadButton(
                     'Download JSON', interactive=False, elem_id='download')
-        gr.on([image.input, run.click],
-              infer, [image, box, camera, fov, bone_length, side],
-              [overlay, frame, choice, download, plot, facts],
-              api_name='infer')
+        gr.on(
+            [image.input, run.click],
+            infer,
+            [image, box, camera, fov, bone_length, side],
+            [overlay, frame, choice, download, plot, facts],
+            # by default a click before the end of the last one is dropped
+            trigger_mode='always_last',
+            api_name='infer')
         choice.input(show_hand, [frame, choice], [plot, facts], api_name=False)
         page.unload(forget)
     return page

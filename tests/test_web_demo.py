@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -77,10 +78,8 @@ def url(server):
 
 
 def visitors_files(folder):
-    """Files of images and joints."""
-    return [
-        p for p in folder.rglob('*') if p.suffix in ('.json', '.png', '.webp')
-    ]
+    """Files of images and joints, as uploaded or made."""
+    return [p for p in folder.rglob('*') if p.is_file()]
 
 
 @pytest.fixture(scope='module')
@@ -225,12 +224,26 @@ def test_a_picture_of_the_webcam_becomes_a_hand(page):
     assert page.outside == [] and page.errors == []
 
 
-def wait_until(condition):
+def test_a_click_before_the_last_answer_counts(page, synthhand_root):
+    give(page, synthhand_root / 'evaluation/rgb/00000000.jpg')
+    held = []
+    page.route('**/queue/join*', lambda route: held.append(route))
+    with page.expect_request('**/queue/join*'):
+        page.click('#run')
+    page.locator('#box textarea, #box input').first.fill('a mistake')
+    page.click('#run')
+    page.unroute('**/queue/join*')
+    held[0].continue_()
+    page.wait_for_selector('text=4 numbers are needed')
+
+
+def wait_until(page, condition):
     """Wait until the server has noticed."""
     deadline = time.monotonic() + BROWSER_TIMEOUT_MS / 1000
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(.05)
+        # not time.sleep: the page's requests wait for route() of open_page
+        page.wait_for_timeout(50)
 
 
 def test_a_file_goes_with_its_visitor(page, browser, server, synthhand_root):
@@ -240,13 +253,13 @@ def test_a_file_goes_with_its_visitor(page, browser, server, synthhand_root):
     def files():
         return set(folder.glob('*/files/*/*'))
 
-    wait_until(lambda: not files())  # of those who have been here
+    wait_until(page, lambda: not files())  # of those who have been here
     images = sorted((synthhand_root / 'evaluation/rgb').iterdir())
     give(page, images[0])
     first, own = files(), download(page)
     assert len(first) == 1
     page.click('#run')
-    wait_until(lambda: files() - first)
+    wait_until(page, lambda: files() - first)
     second = files()
     assert len(second) == 1
 
@@ -255,7 +268,7 @@ def test_a_file_goes_with_its_visitor(page, browser, server, synthhand_root):
     assert second < files() and len(files()) == 2
     assert download(visitor)['hands'] != own['hands']
     visitor.close()
-    wait_until(lambda: files() == second)
+    wait_until(page, lambda: files() == second)
     assert download(page)['hands'] == own['hands']
 
 
@@ -282,6 +295,43 @@ def test_numbers_are_read(demo, text, numbers):
 def test_wrong_numbers_are_refused(demo, text):
     with pytest.raises(ValueError, match='4 numbers are needed, fx fy cx cy'):
         demo['parse_numbers'](text, 'fx fy cx cy')
+
+
+class Network:
+    """Finds no hand, while something else happens."""
+    detector = None
+
+    def __init__(self, meanwhile):
+        self.meanwhile = meanwhile
+
+    def __call__(self, image, **kwargs):
+        self.meanwhile()
+        yield dict(hands=[], image_size=[8, 8])
+
+
+def test_an_answer_after_its_tab_was_closed_is_not_kept(demo, tmp_path):
+    visitor, other = (SimpleNamespace(session_hash=x) for x in 'ab')
+
+    def functions_of(page):
+        return {f.fn.__name__: f.fn for f in page.fns.values()}
+
+    def ask(infer, request):
+        return infer(
+            np.zeros((8, 8, 3), np.uint8), '', '', None, None, 'auto', request)
+
+    functions = functions_of(demo['build_page'](Network(lambda: None),
+                                                tmp_path))
+    ask(functions['infer'], visitor)
+    assert len(visitors_files(tmp_path)) == 1
+    functions['forget'](visitor)
+    assert not visitors_files(tmp_path)
+
+    functions = functions_of(demo['build_page'](
+        Network(lambda: functions['forget'](visitor)), tmp_path))
+    answer = ask(functions['infer'], visitor)
+    assert answer[0] is None and not list(tmp_path.iterdir())
+    ask(functions['infer'], other)
+    assert len(visitors_files(tmp_path)) == 1
 
 
 def test_facts_say_what_was_assumed(demo):
