@@ -378,7 +378,7 @@ def draw(work_dir: Path, model: nn.Module, names: List[str]) -> List[Path]:
 
 
 def write_page(work_dir: Path, config: Path, checkpoint: Path) -> Path:
-    from lgh_mmpose.visualization.report import command_line, write_report
+    from lgh_mmpose.visualization.report import write_report
     predictions = {
         f'root depth {root_depth}': work_dir / f'test_root_{root_depth}.npz'
         for root_depth in ('given', 'solved')
@@ -389,7 +389,7 @@ def write_page(work_dir: Path, config: Path, checkpoint: Path) -> Path:
         checkpoint,
         predictions,
         config,
-        command=command_line(sys.argv))
+        command=['python', *sys.argv])
 
 
 def write_summary(summary: dict, work_dir: Path) -> Path:

@@ -87,7 +87,7 @@ def write_report(work_dir: PathLike,
                  protocol: Optional[str] = None,
                  alignment: Optional[str] = None,
                  num_samples: int = 6,
-                 command: str = '') -> Path:
+                 command: Sequence[str] = ()) -> Path:
     """Write a report about a trained model as one HTML file.
 
     Args:
@@ -114,8 +114,8 @@ def write_report(work_dir: PathLike,
             was.
         num_samples (int): Worst, median and best samples to show, so many of
             each; fewer of a small set. Defaults to 6.
-        command (str): Command that made the report, to be named in it; of
-            absolute paths only what :func:`local_paths` leaves.
+        command (Sequence[str]): Words of the command that made the report,
+            to be named in it; of paths only what :func:`local_paths` leaves.
 
     Returns:
         Path: ``out``.
@@ -155,7 +155,8 @@ def write_report(work_dir: PathLike,
     charts: List[_Chart] = []
     sections = [
         _facts_section(cfg, config, checkpoint if known else None, facts,
-                       dumps, local_paths(command, work_dir)),
+                       dumps,
+                       shlex.join(local_paths(w, work_dir) for w in command)),
         _headline_section(dumps, baseline, local_paths(no_baseline, work_dir)),
         _pck_section(dumps, alignment, baseline, charts),
         _joint_section(first, alignment),
@@ -1108,20 +1109,26 @@ def local_paths(text: str, work_dir: PathLike) -> str:
     """A text without the folders of this machine.
 
     Args:
-        text (str): Any text, such as a command or an error.
+        text (str): Any text, such as an argument of a command or an error.
         work_dir (str | Path): Absolute paths in it are given from its name
             on.
 
     Returns:
-        str: The text, with only the last name of all other absolute paths.
+        str: The text, with only the last name of all other paths that are
+        absolute or lead up (``..``), white space in them or not. Between such
+        a path and a ``/`` further on, words may be lost rather than a folder
+        be told.
     """
     work_dir = Path(work_dir).resolve()
-    text = text.replace(str(work_dir), work_dir.name)
-    return ''.join(
-        Path(part).name if Path(part).is_absolute() else part
-        for part in re.split(r'([\s=,;:()\[\]\'"])', text))
+    text = re.sub(f'{_BOUND}{re.escape(str(work_dir))}(?![^/\\s,;:)\\]}}\'"])',
+                  '\0', text)
+    return _FOLDERS.sub('', text).replace('\0', work_dir.name)
 
 
-def command_line(argv: Sequence[str]) -> str:
-    """The command of this process as one would type it."""
-    return ' '.join(['python', *(shlex.quote(arg) for arg in argv)])
+# where a path may begin, and how one does that leads out of this folder
+_BOUND = r'(?<![^\s=,;:(\[{<|@\'"])'
+_START = _BOUND + r'(?:~[^\s/]*/|/|(?:[^\s/=\'"]+/)*\.\./)'
+# up to the last slash, but not into the next path or sentence
+_FOLDERS = re.compile(
+    rf'{_START}(?:(?:(?!\0|[;:]\s|{_START}).)*(?!{_START})/)?'
+    r'(?=[^\s/,;:)\]}\'"])')

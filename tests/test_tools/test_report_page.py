@@ -3,9 +3,11 @@
 The browser tests need Playwright and Chromium (CHROMIUM=FILE, or on the PATH)
 and are skipped without. SCREENSHOTS=DIR keeps their pictures.
 """
+import html
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ from work_dir_writer import write_predictions, write_work_dir
 
 from lgh_mmpose.config import set_data_root
 from lgh_mmpose.evaluation import functional as F
-from lgh_mmpose.visualization.report import write_report
+from lgh_mmpose.visualization.report import local_paths, write_report
 
 REPORT = REPO_ROOT / 'tools/analysis_tools/report.py'
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
@@ -55,7 +57,7 @@ def report(config, predictions, tmp_path_factory):
             f'second {MARKUP}': worse
         },
         num_samples=2,
-        command=f'make {MARKUP}')
+        command=['make', MARKUP])
 
 
 def page_data(path):
@@ -111,8 +113,10 @@ def test_command_tests_the_checkpoint_and_writes_one_file(config, tmp_path):
 def test_page_tells_nothing_of_the_machine(freihand_root, predictions,
                                            tmp_path):
     """It is made to be sent to others."""
+    tmp_path = tmp_path / 'jane doe/private data'
+    tmp_path.mkdir(parents=True)
     cfg = Config.fromfile(CONFIG)
-    set_data_root(cfg, str(tmp_path / 'private data'))
+    set_data_root(cfg, str(tmp_path / 'data set'))
     write_work_dir(tmp_path / 'work', cfg)
     arrays = dict(np.load(predictions))
     arrays['img_path'] = np.array([
@@ -122,7 +126,7 @@ def test_page_tells_nothing_of_the_machine(freihand_root, predictions,
     np.savez(tmp_path / 'given.npz', **arrays)
     work = tmp_path / 'work'
     for dataset, folder in ((freihand_root, 'evaluation/rgb'),
-                            (tmp_path / 'private data', 'rgb')):
+                            (tmp_path / 'data set', 'rgb')):
         run_script(
             *(REPORT, work, '--predictions', tmp_path / 'given.npz'),
             *('--checkpoint', work / 'epoch_2.pth', '--config'),
@@ -133,7 +137,9 @@ def test_page_tells_nothing_of_the_machine(freihand_root, predictions,
         text = (work / 'out.html').read_text(encoding='utf-8')
         for private in (tmp_path, freihand_root, REPO_ROOT):
             assert str(private) not in text
-        text = visible_text(work / 'out.html')
+        text = html.unescape(visible_text(work / 'out.html'))
+        assert 'jane' not in text and 'private' not in text
+        assert f'--dataset {shlex.quote(dataset.name)} ' in text
         assert f'samples from {folder} ' in text
         assert ('python report.py work --predictions given.npz --checkpoint '
                 'work/epoch_2.pth --config work/toy.py --out work/out.html'
@@ -141,6 +147,30 @@ def test_page_tells_nothing_of_the_machine(freihand_root, predictions,
         assert 'test_evaluator.0.dump_file=work/a' in text
     # what cannot be read is said, without where
     assert 'the training set cannot be read' in text
+
+
+@pytest.mark.parametrize('text, told', [
+    ('/x/jane doe/data/set', 'set'),
+    ('data_root=/x/jane doe/data set/', 'data_root=data set/'),
+    ('{/home/jane/a}', '{a}'),
+    ("['/x/jane (doe)/a', '/y/z']", "['a', 'z']"),
+    ("/x/o'neil, j/set", 'set'),
+    ('../../home/jane', 'jane'),
+    ('data/../../home/jane/a', 'a'),
+    ('~jane/a', 'a'),
+    ('/a/b', 'b'),
+    ('out=/a/b/epoch 2.pth', 'out=b/epoch 2.pth'),
+    ('/a/b0/a.pth', 'a.pth'),
+    ('[/a/b/c,/a/b0/d,/a/b]', '[b/c,d,b]'),
+    ('work dirs/c d/e.pth', 'work dirs/c d/e.pth'),
+    ('café/a.py', 'café/a.py'),
+    ('/', '/'),
+    ('/x/jane doe/a is not in /y/b: see docs/c.md',
+     'a is not in b: see docs/c.md'),
+    ("No such file: '/x/jane doe/a.json'", "No such file: 'a.json'"),
+])
+def test_paths_are_told_from_the_work_dir_on(text, told):
+    assert local_paths(text, '/a/b') == told
 
 
 def test_weights_that_are_not_the_models_are_refused(config, tmp_path):

@@ -94,7 +94,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from lgh_mmpose.visualization.report import command_line, write_report
+    from lgh_mmpose.visualization.report import write_report
     options = dict(args.cfg_options or {})
     if args.dataset is not None:
         options['data_root'] = args.dataset
@@ -112,7 +112,7 @@ def main() -> None:
             protocol=args.protocol,
             alignment=args.align,
             num_samples=args.num_samples,
-            command=command_line(sys.argv))
+            command=['python', *sys.argv])
     except (ImportError, OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
     print(f'wrote {out} ({osp.getsize(out) / 1e6:.1f} MB)')
