@@ -1,6 +1,6 @@
 """Weights for inference: every one of them, or none."""
 import os.path as osp
-import pickle
+import re
 from collections.abc import Mapping
 
 import torch
@@ -27,10 +27,16 @@ def load_weights(model: torch.nn.Module, checkpoint: str) -> None:
     try:
         loaded = CheckpointLoader.load_checkpoint(
             checkpoint, map_location='cpu', logger='silent')
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError,
-            ValueError) as error:
-        raise ValueError(f'cannot load the checkpoint {checkpoint}: it is '
-                         f'damaged or none ({_first_line(error)})') from error
+    except OSError:
+        raise
+    except Exception as error:  # of a text the unpickler raises anything
+        fault = 'it is no file of torch.save, or damaged'
+        refused = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
+        if refused:
+            fault = (f'it holds a {refused[1]}, and only tensors and plain '
+                     'values are read; save its state_dict alone')
+        raise ValueError(
+            f'cannot load the checkpoint {checkpoint}: {fault}') from error
     weights = loaded.get('state_dict', loaded) if isinstance(loaded,
                                                              Mapping) else None
     if not isinstance(weights, Mapping) or not all(

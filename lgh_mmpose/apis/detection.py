@@ -1,4 +1,5 @@
 """Boxes of hands by any detector of mmdet."""
+from pathlib import Path
 from typing import Tuple, Union
 
 import numpy as np
@@ -7,6 +8,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 
+from ..config import config_errors, load_config
 from .checkpoint import load_weights
 
 
@@ -18,7 +20,7 @@ class HandDetector:
     https://download.openmmlab.com/mmpose/v1/projects/rtmposev1/rtmdet_nano_8xb32-300e_hand-267f9c8f.pth
 
     Args:
-        config (str | Config): Config of the detector.
+        config (str | Path | Config): Config of the detector.
         checkpoint (str): Its weights.
         device (str): Defaults to ``'cpu'``.
         cat_id (int): The class that hands have. Defaults to 0.
@@ -26,12 +28,14 @@ class HandDetector:
             0.3.
 
     Raises:
+        FileNotFoundError: If a file is missing.
         ImportError: If mmdet is not installed.
-        ValueError: If the checkpoint does not fit the config.
+        ValueError: If the config is not that of a detector, or the checkpoint
+            does not fit it.
     """  # noqa: E501
 
     def __init__(self,
-                 config: Union[str, Config],
+                 config: Union[str, Path, Config],
                  checkpoint: str,
                  device: str = 'cpu',
                  cat_id: int = 0,
@@ -44,7 +48,11 @@ class HandDetector:
                               '"mmdet==3.3.0"') from None
         self.cat_id = cat_id
         self.score_thr = score_thr
-        with DefaultScope.overwrite_default_scope('mmdet'):
+        if not isinstance(config, Config):
+            config = load_config(config)
+        name = config.filename or 'of the detector'
+        with DefaultScope.overwrite_default_scope('mmdet'), \
+                config_errors(name):
             # any palette keeps mmdet from building its data set for one
             self.model = init_detector(config, None, 'random', device)
             pipeline = get_test_pipeline_cfg(self.model.cfg.copy())

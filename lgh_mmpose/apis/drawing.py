@@ -2,9 +2,11 @@
 import cv2
 import numpy as np
 
+from ..camera import RootDepthStatus
 from ..visualization.skeleton import draw_skeleton_2d, hand_links, joint_colors
 
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
+_SOLVED = (RootDepthStatus.SOLVED.name, RootDepthStatus.AMBIGUOUS.name)
 
 
 def draw_hands(image: np.ndarray,
@@ -64,7 +66,8 @@ def _label(hand: dict, camera: dict) -> str:
         root = hand['joint_names'].index(hand['root_joint'])
         distance = hand['keypoints_cam'][root][2]
         known = camera['source'] != 'assumed' and \
-            hand['bone_length']['source'] == 'given'
+            hand['bone_length']['source'] == 'given' and \
+            hand['root_depth_status'] in _SOLVED
         parts.append(f'{distance:.0f} {hand["units"]}' +
                      ('' if known else '?'))
     return ' '.join(parts)
@@ -74,10 +77,14 @@ def _write(canvas: np.ndarray, text: str, corner: list) -> None:
     """White text with a dark rim, inside the picture."""
     height, width = canvas.shape[:2]
     scale = max(.35, min(height, width) / 900)
-    (w, h), base = cv2.getTextSize(text, _TEXT, scale, 1)
-    x = int(np.clip(corner[0], 0, max(0, width - w)))
-    y = int(np.clip(corner[1] - base, h, max(h, height - base)))
     thick = max(1, round(scale))
-    for color, stroke in (((40, 40, 40), thick + 2), ((255, 255, 255), thick)):
+    rim = thick + 2
+    # half a stroke, and one pixel for its soft edge
+    edge = rim // 2 + 1
+    (w, h), base = cv2.getTextSize(text, _TEXT, scale, thick)
+    x = int(np.clip(corner[0], edge, max(edge, width - w - edge)))
+    top, bottom = h + edge, height - base - edge
+    y = int(np.clip(corner[1] - base, top, max(top, bottom)))
+    for color, stroke in (((40, 40, 40), rim), ((255, 255, 255), thick)):
         cv2.putText(canvas, text, (x, y), _TEXT, scale, color, stroke,
                     cv2.LINE_AA)

@@ -4,7 +4,8 @@ import inspect
 import logging
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import (Any, Hashable, Iterator, List, NamedTuple, Optional, Tuple,
+                    Union)
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from mmpose.apis import init_model
 from mmpose.registry import DATASETS
 
 from ..camera import back_project
-from ..config import config_errors, load_config
+from ..config import config_errors, load_config, require_keys
 from ..datasets.hand3d_json import SIDES
 from ..models.heads import GroupedJointHead
 from .camera_model import (ASSUMED_FOV, camera_of_fov, camera_suits_image,
@@ -71,6 +72,7 @@ class _Hand(NamedTuple):
     scores: np.ndarray
     keypoints_cam: np.ndarray
     groups: np.ndarray
+    root_depth_status: str
     side: str
     side_source: str
     right_minus_left: float
@@ -108,8 +110,9 @@ class HandInferencer:
             config's test pipeline, and to 1.5 where that takes whole images.
         det_cat_id (int): The detector's class of hands. Defaults to 0.
         det_score_thr (float): Least score of a detection. Defaults to 0.3.
-        det_interval (int): So many frames of a video after it has looked the
-            detector looks for further hands. Defaults to 30.
+        det_interval (int): In a video the detector looks for further hands
+            every so many frames, counted from when it last looked. Defaults
+            to 30.
         track (bool): Whether to follow hands through videos, see
             :class:`HandTracker`. Defaults to ``True``.
         smoothing (Smoothing, optional): Smooth the joints of tracked hands by
@@ -424,6 +427,7 @@ class HandInferencer:
             scores=np.asarray(instances.keypoint_scores[0], dtype=np.float64),
             keypoints_cam=np.asarray(instances.keypoints_cam[0]),
             groups=np.asarray(sample.metainfo['joint_groups']),
+            root_depth_status=str(instances.root_depth_status[0]),
             side=side,
             side_source='estimated' if self.hand_side == 'auto' else 'given',
             right_minus_left=evidence)
@@ -457,7 +461,7 @@ class HandInferencer:
                     'the matrix made for images of another size? It must be '
                     'that of the images as they are, scaled and cut out with '
                     'them',
-                    about='camera')
+                    about=(matrix.tobytes(), width, height))
         elif self.fov is not None:
             matrix, source = camera_of_fov((width, height), self.fov), 'fov'
         else:
@@ -505,9 +509,10 @@ class HandInferencer:
             root_joint=codec.root_joint,
             reference_bone=list(codec.reference_bone),
             bone_length=dict(mm=crop.bone_length, source=source),
-            groups=hand.groups.tolist())
+            groups=hand.groups.tolist(),
+            root_depth_status=hand.root_depth_status)
 
-    def _say(self, text: str, about: Optional[str] = None) -> None:
+    def _say(self, text: str, about: Optional[Hashable] = None) -> None:
         """Log an assumption, once, or once about a thing."""
         about = about or text
         if about not in self._said:
@@ -597,8 +602,7 @@ def _build_model(config: Union[str, Path, Config], checkpoint: Optional[str],
     if checkpoint is None:
         raise ValueError('give a checkpoint: the config has no load_from, and '
                          'an untrained network finds no hands')
-    if config.get('model') is None:
-        raise ValueError('the config has no model')
+    require_keys(config, _name_of(config), ['model'], 'inference')
     # there is no annotation to take it from
     config.model.test_cfg = dict(
         config.model.get('test_cfg') or {}, root_depth='solved')

@@ -96,6 +96,30 @@ def test_another_models_weights_are_refused(tiny_rtmdet, tmp_path):
         HandDetector(config, str(tmp_path / 'empty.pth'))
 
 
+@pytest.mark.parametrize('text, message', [
+    ('model = dict(\n', 'cannot read the config .*own.py'),
+    ('scope = "mmdet"\n', "config .*own.py names: .*'model'"),
+    ("model = dict(type='RTMDet', backbone=dict(type='CSPNeXt'), colour=1)\n",
+     'config .*own.py names: .*'),
+    ("model = dict(type='NoSuchDetector', backbone=dict())\n",
+     'config .*own.py names: .*NoSuchDetector'),
+])
+def test_a_wrong_config_is_one_sentence(tiny_rtmdet, tmp_path, text, message):
+    (tmp_path / 'own.py').write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        HandDetector(tmp_path / 'own.py', tiny_rtmdet[1])
+    assert len(str(error.value).splitlines()) == 1
+    with pytest.raises(FileNotFoundError, match='config not found: none.py'):
+        HandDetector('none.py', tiny_rtmdet[1])
+
+
+def test_a_detector_without_a_test_pipeline_is_named(tiny_rtmdet):
+    config = Config.fromfile(tiny_rtmdet[0])
+    config.pop('test_dataloader')
+    with pytest.raises(ValueError, match='rtmdet_tiny_hand.py names: '):
+        HandDetector(config, tiny_rtmdet[1])
+
+
 @pytest.fixture(scope='module')
 def pose(tmp_path_factory):
     """Config and random weights of a network of hands."""

@@ -16,7 +16,7 @@ from toy_video import (joints_at, see_squares, set_durations, squares,
 from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
                              FrameSource, HandInferencer, OneEuroFilter,
                              Smoothing, camera_of_fov, draw_hands)
-from lgh_mmpose.apis.drawing import _label
+from lgh_mmpose.apis.drawing import _label, _write
 from lgh_mmpose.apis.tracking import HandTracker
 from lgh_mmpose.camera import project
 from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
@@ -74,7 +74,8 @@ def test_frame_dict_is_what_the_schema_says(inferencer, images):
     assert list(hand) == [
         'bbox', 'bbox_score', 'track', 'hand_side', 'hand_side_source',
         'joint_names', 'keypoints', 'scores', 'keypoints_cam', 'units',
-        'frame', 'root_joint', 'reference_bone', 'bone_length', 'groups'
+        'frame', 'root_joint', 'reference_bone', 'bone_length', 'groups',
+        'root_depth_status'
     ]
     assert hand['bbox'] == [0, 0, 64, 64]
     assert hand['bbox_score'] is None and hand['track'] is None
@@ -134,6 +135,12 @@ def test_a_network_that_is_right_gives_the_true_millimetres(
     np.testing.assert_allclose(
         joints(hand, 'keypoints_cam'), hand_cam, atol=.1)
     assert hand['scores'] == [1] * 21
+    assert hand['root_depth_status'] == 'SOLVED'
+    # a bone whose ends lie on one pixel says nothing of the distance
+    uv[10] = uv[9]
+    hand = next(inferencer(images[0], bone_length=bone))['hands'][0]
+    assert hand['root_depth_status'] == 'FORESHORTENED'
+    assert _label(hand, dict(source='given')).endswith('mm?')
 
 
 def test_batches_give_what_single_images_give(inferencer, images):
@@ -519,6 +526,21 @@ def test_a_camera_of_another_resolution_is_named_once(inferencer, images,
     assert 'array, 192 x 108 px' in warning
 
 
+def test_each_camera_and_size_that_do_not_fit_are_named(
+        inferencer, images, caplog, monkeypatch):
+    monkeypatch.setattr(inferencer, '_said', set())
+    other = CAMERA + [[0, 0, 60], [0, 0, 0], [0, 0, 0]]
+    large = np.zeros((108, 192, 3), np.uint8)
+    for matrix, image in ((other, images[0]), (CAMERA, large), (other, large),
+                          (other, images[1]), (CAMERA, images[0])):
+        list(inferencer(image, camera_matrix=matrix))
+    said = [r.message for r in caplog.records if 'camera' in r.message]
+    assert [re.search('camera, (.*), is far', text)[1]
+            for text in said] == ['90 34', '30 34', '90 34']
+    assert [re.search('array, (.*) px', text)[1]
+            for text in said] == ['64 x 64', '192 x 108', '192 x 108']
+
+
 def test_smoothing_keeps_joints_on_their_pixels(checkpoint, images):
     smooth = HandInferencer(
         CONFIG,
@@ -552,13 +574,15 @@ def test_drawing_leaves_the_image_alone_and_marks_the_hand(inferencer, images):
         draw_hands(images[0], frame, color_by='joint')
 
 
-@pytest.mark.parametrize('camera, bone, label', [
-    ('given', 'given', 'left 212 mm'),
-    ('fov', 'given', 'left 212 mm'),
-    ('assumed', 'given', 'left 212 mm?'),
-    ('given', 'average', 'left 212 mm?'),
+@pytest.mark.parametrize('camera, bone, status, label', [
+    ('given', 'given', 'SOLVED', 'left 212 mm'),
+    ('given', 'given', 'AMBIGUOUS', 'left 212 mm'),
+    ('given', 'given', 'INCONSISTENT', 'left 212 mm?'),
+    ('fov', 'given', 'SOLVED', 'left 212 mm'),
+    ('assumed', 'given', 'SOLVED', 'left 212 mm?'),
+    ('given', 'average', 'SOLVED', 'left 212 mm?'),
 ])
-def test_assumed_millimetres_are_marked(camera, bone, label):
+def test_assumed_millimetres_are_marked(camera, bone, status, label):
     hand = dict(
         hand_side='left',
         hand_side_source='given',
@@ -568,8 +592,24 @@ def test_assumed_millimetres_are_marked(camera, bone, label):
         joint_names=['wrist'],
         root_joint='wrist',
         keypoints_cam=[[0, 0, 212.4]],
-        bone_length=dict(source=bone))
+        bone_length=dict(source=bone),
+        root_depth_status=status)
     assert _label(hand, dict(source=camera)) == label
+
+
+@pytest.mark.parametrize('size', [(64, 96), (500, 900), (2200, 3000)])
+def test_labels_at_the_edges_are_whole(size):
+
+    def pixels(corner):
+        canvas = np.full((*size, 3), 120, np.uint8)
+        _write(canvas, 'left?', corner)
+        return np.sort(canvas[(canvas != 120).any(-1)], axis=None)
+
+    height, width = size
+    whole = pixels([width // 4, height // 2])
+    for corner in ([0, 0], [-50, -50], [width, 0], [0,
+                                                    height], [width, height]):
+        np.testing.assert_array_equal(pixels(corner), whole)
 
 
 @pytest.mark.parametrize('options, message', [
@@ -607,6 +647,10 @@ def test_steps_that_inference_does_not_know_are_refused(checkpoint):
     HandInferencer(cfg, checkpoint)
 
 
+class Notes:
+    """What a checkpoint should not hold."""
+
+
 def test_weights_must_be_those_of_the_config(checkpoint, tmp_path):
     with pytest.raises(ValueError, match='give a checkpoint'):
         HandInferencer(CONFIG)
@@ -616,6 +660,14 @@ def test_weights_must_be_those_of_the_config(checkpoint, tmp_path):
     damaged.write_bytes(b'PK\x03\x04 nothing')
     with pytest.raises(ValueError, match='cannot load the checkpoint'):
         HandInferencer(CONFIG, str(damaged))
+    notes = tmp_path / 'notes.txt'
+    for text in ('epoch 13 was the best', 'a text', 'weights', ''):
+        notes.write_text(text)
+        with pytest.raises(ValueError, match=r'notes\.txt: it is no file of'):
+            HandInferencer(CONFIG, str(notes))
+    torch.save(dict(state_dict={}, meta=Notes()), tmp_path / 'own.pth')
+    with pytest.raises(ValueError, match=r'own\.pth: it holds a .*Notes, '):
+        HandInferencer(CONFIG, str(tmp_path / 'own.pth'))
     torch.save(dict(state_dict={}), tmp_path / 'empty.pth')
     with pytest.raises(ValueError, match='lacks .* weights'):
         HandInferencer(CONFIG, str(tmp_path / 'empty.pth'))
@@ -626,6 +678,13 @@ def test_weights_must_be_those_of_the_config(checkpoint, tmp_path):
     other = Config.fromfile(CONFIG)
     other.load_from = checkpoint
     assert HandInferencer(other).model is not None
+
+
+def test_a_config_without_a_model_is_named(checkpoint, tmp_path):
+    path = tmp_path / 'no_model.py'
+    path.write_text('default_scope = "mmpose"\n')
+    with pytest.raises(ValueError, match=r'no_model\.py has no model'):
+        HandInferencer(path, checkpoint)
 
 
 def test_configs_that_take_the_root_depth_from_annotations_work(
