@@ -226,7 +226,9 @@ def _open_video(path: str) -> FrameSource:
                          'that OpenCV knows, or damaged')
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     fps = _frame_rate(capture)
-    num_frames = count if count > 0 else None
+    # without a frame rate the number would be reckoned from nothing
+    known = count > 0 and fps == capture.get(cv2.CAP_PROP_FPS)
+    num_frames = count if known else None
     faults: List[str] = []
     return FrameSource(
         _read_capture(capture, path, fps, _film_times(capture, fps),

@@ -156,17 +156,18 @@ def test_a_damaged_video_is_named_with_both_numbers(tmp_path, caplog):
     assert [record.message for record in caplog.records] == [fault]
 
 
-@pytest.mark.parametrize('name, read, told', [
-    ('a.mp4', 27, True),
-    ('a.mp4', 28, False),
-    ('a.AVI', 10, True),
-    ('a.mkv', 10, True),
-    ('a.mkv', 24, False),
-    ('a.mkv', 40, False),
+@pytest.mark.parametrize('name, fps, read, told', [
+    ('a.mp4', 10., 27, True),
+    ('a.mp4', 10., 28, False),
+    ('a.AVI', 10., 10, True),
+    ('a.mkv', 10., 10, True),
+    ('a.mkv', 10., 24, False),
+    ('a.mkv', 10., 40, False),
+    ('a.webm', 1000., 1, False),
 ])
 def test_a_count_that_is_reckoned_from_a_duration_may_be_wrong(
-        monkeypatch, tmp_path, name, read, told):
-    """Ten frames a second, so a second of sound more is no fault."""
+        monkeypatch, tmp_path, name, fps, read, told):
+    """Nor is a second of sound more than pictures a fault."""
 
     class Film(Webcam):
 
@@ -176,8 +177,8 @@ def test_a_count_that_is_reckoned_from_a_duration_may_be_wrong(
 
         def get(self, what):
             return {
-                cv2.CAP_PROP_FPS: 10.,
-                cv2.CAP_PROP_FRAME_COUNT: 30.
+                cv2.CAP_PROP_FPS: fps,
+                cv2.CAP_PROP_FRAME_COUNT: 99. if fps > 99 else 30.
             }.get(what, 0.)
 
     monkeypatch.setattr(cv2, 'VideoCapture', Film)
