@@ -82,16 +82,22 @@ def hand_figure(joints: np.ndarray,
                       _labels(joints, names, units, truth, groups), 6, 5)
     traces.append(_room(go, joints, truth))
     axis = dict(
+        tickangle=0,
+        tickfont=dict(size=10),
         backgroundcolor='rgba(0,0,0,0)',
         showgrid=True,
         gridcolor=_GRID_COLOR,
         zeroline=False,
         zerolinecolor=_GRID_COLOR)
-    if units == 'mm':
-        axis['dtick'] = 20
+    # the depth is seen almost end on, where many ticks would overlap
     scene = {
-        key: dict(axis, title=dict(text=f'{name} ({units})'))
-        for key, name in (('xaxis', 'x'), ('yaxis', 'depth'), ('zaxis', 'y'))
+        key:
+        dict(
+            axis,
+            nticks=nticks,
+            title=dict(text=f'<br>{name}', font=dict(size=11)))
+        for key, name, nticks in (('xaxis', f'x ({units})', 5),
+                                  ('yaxis', 'depth', 3), ('zaxis', 'y', 5))
     }
     scene['zaxis']['autorange'] = 'reversed'  # the camera's y points down
     layout = dict(

@@ -30,6 +30,14 @@ def test_axes_are_the_cameras_and_equally_scaled():
         np.array(dots(figure, 'truth').x, float), JOINTS[:, 0] + 1)
 
 
+def test_a_deep_hand_has_few_ticks():
+    """They would lie on each other where the depth is seen end on."""
+    scene = hand_figure(JOINTS * [1, 1, 3]).layout.scene
+    assert scene.xaxis.title.text.endswith('x (mm)')
+    for axis, most in ((scene.xaxis, 5), (scene.yaxis, 3), (scene.zaxis, 5)):
+        assert axis.dtick is None and axis.nticks <= most
+
+
 def test_a_flat_hand_fits_into_the_view():
     flat = JOINTS * [1, 1, .01]
     flat[3] = np.nan
