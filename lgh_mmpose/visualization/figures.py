@@ -438,6 +438,28 @@ def validation_curves(
     return curves
 
 
+def merge_equal(
+    curves: Dict[str, Tuple[List[int], List[float]]]
+) -> Dict[str, Tuple[List[int], List[float]]]:
+    """One curve for those that would lie on each other.
+
+    Args:
+        curves (dict): See :func:`validation_curves`.
+
+    Returns:
+        dict: The same, equal ones as one with all their names.
+    """
+    names: List[Tuple[Tuple[List[int], List[float]], List[str]]] = []
+    for name, curve in curves.items():
+        for other, twins in names:
+            if other == curve:
+                twins.append(name)
+                break
+        else:
+            names.append((curve, [name]))
+    return {', '.join(twins): curve for curve, twins in names}
+
+
 def plot_selector_matrix(probabilities: np.ndarray, joint_names: Sequence[str],
                          out_file: PathLike) -> None:
     """Plot how likely each joint is to belong to each group.

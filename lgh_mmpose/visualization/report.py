@@ -741,13 +741,14 @@ def _training_section(records: Optional[List[dict]],
             '<p>The work dir holds no log of a training (scalars.json).</p>')
     go = import_plotly()
     losses = figures.loss_curves(records)
-    scores = figures.validation_curves(
-        records,
-        sorted({
-            k
-            for r in records
-            for k in r if '/' in k and k.endswith(('MPJPE', '/EPE'))
-        }))
+    scores = figures.merge_equal(
+        figures.validation_curves(
+            records,
+            sorted({
+                k
+                for r in records
+                for k in r if '/' in k and k.endswith(('MPJPE', '/EPE'))
+            })))
     parts = []
     for key, title, curves, caption, axis, mode in (
         ('loss-chart', 'Training loss', losses,

@@ -280,6 +280,7 @@ def test_predictions_of_another_test_are_refused(config, predictions, change,
     (['.'], 'names no checkpoint'),
     (['.', '--checkpoint', 'none.pth'], 'file not found: none.pth'),
     (['.', '--num-samples', '0'], 'must be 1 or more'),
+    (['.', '--dataset', 'nowhere'], 'no such data set: nowhere'),
     (['.', '--protocol', 'rhd', '--predictions', 'a.npz'], 'not found'),
 ])
 def test_wrong_arguments_are_named(tmp_path, arguments, message):

@@ -237,6 +237,19 @@ def test_resumed_runs_are_put_together(tmp_path):
     assert (steps[4:7], losses[5]) == ([10, 12, 14], 3 / 12)
 
 
+def test_equal_curves_are_one_with_both_names():
+    curves = dict(a=([1, 2], [3., 4.]), b=([1, 2], [3., 5.]))
+    twin = dict(c=([1, 2], [3., 4.]), d=([2, 3], [3., 4.]))
+    assert figures.merge_equal({
+        **curves,
+        **twin
+    }) == {
+        'a, c': curves['a'],
+        'b': curves['b'],
+        'd': twin['d']
+    }
+
+
 def test_a_folder_without_a_training_is_named(tmp_path):
     with pytest.raises(ValueError, match='work dir of a training'):
         figures.read_run(tmp_path)

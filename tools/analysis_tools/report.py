@@ -69,6 +69,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if not osp.isdir(args.work_dir):
         parser.error(f'no such work dir: {args.work_dir}')
+    if args.dataset is not None and not osp.isdir(args.dataset):
+        parser.error(f'no such data set: {args.dataset}')
     for path in (args.checkpoint, args.config, *(args.predictions or ())):
         if path is not None and not osp.isfile(path):
             parser.error(f'file not found: {path}')
