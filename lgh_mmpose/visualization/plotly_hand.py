@@ -92,10 +92,7 @@ def hand_figure(joints: np.ndarray,
     # the depth is seen almost end on, where many ticks would overlap
     scene = {
         key:
-        dict(
-            axis,
-            nticks=nticks,
-            title=dict(text=f'<br>{name}', font=dict(size=11)))
+        dict(axis, nticks=nticks, title=dict(text=name, font=dict(size=11)))
         for key, name, nticks in (('xaxis', f'x ({units})', 5),
                                   ('yaxis', 'depth', 3), ('zaxis', 'y', 5))
     }
@@ -160,17 +157,17 @@ def _traces(go, points: np.ndarray, names: Sequence[str],
 
 
 def _room(go, *hands: Optional[np.ndarray]) -> Any:
-    """Two unseen points that give a flat hand a room half as deep as long.
+    """Two unseen points that give a flat hand a room 3/4 as deep as long.
 
     Plotly scales equal axes by the volume of what they hold, so that a flat
-    hand would not fit into the view.
+    hand, or the titles of its axes, would not fit into a narrow view.
     """
     points = np.concatenate([points for points in hands if points is not None])
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         points = np.zeros((1, 3))
     low, high = points.min(axis=0), points.max(axis=0)
-    half = np.maximum(high - low, (high - low).max() / 2) / 2
+    half = np.maximum(high - low, (high - low).max() * .75) / 2
     x, y, z = np.stack([(low + high) / 2 - half, (low + high) / 2 + half],
                        axis=1)[[0, 2, 1]]
     return go.Scatter3d(
