@@ -69,7 +69,9 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if not osp.isdir(args.work_dir):
         parser.error(f'no such work dir: {args.work_dir}')
-    if args.dataset is not None and not osp.isdir(args.dataset):
+    # predictions bring along what they need
+    if args.dataset is not None and not args.predictions and \
+            not osp.isdir(args.dataset):
         parser.error(f'no such data set: {args.dataset}')
     for path in (args.checkpoint, args.config, *(args.predictions or ())):
         if path is not None and not osp.isfile(path):
