@@ -39,6 +39,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import warnings
 from functools import lru_cache
 from importlib import metadata
@@ -235,18 +236,30 @@ def forked(function: Callable[[], object]) -> object:
     """
     context = multiprocessing.get_context('fork')
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: sender.send(function()))
+
+    def run() -> None:
+        try:
+            sender.send((function(), None))
+        except Exception:
+            sender.send((None, traceback.format_exc()))
+
+    process = context.Process(target=run)
     process.start()
     sender.close()
     try:
-        return receiver.recv()
+        result, error = receiver.recv()
     except EOFError:
-        raise RuntimeError('a case failed in its process, see above') from None
+        process.join()
+        raise RuntimeError('a case ended its process with exit code '
+                           f'{process.exitcode}') from None
     except BaseException:
         process.terminate()
         raise
     finally:
         process.join()
+    if error is not None:
+        raise RuntimeError(f'a case failed in its process:\n{error}')
+    return result
 
 
 # -- networks ----------------------------------------------------------------
