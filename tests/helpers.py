@@ -13,6 +13,7 @@ from typing import Iterator, Union
 import cv2
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from mmengine.visualization import Visualizer
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
@@ -175,6 +176,8 @@ def run_script(script: Union[str, Path],
     """
     # mmengine's hooks take the visualizer that was made last in the process
     Visualizer._instance_dict.clear()
+    # and the logger of a run of the same second, which writes elsewhere
+    MMLogger._instance_dict.clear()
     output = io.StringIO()
     here, argv = os.getcwd(), sys.argv
     command = [str(script), *map(str, arguments)]
