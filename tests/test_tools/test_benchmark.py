@@ -225,7 +225,7 @@ def test_without_bf16_the_rest_is_measured(bf16, monkeypatch, tmp_path):
     assert result['left_out'] == left_out
     assert ('no bf16 instructions; left out are limit/matmul_bf16'
             in output) != bf16
-    # without autograd: torch refuses it in a fork of a process that has used it
+    # no autograd, which torch refuses in a fork of a process that has used it
     assert list(
         result['ms']) == ['metric/freihand', *(['limit/matmul_bf16'] * bf16)]
 
