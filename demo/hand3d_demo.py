@@ -11,7 +11,6 @@ import contextlib
 import glob
 import os
 import os.path as osp
-import signal
 import sys
 import time
 import warnings
@@ -303,8 +302,6 @@ def main() -> None:
     args = parse_args()
     # mmpose tells that it found its own metainfo file, at every turn
     warnings.filterwarnings('ignore', 'The metainfo config file')
-    # a process that is ended cleans up as one stopped by Ctrl+C
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if not infer(args):
             raise SystemExit(1)
@@ -312,8 +309,6 @@ def main() -> None:
         raise SystemExit(f'error: {error}') from None
     except KeyboardInterrupt:
         raise SystemExit('stopped') from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == '__main__':

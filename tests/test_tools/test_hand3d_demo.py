@@ -207,26 +207,6 @@ def test_a_wrong_out_dir_leaves_the_file_of_an_earlier_run(
     assert earlier.read_text() == 'earlier'
 
 
-def test_a_process_that_is_ended_leaves_no_part_of_a_video(
-        checkpoint, tmp_path):
-    write_video(tmp_path / 'a.mp4', squares([[(10, 8)]] * 9999, (32, 32)))
-    command = [
-        sys.executable, DEMO, 'a.mp4', '--config', CONFIG, '--checkpoint',
-        checkpoint, '--out-dir', 'out', '--json', '-', '--hand-side', 'right'
-    ]
-    with subprocess.Popen([str(part) for part in command],
-                          cwd=tmp_path,
-                          text=True,
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as process:
-        for _ in range(3):
-            assert json.loads(process.stdout.readline())['hands']
-        process.terminate()
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 1 and err.rstrip().endswith('stopped')
-    assert os.listdir(tmp_path / 'out') == []
-
-
 def test_lines_of_frames_before_an_error_stay(demo, freihand_root, tmp_path):
     images = sorted((freihand_root / 'training/rgb').glob('*.jpg'))[:2]
     (tmp_path / 'c.jpg').write_text('no image')
