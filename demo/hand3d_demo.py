@@ -11,6 +11,7 @@ import contextlib
 import glob
 import os
 import os.path as osp
+import signal
 import sys
 import time
 import warnings
@@ -197,6 +198,34 @@ def check_json(path: str, read: Iterable[Optional[str]]) -> None:
                              'from there; give another file')
 
 
+class StopRequest:
+    """Lets Ctrl+C and ``kill`` end the work between two frames.
+
+    An exception amid a frame could be lost in a callback, or leave a lock of
+    the reading or writing thread taken. A second signal raises
+    KeyboardInterrupt nevertheless, where a frame does not come to its end.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+
+    def __enter__(self) -> 'StopRequest':
+        self._before = {
+            number: signal.signal(number, self._handle)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, *_: Any) -> None:
+        if self.made:
+            raise KeyboardInterrupt
+        self.made = True
+
+
 def show(picture, wait: bool) -> bool:
     """Show a picture, until a key is pressed if so; False ends."""
     import cv2
@@ -254,6 +283,7 @@ def infer(args: argparse.Namespace) -> bool:
     num_frames = num_hands = 0
     start, start_cpu = time.perf_counter(), time.process_time()
     with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
         json_lines = pictures = None
         if args.out_dir:
             pictures = stack.enter_context(PictureWriter(args.out_dir, draw))
@@ -266,27 +296,27 @@ def infer(args: argparse.Namespace) -> bool:
                 desc='hands',
                 mininterval=.5,
                 dynamic_ncols=True))
-        try:
-            for frame, frame_dict in results:
-                # a mistake that shows before the first result must not empty
-                # the file of an earlier run
-                if args.json and json_lines is None:
-                    json_lines = JsonLinesWriter(
-                        stack.enter_context(open_json(args.json)))
-                num_frames += 1
-                num_hands += len(frame_dict['hands'])
-                if json_lines:
-                    json_lines.write(frame_dict)
-                if pictures:
-                    pictures.write(frame, frame_dict)
-                bar.update()
-                if args.show and not show(
-                        draw(frame.image, frame_dict), frame.time is None):
-                    break
-        except KeyboardInterrupt:
-            # how a webcam is ended; of a file the rest would be missing
-            if not source.live:
-                raise
+        for frame, frame_dict in results:
+            # a mistake that shows before the first result must not empty
+            # the file of an earlier run
+            if args.json and json_lines is None:
+                json_lines = JsonLinesWriter(
+                    stack.enter_context(open_json(args.json)))
+            num_frames += 1
+            num_hands += len(frame_dict['hands'])
+            if json_lines:
+                json_lines.write(frame_dict)
+            if pictures:
+                pictures.write(frame, frame_dict)
+            bar.update()
+            if args.show and not show(
+                    draw(frame.image, frame_dict), frame.time is None):
+                break
+            if stop.made:
+                # how a webcam is ended; of a file the rest would be missing
+                if not source.live:
+                    raise KeyboardInterrupt
+                break
     seconds = time.perf_counter() - start
     cpu = time.process_time() - start_cpu
     per_frame = 1000 / max(num_frames, 1)

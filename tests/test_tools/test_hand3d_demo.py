@@ -1,5 +1,7 @@
 import json
 import os
+import runpy
+import signal
 import subprocess
 import sys
 
@@ -205,6 +207,38 @@ def test_a_wrong_out_dir_leaves_the_file_of_an_earlier_run(
         check=False)
     assert f'error: {message}' in str(result.returncode)
     assert earlier.read_text() == 'earlier'
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_process_leaves_no_part_of_a_video(checkpoint, tmp_path,
+                                                     number):
+    write_video(tmp_path / 'a.mp4', squares([[(10, 8)]] * 9999, (32, 32)))
+    command = [
+        sys.executable, DEMO, 'a.mp4', '--config', CONFIG, '--checkpoint',
+        checkpoint, '--out-dir', 'out', '--json', '-', '--hand-side', 'right'
+    ]
+    with subprocess.Popen([str(part) for part in command],
+                          cwd=tmp_path,
+                          text=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        for _ in range(3):
+            assert json.loads(process.stdout.readline())['hands']
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and err.rstrip().endswith('stopped')
+    assert os.listdir(tmp_path / 'out') == []
+
+
+def test_a_second_signal_does_not_wait_for_the_frame():
+    demo_module = runpy.run_path(str(DEMO))
+    with demo_module['StopRequest']() as stop:
+        assert not stop.made
+        signal.raise_signal(signal.SIGINT)
+        assert stop.made
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_lines_of_frames_before_an_error_stay(demo, freihand_root, tmp_path):
