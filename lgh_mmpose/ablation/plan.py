@@ -32,7 +32,8 @@ class Plan(NamedTuple):
             ``{'cpu_seconds': s}``, CPU time of each training from its first
             iteration on.
         seeds (tuple[int]): Seeds of each variant.
-        baseline (str): Variant that the others are compared with.
+        baselines (tuple[str]): Variants that the others are compared with;
+            the first one in the table, the pictures and all else.
         variants (dict): Settings of each variant by name: values by dotted
             key, as of ``--cfg-options``.
     """
@@ -41,7 +42,7 @@ class Plan(NamedTuple):
     config: Path
     budget: Dict[str, float]
     seeds: Tuple[int, ...]
-    baseline: str
+    baselines: Tuple[str, ...]
     variants: Dict[str, Dict[str, Any]]
 
     @property
@@ -95,7 +96,7 @@ def read_plan(path: Union[str, Path]) -> Plan:
     Args:
         path (str | Path): YAML file with the keys ``title``, ``config`` (a
             path from the file's folder), ``budget``, ``seeds``, ``baseline``
-            and ``variants``, see :class:`Plan`.
+            (a variant or a list of them) and ``variants``, see :class:`Plan`.
 
     Returns:
         Plan: The plan.
@@ -127,10 +128,11 @@ def read_plan(path: Union[str, Path]) -> Plan:
     config = path.parent / data['config']
     if not config.is_file():
         raise ValueError(f'{path}: config not found: {config}')
+    variants = _check_variants(path, data['variants'])
     return Plan(path.stem, data['title'], config,
                 _check_budget(path, data['budget']),
-                _check_seeds(path, data['seeds']), data['baseline'],
-                _check_variants(path, data['variants'], data['baseline']))
+                _check_seeds(path, data['seeds']),
+                _check_baselines(path, data['baseline'], variants), variants)
 
 
 def _check_budget(path: Path, budget: Any) -> Dict[str, float]:
@@ -155,8 +157,7 @@ def _check_seeds(path: Path, seeds: Any) -> Tuple[int, ...]:
     return tuple(seeds)
 
 
-def _check_variants(path: Path, variants: Any,
-                    baseline: Any) -> Dict[str, Dict[str, Any]]:
+def _check_variants(path: Path, variants: Any) -> Dict[str, Dict[str, Any]]:
     if not isinstance(variants, dict) or not variants:
         raise ValueError(f'{path}: variants must map names to settings')
     for name, options in variants.items():
@@ -170,7 +171,20 @@ def _check_variants(path: Path, variants: Any,
                 isinstance(key, str) for key in options):
             raise ValueError(f'{path}: the variant {name} must map dotted '
                              f'keys to values, got {options!r}')
-    if baseline not in variants:
-        raise ValueError(f'{path}: the baseline {baseline!r} is no variant; '
-                         f'they are {", ".join(variants)}')
     return variants
+
+
+def _check_baselines(path: Path, baselines: Any,
+                     variants: Dict[str, Dict[str, Any]]) -> Tuple[str, ...]:
+    if not isinstance(baselines, list):
+        baselines = [baselines]
+    if not baselines:
+        raise ValueError(f'{path}: baseline names no variant')
+    for name in baselines:
+        if not isinstance(name, str) or name not in variants:
+            raise ValueError(f'{path}: the baseline {name!r} is no variant; '
+                             f'they are {", ".join(variants)}')
+        if baselines.count(name) > 1:
+            raise ValueError(f'{path}: the baseline {name!r} stands there '
+                             'twice')
+    return tuple(baselines)

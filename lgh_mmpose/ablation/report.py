@@ -1,7 +1,8 @@
 """What the results of a plan say: tables, tests, pictures."""
 import re
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import (Any, Dict, List, NamedTuple, Optional, Sequence, Tuple,
+                    Union)
 
 import numpy as np
 from scipy import stats
@@ -146,8 +147,30 @@ def _by_variant(plan: Plan, results: List[dict]) -> Dict[str, List[dict]]:
     return {name: runs for name, runs in found.items() if runs}
 
 
+def _against(variants: Dict[str, List[dict]],
+             baseline: str) -> Dict[str, Tuple[str, str, str]]:
+    """Difference, p (Holm) and verdict of each variant against one."""
+    errors = {
+        name: {
+            r['seed']: r['mpjpe_mm']
+            for r in runs
+        }
+        for name, runs in variants.items()
+    }
+    compared = {
+        name: compare(errors[name], errors.get(baseline, {}))
+        for name in variants if name != baseline
+    }
+    adjusted = holm([np.nan if c is None else c.p for c in compared.values()])
+    cells = {baseline: ('baseline', '', '')}
+    for (name, c), p in zip(compared.items(), adjusted):
+        cells[name] = ('' if c is None else str(c.difference),
+                       '' if np.isnan(p) else f'{p:.3f}', verdict(c, p))
+    return cells
+
+
 def table(plan: Plan, results: List[Dict[str, Any]]) -> str:
-    """Errors, comparison with the baseline and cost, as Markdown.
+    """Errors, comparison with the first baseline and cost, as Markdown.
 
     Args:
         plan (Plan): The plan.
@@ -157,34 +180,14 @@ def table(plan: Plan, results: List[Dict[str, Any]]) -> str:
         str: The table.
     """
     variants = _by_variant(plan, results)
-    errors = {
-        name: {
-            r['seed']: r['mpjpe_mm']
-            for r in runs
-        }
-        for name, runs in variants.items()
-    }
-    others = [name for name in variants if name != plan.baseline]
-    compared = {
-        name: compare(errors[name], errors.get(plan.baseline, {}))
-        for name in others
-    }
-    adjusted = dict(
-        zip(others,
-            holm([np.nan if c is None else c.p for c in compared.values()])))
+    compared = _against(variants, plan.baselines[0])
     lines = [
         '| variant | seeds | MPJPE (mm) | PA-MPJPE (mm) | difference (mm) | '
         'p | | parameters (M) | GMACs | CPU s |',
         '|---' * 10 + '|',
     ]
     for name, runs in variants.items():
-        if name == plan.baseline:
-            difference, p, judged = 'baseline', '', ''
-        else:
-            c = compared[name]
-            difference = '' if c is None else str(c.difference)
-            p = '' if np.isnan(adjusted[name]) else f'{adjusted[name]:.3f}'
-            judged = verdict(c, adjusted[name])
+        difference, p, judged = compared[name]
         means = {
             key: np.mean([r[key] for r in runs])
             for key in ('params', 'gmacs', 'cpu_seconds')
@@ -196,6 +199,31 @@ def table(plan: Plan, results: List[Dict[str, Any]]) -> str:
             f'{p} | {judged} | {means["params"] / 1e6:.3f} | '
             f'{means["gmacs"]:.4f} | {means["cpu_seconds"]:.0f} |')
     return '\n'.join(lines)
+
+
+def baselines_table(plan: Plan, results: List[Dict[str, Any]]) -> str:
+    """Comparison with the plan's other baselines, as Markdown.
+
+    Args:
+        plan (Plan): The plan.
+        results (list[dict]): See :func:`current`.
+
+    Returns:
+        str: The table; empty where the plan has one baseline.
+    """
+    variants = _by_variant(plan, results)
+    lines = [
+        f'| {name} | {baseline} | {difference} | {p} | {judged} |'
+        for baseline in plan.baselines[1:] if baseline in variants
+        for name, (difference, p,
+                   judged) in _against(variants, baseline).items()
+        if name != baseline
+    ]
+    if not lines:
+        return ''
+    return '\n'.join(
+        ['| variant | against | difference (mm) | p | |', '|---' * 5 + '|'] +
+        lines)
 
 
 def groups_table(plan: Plan, results: List[Dict[str, Any]]) -> str:
@@ -292,7 +320,7 @@ def _plot_gains(ax: Any, plan: Plan, variants: Dict[str, List[dict]]) -> None:
     """How many mm each joint gains over the baseline, seeds paired."""
     baseline = {
         r['seed']: r['joint_mpjpe_mm']
-        for r in variants.get(plan.baseline, [])
+        for r in variants.get(plan.baselines[0], [])
     }
     names, rows = [], []
     for name, runs in variants.items():
@@ -300,11 +328,11 @@ def _plot_gains(ax: Any, plan: Plan, variants: Dict[str, List[dict]]) -> None:
             np.subtract(baseline[r['seed']], r['joint_mpjpe_mm']) for r in runs
             if r['seed'] in baseline
         ]
-        if gains and name != plan.baseline:
+        if gains and name != plan.baselines[0]:
             names.append(name)
             rows.append(np.mean(gains, axis=0))
     ax.set_title(
-        f'gain of each joint over {plan.baseline}, mm (blue: better)',
+        f'gain of each joint over {plan.baselines[0]}, mm (blue: better)',
         fontsize=9)
     if not rows:
         ax.set_axis_off()
@@ -362,6 +390,9 @@ def report_plan(plan: Plan, results: List[Dict[str, Any]],
         parts[1] += (f' {left_out} results of other settings are left out.')
     if found[0]['base'] != plan.base_settings:
         parts[1] += (' The config has changed since.')
+    others = baselines_table(plan, found)
+    if others:
+        parts.append(others)
     parts.append(f'![errors, learning curves and gains of each joint]'
                  f'(images/{picture})')
     groups = groups_table(plan, found)

@@ -75,6 +75,10 @@ def test_a_variant_is_the_same_however_often_it_is_asked_for(tmp_path):
     (dict(seeds=[]), 'different numbers'),
     (dict(seeds=3), 'different numbers'),
     (dict(baseline='two'), "'two' is no variant"),
+    (dict(baseline=['one', 'two']), "'two' is no variant"),
+    (dict(baseline=['one', 'one']), 'stands there twice'),
+    (dict(baseline=[]), 'names no variant'),
+    (dict(baseline=[['one']]), 'is no variant'),
     (dict(variants=['one']), 'must map names'),
     (dict(variants={'../one': None}), 'named by letters'),
     (dict(variants=dict(one=3)), 'dotted keys'),
@@ -115,18 +119,20 @@ def test_shipped_plans_change_what_they_say(path, monkeypatch):
     assert len(set(settings)) == len(settings)
 
 
-def test_the_wide_single_group_has_the_parameters_of_the_three():
+@pytest.mark.parametrize('name, grouped', [('compute_matched', 'G3'),
+                                           ('compute_matched_six', 'G6')])
+def test_the_wide_single_group_has_the_parameters_of_the_groups(name, grouped):
     """Within 1 %; and the tool that found its width still finds it."""
     script = REPO_ROOT / 'tools/analysis_tools/match_width.py'
     spec = importlib.util.spec_from_file_location('match_width', script)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    plan = read_plan(REPO_ROOT / 'configs/ablations/compute_matched.yaml')
+    plan = read_plan(REPO_ROOT / f'configs/ablations/{name}.yaml')
     wide = plan.variant_config('holistic-wide')
-    three = plan.variant_config('G3')
-    counts = [tool.count_parameters(cfg) for cfg in (wide, three)]
+    groups = plan.variant_config(grouped)
+    counts = [tool.count_parameters(cfg) for cfg in (wide, groups)]
     assert counts[0] == pytest.approx(counts[1], rel=.01)
-    match = tool.match_width(three)
+    match = tool.match_width(groups)
     assert match.width == wide.model.neck.group_channels
     assert match.parameters == counts[0] and match.wanted == counts[1]
     with pytest.raises(ValueError, match='nothing to match'):

@@ -6,14 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lgh_mmpose.ablation import Plan, report_plan
-from lgh_mmpose.ablation.report import (compare, current, groups_table, holm,
-                                        interval, table, verdict)
+from lgh_mmpose.ablation.report import (baselines_table, compare, current,
+                                        groups_table, holm, interval, table,
+                                        verdict)
 
 
 @pytest.fixture
 def plan(monkeypatch):
     monkeypatch.setattr(Plan, 'base_settings', 'base')
-    return Plan('toy', 'A toy?', None, dict(samples=96), (0, 1, 2), 'one',
+    return Plan('toy', 'A toy?', None, dict(samples=96), (0, 1, 2), ('one', ),
                 dict(one={}, three={}, five={}))
 
 
@@ -77,6 +78,21 @@ def test_table_has_the_comparison_and_the_cost(plan):
     assert rows[0][4] == 'baseline'
     assert rows[1][4].startswith('-1.00 ± 0.12') and rows[1][6] == 'better'
     assert rows[1][7:9] == ['1.000', '0.1000']
+
+
+def test_further_baselines_have_a_table_of_their_own(plan):
+    results = runs('one', [20., 21., 22.]) + runs('three', [19., 20.05, 20.95])
+    assert baselines_table(plan, results) == ''
+    plan = plan._replace(baselines=('one', 'three', 'five'))
+    rows = baselines_table(plan, results).split('\n')[2:]
+    assert rows == ['| one | three | 1.00 ± 0.12 | 0.001 | worse |']
+    # p of one baseline's comparisons are corrected together
+    more = results + runs('five', [19., 19., 19.])
+    rows = baselines_table(plan, more).split('\n')[2:]
+    assert [row.split(' | ')[:2] for row in rows
+            ] == [['| one', 'three'], ['| five', 'three'], ['| one', 'five'],
+                  ['| three', 'five']]
+    assert rows[0] == '| one | three | 1.00 ± 0.12 | 0.002 | worse |'
 
 
 def test_only_results_of_one_kind_are_compared(plan):

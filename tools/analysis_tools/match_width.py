@@ -1,6 +1,7 @@
 """How wide a single group must be to have as many parameters as G groups.
 
-    python tools/analysis_tools/match_width.py configs/lgh_synthhand.py
+    python tools/analysis_tools/match_width.py configs/lgh_synthhand.py \\
+        --cfg-options model.neck.num_groups=6 model.head.num_groups=6
 
 Prints the settings of the compute-matched holistic baseline: one group, whose
 branch and head layers are widened until the network has the parameters of the
@@ -10,7 +11,7 @@ import argparse
 from typing import NamedTuple
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
 WIDTHS = ('model.neck.group_channels', 'model.head.in_channels',
           'model.head.hidden_channels')
@@ -88,11 +89,22 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config with several groups')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, e.g. data_root=DIR')
     args = parser.parse_args()
     from mmengine.registry import init_default_scope
+
+    from lgh_mmpose.config import merge_cfg_options
     init_default_scope('mmpose')
     try:
-        match = match_width(Config.fromfile(args.config))
+        cfg = Config.fromfile(args.config)
+        if args.cfg_options is not None:
+            merge_cfg_options(cfg, args.cfg_options)
+        match = match_width(cfg)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
     print(f'{match.wanted} parameters are to be matched; one group of width '
