@@ -89,9 +89,10 @@ def test_further_baselines_have_a_table_of_their_own(plan):
     # p of one baseline's comparisons are corrected together
     more = results + runs('five', [19., 19., 19.])
     rows = baselines_table(plan, more).split('\n')[2:]
-    assert [row.split(' | ')[:2] for row in rows
-            ] == [['| one', 'three'], ['| five', 'three'], ['| one', 'five'],
-                  ['| three', 'five']]
+    assert [row.split(' | ')[:2] for row in rows] == [['| one', 'three'],
+                                                      ['| five', 'three'],
+                                                      ['| one', 'five'],
+                                                      ['| three', 'five']]
     assert rows[0] == '| one | three | 1.00 ± 0.12 | 0.002 | worse |'
 
 
