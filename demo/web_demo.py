@@ -21,6 +21,7 @@ from typing import Dict, List, Optional, Set, Tuple
 import numpy as np
 
 from lgh_mmpose.apis import HandInferencer, draw_hands
+from lgh_mmpose.camera import RootDepthStatus
 from lgh_mmpose.visualization.plotly_hand import hand_figure
 
 FONTS = dict(
@@ -120,6 +121,9 @@ def describe(hand: dict, camera: dict) -> str:
     """
     root = hand['keypoints_cam'][hand['joint_names'].index(hand['root_joint'])]
     bone = hand['bone_length']
+    status = hand['root_depth_status']
+    estimated = '' if RootDepthStatus[status].solved else (
+        f', estimated by weak perspective ({status.lower()})')
     lines = [
         f'{hand["hand_side"]} hand, {hand["hand_side_source"]}',
         f'camera: {camera["source"]}',
@@ -127,8 +131,8 @@ def describe(hand: dict, camera: dict) -> str:
         ('unknown'
          if bone['mm'] is None else f'{bone["mm"]:.1f} mm, {bone["source"]}'),
         f'joints in {hand["units"]}, ' +
-        (f'{root[2]:.0f} {hand["units"]} from the camera' if hand['frame']
-         == 'camera' else f'relative to {hand["root_joint"]}'),
+        (f'{root[2]:.0f} {hand["units"]} from the camera{estimated}' if
+         hand['frame'] == 'camera' else f'relative to {hand["root_joint"]}'),
         f'mean score {np.mean(hand["scores"]):.2f}',
     ]
     return '\n'.join(f'- {line}' for line in lines)

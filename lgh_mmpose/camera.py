@@ -26,6 +26,11 @@ class RootDepthStatus(IntEnum):
     IMPLAUSIBLE = 5
     """Root far off weak perspective, which was taken instead."""
 
+    @property
+    def solved(self) -> bool:
+        """Whether the bone gave the depth, not weak perspective."""
+        return self in (RootDepthStatus.SOLVED, RootDepthStatus.AMBIGUOUS)
+
 
 class RootDepth(NamedTuple):
     """Result of :func:`solve_root_depth`.

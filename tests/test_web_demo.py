@@ -345,10 +345,14 @@ def test_facts_say_what_was_assumed(demo):
         units='mm',
         frame='camera',
         bone_length=dict(mm=44.6, source='average'),
+        root_depth_status='AMBIGUOUS',
         scores=[.5, 1])
     facts = demo['describe'](hand, dict(source='assumed'))
     assert 'left hand, estimated' in facts and 'camera: assumed' in facts
-    assert '44.6 mm, average' in facts and '412 mm from the camera' in facts
+    assert '44.6 mm, average' in facts and '412 mm from the camera\n' in facts
+    hand.update(root_depth_status='FORESHORTENED')
+    facts = demo['describe'](hand, dict(source='assumed'))
+    assert 'from the camera, estimated by weak perspective (foresh' in facts
     hand.update(
         units='reference bones',
         frame='root',

@@ -6,7 +6,6 @@ from ..camera import RootDepthStatus
 from ..visualization.skeleton import draw_skeleton_2d, hand_links, joint_colors
 
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
-_SOLVED = (RootDepthStatus.SOLVED.name, RootDepthStatus.AMBIGUOUS.name)
 
 
 def draw_hands(image: np.ndarray,
@@ -67,7 +66,7 @@ def _label(hand: dict, camera: dict) -> str:
         distance = hand['keypoints_cam'][root][2]
         known = camera['source'] != 'assumed' and \
             hand['bone_length']['source'] == 'given' and \
-            hand['root_depth_status'] in _SOLVED
+            RootDepthStatus[hand['root_depth_status']].solved
         parts.append(f'{distance:.0f} {hand["units"]}' +
                      ('' if known else '?'))
     return ' '.join(parts)

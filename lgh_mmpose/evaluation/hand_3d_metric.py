@@ -324,8 +324,11 @@ class HandKeypoint3DMetric(BaseMetric):
     def _tell_unsolved(status: Sequence[str]) -> None:
         """Say how many hands stand where weak perspective puts them."""
         counts = Counter(str(name) for name in status)
-        solved = (RootDepthStatus.SOLVED.name, RootDepthStatus.AMBIGUOUS.name)
-        unsolved = {k: n for k, n in counts.items() if k not in solved}
+        unsolved = {
+            name: count
+            for name, count in counts.items()
+            if not RootDepthStatus[name].solved
+        }
         if unsolved:
             told = ', '.join(f'{n} {k}' for k, n in sorted(unsolved.items()))
             print_log(
