@@ -120,7 +120,9 @@ def test_shipped_plans_change_what_they_say(path, monkeypatch):
 
 
 @pytest.mark.parametrize('name, grouped', [('compute_matched', 'G3'),
-                                           ('compute_matched_six', 'G6')])
+                                           ('compute_matched_six', 'G6'),
+                                           ('shared_part', 'G3'),
+                                           ('longer', 'G3')])
 def test_the_wide_single_group_has_the_parameters_of_the_groups(name, grouped):
     """Within 1 %; and the tool that found its width still finds it."""
     script = REPO_ROOT / 'tools/analysis_tools/match_width.py'
