@@ -1,6 +1,8 @@
 # make demo   render a data set, train on it, test, and draw the results
 # make test   run the test suite
 # make bench  measure the speed against the authors' network and others
+# make ablation  train the variants of all plans that have no result yet, and
+#             report them in docs/ablations.md: hours
 # make docs   build the documentation site into site/
 # make lint   check the style of the code
 #
@@ -8,8 +10,10 @@
 #   VENV=DIR     the virtual environment (default: .venv)
 #   PYTHON=EXE   the Python that makes it (default: python3.11)
 #   JOBS=N       processes of the test suite (default: 2)
-#   PYTEST_ARGS, DEMO_ARGS, BENCH_ARGS   further arguments of pytest,
-#                tools/demo.py and tools/benchmark.py
+#   PYTEST_ARGS, DEMO_ARGS, BENCH_ARGS, ABLATION_ARGS   further arguments of
+#                pytest, tools/demo.py, tools/benchmark.py and
+#                tools/ablation.py, such as --results-dir DIR to start anew
+#   PLANS, DATA  of make ablation (default: all plans, data/synthhand)
 
 VENV ?= .venv
 PYTHON ?= python3.11
@@ -17,6 +21,9 @@ JOBS ?= 2
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+ABLATION_ARGS ?=
+PLANS ?= configs/ablations/*.yaml
+DATA ?= data/synthhand
 
 ifeq ($(strip $(VENV)),)
 $(error VENV= must name a folder)
@@ -28,7 +35,7 @@ STAMP := $(VENV)/.lgh_mmpose-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 
 SOURCES := lgh_mmpose configs demo tools tests setup.py .dev_scripts
 
-.PHONY: help demo test bench docs lint install FORCE
+.PHONY: help demo test bench ablation docs lint install FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +49,12 @@ test: $(STAMP)
 
 bench: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) tools/benchmark.py $(BENCH_ARGS)
+
+ablation: $(STAMP)
+	$(PY) tools/dataset_converters/make_synthhand.py '$(DATA)' \
+	    --num-train 16000 --num-eval 500 --difficulty easy --size 128 \
+	    --workers $(JOBS)
+	$(PY) tools/ablation.py $(PLANS) --data-root '$(DATA)' $(ABLATION_ARGS)
 
 docs: $(STAMP)
 	$(PY) -m mkdocs build --strict

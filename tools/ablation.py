@@ -7,14 +7,17 @@ A plan trains variants of one config with several seeds, each on the same
 budget. Each run takes one core, several go side by side; submitit starts them,
 as processes here or as jobs of a slurm cluster (--executor). What is done is
 in RESULTS_DIR/PLAN.jsonl: the command may be killed at any point, and the same
-command goes on. At the end, or with --report alone, it rewrites the plan's
-part of the page.
+command goes on. What is there already, trained on the same data, is not
+trained again; another --results-dir starts anew. At the end, or with --report
+alone, it rewrites the plan's part of the page.
 """
 import argparse
 import os
 import sys
 import time
+import warnings
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -126,7 +129,28 @@ class Bench:
         self.failed: List[str] = []
         self.started = time.monotonic()
         self.seen_before: Optional[float] = None
-        self.drop_done()
+        if not args.report:
+            self.data = self.describe_data()
+            self.drop_done()
+            print(f'{self.num_runs - len(self.todo)} of {self.num_runs} runs '
+                  f'have their results in {args.results_dir} already')
+
+    def describe_data(self) -> Dict[tuple, dict]:
+        """The data of each plan's variants."""
+        from lgh_mmpose.ablation.running import describe_data
+        found, described = {}, {}
+        for _, plan in self.plans:
+            for variant in plan.variants:
+                cfg = plan.variant_config(variant, self.data_root)
+                # nearly always all have the same
+                key = repr([
+                    cfg[f'{split}_dataloader'].dataset
+                    for split in ('train', 'val')
+                ])
+                if key not in described:
+                    described[key] = describe_data(cfg)
+                found[plan.name, variant] = described[key]
+        return found
 
     def results_file(self, plan) -> Path:
         return self.args.results_dir / f'{plan.name}.jsonl'
@@ -135,33 +159,39 @@ class Bench:
         from lgh_mmpose.ablation.running import run_folder
         key = plan.name, run
         if key not in self.folders:
-            self.folders[key] = run_folder(self.args.work_dir, plan, run)
+            self.folders[key] = run_folder(self.args.work_dir, plan, run,
+                                           self.data[plan.name, run.variant])
         return self.folders[key]
 
     def fingerprint(self, plan, run) -> tuple:
         """What two runs have in common that are the same training."""
-        return self.folder(plan, run).name.rsplit('_', 1)[1], run.seed
+        return (run.seed, *self.folder(plan, run).name.rsplit('_', 2)[1:])
 
     def drop_done(self) -> None:
         """Take what has a result off the list, be it that of another plan."""
         from lgh_mmpose.ablation import append_result, read_results
+        from lgh_mmpose.ablation.running import data_id
         results = {
             path.stem: read_results(path)
             for path in sorted(self.args.results_dir.glob('*.jsonl'))
         }
+
+        def fingerprint(result: dict) -> tuple:
+            return result['seed'], result['settings'], data_id(result['data'])
+
+        # the training itself rather than one that has taken it over
         known = {
-            (r['settings'], r['seed']): r
-            for found in results.values()
-            for r in found
+            fingerprint(r): r
+            for r in sorted(
+                chain(*results.values()), key=lambda r: 'taken_from' not in r)
         }
         todo = []
         for path, plan, run in self.todo:
             key = self.fingerprint(plan, run)
             if key not in known:
                 todo.append((path, plan, run))
-            elif not any(
-                (r['variant'], r['settings'], r['seed']) == (run.variant, *key)
-                    for r in results.get(plan.name, [])):
+            elif not any((r['variant'], *fingerprint(r)) == (run.variant, *key)
+                         for r in results.get(plan.name, [])):
                 result = known[key]
                 # the same training under another name
                 append_result(
@@ -290,22 +320,33 @@ class Bench:
                     time.sleep(1)
 
     def report(self) -> None:
-        """Rewrite the plans' parts of the page."""
+        """Rewrite the plans' parts of the page; tells of all that failed.
+
+        Raises:
+            ValueError: If runs have failed or a plan has no results.
+        """
         from lgh_mmpose.ablation import read_results, report_plan
+        faults = ['some runs failed:', *self.failed] if self.failed else []
         for _, plan in self.plans:
-            report_plan(plan, read_results(self.results_file(plan)),
-                        self.args.page)
-            print(f'wrote the part {plan.name} of {self.args.page}')
+            try:
+                report_plan(plan, read_results(self.results_file(plan)),
+                            self.args.page)
+            except ValueError as error:
+                faults.append(str(error))
+            else:
+                print(f'wrote the part {plan.name} of {self.args.page}')
+        if faults:
+            raise ValueError('\n'.join(faults))
 
 
 def main() -> None:
     args = parse_args()
+    # mmpose tells that it found its own metainfo file, at every turn
+    warnings.filterwarnings('ignore', 'The metainfo config file')
     try:
         bench = Bench(args)
         if not args.report and bench.todo:
             bench.run(make_executor(args))
-        if bench.failed:
-            raise ValueError('\n'.join(['some runs failed:', *bench.failed]))
         bench.report()
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None

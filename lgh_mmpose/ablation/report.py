@@ -1,15 +1,15 @@
 """What the results of a plan say: tables, tests, pictures."""
 import re
 from pathlib import Path
-from typing import (Any, Dict, List, NamedTuple, Optional, Sequence, Tuple,
-                    Union)
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 from scipy import stats
 
 from ..fileio import atomic_write, write_image
 from ..visualization.groups import adjusted_rand_index, plot_joint_groups
-from ..visualization.skeleton import figure_to_image, group_colors, new_figure
+from ..visualization.skeleton import (figure_to_image, group_colors,
+                                      hand_links, new_figure)
 from .plan import Plan
 
 CONFIDENCE = 0.95
@@ -51,38 +51,78 @@ def interval(values: Sequence[float]) -> Interval:
 
 
 class Comparison(NamedTuple):
-    """A variant beside the baseline, seed by seed.
+    """A variant beside the baseline.
 
     Attributes:
         difference (Interval): Of the MPJPE in mm; negative where the variant
             is better.
-        p (float): Two-sided p of the paired t-test; NaN for one pair.
+        p (float): Two-sided p of the difference; NaN where nothing tells how
+            much runs differ.
+        paired_p (float): p of the paired t-test of these two alone; NaN for
+            one pair.
     """
     difference: Interval
     p: float
+    paired_p: float
 
 
-def compare(ours: Dict[int, float],
-            baseline: Dict[int, float]) -> Optional[Comparison]:
-    """Compare errors of the same seeds by a paired t-test.
+def compare(errors: Dict[str, Dict[int, float]],
+            baseline: str) -> Dict[str, Comparison]:
+    """Compare variants with a baseline, seed by seed.
+
+    A randomised block design: an error is the sum of its variant's, its
+    seed's and a rest, whose variance is taken to be the same for all variants
+    of the plan. With three seeds a paired t-test of two variants has two
+    degrees of freedom to estimate it from, this one two for each variant.
 
     Args:
-        ours (dict[int, float]): Error by seed.
-        baseline (dict[int, float]): The same of the baseline.
+        errors (dict[str, dict[int, float]]): Error by variant and seed.
+        baseline (str): Name of the baseline.
 
     Returns:
-        Comparison: None if no seed is in both.
+        dict[str, Comparison]: For each other variant that can be compared.
     """
+    if baseline not in errors:
+        return {}
+    names = [baseline, *(name for name in errors if name != baseline)]
+    seeds = sorted({seed for found in errors.values() for seed in found})
+    cells = [(names.index(name), seeds.index(seed), value)
+             for name, found in errors.items()
+             for seed, value in found.items()]
+    rows, columns, values = map(np.array, zip(*cells))
+    design = np.hstack([np.eye(len(names))[rows], np.eye(len(seeds))[columns]])
+    inverse = np.linalg.pinv(design)
+    effects = inverse @ values
+    freedom = len(values) - np.linalg.matrix_rank(design)
+    rest = np.sum((values - design @ effects)**2)
+    compared = {}
+    for i, name in enumerate(names[1:], 1):
+        contrast = np.zeros(design.shape[1])
+        contrast[[i, 0]] = 1, -1
+        weights = contrast @ inverse
+        # runs that no chain of common seeds connects do not compare
+        if not np.allclose(weights @ design, contrast):
+            continue
+        half = p = np.nan
+        # equal differences have no spread: the test would divide by zero
+        if freedom and rest > 1e-12:
+            error = np.sqrt(rest / freedom * weights @ weights)
+            half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error
+            p = 2 * stats.t.sf(abs(contrast @ effects) / error, freedom)
+        compared[name] = Comparison(
+            Interval(
+                float(contrast @ effects), float(half), len(errors[name])),
+            float(p), _paired_p(errors[name], errors[baseline]))
+    return compared
+
+
+def _paired_p(ours: Dict[int, float], baseline: Dict[int, float]) -> float:
     seeds = sorted(ours.keys() & baseline.keys())
-    if not seeds:
-        return None
     a, b = (
         np.array([errors[s] for s in seeds]) for errors in (ours, baseline))
-    p = np.nan
-    # equal differences have no spread: the test would divide by zero
-    if len(seeds) > 1 and np.ptp(a - b) > 0:
-        p = float(stats.ttest_rel(a, b).pvalue)
-    return Comparison(interval(a - b), p)
+    if len(seeds) < 2 or np.ptp(a - b) < 1e-9:
+        return np.nan
+    return float(stats.ttest_rel(a, b).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
@@ -103,9 +143,9 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-def verdict(comparison: Optional[Comparison], p: float) -> str:
+def verdict(comparison: Comparison, p: float) -> str:
     """``'better'``, ``'worse'`` or ``'undecided'`` at 5 %."""
-    if comparison is None or np.isnan(p) or p >= 1 - CONFIDENCE:
+    if np.isnan(p) or p >= 1 - CONFIDENCE:
         return 'undecided'
     return 'better' if comparison.difference.mean < 0 else 'worse'
 
@@ -148,25 +188,29 @@ def _by_variant(plan: Plan, results: List[dict]) -> Dict[str, List[dict]]:
 
 
 def _against(variants: Dict[str, List[dict]],
-             baseline: str) -> Dict[str, Tuple[str, str, str]]:
-    """Difference, p (Holm) and verdict of each variant against one."""
-    errors = {
-        name: {
-            r['seed']: r['mpjpe_mm']
-            for r in runs
-        }
-        for name, runs in variants.items()
-    }
-    compared = {
-        name: compare(errors[name], errors.get(baseline, {}))
-        for name in variants if name != baseline
-    }
-    adjusted = holm([np.nan if c is None else c.p for c in compared.values()])
-    cells = {baseline: ('baseline', '', '')}
-    for (name, c), p in zip(compared.items(), adjusted):
-        cells[name] = ('' if c is None else str(c.difference),
-                       '' if np.isnan(p) else f'{p:.3f}', verdict(c, p))
+             baseline: str) -> Dict[str, Tuple[str, ...]]:
+    """Difference, p, verdict, paired p (p after Holm) against a variant."""
+    compared = compare(
+        {
+            name: {
+                r['seed']: r['mpjpe_mm']
+                for r in runs
+            }
+            for name, runs in variants.items()
+        }, baseline)
+    cells = {name: ('', '', 'undecided', '') for name in variants}
+    cells[baseline] = ('baseline', '', '', '')
+    p_values, paired = (
+        holm([getattr(c, name) for c in compared.values()])
+        for name in ('p', 'paired_p'))
+    for (name, c), p, other in zip(compared.items(), p_values, paired):
+        cells[name] = (str(c.difference), _p(p), verdict(c, p), _p(other))
     return cells
+
+
+def _p(value: float) -> str:
+    return '' if np.isnan(value) else \
+        '< 0.001' if value < .001 else f'{value:.3f}'
 
 
 def table(plan: Plan, results: List[Dict[str, Any]]) -> str:
@@ -183,11 +227,11 @@ def table(plan: Plan, results: List[Dict[str, Any]]) -> str:
     compared = _against(variants, plan.baselines[0])
     lines = [
         '| variant | seeds | MPJPE (mm) | PA-MPJPE (mm) | difference (mm) | '
-        'p | | parameters (M) | GMACs | CPU s |',
-        '|---' * 10 + '|',
+        'p | | p, paired | parameters (M) | GMACs | CPU s |',
+        '|---' * 11 + '|',
     ]
     for name, runs in variants.items():
-        difference, p, judged = compared[name]
+        difference, p, judged, paired = compared[name]
         means = {
             key: np.mean([r[key] for r in runs])
             for key in ('params', 'gmacs', 'cpu_seconds')
@@ -196,7 +240,7 @@ def table(plan: Plan, results: List[Dict[str, Any]]) -> str:
             f'| {name} | {len(runs)} | '
             f'{interval([r["mpjpe_mm"] for r in runs])} | '
             f'{interval([r["pa_mpjpe_mm"] for r in runs])} | {difference} | '
-            f'{p} | {judged} | {means["params"] / 1e6:.3f} | '
+            f'{p} | {judged} | {paired} | {means["params"] / 1e6:.3f} | '
             f'{means["gmacs"]:.4f} | {means["cpu_seconds"]:.0f} |')
     return '\n'.join(lines)
 
@@ -213,17 +257,17 @@ def baselines_table(plan: Plan, results: List[Dict[str, Any]]) -> str:
     """
     variants = _by_variant(plan, results)
     lines = [
-        f'| {name} | {baseline} | {difference} | {p} | {judged} |'
+        ' | '.join([f'| {name}', baseline, *cells]) + ' |'
         for baseline in plan.baselines[1:] if baseline in variants
-        for name, (difference, p,
-                   judged) in _against(variants, baseline).items()
+        for name, cells in _against(variants, baseline).items()
         if name != baseline
     ]
     if not lines:
         return ''
-    return '\n'.join(
-        ['| variant | against | difference (mm) | p | |', '|---' * 5 + '|'] +
-        lines)
+    return '\n'.join([
+        '| variant | against | difference (mm) | p | | p, paired |', '|---' *
+        6 + '|'
+    ] + lines)
 
 
 def groups_table(plan: Plan, results: List[Dict[str, Any]]) -> str:
@@ -246,19 +290,38 @@ def groups_table(plan: Plan, results: List[Dict[str, Any]]) -> str:
             for i, a in enumerate(runs) for b in runs[i + 1:]
         ]
         agreement = f'{np.mean(pairs):.2f}' if pairs else ''
+        if len(pairs) > 1:
+            agreement += f' ({", ".join(f"{pair:.2f}" for pair in pairs)})'
         used = ', '.join(str(len(set(r['groups']))) for r in runs)
-        sizes = '; '.join(', '.join(map(str, np.bincount(r['groups'])))
-                          for r in runs)
+        sizes = '; '.join(', '.join(map(str, _sizes(r))) for r in runs)
+        within, chance = np.mean([_bones_within(r) for r in runs], axis=0)
         decided = np.mean([np.max(r['probabilities'], axis=1) for r in runs])
-        lines.append(f'| {name} | {len(runs)} | {agreement} | {decided:.2f} | '
-                     f'{used} | {sizes} |')
+        lines.append(f'| {name} | {len(runs)} | {agreement} | {within:.0%} '
+                     f'({chance:.0%}) | {decided:.2f} | {used} | {sizes} |')
     if not lines:
         return ''
     return '\n'.join([
-        '| learned groups | seeds | agreement (adjusted Rand index) | largest '
-        'probability | groups with joints, by seed | joints in each group, by '
-        'seed |', '|---' * 6 + '|', *lines
+        '| learned groups | seeds | agreement (adjusted Rand index; of each '
+        'two seeds) | bones within a group (by chance) | largest probability '
+        '| groups with joints, by seed | joints in each group, by seed |',
+        '|---' * 7 + '|', *lines
     ])
+
+
+def _sizes(result: Dict[str, Any]) -> np.ndarray:
+    """Joints in each group, (G,)."""
+    num_groups = len(result['probabilities'][0])
+    return np.bincount(result['groups'], minlength=num_groups)
+
+
+def _bones_within(result: Dict[str, Any]) -> Tuple[float, float]:
+    """Share of the bones whose two joints are in one group; and by chance."""
+    groups = np.array(result['groups'])
+    links = np.array(hand_links(result['joint_names']))
+    sizes, total = _sizes(result), len(groups)
+    chance = (sizes * (sizes - 1)).sum() / max(total * (total - 1), 1)
+    within = groups[links[:, 0]] == groups[links[:, 1]] if len(links) else 0
+    return float(np.mean(within)), float(chance)
 
 
 def plot(plan: Plan, results: List[Dict[str, Any]],
@@ -387,7 +450,8 @@ def report_plan(plan: Plan, results: List[Dict[str, Any]],
     ]
     left_out = len(results) - len(found)
     if left_out:
-        parts[1] += (f' {left_out} results of other settings are left out.')
+        parts[1] += (f' Results left out, of other settings or data: '
+                     f'{left_out}.')
     if found[0]['base'] != plan.base_settings:
         parts[1] += (' The config has changed since.')
     others = baselines_table(plan, found)

@@ -14,6 +14,7 @@ _FIELDS = dict(
     seed=int,
     settings=str,
     budget=dict,
+    data=dict,
     samples=int,
     mpjpe_mm=float,
     pa_mpjpe_mm=float,
@@ -72,8 +73,9 @@ def append_result(path: Union[str, Path], result: Dict[str, Any]) -> None:
         with open(path, 'a+b') as file:
             file.seek(0)
             whole, tail = _split_tail(file.read())
-            file.truncate(len(whole))
-            file.write(tail + line)
+            # a whole line that lacks its end only gets it
+            file.truncate(len(whole) + len(tail))
+            file.write((b'\n' if tail else b'') + line)
             file.flush()
             os.fsync(file.fileno())
 
@@ -87,7 +89,8 @@ def read_results(path: Union[str, Path]) -> List[Dict[str, Any]]:
     Returns:
         list[dict]: The results in the order in which they came: ``plan``,
         ``variant``, ``seed``, ``settings`` (see :meth:`Plan.settings`),
-        ``budget``, ``samples`` (trained on), ``mpjpe_mm`` and
+        ``budget``, ``data`` (see :func:`.running.describe_data`),
+        ``samples`` (trained on), ``mpjpe_mm`` and
         ``pa_mpjpe_mm`` (of the last weights), ``joint_names`` (K,),
         ``joint_mpjpe_mm`` (K,), ``groups`` (group of each joint, K,),
         ``probabilities`` (of each group, (K, G)), ``learned`` (whether the
@@ -117,7 +120,7 @@ def read_results(path: Union[str, Path]) -> List[Dict[str, Any]]:
 
 
 def _split_tail(content: bytes) -> Tuple[bytes, bytes]:
-    """Whole lines, and the last one if it only lacks its end.
+    """Whole lines, and the last one if it lacks nothing but its end.
 
     A line without end is otherwise what an interrupted write has left.
     """
@@ -127,7 +130,7 @@ def _split_tail(content: bytes) -> Tuple[bytes, bytes]:
         json.loads(tail)
     except ValueError:
         return whole, b''
-    return whole, tail + b'\n'
+    return whole, tail
 
 
 def _check(result: Any, where: str) -> None:

@@ -34,16 +34,43 @@ PROBE_ITERS, WARM_UP_ITERS = 40, 10
 _CPU, _WALL = 'ablation/cpu_seconds', 'ablation/wall_seconds'
 
 
-def run_folder(work_dir: Union[str, Path], plan: Plan, run: Run) -> Path:
-    """Where a run keeps its checkpoints, log, lock and progress."""
+def run_folder(work_dir: Union[str, Path], plan: Plan, run: Run,
+               data: Dict[str, Any]) -> Path:
+    """Where a run keeps its checkpoints, log, lock and progress.
+
+    Args:
+        work_dir (str | Path): Folder of all runs.
+        plan (Plan): The plan.
+        run (Run): Variant and seed.
+        data (dict): See :func:`describe_data`; a run on other data must not
+            go on from these checkpoints.
+
+    Returns:
+        Path: Its name ends in fingerprints of settings and data.
+    """
     return (Path(work_dir) / plan.name /
-            f'{run.variant}_seed{run.seed}_{plan.settings(run.variant)}')
+            f'{run.variant}_seed{run.seed}_{plan.settings(run.variant)}_'
+            f'{data_id(data)}')
 
 
-def is_done(plan: Plan, run: Run, results: List[Dict[str, Any]]) -> bool:
-    """Whether there is a result of a run, as the plan now has it."""
-    settings = plan.settings(run.variant)
-    return any((r['variant'], r['seed'], r['settings']) == (*run, settings)
+def data_id(data: Dict[str, Any]) -> str:
+    """A short name of data, by what :func:`describe_data` tells of them."""
+    text = json.dumps(data, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def is_done(plan: Plan, run: Run, data: Dict[str, Any],
+            results: List[Dict[str, Any]]) -> bool:
+    """Whether there is a result of a run, as the plan now has it.
+
+    Args:
+        plan (Plan): The plan.
+        run (Run): Variant and seed.
+        data (dict): See :func:`describe_data`.
+        results (list[dict]): All results of the plan's file.
+    """
+    wanted = (*run, plan.settings(run.variant), data)
+    return any((r['variant'], r['seed'], r['settings'], r['data']) == wanted
                for r in results)
 
 
@@ -70,13 +97,14 @@ def run_variant(plan_file: Union[str, Path],
             itself. Defaults to all that this process may use.
     """
     plan, run = read_plan(plan_file), Run(*run)
-    folder = run_folder(work_dir, plan, run)
+    data = describe_data(plan.variant_config(run.variant, data_root))
+    folder = run_folder(work_dir, plan, run, data)
     with locked(folder / 'lock', wait=False) as mine:
-        if not mine or is_done(plan, run, read_results(results_file)):
+        if not mine or is_done(plan, run, data, read_results(results_file)):
             return
         with own_core(Path(work_dir) / 'cores', cores):
             append_result(results_file,
-                          _train_and_score(plan, run, data_root, folder))
+                          _train_and_score(plan, run, data_root, data, folder))
 
 
 @contextmanager
@@ -173,10 +201,28 @@ def _run_config(plan: Plan, variant: str, seed: int, data_root: Optional[str],
     return cfg
 
 
-def _num_available(cfg: Config) -> int:
-    """Samples of the training set."""
+def describe_data(cfg: Config) -> Dict[str, Any]:
+    """What tells whether two results are of the same data.
+
+    Args:
+        cfg (Config): Config of a run.
+
+    Returns:
+        dict: ``training`` and ``evaluation``, the samples of the sets, and
+        ``evaluation_joints``, the hash of the latter's 3D joints.
+
+    Raises:
+        OSError, ValueError: If the data are not there, or damaged.
+    """
     init_default_scope(cfg.get('default_scope', 'mmpose'))
-    return len(DATASETS.build(cfg.train_dataloader.dataset))
+    training, evaluation = (
+        DATASETS.build(cfg[f'{name}_dataloader'].dataset)
+        for name in ('train', 'val'))
+    joints = evaluation.annotations.keypoints_cam.astype('<f4')
+    return dict(
+        training=len(training),
+        evaluation=len(evaluation),
+        evaluation_joints=hashlib.sha256(joints.tobytes()).hexdigest()[:12])
 
 
 def num_samples(plan: Plan, variant: str, data_root: Optional[str],
@@ -216,7 +262,7 @@ def measure_speed(plan: Plan, variant: str, data_root: Optional[str],
     torch.set_num_threads(1)
     cfg = _run_config(plan, variant, 0, data_root, folder)
     batch = cfg.train_dataloader.batch_size
-    limit_samples(cfg, PROBE_ITERS * batch, _num_available(cfg))
+    limit_samples(cfg, PROBE_ITERS * batch, describe_data(cfg)['training'])
     cfg.default_hooks.checkpoint.update(interval=-1, save_last=False)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     hook = ProgressHook(folder / 'progress')
@@ -228,10 +274,10 @@ def measure_speed(plan: Plan, variant: str, data_root: Optional[str],
 
 
 def _train_and_score(plan: Plan, run: Run, data_root: Optional[str],
-                     folder: Path) -> Dict[str, Any]:
+                     data: Dict[str, Any], folder: Path) -> Dict[str, Any]:
     cfg = _run_config(plan, run.variant, run.seed, data_root, folder)
     limit_samples(cfg, num_samples(plan, run.variant, data_root,
-                                   folder.parent), _num_available(cfg))
+                                   folder.parent), data['training'])
     checkpoint = last_whole_checkpoint(folder)
     if checkpoint is not None:
         cfg.resume, cfg.load_from = True, str(checkpoint)
@@ -280,7 +326,7 @@ def _train_and_score(plan: Plan, run: Run, data_root: Optional[str],
         wall_seconds=runner.message_hub.get_info(_WALL),
         resumed_from=0 if checkpoint is None else
         int(checkpoint.stem.rsplit('_', 1)[1]) * per_epoch,
-        data=_describe_data(runner),
+        data=data,
         versions=dict(lgh_mmpose=__version__, torch=torch.__version__),
         finished=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
@@ -314,14 +360,3 @@ def count_gmacs(model: torch.nn.Module) -> float:
         model(image, None, mode='tensor')
     model.train(training)
     return counter.get_total_flops() / 2e9
-
-
-def _describe_data(runner: Runner) -> Dict[str, Any]:
-    """Whether two results are of the same data can be told from this."""
-    test = runner.val_dataloader.dataset
-    joints = test.annotations.keypoints_cam
-    return dict(
-        training=len(runner.train_dataloader.dataset),
-        evaluation=len(test),
-        evaluation_joints=hashlib.sha256(
-            joints.astype('<f4').tobytes()).hexdigest()[:12])

@@ -40,7 +40,10 @@ def toy(tmp_path, freihand_root):
         return read_results(tmp_path / results)
 
     run.plan = read_plan(path)
-    run.folder = running.run_folder(tmp_path / 'work', run.plan, Run('two', 0))
+    run.data = running.describe_data(
+        run.plan.variant_config('two', str(freihand_root)))
+    run.folder = running.run_folder(tmp_path / 'work', run.plan, Run('two', 0),
+                                    run.data)
     return run
 
 
@@ -80,6 +83,15 @@ def test_goes_on_where_it_was_killed_and_stops_when_done(toy, monkeypatch):
     assert toy() == [result]
     assert sorted(p.name for p in toy.folder.iterdir()) == before
     assert os.sched_getaffinity(0) == cores
+
+
+def test_data_are_described_as_they_are_not_as_far_as_they_are_used(
+        toy, monkeypatch):
+    """Or results of faster variants would count as of other data."""
+    monkeypatch.setattr(running, 'num_samples', lambda *args: 4)
+    result, = toy('one')
+    assert result['samples'] == 4
+    assert result['data'] == toy.data and toy.data['training'] == 8
 
 
 def test_leaves_a_run_to_the_process_that_is_at_it(toy):

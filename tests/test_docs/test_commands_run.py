@@ -48,6 +48,7 @@ TOY_OPTIONS = {
 ELSEWHERE = {
     'make demo': ['test_tools/test_demo.py'],
     'make bench': ['test_tools/test_benchmark.py'],
+    'make ablation': ['test_tools/test_ablation.py'],
     'mim train': [
         'test_tools/test_commands.py::test_mim_train_finds_config_and_script_'
         'by_name'

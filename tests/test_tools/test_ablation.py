@@ -10,6 +10,7 @@ import yaml
 from helpers import REPO_ROOT, run_script
 
 from lgh_mmpose.ablation import append_result, read_plan, read_results
+from lgh_mmpose.ablation.running import describe_data
 
 SCRIPT = REPO_ROOT / 'tools/ablation.py'
 BATCH = {'train_dataloader.batch_size': 4}
@@ -29,6 +30,10 @@ def plan(tmp_path):
                 baseline='one',
                 variants=dict(one=ONE, three=BATCH))))
     return path
+
+
+def data_of(plan, variant, data_root):
+    return describe_data(plan.variant_config(variant, str(data_root)))
 
 
 def command(plan, data_root, *more):
@@ -87,13 +92,18 @@ def test_a_training_that_another_plan_has_done_is_taken_over(
     data.update(baseline='single', variants=dict(single=ONE, more=BATCH))
     other = tmp_path / 'other.yaml'
     other.write_text(yaml.safe_dump(data))
-    append_result(
-        tmp_path / 'results/toy.jsonl',
-        result(
-            variant='one',
-            settings=read.settings('one'),
-            base=read.base_settings,
-            mpjpe_mm=12.))
+    same = dict(
+        variant='one',
+        settings=read.settings('one'),
+        base=read.base_settings,
+        data=data_of(read, 'one', freihand_root))
+    results = tmp_path / 'results'
+    append_result(results / 'toy.jsonl', result(**same, mpjpe_mm=12.))
+    # one that has taken it over itself, and one on other data
+    append_result(results / 'zoo.jsonl',
+                  result(**same, mpjpe_mm=12., taken_from='toy: one'))
+    same['data'] = dict(same['data'], training=9)
+    append_result(results / 'zoo.jsonl', result(**same, mpjpe_mm=1.))
     output = run_script(
         *command(other, freihand_root, '--executor', 'debug'),
         cwd=tmp_path).stdout
@@ -129,28 +139,56 @@ def test_two_plans_train_what_they_share_once(plan, tmp_path, freihand_root):
     assert one['taken_from'] == 'other: single'
 
 
-def test_tells_which_runs_failed_and_where_to_look(plan, tmp_path):
+def test_tells_which_runs_failed_and_reports_the_others(
+        plan, tmp_path, freihand_root):
     pytest.importorskip('submitit', reason="needs '.[ablation]'")
+    from ablation_results import result
+    data = yaml.safe_load(plan.read_text())
+    data['variants']['three'] = {**BATCH, 'model.head.num_groups': 7}
+    plan.write_text(yaml.safe_dump(data))
+    read = read_plan(plan)
+    append_result(
+        tmp_path / 'results/toy.jsonl',
+        result(
+            variant='one',
+            settings=read.settings('one'),
+            base=read.base_settings,
+            data=data_of(read, 'one', freihand_root)))
     failed = run_script(
-        *command(plan, 'nowhere', '--executor', 'debug'),
+        *command(plan, freihand_root, '--executor', 'debug'),
         cwd=tmp_path,
         check=False)
     message = str(failed.returncode)
     assert 'some runs failed' in message and 'toy: three, seed 0' in message
-    assert 'nowhere' in message
-    assert not (tmp_path / 'results/toy.jsonl').exists()
+    assert '1 of 2 runs have their results' in failed.stdout
+    assert '| one | 1 | 20.00 |' in (tmp_path / 'page.md').read_text()
+    assert len(read_results(tmp_path / 'results/toy.jsonl')) == 1
+
+
+def test_data_that_are_not_there_are_named(plan, tmp_path):
+    failed = run_script(*command(plan, 'nowhere'), cwd=tmp_path, check=False)
+    assert str(failed.returncode).startswith('error: ')
+    assert 'nowhere' in str(failed.returncode)
+    assert not (tmp_path / 'results').exists()
 
 
 def test_reports_alone(plan, tmp_path):
     read = read_plan(plan)
     from ablation_results import result
-    for variant in read.variants:
-        append_result(tmp_path / 'results/toy.jsonl',
-                      result(variant=variant, base=read.base_settings))
+    for name, variant in (('toy', 'three'), ('other', 'one')):
+        append_result(
+            tmp_path / f'results/{name}.jsonl',
+            result(
+                variant=variant,
+                base=read.base_settings,
+                settings=read.settings(variant)))
+    before = (tmp_path / 'results/toy.jsonl').read_bytes()
     run_script(*command(plan, 'nowhere', '--report'), cwd=tmp_path)
     page = (tmp_path / 'page.md').read_text()
     assert '| three | 1 | 20.00 |' in page and 'has changed' not in page
     assert not (tmp_path / 'work').exists()
+    # nothing is taken over either
+    assert (tmp_path / 'results/toy.jsonl').read_bytes() == before
 
 
 def test_says_what_is_not_there_to_report(plan, tmp_path):

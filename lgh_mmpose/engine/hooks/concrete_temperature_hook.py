@@ -188,7 +188,7 @@ def _find_selector(runner: Runner) -> Union[ConcreteSelector, FixedSelector]:
         getattr(_unwrap(runner), 'head', None), 'selector', None)
     if not isinstance(selector, (ConcreteSelector, FixedSelector)):
         raise ValueError('ConcreteTemperatureHook needs a head with a '
-                         'ConcreteSelector, such as GroupedJointHead')
+                         'selector, such as GroupedJointHead')
     return selector
 
 
