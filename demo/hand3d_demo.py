@@ -213,6 +213,8 @@ class StopRequest:
         self._before = {
             number: signal.signal(number, self._handle)
             for number in (signal.SIGINT, signal.SIGTERM)
+            # ignored in the background of a shell, say
+            if signal.getsignal(number) is not signal.SIG_IGN
         }
         return self
 

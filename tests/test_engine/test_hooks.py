@@ -130,7 +130,7 @@ def test_names_what_it_needs_before_training():
     with pytest.raises(ValueError, match='must agree'):
         hook.before_train(runner)
     runner.model.head.selector = None
-    with pytest.raises(ValueError, match='ConcreteSelector'):
+    with pytest.raises(ValueError, match='a head with a selector'):
         hook.before_train(runner)
 
 

@@ -16,6 +16,7 @@ from lgh_mmpose import apis
 
 DEMO = REPO_ROOT / 'demo/hand3d_demo.py'
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @pytest.fixture(scope='session')
@@ -209,7 +210,13 @@ def test_a_wrong_out_dir_leaves_the_file_of_an_earlier_run(
     assert earlier.read_text() == 'earlier'
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def heed_signals():
+    """Signals may be ignored where the tests run, as in the background."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize('number', STOP_SIGNALS)
 def test_a_stopped_process_leaves_no_part_of_a_video(checkpoint, tmp_path,
                                                      number):
     write_video(tmp_path / 'a.mp4', squares([[(10, 8)]] * 9999, (32, 32)))
@@ -221,7 +228,8 @@ def test_a_stopped_process_leaves_no_part_of_a_video(checkpoint, tmp_path,
                           cwd=tmp_path,
                           text=True,
                           stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as process:
+                          stderr=subprocess.PIPE,
+                          preexec_fn=heed_signals) as process:
         for _ in range(3):
             assert json.loads(process.stdout.readline())['hands']
         process.send_signal(number)
@@ -230,7 +238,16 @@ def test_a_stopped_process_leaves_no_part_of_a_video(checkpoint, tmp_path,
     assert os.listdir(tmp_path / 'out') == []
 
 
-def test_a_second_signal_does_not_wait_for_the_frame():
+@pytest.fixture
+def signals_heeded():
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
+    heed_signals()
+    yield
+    for number, handler in zip(STOP_SIGNALS, before):
+        signal.signal(number, handler)
+
+
+def test_a_second_signal_does_not_wait_for_the_frame(signals_heeded):
     demo_module = runpy.run_path(str(DEMO))
     with demo_module['StopRequest']() as stop:
         assert not stop.made
@@ -238,7 +255,15 @@ def test_a_second_signal_does_not_wait_for_the_frame():
         assert stop.made
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_so(signals_heeded):
+    demo_module = runpy.run_path(str(DEMO))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with demo_module['StopRequest']() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert not stop.made
 
 
 def test_lines_of_frames_before_an_error_stay(demo, freihand_root, tmp_path):
