@@ -21,7 +21,7 @@ from typing import Dict, List, Optional, Set, Tuple
 import numpy as np
 
 from lgh_mmpose.apis import HandInferencer, draw_hands
-from lgh_mmpose.camera import RootDepthStatus
+from lgh_mmpose.camera import SOLVED_STATUSES
 from lgh_mmpose.visualization.plotly_hand import hand_figure
 
 FONTS = dict(
@@ -122,7 +122,7 @@ def describe(hand: dict, camera: dict) -> str:
     root = hand['keypoints_cam'][hand['joint_names'].index(hand['root_joint'])]
     bone = hand['bone_length']
     status = hand['root_depth_status']
-    estimated = '' if RootDepthStatus[status].solved else (
+    estimated = '' if status in SOLVED_STATUSES else (
         f', estimated by weak perspective ({status.lower()})')
     lines = [
         f'{hand["hand_side"]} hand, {hand["hand_side_source"]}',

@@ -26,10 +26,9 @@ class RootDepthStatus(IntEnum):
     IMPLAUSIBLE = 5
     """Root far off weak perspective, which was taken instead."""
 
-    @property
-    def solved(self) -> bool:
-        """Whether the bone gave the depth, not weak perspective."""
-        return self in (RootDepthStatus.SOLVED, RootDepthStatus.AMBIGUOUS)
+
+# where the bone gave the depth, not weak perspective
+SOLVED_STATUSES = (RootDepthStatus.SOLVED.name, RootDepthStatus.AMBIGUOUS.name)
 
 
 class RootDepth(NamedTuple):

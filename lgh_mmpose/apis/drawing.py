@@ -2,7 +2,7 @@
 import cv2
 import numpy as np
 
-from ..camera import RootDepthStatus
+from ..camera import SOLVED_STATUSES
 from ..visualization.skeleton import draw_skeleton_2d, hand_links, joint_colors
 
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
@@ -66,7 +66,7 @@ def _label(hand: dict, camera: dict) -> str:
         distance = hand['keypoints_cam'][root][2]
         known = camera['source'] != 'assumed' and \
             hand['bone_length']['source'] == 'given' and \
-            RootDepthStatus[hand['root_depth_status']].solved
+            hand['root_depth_status'] in SOLVED_STATUSES
         parts.append(f'{distance:.0f} {hand["units"]}' +
                      ('' if known else '?'))
     return ' '.join(parts)

@@ -9,7 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmpose.registry import METRICS
 
-from lgh_mmpose.camera import RootDepthStatus
+from lgh_mmpose.camera import SOLVED_STATUSES
 from lgh_mmpose.fileio import atomic_write
 
 from .functional import (PROTOCOLS, align, auc, epe, joint_epe,
@@ -326,8 +326,7 @@ class HandKeypoint3DMetric(BaseMetric):
         counts = Counter(str(name) for name in status)
         unsolved = {
             name: count
-            for name, count in counts.items()
-            if not RootDepthStatus[name].solved
+            for name, count in counts.items() if name not in SOLVED_STATUSES
         }
         if unsolved:
             told = ', '.join(f'{n} {k}' for k, n in sorted(unsolved.items()))

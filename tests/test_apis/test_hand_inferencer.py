@@ -574,14 +574,17 @@ def test_drawing_leaves_the_image_alone_and_marks_the_hand(inferencer, images):
         draw_hands(images[0], frame, color_by='joint')
 
 
-@pytest.mark.parametrize('camera, bone, status, label', [
-    ('given', 'given', 'SOLVED', 'left 212 mm'),
-    ('given', 'given', 'AMBIGUOUS', 'left 212 mm'),
-    ('given', 'given', 'INCONSISTENT', 'left 212 mm?'),
-    ('fov', 'given', 'SOLVED', 'left 212 mm'),
-    ('assumed', 'given', 'SOLVED', 'left 212 mm?'),
-    ('given', 'average', 'SOLVED', 'left 212 mm?'),
-])
+@pytest.mark.parametrize(
+    'camera, bone, status, label',
+    [
+        ('given', 'given', 'SOLVED', 'left 212 mm'),
+        ('given', 'given', 'AMBIGUOUS', 'left 212 mm'),
+        ('given', 'given', 'INCONSISTENT', 'left 212 mm?'),
+        ('given', 'given', None, 'left 212 mm?'),  # of the exported runner
+        ('fov', 'given', 'SOLVED', 'left 212 mm'),
+        ('assumed', 'given', 'SOLVED', 'left 212 mm?'),
+        ('given', 'average', 'SOLVED', 'left 212 mm?'),
+    ])
 def test_assumed_millimetres_are_marked(camera, bone, status, label):
     hand = dict(
         hand_side='left',
