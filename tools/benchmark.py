@@ -89,9 +89,6 @@ RATIOS = {
     ('step/official_fp32', 'step/official'),
     'synthhand_train_step_bf16_vs_fp32':
     ('step/synthhand_fp32', 'step/synthhand'),
-    'pipeline_plain_vs_mmpose': ('pipeline/mmpose_plain', 'pipeline/plain'),
-    'pipeline_augmented_vs_mmpose':
-    ('pipeline/mmpose_augmented', 'pipeline/augmented'),
     'index_vs_coco': ('index/coco', 'index/ours'),
 }
 # how many times as much G=3 costs as its holistic twin
@@ -104,16 +101,22 @@ for _mode in ('step', 'infer'):
 # of a network, in the order in which they run
 PARTS = ('backbone', 'stem', 'branches', 'fusion', 'head')
 
+# the data set and split whose pipeline each is
+PIPELINES = {
+    'plain': ('freihand', 'val'),
+    'augmented': ('freihand', 'train'),
+    'rhd_plain': ('rhd', 'val'),
+    'rhd_augmented': ('rhd', 'train'),
+}
 # ms per sample of the reader in the authors' release, which cannot be run
 # here: measured once, on another occasion, as the names of the ratios say
-RELEASE_READER = {
-    'pipeline_plain_vs_6.2ms_of_release_elsewhere': ('pipeline/plain', 6.2),
-    'pipeline_augmented_vs_9.2ms_of_release_elsewhere':
-    ('pipeline/augmented', 9.2),
-}
-
-# the split of lgh_freihand whose pipeline each is
-PIPELINES = {'plain': 'val', 'augmented': 'train'}
+RELEASE_READER = {}
+for _name, (_, _split) in PIPELINES.items():
+    _ms = 6.2 if _split == 'val' else 9.2
+    RELEASE_READER[f'pipeline_{_name}_vs_{_ms}ms_of_release_elsewhere'] = (
+        f'pipeline/{_name}', _ms)
+    RATIOS[f'pipeline_{_name}_vs_mmpose'] = (f'pipeline/mmpose_{_name}',
+                                             f'pipeline/{_name}')
 # what mmpose has in the place of our stages
 MMPOSE_STAGES = {
     'FastRandomBBoxTransform': 'RandomBBoxTransform',
@@ -715,14 +718,19 @@ def render(difficulty: str) -> Case:
     return Case(setup)
 
 
-def write_images(root: Path) -> None:
-    """Render images of 224 x 224, if that is not done."""
+def write_images(root: Path, layout: str) -> None:
+    """Render images of the layout's usual size, if that is not done."""
     from lgh_mmpose.synthesis import write_synthhand
-    write_synthhand(root / 'synthhand', num_train=32, num_eval=32, quiet=True)
+    write_synthhand(
+        root / f'synthhand_{layout}',
+        num_train=32,
+        num_eval=32,
+        layout=layout,
+        quiet=True)
 
 
 def build_dataset(root: Path, name: str) -> BaseDataset:
-    """``lgh_freihand``'s data set over the rendered images.
+    """A config's data set over rendered images.
 
     Args:
         root (Path): Folder of :func:`write_images`.
@@ -732,9 +740,9 @@ def build_dataset(root: Path, name: str) -> BaseDataset:
     from mmpose.registry import DATASETS
 
     from lgh_mmpose.config import set_data_root
-    cfg = Config.fromfile(CONFIGS / 'lgh_freihand.py')
-    set_data_root(cfg, str(root / 'synthhand'))
-    split = PIPELINES[name.split('_')[-1]]
+    layout, split = PIPELINES[name.replace('mmpose_', '')]
+    cfg = Config.fromfile(CONFIGS / f'lgh_{layout}.py')
+    set_data_root(cfg, str(root / f'synthhand_{layout}'))
     dataset = cfg[f'{split}_dataloader'].dataset
     if name.startswith('mmpose_'):
         dataset.pipeline = mmpose_pipeline(dataset.pipeline)
@@ -767,7 +775,8 @@ def pipeline(root: Path, name: str) -> Case:
 
         return call
 
-    return Case(setup, prepare=lambda: write_images(root))
+    layout, _ = PIPELINES[name.replace('mmpose_', '')]
+    return Case(setup, prepare=lambda: write_images(root, layout))
 
 
 def pipeline_stages(root: Path, name: str, rounds: int) -> Dict[str, float]:
@@ -926,7 +935,8 @@ def process_throughput(args: argparse.Namespace) -> Dict[str, dict]:
     """Images per second of wall time that N processes train on together.
 
     Each trains its own copy on one thread and, where there are enough, on a
-    core of its own; nothing is exchanged. ``infer`` is inference.
+    core of its own; nothing is exchanged. ``infer`` is inference. All numbers
+    of processes have their turn in each round; the median over the rounds.
     """
     result = {}
     network = Network('lgh_freihand', 8, size=args.input_size)
@@ -935,16 +945,20 @@ def process_throughput(args: argparse.Namespace) -> Dict[str, dict]:
         infer=eager(network._replace(batch=1)))
     for name in leave_out(list(cases), cases):
         del cases[name]
+    counts = range(1, 2 * _num_cores() + 1)
     for name, case in cases.items():
-        result[name] = {
-            str(n): run_processes(case, n, args.rounds)
-            for n in range(1, 2 * _num_cores() + 1)
-        }
+        print(f'{name} by up to {counts[-1]} processes', file=sys.stderr)
+        rates = [[run_processes(case, n) for n in counts]
+                 for _ in range(args.rounds)]
+        medians = np.median(rates, axis=0)
+        result[name] = dict(zip(map(str, counts), medians.tolist()))
     return result
 
 
-def run_processes(case: Case, count: int, rounds: int) -> float:
+def run_processes(case: Case, count: int, calls: int = 3) -> float:
     """Samples per second of wall time that processes treat together.
+
+    Each calls as often as the others; the last one to finish counts.
 
     Raises:
         RuntimeError: If one of them fails.
@@ -958,7 +972,7 @@ def run_processes(case: Case, count: int, rounds: int) -> float:
             call = case.setup()
             call()
             barrier.wait()
-            for _ in range(rounds):
+            for _ in range(calls):
                 call()
             barrier.wait()
         except BaseException:
@@ -980,7 +994,7 @@ def run_processes(case: Case, count: int, rounds: int) -> float:
         raise RuntimeError('a process failed, see above') from None
     for process in processes:
         process.join()
-    return count * rounds * case.samples / seconds
+    return count * calls * case.samples / seconds
 
 
 # -- command line ------------------------------------------------------------
