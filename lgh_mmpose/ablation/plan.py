@@ -11,6 +11,8 @@ import yaml
 from mmengine.config import Config
 
 from ..config import merge_cfg_options, set_data_root
+from ..models.layers.fixed_selectors import (find_groups_file, joint_names,
+                                             read_groups)
 
 BUDGETS = ('samples', 'cpu_seconds')
 
@@ -66,8 +68,12 @@ class Plan(NamedTuple):
     def settings(self, variant: str) -> str:
         """Fingerprint of all that a run is made of but seed and data.
 
-        A result counts for a plan if it has the plan's: a change of config
-        or budget asks for new runs.
+        A result counts for a plan if it has the plan's: a change of config,
+        budget or of the groups in a file asks for new runs.
+
+        Raises:
+            FileNotFoundError: If there is no such file of groups.
+            ValueError: If it is damaged.
         """
         return _fingerprint(self.variant_config(variant, ''), self.budget)
 
@@ -86,8 +92,26 @@ def _read_config(path: Path) -> Config:
 
 
 def _fingerprint(cfg: Config, budget: Dict[str, float]) -> str:
-    text = json.dumps([cfg.to_dict(), budget], sort_keys=True, default=repr)
+    text = json.dumps([_read_group_files(cfg.to_dict()), budget],
+                      sort_keys=True,
+                      default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _read_group_files(value: Any) -> Any:
+    """Put the groups themselves in place of the files that name them."""
+    if isinstance(value, (list, tuple)):
+        return [_read_group_files(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get('type') == 'FileSelector':
+        names = joint_names(value.get('metainfo'))
+        path = find_groups_file(value['file'])
+        try:
+            return dict(value, file=read_groups(path, names))
+        except ValueError as error:
+            raise ValueError(f'{path}: {error}') from None
+    return {key: _read_group_files(v) for key, v in value.items()}
 
 
 def read_plan(path: Union[str, Path]) -> Plan:

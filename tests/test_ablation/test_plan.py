@@ -9,6 +9,7 @@ from helpers import REPO_ROOT
 from mmpose.registry import MODELS
 
 from lgh_mmpose.ablation import Run, read_plan
+from lgh_mmpose.models.layers.fixed_selectors import joint_names
 
 PLANS = sorted((REPO_ROOT / 'configs/ablations').glob('*.yaml'))
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
@@ -51,6 +52,40 @@ def test_settings_tell_runs_apart_that_differ(tmp_path):
         tmp_path / 'again.yaml')).settings('one')
     more = read_plan(write(tmp_path / 'more.yaml', budget=dict(samples=97)))
     assert more.settings('one') != plan.settings('one')
+
+
+def test_other_groups_in_a_file_are_other_settings(tmp_path):
+    names = joint_names()
+    file = tmp_path / 'groups.json'
+
+    def settings(groups, **more):
+        file.write_text(json.dumps(dict(groups=groups, **more)))
+        selector = {
+            '_delete_': True,
+            'type': 'FileSelector',
+            'file': str(file)
+        }
+        given = {'_delete_': True, 'type': 'ConcreteSelector'}
+        plan = read_plan(
+            write(
+                tmp_path / 'toy.yaml',
+                variants=dict(
+                    one={'model.head.selector': selector},
+                    start={
+                        'model.head.selector':
+                        dict(given, init_groups=dict(selector))
+                    })))
+        return [plan.settings(variant) for variant in ('one', 'start')]
+
+    before = settings([names[:7], names[7:14], names[14:]])
+    # what else stands there trains nothing
+    assert settings([names[:7], names[7:14], names[14:]],
+                    source='elsewhere') == before
+    for now, then in zip(
+            settings([names[:8], names[8:14], names[14:]]), before):
+        assert now != then
+    with pytest.raises(ValueError, match='groups.json: .*wrist'):
+        settings([names[1:7], names[7:14], names[14:]])
 
 
 def test_a_variant_is_the_same_however_often_it_is_asked_for(tmp_path):

@@ -160,9 +160,8 @@ class FileSelector(FixedSelector):
     Args:
         num_joints (int): Number of joints K.
         num_groups (int): Number of groups G.
-        file (str): The file, see :func:`read_groups`. A relative path is
-            looked up in the working directory, then beside the package's
-            configs.
+        file (str): The file, see :func:`find_groups_file` and
+            :func:`read_groups`.
         metainfo (dict, optional): mmpose metainfo of the joints, that of the
             codec. Defaults to mmpose's FreiHAND file.
 
@@ -177,9 +176,7 @@ class FileSelector(FixedSelector):
                  file: str,
                  metainfo: Optional[dict] = None) -> None:
         names = joint_names(metainfo)
-        path = Path(file)
-        if not path.is_file() and (_MIM_DIR / file).is_file():
-            path = _MIM_DIR / file
+        path = find_groups_file(file)
         try:
             super().__init__(num_joints, num_groups, read_groups(path, names))
         except ValueError as error:
@@ -192,6 +189,18 @@ def joint_names(metainfo: Optional[dict] = None) -> Tuple[str, ...]:
     name2id = parse_pose_metainfo(metainfo
                                   or FREIHAND_METAINFO)['keypoint_name2id']
     return tuple(sorted(name2id, key=name2id.get))
+
+
+def find_groups_file(file: str) -> Path:
+    """Where a file of groups is.
+
+    A relative path is looked up in the working directory, then beside the
+    package's configs.
+    """
+    path = Path(file)
+    if not path.is_file() and (_MIM_DIR / file).is_file():
+        path = _MIM_DIR / file
+    return path
 
 
 def read_groups(path: Union[str, Path], names: Sequence[str]) -> List[int]:
