@@ -445,7 +445,7 @@ def report_plan(plan: Plan, results: List[Dict[str, Any]],
                for key, value in found[0]['budget'].items())
     parts = [
         f'### {plan.title}', f'{len(found)} of {len(plan.runs)} runs of '
-        f'`configs/ablations/{plan.name}.yaml`, {budget} each.',
+        f'`{plan.name}.yaml`, {budget} each.',
         table(plan, found)
     ]
     left_out = len(results) - len(found)
