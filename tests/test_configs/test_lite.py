@@ -1,4 +1,4 @@
-"""The light network, and the release's that it is compared with."""
+"""The light network, and those that it is compared with."""
 import pytest
 import torch
 from helpers import REPO_ROOT
@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import lgh_mmpose  # noqa: F401
 
 CONFIGS = REPO_ROOT / 'configs'
-NAMES = ('lgh_lite_freihand', 'lgh_lite_synthhand', 'lgh_official_synthhand')
+NAMES = ('lgh_lite_freihand', 'lgh_lite_synthhand', 'lgh_official_synthhand',
+         'lgh_res50_synthhand')
 
 
 def flops(name):
@@ -46,6 +47,15 @@ def test_data_have_the_size_that_the_network_expects(name, freihand_root):
     uv = labels.gt_instance_labels.keypoint_labels[..., :2]
     # the toy's hands fill their images
     assert (uv.amax() - uv.amin()) > .3 * width
+
+
+def test_resnet50_on_rendered_hands_is_that_of_freihand():
+    networks = []
+    for name in ('lgh_freihand', 'lgh_res50_synthhand'):
+        model = Config.fromfile(CONFIGS / f'{name}.py').model.to_dict()
+        del model['head']['decoder']
+        networks.append(model)
+    assert networks[0] == networks[1]
 
 
 def test_both_light_configs_are_one_network():
