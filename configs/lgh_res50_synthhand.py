@@ -5,13 +5,13 @@ _base_ = [
     './_base_/schedules/muon_cosine.py'
 ]
 
-# small: where time is short, more steps beat larger ones
+# small, so that a short training has steps enough; not searched
 train_dataloader = dict(batch_size=16)
 
 model = dict(head=dict(decoder=_base_.codec))
 
-# that of lgh_freihand.py: a step of ConvMuon for 25 M parameters takes longer
-# than forward and backward pass of so small a batch
+# AdamW, as lgh_freihand.py has: with batches so small ConvMuon would spend
+# more time on its 25 M parameters than on the images
 optim_wrapper = dict(
     optimizer=dict(
         _delete_=True, type='AdamW', lr=5e-4, weight_decay=1e-3, fused=True))

@@ -13,6 +13,7 @@ from helpers import REPO_ROOT
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import MODEL_WRAPPERS, RUNNERS, init_default_scope
 from mmengine.runner import set_random_seed
@@ -35,6 +36,10 @@ TOY_NETWORK = {
 def toy_config(data_root, work_dir):
     cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_synthhand.py')
     cfg.merge_from_dict(TOY_NETWORK)
+    return train_briefly(cfg, data_root, work_dir)
+
+
+def train_briefly(cfg, data_root, work_dir):
     set_data_root(cfg, data_root)
     cfg.train_dataloader.update(
         batch_size=4, num_workers=0, persistent_workers=False)
@@ -43,6 +48,7 @@ def toy_config(data_root, work_dir):
     cfg.train_cfg = dict(by_epoch=True, max_epochs=1)
     cfg.work_dir = work_dir
     cfg.launcher = 'pytorch'
+    setup_cpu_distributed(cfg)
     return cfg
 
 
@@ -100,27 +106,45 @@ def compare_gradients(cfg):
         largest_gradient=max(float(g.abs().max()) for g in alone.values()))
 
 
-def train_with_fsdp(cfg):
-    shipped = Config.fromfile(REPO_ROOT / 'configs/lgh_fsdp_freihand.py')
-    for key in ('runner_type', 'strategy', 'optim_wrapper'):
-        cfg[key] = shipped[key]
-    cfg.strategy.model_wrapper.auto_wrap_policy.min_num_params = 3000
-    cfg.train_dataloader.dataset.indices = 4 * get_world_size()
-    setup_cpu_distributed(cfg)
+class StepHook(Hook):
+    """Looks at what a step does to the weights that lie here."""
+
+    def before_train(self, runner):
+        self.before = [p.detach().clone() for p in runner.model.parameters()]
+
+    def after_train_iter(self, runner, batch_idx, data_batch, outputs):
+        self.loss = float(outputs['loss'])
+        changed = sum(
+            int((now != then).sum())
+            for now, then in zip(runner.model.parameters(), self.before))
+        self.changed = changed / sum(then.numel() for then in self.before)
+
+
+def train_with_fsdp(data_root, work_dir):
+    """A step of the shipped config, as it is."""
+    cfg = train_briefly(
+        Config.fromfile(REPO_ROOT / 'configs/lgh_fsdp_freihand.py'), data_root,
+        work_dir)
+    cfg.train_dataloader.batch_size = 2
+    cfg.train_dataloader.dataset.indices = 2 * get_world_size()
     runner = RUNNERS.get(cfg.runner_type).from_cfg(cfg)
+    hook = StepHook()
+    runner.register_hook(hook)
     runner.train()
     local = sum(p.numel() for p in runner.model.parameters())
-    return dict(wrapper=type(runner.model).__name__, parameters_here=local)
+    return dict(
+        wrapper=type(runner.model).__name__,
+        parameters_here=local,
+        loss=hook.loss,
+        changed=hook.changed)
 
 
 def main():
     data_root, work_dir = sys.argv[1:]
     torch.set_num_threads(1)
     init_default_scope('mmpose')
-    cfg = toy_config(data_root, work_dir)
-    setup_cpu_distributed(cfg)
-    result = compare_gradients(copy.deepcopy(cfg))
-    result.update(train_with_fsdp(cfg))
+    result = compare_gradients(toy_config(data_root, work_dir))
+    result.update(train_with_fsdp(data_root, work_dir))
     if get_rank() == 0:
         with open(osp.join(work_dir, 'result.json'), 'w') as file:
             json.dump(result, file)

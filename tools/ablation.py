@@ -127,6 +127,7 @@ class Bench:
         self.folders = {}
         self.running: Dict[tuple, tuple] = {}
         self.failed: List[str] = []
+        self.without_result: List[tuple] = []
         self.started = time.monotonic()
         self.seen_before: Optional[float] = None
         if not args.report:
@@ -251,11 +252,20 @@ class Bench:
             del self.running[key]
             name = f'{key[0]}: {key[1].variant}, seed {key[1].seed}'
             if error is None:
-                # it stays if another process has taken it up meanwhile
                 self.todo.append(item)
                 self.drop_done()
                 if item not in self.todo:
                     print(f'{name}: done', flush=True)
+                elif item in self.without_result:
+                    self.todo.remove(item)
+                    self.failed.append(
+                        f'{name}: it ends without a result of these settings; '
+                        'have the plan or its files changed meanwhile? Start '
+                        'the command again')
+                    print(f'{name}: failed', flush=True)
+                else:
+                    # another process may have been at it
+                    self.without_result.append(item)
             else:
                 # without a traceback all of the log would be told
                 raised = type(error).__name__ == 'FailedJobError' or \

@@ -104,7 +104,8 @@ def _read_group_files(value: Any) -> Any:
         return [_read_group_files(v) for v in value]
     if not isinstance(value, dict):
         return value
-    if value.get('type') == 'FileSelector':
+    if str(value.get('type')).split('.')[-1] == 'FileSelector' and \
+            'file' in value:
         names = joint_names(value.get('metainfo'))
         path = find_groups_file(value['file'])
         try:

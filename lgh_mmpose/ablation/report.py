@@ -453,7 +453,14 @@ def report_plan(plan: Plan, results: List[Dict[str, Any]],
         parts[1] += (f' Results left out, of other settings or data: '
                      f'{left_out}.')
     if found[0]['base'] != plan.base_settings:
-        parts[1] += (' The config has changed since.')
+        parts[1] += ' The config has changed since.'
+    else:
+        changed = dict.fromkeys(
+            r['variant'] for r in found
+            if r['settings'] != plan.settings(r['variant']))
+        if changed:
+            parts[1] += (' The settings have changed since of '
+                         f'{", ".join(changed)}.')
     others = baselines_table(plan, found)
     if others:
         parts.append(others)

@@ -275,6 +275,9 @@ def measure_speed(plan: Plan, variant: str, data_root: Optional[str],
 
 def _train_and_score(plan: Plan, run: Run, data_root: Optional[str],
                      data: Dict[str, Any], folder: Path) -> Dict[str, Any]:
+    # as they are now: files may change while it trains
+    settings = dict(
+        settings=plan.settings(run.variant), base=plan.base_settings)
     cfg = _run_config(plan, run.variant, run.seed, data_root, folder)
     limit_samples(cfg, num_samples(plan, run.variant, data_root,
                                    folder.parent), data['training'])
@@ -300,8 +303,7 @@ def _train_and_score(plan: Plan, run: Run, data_root: Optional[str],
         plan=plan.name,
         variant=run.variant,
         seed=run.seed,
-        settings=plan.settings(run.variant),
-        base=plan.base_settings,
+        **settings,
         budget=plan.budget,
         config=plan.config.name,
         options=plan.variants[run.variant],

@@ -14,6 +14,7 @@ from lgh_mmpose.ablation.report import (Comparison, Interval, baselines_table,
 @pytest.fixture
 def plan(monkeypatch):
     monkeypatch.setattr(Plan, 'base_settings', 'base')
+    monkeypatch.setattr(Plan, 'settings', lambda plan, variant: 'abc')
     return Plan('toy', 'A toy?', None, dict(samples=96), (0, 1, 2), ('one', ),
                 dict(one={}, three={}, five={}))
 
@@ -242,6 +243,18 @@ def test_page_tells_what_it_leaves_out(plan, tmp_path):
     text = (tmp_path / 'page.md').read_text()
     assert 'Results left out, of other settings or data: 1.' in text
     assert '99' not in text
+
+
+def test_page_tells_whose_settings_have_changed(plan, tmp_path):
+    page = tmp_path / 'page.md'
+    report_plan(plan, runs('one', [20., 21.]) + runs('three', [19.]), page)
+    assert 'changed' not in page.read_text()
+    # such as the groups in a file
+    results = runs('one', [20., 21.]) + runs('three', [19.], settings='older')
+    report_plan(plan, results, page)
+    assert 'The settings have changed since of three.' in page.read_text()
+    report_plan(plan, runs('one', [20.], base='older'), page)
+    assert 'The config has changed since.' in page.read_text()
 
 
 def test_nothing_to_report(plan, tmp_path):

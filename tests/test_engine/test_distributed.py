@@ -1,5 +1,6 @@
 """Two real processes: gradients, draws of the selector, FSDP."""
 import json
+import math
 import sys
 
 import pytest
@@ -40,6 +41,14 @@ def test_each_process_draws_its_own_groups_for_the_same_weights(processes):
     assert one['weight'] != other['weight']
     # once wrapped they have those of the first
     assert processes[1]['weights'] == [one['weight']] * 2
+
+
+def test_the_shipped_fsdp_config_takes_a_step(processes):
+    result = processes[1]
+    assert math.isfinite(result['loss'])
+    # residual branches start at zero, so that most weights of a ResNet have no
+    # gradient in the first step
+    assert result['changed'] > .1
 
 
 def test_fsdp_divides_the_weights_and_writes_whole_checkpoints(processes):

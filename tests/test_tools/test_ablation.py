@@ -9,6 +9,7 @@ import pytest
 import yaml
 from helpers import REPO_ROOT, run_script
 
+import lgh_mmpose.ablation
 from lgh_mmpose.ablation import append_result, read_plan, read_results
 from lgh_mmpose.ablation.running import describe_data
 
@@ -80,6 +81,22 @@ def test_a_killed_command_is_taken_up_again(plan, tmp_path, freihand_root):
     run_script(
         *command(plan, freihand_root, '--executor', 'none'), cwd=tmp_path)
     assert results.read_bytes() == before
+
+
+def test_a_run_that_ends_without_a_result_is_not_repeated_for_ever(
+        plan, tmp_path, freihand_root, monkeypatch):
+    """As when a file of groups changes after the command has read it."""
+    pytest.importorskip('submitit', reason="needs '.[ablation]'")
+    started = []
+    monkeypatch.setattr(lgh_mmpose.ablation, 'run_variant',
+                        lambda path, run, *others: started.append(run))
+    failed = run_script(
+        *command(plan, freihand_root, '--executor', 'debug'),
+        cwd=tmp_path,
+        check=False)
+    # another process may have been at it the first time
+    assert sorted(r.variant for r in started) == ['one'] * 2 + ['three'] * 2
+    assert 'ends without a result' in f'{failed.stdout}{failed.returncode}'
 
 
 def test_a_training_that_another_plan_has_done_is_taken_over(

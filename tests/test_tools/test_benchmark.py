@@ -1,6 +1,7 @@
 """The benchmark measures what it says; how fast anything is, is not tested."""
 import json
 import mmap
+import multiprocessing
 import os
 import platform
 import runpy
@@ -264,18 +265,28 @@ def test_cases_in_bf16_say_so(tool, tmp_path):
         assert cases[name].bf16 == bf16, name
 
 
-def test_processes_run_together(tool):
+def test_processes_run_together(tool, monkeypatch):
     # OpenCV at work in this process before, as after other tests
     cv2.warpAffine(
         np.zeros((2000, 2000), np.uint8), np.eye(2, 3), (2000, ) * 2)
-    case = tool.Case(lambda: lambda: None, samples=4)
-    assert tool.run_processes(case, count=2) > 0
+    calls = multiprocessing.Value('i')
+
+    def call():
+        with calls.get_lock():
+            calls.value += 1
+
+    # two seconds pass
+    clock = SimpleNamespace(perf_counter=iter((5, 7)).__next__)
+    monkeypatch.setitem(tool.run_processes.__globals__, 'time', clock)
+    case = tool.Case(lambda: call, samples=4)
+    assert tool.run_processes(case, count=2, calls=5) == 2 * 5 * 4 / 2
+    assert calls.value == 2 * (1 + 5)  # the first one warms up
     with pytest.raises(RuntimeError, match='a process failed'):
         tool.run_processes(tool.Case(failing_setup), count=2)
 
 
 def test_numbers_of_processes_have_their_turns(tool, monkeypatch):
-    counts, rates = [], iter(range(1000))
+    counts, rates = [], iter([1, 20, 2, 30, 90, 40, 5, 6, 7, 80, 6, 7])
     functions = tool.process_throughput.__globals__
     monkeypatch.setitem(functions, '_num_cores', lambda: 1)
     monkeypatch.setitem(functions, 'cpu_computes_bf16', lambda: True)
@@ -285,7 +296,7 @@ def test_numbers_of_processes_have_their_turns(tool, monkeypatch):
     result = tool.process_throughput(SimpleNamespace(input_size=64, rounds=3))
     assert counts == [1, 2] * 3 * 2
     # the middle of three rounds
-    assert result == dict(step={'1': 2, '2': 3}, infer={'1': 8, '2': 9})
+    assert result == dict(step={'1': 2, '2': 30}, infer={'1': 6, '2': 7})
 
 
 @pytest.mark.parametrize('arguments, message', [
