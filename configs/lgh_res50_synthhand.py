@@ -10,8 +10,8 @@ train_dataloader = dict(batch_size=16)
 
 model = dict(head=dict(decoder=_base_.codec))
 
-# AdamW, as lgh_freihand.py has: with batches so small ConvMuon would spend
-# more time on its 25 M parameters than on the images
+# AdamW, as lgh_freihand.py has: with its 25 M parameters and batches so small
+# a step of ConvMuon takes about twice as long
 optim_wrapper = dict(
     optimizer=dict(
         _delete_=True, type='AdamW', lr=5e-4, weight_decay=1e-3, fused=True))
