@@ -350,7 +350,13 @@ def plot(plan: Plan, results: List[Dict[str, Any]],
             fmt='o',
             capsize=4,
             color=colors[name])
-    ax.set_xticks(range(len(variants)), variants, rotation=25, fontsize=8)
+    ax.set_xticks(
+        range(len(variants)),
+        variants,
+        rotation=25,
+        ha='right',
+        rotation_mode='anchor',
+        fontsize=8)
     ax.set_xlim(-.5, len(variants) - .5)
     ax.set_title(
         'MPJPE in mm: seeds (grey), mean and 95 % interval', fontsize=9)

@@ -255,6 +255,8 @@ def plot_joint_groups(probabilities: Sequence[np.ndarray],
     columns = min(num, 4)
     rows = -(-num // columns)
     figure = new_figure(330 * columns, 400 * rows)
+    # tight_layout would cut titles off where axes keep their aspect
+    figure.set_layout_engine('constrained')
     for i, (run, label) in enumerate(zip(probabilities, labels)):
         ax = figure.add_subplot(rows, columns, i + 1)
         groups = run.argmax(axis=1)
@@ -264,7 +266,6 @@ def plot_joint_groups(probabilities: Sequence[np.ndarray],
             f'{label}\njoints by group, mean probability '
             f'{run.max(axis=1).mean():.2f}',
             fontsize=9)
-    figure.tight_layout()
     write_image(figure_to_image(figure), out_file)
 
 

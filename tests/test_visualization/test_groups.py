@@ -154,3 +154,12 @@ def test_pictures_show_groups_in_their_colours(tmp_path):
         for color in G.group_colors(3):
             assert (image == color).all(axis=-1).sum() > 300
     assert (tmp_path / 'c.png').stat().st_size
+
+
+def test_titles_are_not_cut_off(tmp_path):
+    final = np.eye(3)[np.arange(21) % 3]
+    for num in (1, 4, 6):
+        path = tmp_path / f'{num}.png'
+        G.plot_joint_groups([final] * num, JOINT_NAMES, ['run'] * num, path)
+        # a margin above and below
+        assert (cv2.imread(str(path))[[0, -1]] == 255).all()
