@@ -160,6 +160,6 @@ def test_titles_are_not_cut_off(tmp_path):
     final = np.eye(3)[np.arange(21) % 3]
     for num in (1, 4, 6):
         path = tmp_path / f'{num}.png'
-        G.plot_joint_groups([final] * num, JOINT_NAMES, ['run'] * num, path)
+        G.plot_joint_groups([final] * num, JOINT_NAMES, ['G3, d'] * num, path)
         # a margin above and below
         assert (cv2.imread(str(path))[[0, -1]] == 255).all()
