@@ -341,7 +341,7 @@ class Bench:
             try:
                 report_plan(plan, read_results(self.results_file(plan)),
                             self.args.page)
-            except ValueError as error:
+            except (OSError, ValueError) as error:
                 faults.append(str(error))
             else:
                 print(f'wrote the part {plan.name} of {self.args.page}')

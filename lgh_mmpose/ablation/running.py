@@ -95,14 +95,22 @@ def run_variant(plan_file: Union[str, Path],
         results_file (str | Path): File that the result is added to.
         cores (list[int], optional): Cores of which the run takes one for
             itself. Defaults to all that this process may use.
+
+    Raises:
+        ValueError: If a file of groups changes while the run waits for a core.
     """
     plan, run = read_plan(plan_file), Run(*run)
+    settings = plan.settings(run.variant)
     data = describe_data(plan.variant_config(run.variant, data_root))
     folder = run_folder(work_dir, plan, run, data)
     with locked(folder / 'lock', wait=False) as mine:
         if not mine or is_done(plan, run, data, read_results(results_file)):
             return
         with own_core(Path(work_dir) / 'cores', cores):
+            if plan.settings(run.variant) != settings:
+                raise ValueError(f'the groups in a file of {run.variant} have '
+                                 'changed while the run waited for a core: '
+                                 'start the command again')
             append_result(results_file,
                           _train_and_score(plan, run, data_root, data, folder))
 

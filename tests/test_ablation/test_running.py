@@ -1,5 +1,7 @@
 """One run: trained on its budget, resumed after a kill, done only once."""
+import json
 import os
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from helpers import REPO_ROOT
 
 from lgh_mmpose.ablation import (Run, read_plan, read_results, run_variant,
                                  running)
+from lgh_mmpose.models.layers.fixed_selectors import joint_names
 
 PLAN = dict(
     title='A toy?',
@@ -174,3 +177,31 @@ def test_cores_are_not_shared(tmp_path):
             assert not free
     with running.locked(tmp_path / name, wait=False) as free:
         assert free
+
+
+def test_groups_that_change_while_a_run_waits_are_an_error(
+        tmp_path, freihand_root, monkeypatch):
+    names = joint_names()
+    file = tmp_path / 'groups.json'
+
+    def write(size):
+        file.write_text(json.dumps(dict(groups=[names[:size], names[size:]])))
+
+    @contextmanager
+    def wait(*_):
+        write(9)
+        yield 0
+
+    write(8)
+    path = tmp_path / 'toy.yaml'
+    options = {
+        **PLAN['variants']['two'], 'model.head.selector':
+        dict(_delete_=True, type='FileSelector', file=str(file))
+    }
+    path.write_text(
+        yaml.safe_dump(dict(PLAN, variants=dict(one={}, two=options))))
+    monkeypatch.setattr(running, 'own_core', wait)
+    with pytest.raises(ValueError, match='of two have changed while'):
+        run_variant(path, ('two', 0), str(freihand_root), tmp_path / 'work',
+                    tmp_path / 'toy.jsonl')
+    assert not (tmp_path / 'toy.jsonl').exists()

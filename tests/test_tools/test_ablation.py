@@ -99,6 +99,29 @@ def test_a_run_that_ends_without_a_result_is_not_repeated_for_ever(
     assert 'ends without a result' in f'{failed.stdout}{failed.returncode}'
 
 
+def test_a_missing_file_of_groups_does_not_keep_the_others_from_the_page(
+        plan, tmp_path):
+    from ablation_results import result
+    data = yaml.safe_load(plan.read_text())
+    selector = dict(_delete_=True, type='FileSelector', file='lost.json')
+    data['variants'] = dict(one={'model.head.selector': selector})
+    lost = tmp_path / 'lost.yaml'
+    lost.write_text(yaml.safe_dump(data))
+    read = read_plan(plan)
+    for name in ('lost', 'toy'):
+        append_result(
+            tmp_path / f'results/{name}.jsonl',
+            result(settings=read.settings('one'), base=read.base_settings))
+    failed = run_script(
+        SCRIPT,
+        *('--report', lost, plan, '--results-dir', 'results'),
+        *('--page', 'page.md'),
+        cwd=tmp_path,
+        check=False)
+    assert 'no file of groups lost.json' in str(failed.returncode)
+    assert '### A toy?' in (tmp_path / 'page.md').read_text()
+
+
 def test_a_training_that_another_plan_has_done_is_taken_over(
         plan, tmp_path, freihand_root):
     pytest.importorskip('submitit', reason="needs '.[ablation]'")
