@@ -1,4 +1,5 @@
 import ast
+import gc
 import os
 import shutil
 import subprocess
@@ -16,6 +17,11 @@ from helpers import REPO_ROOT, run_command, write_freihand
 os.environ.setdefault('MPLBACKEND', 'Agg')
 # OpenCV waits for ever in a forked process whose parent had threads of its own
 cv2.setNumThreads(0)
+
+
+def pytest_collection_finish(session):
+    # each data set calls the collector, which need not walk all modules
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

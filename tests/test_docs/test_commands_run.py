@@ -11,7 +11,6 @@ What does not run so is in ``ELSEWHERE``, with the tests that run it, or in
 and what no document shows any more must leave the lists.
 """
 import csv
-import gc
 import json
 import os
 import re
@@ -263,10 +262,7 @@ def workspace(tmp_path_factory):
     (root / 'my_hands').mkdir()
     write_my_hands(root / 'my_hands')
     write_files(root)
-    # each data set calls the collector, which need not walk all modules
-    gc.freeze()
-    yield root
-    gc.unfreeze()
+    return root
 
 
 @pytest.fixture(scope='module')
