@@ -1,6 +1,7 @@
 """Commands of the server are processes like any other."""
 import signal
 import sys
+import time
 
 import pytest
 from helpers import run_command, start_command
