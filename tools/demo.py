@@ -430,8 +430,8 @@ def report(summary: dict, written: List[Path]) -> None:
         ('CPU', s['cpu']),
         (f'network, one core, {"bf16" if s["cpu_bf16"] else "fp32"}',
          f'{s["images_per_second"]:.0f} images/s'),
-        ('training',
-         f'{s["train_images_per_second"]:.0f} images/s, {samples_text(s)}'),
+        ('training', f'{s["train_images_per_second"]:.0f} images/s'),
+        ('trained on', samples_text(s)),
         ('whole demo', f'{s["seconds_total"] / 60:.1f} min'),
         *((f'joint group {g}', ', '.join(names) or '(empty)')
           for g, names in enumerate(s['groups'])),

@@ -422,6 +422,31 @@ def test_page_and_plots_follow_the_figures(bench, scaling, tmp_path):
     assert page.read_text() == written
 
 
+def test_page_of_a_cpu_without_bf16(bench, scaling, tmp_path):
+    """Lacks the rows of what is left out there, and says of what."""
+    result, page = dict(bench[0]), tmp_path / 'page.md'
+    left_out = [name for name in result['ms'] if name.startswith('part/')]
+    for key in ('ms', 'cpu_ms', 'per_second', 'gflops', 'rounds'):
+        result[key] = {
+            name: value
+            for name, value in result[key].items() if name not in left_out
+        }
+    environment = dict(result['environment'], bf16='')
+    result.update(left_out=left_out, bf16=[], environment=environment)
+    (tmp_path / 'bench.json').write_text(json.dumps(result))
+    (tmp_path / 'scaling.json').write_text(json.dumps(whole_scaling(scaling)))
+    page.write_text((REPO_ROOT / 'docs/performance.md').read_text())
+    run_script(
+        *(PLOT, 'bench.json', 'scaling.json', '--page', page),
+        *('--out-dir', tmp_path),
+        cwd=tmp_path)
+    written = page.read_text()
+    assert ', no bf16; 1 thread' in written
+    assert f'(left out, without bf16: {", ".join(left_out)})' in written
+    assert '| `step/synthhand` |' in written
+    assert 'all | ' not in written.split('<!-- parts -->')[1].split('<!--')[0]
+
+
 def test_page_from_other_files_is_refused(bench, scaling, tmp_path):
     _, _, folder = bench
     bench_file = folder / 'bench.json'
