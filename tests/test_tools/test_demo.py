@@ -8,6 +8,7 @@ from helpers import REPO_ROOT, run_command
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 
 
+@pytest.mark.bf16
 def test_demo_writes_what_it_names(tmp_path):
     output = run_command(
         *(sys.executable, REPO_ROOT / 'tools/demo.py', '--work-dir', 'demo'),
