@@ -20,10 +20,10 @@ The json holds ``ms`` and ``cpu_ms`` per call by case, ``peak_mb``, ``gflops``
 cases compute in ``bf16`` and which were ``left_out`` for want of it, and
 ``ratio``: by how many times the first is faster, but for ``g3_vs_g1_*``, which
 say how many times as much three groups cost as one. ``cpu_ratio`` has the same
-from the CPU times. On a CPU without bf16 the exported networks and the steps of
-training run in fp32, as the package runs them there, and what is about bf16 is
-left out. ``difference_px`` says how far a joint of an exported
-network lies at most from that of the network in PyTorch, in fp32, on noise.
+from the CPU times. On a CPU without bf16 the exported networks and the steps
+of training run in fp32, as the package runs them there, and what is about bf16
+is left out. ``difference_px`` says how far a joint of an exported network lies
+at most from that of the network in PyTorch, in fp32, on noise.
 """
 import argparse
 import contextlib

@@ -76,11 +76,12 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
         differences; of samples with camera and bone length ``mm``, at the
         true root depth or, where it is not annotated, the original's, and
         ``mm_own_root``, each with the root depth that itself leads to, which
-        is what a user sees and an ill-posed pose makes large; of the other samples ``bones``, the depths in lengths of
-        the reference bone, and ``bones_own_scale``, the joints in the same
-        unit, each at the scale that itself leads to; ``tolerance``; and,
-        where samples with camera and bone length are annotated, ``MPJPE``
-        and ``PA-MPJPE`` in mm of both (``original``, ``exported``).
+        is what a user sees and an ill-posed pose makes large; of the other
+        samples ``bones``, the depths in lengths of the reference bone, and
+        ``bones_own_scale``, the joints in the same unit, each at the scale
+        that itself leads to; ``tolerance``; and, where samples with camera
+        and bone length are annotated, ``MPJPE`` and ``PA-MPJPE`` in mm of
+        both (``original``, ``exported``).
 
     Raises:
         ExportError: If a number of an output is not finite, or a difference,

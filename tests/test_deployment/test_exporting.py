@@ -198,8 +198,7 @@ def test_bf16_needs_a_cpu_that_has_it(cpu_bf16):
     if cpu_bf16:
         assert choose_precision('openvino', 'bf16')[0] == 'bf16'
         return
-    with pytest.raises(ExportError,
-                       match='no bf16 .* leave --precision out'):
+    with pytest.raises(ExportError, match='no bf16 .* leave --precision out'):
         choose_precision('openvino', 'bf16')
 
 
@@ -220,7 +219,10 @@ def test_the_rest_of_int8_is_what_the_cpu_computes(toy, tmp_path, cpu_bf16,
     monkeypatch.setattr(exporting, 'quantize_openvino',
                         lambda model, images: model)
     model = export(
-        toy.model, tmp_path / 'out', 'openvino', 'int8',
+        toy.model,
+        tmp_path / 'out',
+        'openvino',
+        'int8',
         calibration=toy.samples[:1])['model']
     assert model['inference_precision'] == ('bf16' if cpu_bf16 else 'f32')
     assert re.match(
@@ -231,7 +233,8 @@ def test_the_rest_of_int8_is_what_the_cpu_computes(toy, tmp_path, cpu_bf16,
 
 def test_bf16_over_the_tolerance_names_the_mend(toy, tmp_path, monkeypatch):
     monkeypatch.setenv('LGH_MMPOSE_BF16', 'AVX512_BF16')
-    with pytest.raises(ExportError, match=r'\(AVX512_BF16\).*--precision fp32'):
+    with pytest.raises(
+            ExportError, match=r'\(AVX512_BF16\).*--precision fp32'):
         export(
             toy.model,
             tmp_path / 'out',

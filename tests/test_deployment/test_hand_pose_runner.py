@@ -372,6 +372,7 @@ def test_exports_of_earlier_versions_are_read(openvino_export, tmp_path):
     del info['model']['precision_reason']
     (shipped / 'hand_pose.json').write_text(json.dumps(info))
     images = np.full((1, 3, 96, 96), 128, np.uint8)
-    for now, before in zip(Network(openvino_export)(images),
-                           Network(shipped)(images)):
+    for now, before in zip(
+            Network(openvino_export)(images),
+            Network(shipped)(images)):
         np.testing.assert_array_equal(now, before)

@@ -43,8 +43,8 @@ def test_auto_is_bf16_where_the_cpu_has_it_and_there_is_no_gpu(
         cpu_bf16, cuda, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
     bf16 = cpu_bf16 and not cuda
-    assert forward_dtype(
-        enabled='auto') == (torch.bfloat16 if bf16 else torch.float32)
+    assert forward_dtype(enabled='auto') == (
+        torch.bfloat16 if bf16 else torch.float32)
     assert forward_dtype(enabled=False) == torch.float32
     assert forward_dtype(enabled=True) == torch.bfloat16
 

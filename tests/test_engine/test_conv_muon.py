@@ -30,8 +30,7 @@ def random_steps(*shape, num=4):
 
 
 @pytest.mark.parametrize('shape', [(16, 40), (40, 16), (24, 24)])
-def test_orthogonalize_keeps_directions_and_evens_out_lengths(
-        shape, cpu_bf16):
+def test_orthogonalize_keeps_directions_and_evens_out_lengths(shape, cpu_bf16):
     torch.manual_seed(0)
     left, values, right = torch.linalg.svd(
         torch.randn(shape), full_matrices=False)

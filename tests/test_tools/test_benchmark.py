@@ -264,11 +264,10 @@ def cases(tool, tmp_path, cpu_bf16):
 def test_cases_in_bf16_say_so(cases, cpu_bf16):
     computed = bool(cpu_bf16)
     for name, bf16 in (('infer/official', False), ('infer/exported', computed),
-                       ('infer/exported_fp32', False), ('infer/lite',
-                                                        computed),
-                       ('step/freihand', computed), ('step/freihand_fp32',
-                                                     False),
-                       ('part/synthhand/head', True),
+                       ('infer/exported_fp32', False),
+                       ('infer/lite', computed), ('step/freihand', computed),
+                       ('step/freihand_fp32', False), ('part/synthhand/head',
+                                                       True),
                        ('conv/48x12/dense', True), ('limit/conv_bf16', True),
                        ('limit/conv_fp32', False), ('index/ours', False)):
         assert cases[name].bf16 == bf16, name
@@ -280,9 +279,8 @@ def test_what_is_about_bf16_needs_it(tool, cases, cpu_bf16):
     if cpu_bf16:
         assert left_out == []
         return
-    assert {name.split('/')[0] for name in left_out if '/' in name} == {
-        'part', 'conv', 'limit'
-    }
+    assert {name.split('/')[0]
+            for name in left_out if '/' in name} == {'part', 'conv', 'limit'}
     assert [name for name in left_out if '/' not in name] == [
         'train_step_bf16_vs_fp32', 'official_train_step_bf16_vs_fp32',
         'synthhand_train_step_bf16_vs_fp32'
@@ -298,9 +296,10 @@ def test_ratios_of_bf16_need_it(tool, cpu_bf16, monkeypatch, name, step,
     functions = tool.run.__globals__
     monkeypatch.setitem(functions, 'forked', lambda call: call())
     monkeypatch.setitem(
-        functions, 'measure', lambda calls, rounds:
-        {name: tool.Timing([i + 1.], [i + 1.])
-         for i, name in enumerate(calls)})
+        functions, 'measure', lambda calls, rounds: {
+            name: tool.Timing([i + 1.], [i + 1.])
+            for i, name in enumerate(calls)
+        })
     case = tool.Case(lambda: None)
     result = tool.run([step, reference], {
         step: case,

@@ -56,8 +56,9 @@ def test_precision_is_what_the_cpu_computes(files, tmp_path, cpu_bf16):
             f'{model["precision_reason"]}\n') in output
     assert f'torchscript {model["precision"]}, compared with the' in output
     # fp32 is judged by its own tolerances, but for those given
-    tolerance = json.loads((tmp_path / 'out/hand_pose.json').read_text()
-                           )['verification']['tolerance']
+    tolerance = json.loads(
+        (tmp_path /
+         'out/hand_pose.json').read_text())['verification']['tolerance']
     assert tolerance['scores'] == (.05 if cpu_bf16 else 1e-4)
 
 
