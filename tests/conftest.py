@@ -44,6 +44,16 @@ def unformatted_configs():
         yield
 
 
+@pytest.fixture(params=['AMX', 'AVX512_BF16', 'none'])
+def cpu_bf16(request, monkeypatch):
+    """Each answer to what computes bf16 here, '' for none; for children too.
+
+    Where the CPU has no such instructions, torch imitates them.
+    """
+    monkeypatch.setenv('LGH_MMPOSE_BF16', request.param)
+    return '' if request.param == 'none' else request.param
+
+
 @pytest.fixture(scope='session')
 def freihand_root(tmp_path_factory):
     """A tiny data set in FreiHAND's layout: 8 + 4 images of 64 px.

@@ -18,7 +18,7 @@ from ..apis.checkpoint import load_weights
 from ..config import config_errors, require_keys
 from ..datasets.transforms import CanonicalizeHandSide
 from .deploy_form import check_kind
-from .exporting import check_combination, export
+from .exporting import choose_precision, export
 from .verification import Tolerance
 
 
@@ -26,7 +26,7 @@ def export_config(cfg: Config,
                   checkpoint: str,
                   path: Union[str, Path],
                   backend: str = 'openvino',
-                  precision: str = 'fp32',
+                  precision: str = 'auto',
                   verify_samples: Optional[int] = None,
                   calibration_samples: int = 300,
                   tolerance: Optional[Tolerance] = None,
@@ -63,7 +63,7 @@ def export_config(cfg: Config,
     Warns:
         UserWarning: If the checkpoint was trained with another input size.
     """
-    check_combination(backend, precision)
+    choose_precision(backend, precision)  # before anything is read
     if Path(path).exists():
         raise FileExistsError(
             f'{path} exists: remove it, or give another directory')

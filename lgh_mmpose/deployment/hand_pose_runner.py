@@ -25,6 +25,7 @@ import numpy as np
 from lgh_mmpose.camera import (RootDepthStatus, back_project,
                                lift_root_relative, solve_root_depth,
                                warp_points)
+from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 
 SCHEMA = 'lgh_mmpose/exported_hand_pose/2'
 HANDS_SCHEMA = 'lgh_mmpose/hands/1'
@@ -95,13 +96,12 @@ def _openvino(path: Path, model: dict, num_threads: Optional[int]) -> Any:
     openvino = _import('openvino')
     core = openvino.Core()
     hint = model['inference_precision']
-    able = core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-    if hint == 'bf16' and 'BF16' not in able:
+    if hint == 'bf16' and not bf16_instructions():
         warnings.warn(
-            'this CPU has no bf16 instructions: what should run in bf16 runs '
-            'in fp32',
+            f'{describe_bf16()}: what should run in bf16 runs in fp32',
             stacklevel=3)
         hint = 'f32'
+    # given in any case: by itself OpenVINO takes bf16 where it can
     config = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_PRECISION_HINT=hint)
     if num_threads is not None:
         config['INFERENCE_NUM_THREADS'] = num_threads
@@ -123,12 +123,10 @@ def _openvino(path: Path, model: dict, num_threads: Optional[int]) -> Any:
 
 def _torchscript(path: Path, model: dict, num_threads: Optional[int]) -> Any:
     torch = _import('torch')
-    probes = ('_is_amx_tile_supported', '_is_avx512_bf16_supported')
-    if model['inference_precision'] == 'bf16' and not any(
-            getattr(torch.cpu, name, bool)() for name in probes):
+    if model['inference_precision'] == 'bf16' and not bf16_instructions():
         warnings.warn(
-            'this CPU has no bf16 instructions, which torch imitates, slowly: '
-            'export the model with --precision fp32 for it',
+            f'{describe_bf16()}, and torch imitates bf16, slowly: export the '
+            'model with --precision fp32 for it',
             stacklevel=3)
     if num_threads is not None:
         torch.set_num_threads(num_threads)

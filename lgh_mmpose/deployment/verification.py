@@ -74,13 +74,14 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
         dict: ``num_samples``; ``px``, ``scores`` and what follows with
         ``max``, ``p99`` (what 99 % of the joints keep) and ``mean`` of the
         differences; of samples with camera and bone length ``mm``, at the
-        original's root depth, and ``mm_own_root``, each with the root depth
-        that itself leads to, which is what a user sees and an ill-posed pose
-        makes large; of the other samples ``bones``, the depths in lengths of
-        the reference bone, and ``bones_own_scale``, the joints in the same
-        unit, each at the scale that itself leads to; ``tolerance``; and,
-        where samples with camera and bone length are annotated, ``MPJPE``
-        and ``PA-MPJPE`` in mm of both (``original``, ``exported``).
+        true root depth or, where it is not annotated, the original's, and
+        ``mm_own_root``, each with the root depth that itself leads to, which
+        is what a user sees and an ill-posed pose makes large; of the other
+        samples ``bones``, the depths in lengths of the reference bone, and
+        ``bones_own_scale``, the joints in the same unit, each at the scale
+        that itself leads to; ``tolerance``; and, where samples with camera
+        and bone length are annotated, ``MPJPE`` and ``PA-MPJPE`` in mm of
+        both (``original``, ``exported``).
 
     Raises:
         ExportError: If a number of an output is not finite, or a difference,
@@ -105,20 +106,20 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
         for sample, *joints in zip(samples, original.joints, exported.joints)
     ]
     if metric.any():
-        truth, reference, same_root, own_root = zip(
+        truth, before, after, *at_one_depth = zip(
             *(decoded[i] for i in metric.nonzero()[0]))
         report.update(
-            mm=_difference(same_root, reference),
-            mm_own_root=_difference(own_root, reference))
+            mm=_difference(*at_one_depth),
+            mm_own_root=_difference(after, before))
         report.update(
-            _scores(model, truth, dict(original=reference, exported=own_root)))
+            _scores(model, truth, dict(original=before, exported=after)))
     if not metric.all():
         rest = (~metric).nonzero()[0]
         report.update(
             bones=_difference(exported.joints[rest, :, 2],
                               original.joints[rest, :, 2]),
             bones_own_scale=_difference(*([decoded[i][k] for i in rest]
-                                          for k in (3, 1))))
+                                          for k in (1, 2))))
     _judge(report, tolerance)
     return report
 
@@ -309,13 +310,12 @@ def _is_metric(sample: Any) -> bool:
         for key in ('camera_matrix', 'bone_length'))
 
 
-def _decode(
-    model: BaseModel, sample: Any, original: np.ndarray, exported: np.ndarray
-) -> Tuple[Optional[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
-    """Joints (K, 3): truth, original, exported at its root, own root.
+def _decode(model: BaseModel, sample: Any, original: np.ndarray,
+            exported: np.ndarray) -> Tuple[Optional[np.ndarray], ...]:
+    """Joints (K, 3): truth; original and exported; both at one root depth.
 
     In mm in the camera frame where camera and bone length are known, else in
-    lengths of the reference bone, without truth or the original's root.
+    lengths of the reference bone, without truth or root depth.
     """
     codec, meta = model.head.decoder, sample.metainfo
     metric = _is_metric(sample)
@@ -329,20 +329,25 @@ def _decode(
             bone_length=meta['bone_length'] if metric else None,
             root_depth=root_depth)['keypoints_cam'][0]
 
-    root_depth = meta.get('root_depth') if given and metric else None
-    reference, own_root = (
-        decode(joints, root_depth) for joints in (original, exported))
+    annotated = meta.get('root_depth') if metric else None
+    own = [
+        decode(joints, annotated if given else None)
+        for joints in (original, exported)
+    ]
     if not metric:
-        return None, reference, own_root, own_root
-    # keypoints_cam is depth + root depth
-    root = codec.root_index
-    same_root = decode(
-        exported, reference[root, 2] - original[root, 2] * meta['bone_length'])
+        return None, *own, *own
+    # the true one where it is known: joints of an untrained network may lie as
+    # those of a hand 30 m away, where pixels are millimetres
+    depth = annotated
+    if depth is None:
+        # keypoints_cam is depth + root depth
+        root = codec.root_index
+        depth = own[0][root, 2] - original[root, 2] * meta['bone_length']
     truth = None
     gt = sample.get('gt_instances')
     if gt is not None and 'keypoints_cam' in gt:
-        visible = np.asarray(gt.keypoints_visible)
-        visible = visible.reshape(len(reference), -1)[:, 0] > 0
         truth = np.asarray(gt.keypoints_cam, dtype=np.float64)[0]
+        visible = np.asarray(gt.keypoints_visible)
+        visible = visible.reshape(len(truth), -1)[:, 0] > 0
         truth = np.where(visible[:, None], truth, np.nan)
-    return truth, reference, same_root, own_root
+    return truth, *own, decode(original, depth), decode(exported, depth)

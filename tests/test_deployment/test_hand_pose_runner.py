@@ -323,19 +323,56 @@ def test_files_that_were_not_exported_are_refused(openvino_export, tmp_path,
         HandPose(shipped)
 
 
-@pytest.mark.parametrize('able', [True, False])
-def test_bf16_that_torch_imitates_is_said(toy, traced_once, tmp_path,
-                                          monkeypatch, able):
-    export(toy.model, tmp_path / 'exported', 'torchscript')
-    info = read_info(tmp_path / 'exported')
-    info['model'].update(precision='bf16', inference_precision='bf16')
-    (tmp_path / 'exported/hand_pose.json').write_text(json.dumps(info))
-    monkeypatch.setattr(
-        torch.cpu, '_is_amx_tile_supported', lambda: False, raising=False)
-    monkeypatch.setattr(
-        torch.cpu, '_is_avx512_bf16_supported', lambda: able, raising=False)
+@pytest.mark.parametrize('cpu_bf16', ['AMX', 'none'], indirect=True)
+@pytest.mark.parametrize('backend, message', [
+    ('torchscript', 'torch imitates bf16, slowly.*--precision fp32'),
+    ('openvino', 'what should run in bf16 runs in fp32'),
+])
+def test_bf16_that_the_cpu_lacks_is_said(toy, traced_once, tmp_path,
+                                         monkeypatch, cpu_bf16, backend,
+                                         message):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv('LGH_MMPOSE_BF16', 'AMX')
+        export(toy.model, tmp_path / 'exported', backend, 'bf16')
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always')
         Network(tmp_path / 'exported')
-    assert ['--precision fp32' in str(w.message)
-            for w in said] == [True] * (not able)
+    assert [
+        bool(re.search(f'this CPU has no bf16 .*{message}', str(w.message)))
+        for w in said
+    ] == [True] * (not cpu_bf16)
+
+
+@pytest.mark.parametrize('precision', ['f32', 'bf16'])
+def test_openvino_does_not_choose_by_itself(openvino_export, tmp_path,
+                                            monkeypatch, cpu_bf16, precision):
+    import openvino
+    shipped = shutil.copytree(openvino_export, tmp_path / 'shipped')
+    info = read_info(shipped)
+    info['model']['inference_precision'] = precision
+    (shipped / 'hand_pose.json').write_text(json.dumps(info))
+    hints, compile_model = [], openvino.Core.compile_model
+
+    def compile_and_note(core, model, device, config):
+        hints.append(config['INFERENCE_PRECISION_HINT'])
+        return compile_model(core, model, device, config)
+
+    monkeypatch.setattr(openvino.Core, 'compile_model', compile_and_note)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        network = Network(shipped)
+    network(np.zeros((1, 3, 96, 96), np.uint8))
+    assert hints == [precision if cpu_bf16 else 'f32']
+
+
+def test_exports_of_earlier_versions_are_read(openvino_export, tmp_path):
+    """Which do not say why they are in their precision."""
+    shipped = shutil.copytree(openvino_export, tmp_path / 'shipped')
+    info = read_info(shipped)
+    del info['model']['precision_reason']
+    (shipped / 'hand_pose.json').write_text(json.dumps(info))
+    images = np.full((1, 3, 96, 96), 128, np.uint8)
+    for now, before in zip(
+            Network(openvino_export)(images),
+            Network(shipped)(images)):
+        np.testing.assert_array_equal(now, before)
