@@ -9,32 +9,7 @@ from mmpose.registry import KEYPOINT_CODECS
 
 from ..camera import (RootDepthStatus, back_project, lift_root_relative,
                       solve_root_depth, warp_points)
-
-# Usual bone lengths in mm: the rest pose of the generic hand in `assets`
-# (wrist to MCP over the metacarpals; tips on the skin, 5.5 mm past its tip
-# joints). Only their proportions matter, and only for weak perspective.
-HAND_BONE_LENGTHS = {
-    ('wrist', 'thumb1'): 49.5,
-    ('thumb1', 'thumb2'): 32.5,
-    ('thumb2', 'thumb3'): 33.8,
-    ('thumb3', 'thumb4'): 20.4,
-    ('wrist', 'forefinger1'): 91.9,
-    ('forefinger1', 'forefinger2'): 45.3,
-    ('forefinger2', 'forefinger3'): 24.3,
-    ('forefinger3', 'forefinger4'): 17.1,
-    ('wrist', 'middle_finger1'): 91.7,
-    ('middle_finger1', 'middle_finger2'): 46.9,
-    ('middle_finger2', 'middle_finger3'): 27.5,
-    ('middle_finger3', 'middle_finger4'): 17.7,
-    ('wrist', 'ring_finger1'): 86.7,
-    ('ring_finger1', 'ring_finger2'): 42.9,
-    ('ring_finger2', 'ring_finger3'): 26.6,
-    ('ring_finger3', 'ring_finger4'): 17.4,
-    ('wrist', 'pinky_finger1'): 82.9,
-    ('pinky_finger1', 'pinky_finger2'): 34.6,
-    ('pinky_finger2', 'pinky_finger3'): 20.3,
-    ('pinky_finger3', 'pinky_finger4'): 17.4,
-}
+from ..plausibility import HAND_BONE_LENGTHS
 
 
 @KEYPOINT_CODECS.register_module()

@@ -18,6 +18,7 @@ from mmpose.structures import PoseDataSample
 from scipy.special import ndtr, ndtri
 
 from .image_files import jpeg_size
+from .transforms import check_not_flipped
 
 # sides of the blocks that libjpeg can decode to one pixel, largest first
 _REDUCTIONS = {
@@ -224,8 +225,10 @@ class PackHandInputs(PackPoseInputs):
               ``gt_instance_labels`` as tensors, and metainfo
 
         Raises:
-            ValueError: If the codec makes heat maps or other fields.
+            ValueError: If the codec makes heat maps or other fields, or a
+                transform has mirrored the image and not the camera.
         """
+        check_not_flipped(results)
         if results.get('field_mapping_table'):
             raise ValueError('PackHandInputs packs labels alone, but the '
                              'codec makes fields '

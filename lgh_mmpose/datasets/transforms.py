@@ -13,12 +13,62 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix
 
 from ..camera import back_project, warp_points
+from ..plausibility import find_camera_fault, find_size_fault
 from .hand3d_json import SIDES
 
 
 def _describe(results: Dict) -> str:
     """Name a sample in an error message."""
     return f'sample {results.get("id")} ({results.get("img_path")})'
+
+
+def check_not_flipped(results: Dict) -> None:
+    """Check that no transform has mirrored the image without the camera.
+
+    mmpose's ``RandomFlip`` mirrors image and pixels, but neither the camera
+    nor the joints in its frame; it leaves ``flip`` behind, whether or not it
+    has mirrored this sample. :class:`CanonicalizeHandSide` mirrors exactly,
+    in ``warp_mat``, which then has a negative determinant.
+
+    Args:
+        results (dict): The result dict.
+
+    Raises:
+        ValueError: If ``flip`` is not that of ``warp_mat``.
+    """
+    if 'flip' not in results:
+        return
+    warp_mat = results.get('warp_mat')
+    mirrored = warp_mat is not None and np.linalg.det(warp_mat[:2, :2]) < 0
+    if warp_mat is None or results['flip'] is None or \
+            mirrored != bool(results['flip']):
+        raise ValueError(
+            f'{_describe(results)}: a transform has mirrored the image but '
+            'not the camera and the 3D joints, as RandomFlip does; leave it '
+            'out of the pipeline: CanonicalizeHandSide mirrors left hands, '
+            'exactly, and a mirrored right hand is a left one')
+
+
+def _check_image(results: Dict) -> None:
+    """Check that the image before the crop is that of the camera."""
+    height, width = (
+        n * results.get('img_reduction', 1) for n in results['img'].shape[:2])
+    original = results.get('ori_shape', (height, width))
+    if (height, width) != tuple(original):
+        raise ValueError(
+            f'{_describe(results)}: a transform before the crop has made an '
+            f'image of {original[1]} x {original[0]} px one of {width} x '
+            f'{height}, but left the camera as it was, as Resize and crops '
+            'do; leave it out: TopdownAffineCamera crops and scales, with '
+            'the camera')
+    annotated = results.get('annotated_size')
+    fault = None if annotated is None else find_size_fault(
+        annotated, (width, height))
+    if fault is None and results.get('camera_matrix') is not None:
+        fault = find_camera_fault(results['camera_matrix'], (width, height))
+        fault = fault and f'its camera has {fault}'
+    if fault is not None:
+        raise ValueError(f'{_describe(results)}: {fault}')
 
 
 def _warp_matrix(center: np.ndarray, box_width: float, rotation: float,
@@ -44,6 +94,8 @@ class TopdownAffineCamera(TopdownAffine):
 
         - img
         - img_reduction (optional, of :class:`LoadHandImage`)
+        - ori_shape, annotated_size, camera_matrix (optional): to be compared
+          with the image
         - bbox_center
         - bbox_scale
         - bbox_rotation (optional)
@@ -79,8 +131,12 @@ class TopdownAffineCamera(TopdownAffine):
             dict: The result dict.
 
         Raises:
-            ValueError: If the box has no area or is not finite.
+            ValueError: If the box has no area or is not finite, the image is
+                not that of the annotation and the camera, or a transform has
+                mirrored or resized it.
         """
+        check_not_flipped(results)
+        _check_image(results)
         w, h = self.input_size
         center, scale = results['bbox_center'], results['bbox_scale']
         if center.shape != (1, 2) or scale.shape != (1, 2):
@@ -178,9 +234,10 @@ class CanonicalizeHandSide(BaseTransform):
             dict: The result dict.
 
         Raises:
-            ValueError: If the side of the hand is unknown or there is no
-                ``warp_mat`` yet.
+            ValueError: If the side of the hand is unknown, there is no
+                ``warp_mat`` yet, or another transform has mirrored the image.
         """
+        check_not_flipped(dict(results, warp_mat=None))
         if 'hand_side' not in results and 'keypoints' not in results:
             results['hand_side'] = self.side
             if not self._said_assumed:
@@ -335,6 +392,7 @@ class OfficialRhdCrop(BaseTransform):
             raise ValueError(
                 f'{_describe(results)}: OfficialRhdCrop is made for images of '
                 f'{self.IMAGE_SIZE} x {self.IMAGE_SIZE} px, got {shape}')
+        _check_image(results)
         names = list(results['keypoint_names'])
         keypoints = results['keypoints'][0].astype(np.float64)
         corner, size = self.crop_square(
