@@ -96,21 +96,36 @@ def unit_advice(ratio: float, unit: str = 'mm') -> str:
     return f'the numbers seem to be in {meant}, they must be in {unit}'
 
 
+def usual_bone_length(
+    bone: Optional[Sequence[str]] = ('middle_finger1', 'middle_finger2')
+) -> float:
+    """Usual length of a bone in mm.
+
+    Args:
+        bone (Sequence[str], optional): The joints at its ends. None, or one
+            that is not known, stands for any bone.
+
+    Returns:
+        float: In mm.
+    """
+    return float(np.sqrt(np.prod(_usual_range(bone))))
+
+
 def bone_range(bone: Optional[Sequence[str]] = None) -> Tuple[float, float]:
     """Shortest and longest that a bone can be, in mm.
 
     Args:
-        bone (Sequence[str], optional): The joints at its ends. Bones that are
-            not in :data:`HAND_BONE_LENGTHS` may have the length of any.
+        bone (Sequence[str], optional): The joints at its ends. None, or one
+            that is not known, stands for any bone.
 
     Returns:
         tuple[float, float]: In mm.
     """
-    low, high = _usual_lengths(bone)
+    low, high = _usual_range(bone)
     return HAND_RATIOS[0] * low, HAND_RATIOS[1] * high
 
 
-def _usual_lengths(bone: Optional[Sequence[str]]) -> Tuple[float, float]:
+def _usual_range(bone: Optional[Sequence[str]]) -> Tuple[float, float]:
     for name in (tuple(bone or ()), tuple(bone or ())[::-1]):
         if name in HAND_BONE_LENGTHS:
             return (HAND_BONE_LENGTHS[name], ) * 2
@@ -133,10 +148,9 @@ def find_bone_fault(length: float,
     low, high = bone_range(bone)
     if low <= length <= high:
         return None
-    # between bones of other lengths the reference bone is as good as any
-    usual = np.sqrt(np.prod(_usual_lengths(bone)))
-    return (f'{length:.4g} mm, while those of hands are {low:.3g} to '
-            f'{high:.3g} mm; {unit_advice(length / usual, unit)}')
+    advice = unit_advice(length / usual_bone_length(bone), unit)
+    return (f'{length:.5g} mm, while those of hands are {low:.3g} to '
+            f'{high:.3g} mm; {advice}')
 
 
 def hand_sizes(keypoints_cam: np.ndarray,
@@ -198,7 +212,7 @@ def find_camera_fault(camera_matrix: np.ndarray,
     width, height = image_size
     what = (f'focal lengths of {focal[0]:.4g} and {focal[1]:.4g} px for an '
             f'image of {width} x {height} px')
-    if low <= min(focal) and max(focal) <= 5:
+    if low <= min(focal) and max(focal) <= 3:
         return (f'{what}; they seem to be shares of the image size: multiply '
                 'the first two rows of the matrix by it')
     return (f'{what}; they must be in pixels: the focal length in mm, by the '
@@ -256,7 +270,8 @@ def boxes_are_corners(boxes: np.ndarray, joint_boxes: np.ndarray,
     """Whether boxes that should be x, y, w, h are rather two corners.
 
     Asked of a whole file: all of them must be possible corners, which boxes
-    of x, y, w, h seldom are, and fit the joints a good deal better so.
+    of x, y, w, h seldom are, and as such lie nearer to the joints, on average
+    by half or more.
 
     Args:
         boxes (np.ndarray): Boxes (N, 4) as the file has them, px.
@@ -267,20 +282,15 @@ def boxes_are_corners(boxes: np.ndarray, joint_boxes: np.ndarray,
     Returns:
         bool: Whether they seem to be left, top, right, bottom.
     """
-    boxes = np.asarray(boxes, dtype=np.float64)
-    if not len(boxes) or not (
-        (boxes[:, 2:] > boxes[:, :2]).all() and
-        (boxes[:, 2:] <= np.asarray(image_sizes) + 1).all()):
+    low, high = np.split(np.asarray(boxes, dtype=np.float64), 2, axis=1)
+    image_sizes = np.asarray(image_sizes)
+    # a pixel more is what rounding makes
+    if not ((high > low) & (low > -2) & (high < image_sizes + 2)).all():
         return False
-    meant = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1)
-    return bool(
-        _overlap(boxes, joint_boxes).mean() >
-        1.25 * _overlap(meant, joint_boxes).mean())
-
-
-def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes (N, 4)."""
-    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    common = np.prod(np.maximum(sides, 0), axis=1)
-    areas = [np.prod(box[:, 2:] - box[:, :2], axis=1) for box in (a, b)]
-    return common / np.maximum(areas[0] + areas[1] - common, 1e-9)
+    shown = np.clip(joint_boxes, 0, np.tile(image_sizes, 2))
+    centre = (shown[:, :2] + shown[:, 2:]) / 2
+    as_corners, as_sizes = (
+        np.linalg.norm(middle - centre, axis=1).mean()
+        for middle in ((low + high) / 2, low + high / 2))
+    # what is half a pixel off may be either, and it does not matter
+    return bool(as_sizes > 1 and as_corners < as_sizes / 2)

@@ -18,6 +18,8 @@ from ..camera import back_project
 from ..config import config_errors, load_config, require_keys
 from ..datasets.hand3d_json import SIDES
 from ..models.heads import GroupedJointHead
+from ..plausibility import (find_bone_fault, find_camera_fault,
+                            usual_bone_length)
 from .camera_model import (ASSUMED_FOV, camera_of_fov, camera_suits_image,
                            check_camera_matrix)
 from .checkpoint import load_weights
@@ -40,10 +42,12 @@ Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010)."""
 _META_KEYS = ('img_path', 'ori_shape', 'img_shape', 'input_size',
               'input_center', 'input_scale', 'flip', 'flip_direction',
               'warp_mat', 'camera_matrix', 'bone_length', 'hand_side')
-# How much larger than the tight box of the joints the network's input is.
-# Whole images as boxes: the mean of SynthHand (1.52), whose layout and framing
-# are FreiHAND's; the release's crop of RHD: the mean on the same hands.
-_WHOLE_IMAGE_PADDING = 1.5
+WHOLE_IMAGE_PADDING = 1.5
+"""How much larger than the tight box of the joints whole images are, as which
+a network may have been trained: the mean of SynthHand (1.52), whose layout and
+framing are FreiHAND's."""
+
+# that of the release's crop of RHD: the mean on the same hands
 _OFFICIAL_CROP_PADDING = 1.4
 # steps of a test pipeline that are taken over, or that the inferencer does in
 # its own way; without annotations there are no targets to generate
@@ -177,6 +181,7 @@ class HandInferencer:
         self.model, self.cfg = _build_model(config, checkpoint,
                                             _check_device(device))
         self._codec = self.model.head.decoder
+        _bone_length(bone_length, self._codec.reference_bone)
         steps = _inference_steps(self.cfg, self._codec.input_size)
         self._pipeline_padding = steps[0].get('padding', 1.25)
         with config_errors(_name_of(self.cfg)):
@@ -184,7 +189,7 @@ class HandInferencer:
         if bbox_padding is None:
             bbox_padding = self._pipeline_padding
             if _trained_on_whole_images(self.cfg):
-                bbox_padding *= _WHOLE_IMAGE_PADDING
+                bbox_padding *= WHOLE_IMAGE_PADDING
         self.bbox_padding = bbox_padding
         self.detector = None if detector is None else HandDetector(
             detector,
@@ -244,12 +249,27 @@ class HandInferencer:
             None if bboxes is None else _check_boxes(bboxes),
             self.camera_matrix
             if camera_matrix is None else check_camera_matrix(camera_matrix),
-            *_bone_length(self.bone_length if bone_length is
-                          None else bone_length))
+            *_bone_length(
+                self.bone_length if bone_length is None else bone_length,
+                self._codec.reference_bone))
         return self._run(source, settings)
 
     def _run(self, source: FrameSource,
              settings: '_Settings') -> Iterator[Tuple[Frame, dict]]:
+        num_frames = num_off = 0
+        try:
+            for frame, frame_dict in self._infer(source, settings):
+                num_frames += 1
+                num_off += not self._camera_suits(frame, settings)
+                yield frame, frame_dict
+        finally:
+            if num_off > 1:
+                _LOGGER.warning(
+                    f'the principal point was far from the middle of {num_off}'
+                    f' of {num_frames} images')
+
+    def _infer(self, source: FrameSource,
+               settings: '_Settings') -> Iterator[Tuple[Frame, dict]]:
         batch: List[Frame] = []
         # a camera does not wait: nothing may pile up
         batch_size = 1 if source.live else self.batch_size
@@ -273,6 +293,21 @@ class HandInferencer:
                         make_filter=self._make_filter), frame.source
                 yield frame, self._infer_tracked(frame, tracker, settings)
             yield from self._infer_batch(batch, settings)
+
+    def _camera_suits(self, frame: Frame, settings: '_Settings') -> bool:
+        """Whether a given camera suits an image; the first that not is told.
+        """
+        matrix, size = settings.camera_matrix, frame.image.shape[1::-1]
+        if matrix is None or camera_suits_image(matrix, size):
+            return True
+        self._say(
+            f'the principal point of the given camera, {matrix[0, 2]:g} '
+            f'{matrix[1, 2]:g}, is far from the middle of {frame.source}, '
+            f'{size[0]} x {size[1]} px: was the matrix made for images of '
+            'another size? It must be that of the images as they are, scaled '
+            'and cut out with them',
+            about=matrix.tobytes())
+        return False
 
     def _make_filter(self) -> Optional[OneEuroFilter]:
         return OneEuroFilter(*self.smoothing) if self.smoothing else None
@@ -362,6 +397,11 @@ class HandInferencer:
             camera_matrix = camera_of_fov(
                 frame.image.shape[1::-1],
                 ASSUMED_FOV if self.fov is None else self.fov)
+        else:
+            fault = find_camera_fault(camera_matrix, frame.image.shape[1::-1])
+            if fault is not None:
+                raise ValueError(f'the given camera has {fault} '
+                                 f'({frame.source}, frame {frame.index})')
         padding = self._pipeline_padding if whole_image else self.bbox_padding
         return _Crop(frame.image, camera_matrix, settings.bone_length, box,
                      padding, bbox_score, track)
@@ -453,15 +493,6 @@ class HandInferencer:
         matrix = settings.camera_matrix
         if matrix is not None:
             source = 'given'
-            if not camera_suits_image(matrix, (width, height)):
-                self._say(
-                    f'the principal point of the given camera, '
-                    f'{matrix[0, 2]:g} {matrix[1, 2]:g}, is far from the '
-                    f'middle of {frame.source}, {width} x {height} px: was '
-                    'the matrix made for images of another size? It must be '
-                    'that of the images as they are, scaled and cut out with '
-                    'them',
-                    about=(matrix.tobytes(), width, height))
         elif self.fov is not None:
             matrix, source = camera_of_fov((width, height), self.fov), 'fov'
         else:
@@ -488,7 +519,7 @@ class HandInferencer:
             units, frame = 'reference bones', 'root'
         elif source == 'average':
             self._say(f'no bone length is given: that of an average adult, '
-                      f'{AVERAGE_BONE_LENGTH:g} mm from '
+                      f'{crop.bone_length:g} mm from '
                       f'{" to ".join(codec.reference_bone)}, is taken; all '
                       'millimetres scale with it')
         if hand.side_source == 'estimated':
@@ -538,20 +569,30 @@ def _side_of(right_minus_left: float) -> str:
 
 
 def _bone_length(
-        value: Optional[Union[float, str]]) -> Tuple[Optional[float], str]:
-    """The length in mm and where it is from.
+    value: Optional[Union[float, str]],
+    bone: Optional[Tuple[str, str]] = None) -> Tuple[Optional[float], str]:
+    """The length of a bone, of any without ``bone``, in mm, and its source.
 
     Raises:
-        ValueError: If it is neither positive nor ``'none'``.
+        ValueError: If it is neither that of a hand nor ``'none'``.
     """
     if value is None:
-        return AVERAGE_BONE_LENGTH, 'average'
+        # that of another bone in proportion
+        share = usual_bone_length(bone) / usual_bone_length()
+        return round(AVERAGE_BONE_LENGTH * share, 1), 'average'
     if isinstance(value, str) and value == 'none':
         return None, 'none'
-    if isinstance(value, (str, bool)) or not 0 < float(value) < 1e4:
+    try:
+        length = np.nan if isinstance(value, (str, bool)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        length = np.nan
+    if not length > 0:
         raise ValueError("bone_length must be a positive number of mm or "
-                         f"'none', got {value!r}")
-    return float(value), 'given'
+                         f"'none', got {str(value)[:100]!r}")
+    fault = find_bone_fault(length, bone)
+    if fault is not None:
+        raise ValueError(f'bone_length is {fault}')
+    return length, 'given'
 
 
 def _check_device(device: str) -> str:

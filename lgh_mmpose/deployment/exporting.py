@@ -16,6 +16,7 @@ import torch
 from mmengine.model import BaseModel
 
 import lgh_mmpose.camera
+import lgh_mmpose.plausibility
 from lgh_mmpose.engine.optim_wrappers.bf16_optim_wrapper import \
     cpu_computes_bf16
 from lgh_mmpose.version import __version__
@@ -105,9 +106,10 @@ def export(model: BaseModel,
             runner's crop is compared with the pipeline's.
         calibration (Sequence[dict]): Such samples of the training set, which
             ``'int8'`` needs.
-        crop (dict, optional): ``padding``, ``use_udp`` and ``hand_side``, how
-            the input is cut from the image, see :func:`read_crop`. Defaults
-            to the box as it is and right hands.
+        crop (dict, optional): ``padding``, ``whole_image_padding``,
+            ``use_udp`` and ``hand_side``, how the input is cut from the
+            image, see :func:`read_crop`. Defaults to the box as it is and
+            right hands.
         tolerance (Tolerance, optional): Differences to accept. Defaults to
             those of the precision.
         info (dict, optional): More to say in the json.
@@ -214,24 +216,30 @@ def describe(model: BaseModel, form: DeployForm,
         bones=codec._bones.tolist(),
         bone_lengths=codec._bone_lengths.tolist(),
         crop=dict(
-            dict(padding=1.0, use_udp=False, hand_side='right'), **(crop
-                                                                    or {})))
+            dict(
+                padding=1.0,
+                whole_image_padding=1.0,
+                use_udp=False,
+                hand_side='right'), **(crop or {})))
 
 
 def runner_source() -> str:
-    """The runner as one file, the camera maths included."""
+    """The runner as one file, what it imports of the package included."""
     source = Path(hand_pose_runner.__file__).read_text(encoding='utf-8')
-    camera = Path(lgh_mmpose.camera.__file__).read_text(encoding='utf-8')
-    line, = (
-        node for node in ast.parse(source).body
-        if isinstance(node, ast.ImportFrom)
-        and node.module == lgh_mmpose.camera.__name__)
-    docstring = ast.parse(camera).body[0]
     lines = source.splitlines()
-    lines[line.lineno - 1:line.end_lineno] = [
-        '# -- lgh_mmpose/camera.py -----------------------------------------'
-        '-----------', *camera.splitlines()[docstring.end_lineno:]
-    ]
+    # the last one first, so that the others stay where they are
+    for module in (lgh_mmpose.plausibility, lgh_mmpose.camera):
+        line, = (
+            node for node in ast.parse(source).body
+            if isinstance(node, ast.ImportFrom)
+            and node.module == module.__name__)
+        text = Path(module.__file__).read_text(encoding='utf-8')
+        docstring = ast.parse(text).body[0]
+        name = module.__name__.replace('.', '/')
+        lines[line.lineno - 1:line.end_lineno] = [
+            f'# -- {name}.py '.ljust(79, '-'),
+            *text.splitlines()[docstring.end_lineno:]
+        ]
     return '\n'.join(lines) + '\n'
 
 
@@ -341,4 +349,5 @@ def _new_directory(path: Path) -> Iterator[Path]:
 
 
 def _write_json(info: dict, file: Path) -> None:
-    file.write_text(json.dumps(info, indent=1) + '\n', encoding='utf-8')
+    text = json.dumps(info, indent=1, allow_nan=False)
+    file.write_text(text + '\n', encoding='utf-8')

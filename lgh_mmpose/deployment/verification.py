@@ -241,8 +241,13 @@ def verify_crop(hand_pose: HandPose,
         if image is None:
             image = mmcv.imread(record['img_path'])
         side = record.get('hand_side') or hand_pose.info['crop']['hand_side']
-        _, warp = hand_pose.crop(image, np.reshape(record['bbox'], -1), side
-                                 or 'right')
+        # the pipeline pads its boxes as it pads a whole image, whatever it
+        # was trained on
+        _, warp = hand_pose.crop(
+            image,
+            np.reshape(record['bbox'], -1),
+            side or 'right',
+            whole_image=True)
         places = warp_points(corners, warp @ np.linalg.inv(warp_mat))
         distance = float(np.linalg.norm(places - corners, axis=-1).max())
         if not distance <= _CROP_TOLERANCE:

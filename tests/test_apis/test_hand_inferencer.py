@@ -17,6 +17,7 @@ from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
                              FrameSource, HandInferencer, OneEuroFilter,
                              Smoothing, camera_of_fov, draw_hands)
 from lgh_mmpose.apis.drawing import _label, _write
+from lgh_mmpose.apis.hand_inferencer import _bone_length
 from lgh_mmpose.apis.tracking import HandTracker
 from lgh_mmpose.camera import project
 from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
@@ -620,6 +621,10 @@ def test_labels_at_the_edges_are_whole(size):
     (dict(batch_size=0), 'batch_size'),
     (dict(bone_length=-1), 'bone_length must be a positive'),
     (dict(bone_length='short'), 'bone_length must be a positive'),
+    (dict(bone_length=10**400), 'bone_length must be a positive'),
+    (dict(bone_length=.045), 'bone_length is 0.045 mm.* seem to be in m, the'),
+    (dict(bone_length=4.5), 'bone_length is 4.5 mm.* seem to be in cm, they'),
+    (dict(bone_length=45000), 'bone_length is 45000 mm.* seem to be in um, '),
     (dict(fov=0), 'between 1 and 170'),
     (dict(fov=60, camera_matrix=CAMERA), 'not both'),
     (dict(camera_matrix=np.eye(2)), 'camera_matrix must be'),
@@ -632,6 +637,41 @@ def test_labels_at_the_edges_are_whole(size):
 def test_wrong_arguments_are_named(checkpoint, options, message):
     with pytest.raises(ValueError, match=message):
         HandInferencer(CONFIG, checkpoint, **options)
+
+
+@pytest.mark.parametrize('factor, advice', [
+    (1e-3, 'in pixels'),
+    (1 / 64, 'shares of the image size'),
+    (1e6, 'in pixels'),
+])
+def test_a_camera_in_another_unit_is_refused(inferencer, images, factor,
+                                             advice):
+    matrix = np.diag([factor, factor, 1]) @ CAMERA
+    with pytest.raises(ValueError, match=f'camera has focal .*{advice}.*, fra'):
+        list(inferencer(images[0], camera_matrix=matrix))
+
+
+def test_another_reference_bone_has_another_average():
+    length, source = _bone_length(None, ('wrist', 'middle_finger1'))
+    # the metacarpal is about twice the phalanx
+    assert source == 'average' and 80 < length < 95
+
+
+def test_a_camera_off_the_middle_is_said_once_a_run(inferencer, images,
+                                                    caplog):
+    inferencer._said.clear()
+    off = CAMERA + [[0, 0, 40], [0, 0, 0], [0, 0, 0]]
+    # of several sizes, one of which suits
+    large = np.zeros((70, 140, 3), np.uint8)
+    small = [image[:60, :60 - i] for i, image in enumerate(images[:3])]
+    list(inferencer([*small, large], camera_matrix=off))
+    said = [m for m in caplog.messages if 'principal point' in m]
+    assert len(said) == 2
+    assert 'far from the middle of' in said[0]
+    assert said[1].endswith('middle of 3 of 4 images')
+    caplog.clear()
+    list(inferencer(large, camera_matrix=off))
+    assert not [m for m in caplog.messages if 'principal point' in m]
 
 
 def test_steps_that_inference_does_not_know_are_refused(checkpoint):

@@ -327,7 +327,7 @@ def test_wrong_unit_is_noticed(tmp_path):
     content = hand3d_json()
     ann = content['annotations'][3]
     ann['keypoints_cam'] = (1000 * np.array(ann['keypoints_cam'])).tolist()
-    with pytest.raises(ValueError, match='sample 35 is 44000 mm.*the unit'):
+    with pytest.raises(ValueError, match='hand of sample 35 has .* seem to be in um, they must be in mm'):
         build_content(tmp_path, content)
 
 

@@ -185,7 +185,7 @@ def test_bad_choices(stb, options, message):
     (dict(handPara=np.ones((3, 21, 1501))), 'N up to 1500'),
     (dict(handPara=np.full((3, 21, 3), np.nan)), 'joint palm of sample 0'),
     (dict(handPara=-np.ones((3, 21, 3))), 'not in front of the camera'),
-    (dict(handPara=1000 * np.ones((3, 21, 3))), 'bone length of sample 0'),
+    (dict(handPara=1000 * np.ones((3, 21, 3))), 'hand of sample 0 has 0 t'),
 ])
 def test_bad_labels_are_named(own_root, content, message):
     scipy.io.savemat(own_root / 'labels' / 'B1Counting_SK.mat', content)
