@@ -179,6 +179,8 @@ def hand_sizes(keypoints_cam: np.ndarray,
     with np.errstate(over='ignore', invalid='ignore'):
         lengths = np.linalg.norm(
             keypoints_cam[:, end] - keypoints_cam[:, start], axis=-1)
+    # what overflows is no number, but long
+    lengths = np.where(np.isnan(lengths), np.inf, lengths)
     ratios = lengths / [HAND_BONE_LENGTHS[bone] for bone in bones]
     if visible is None or np.all(visible):
         return np.median(ratios, axis=1)

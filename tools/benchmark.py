@@ -1316,7 +1316,8 @@ def main() -> None:
     print(table(result))
     if args.json:
         with atomic_write(args.json) as file:
-            file.write((json.dumps(result, indent=1) + '\n').encode())
+            text = json.dumps(result, indent=1, allow_nan=False)
+            file.write((text + '\n').encode())
 
 
 if __name__ == '__main__':

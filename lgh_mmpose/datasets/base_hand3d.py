@@ -2,6 +2,7 @@
 import gc
 import json
 import logging
+import os
 import os.path as osp
 from abc import abstractmethod
 from dataclasses import dataclass, field, fields
@@ -17,7 +18,8 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from ..camera import project
 from ..plausibility import (BONE_AGREEMENT, DEPTHS, HAND_RATIOS,
                             bone_range, find_bone_fault, find_camera_fault,
-                            hand_sizes, unit_advice)
+                            find_placement_fault, find_size_fault, hand_sizes,
+                            unit_advice)
 from .image_files import find_image_fault
 
 # mmpose's names; the joints of a finger are numbered from base (1) to tip (4)
@@ -163,6 +165,51 @@ def local_name(name: str, folder: str) -> str:
     if '\\' in name and not osp.exists(osp.join(folder, name)):
         return name.replace('\\', '/')
     return name
+
+
+def portable_name(path: str, folder: str) -> str:
+    """Name of a file for annotations that lie in a folder.
+
+    Args:
+        path (str): The file.
+        folder (str): The folder; both may be reached through symbolic links.
+
+    Returns:
+        str: Path relative to where the folder really is, with slashes, which
+        leads to the file on any system.
+    """
+    folder = osp.realpath(folder)
+    name = osp.relpath(osp.abspath(path), folder)
+    # ".." goes up from where a link leads, not from where it stands
+    there = osp.normpath(osp.join(folder, name))
+    if not osp.exists(there) or not osp.samefile(there, path):
+        name = osp.relpath(osp.realpath(path), folder)
+    return name.replace(os.sep, '/')
+
+
+def find_annotation_fault(record: dict,
+                          image_size: Tuple[int, int]) -> Optional[str]:
+    """Say why the record of a sample is not that of its image.
+
+    Args:
+        record (dict): As :meth:`BaseHand3DDataset.get_data_info` gives it.
+        image_size (tuple[int, int]): Width and height of its image, upright.
+
+    Returns:
+        str | None: What is wrong with the annotated size, the box or the
+        joints, or None.
+    """
+    annotated = record.get('annotated_size')
+    fault = None if annotated is None else find_size_fault(
+        annotated, image_size)
+    if fault is not None:
+        return fault
+    keypoints = np.zeros((0, 2))
+    if record.get('keypoints') is not None:
+        visible = np.asarray(record['keypoints_visible'])[0]
+        visible = visible[:, 0] if visible.ndim == 2 else visible
+        keypoints = np.asarray(record['keypoints'])[0, :, :2][visible > 0]
+    return find_placement_fault(image_size, record['bbox'][0], keypoints)
 
 
 def check_camera_matrix(camera_matrix: np.ndarray,

@@ -1,4 +1,6 @@
 """One's own hands: a COCO-style json with cameras and 3D joints."""
+import contextlib
+import io
 import os.path as osp
 from itertools import chain
 from typing import Any, List, Optional, Sequence, Tuple
@@ -128,7 +130,8 @@ class Hand3DJsonDataset(BaseHand3DDataset):
         """
         path = self.json_file
         check_structure(content, path)
-        coco = COCO(path, ann_data=content)
+        with contextlib.redirect_stdout(io.StringIO()):  # it says hello
+            coco = COCO(path, ann_data=content)
         annotations = coco.loadAnns(sorted(coco.anns))
         names = self._joint_names(coco, annotations)
         order = self.joint_order(names, path)

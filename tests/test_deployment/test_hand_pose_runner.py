@@ -20,7 +20,7 @@ from lgh_mmpose.apis import HandInferencer
 from lgh_mmpose.apis.camera_model import load_camera_matrix
 from lgh_mmpose.camera import RootDepthStatus
 from lgh_mmpose.datasets.transforms import TopdownAffineCamera
-from lgh_mmpose.deployment import export
+from lgh_mmpose.deployment import export, read_crop
 from lgh_mmpose.deployment.hand_pose_runner import (HandPose, Network,
                                                     crop_image, crop_matrix,
                                                     read_camera_matrix,
@@ -99,7 +99,9 @@ def test_equals_the_inferencer_on_the_same_box(toy, onnx_export, tmp_path,
     record = toy.dataset.get_data_info(0)
     image = cv2.imread(record['img_path'])
     known = record['camera_matrix'], record['bone_length']
-    ours, = HandPose(onnx_export)(image, box and [box], *known)
+    hand_pose = HandPose(onnx_export)
+    hand_pose.info['crop'].update(read_crop(toy.dataset))
+    ours, = hand_pose(image, box and [box], *known)
     theirs = next(inferencer(image, box, *known))['hands'][0]
     np.testing.assert_allclose(
         ours['keypoints'], theirs['keypoints'], rtol=0, atol=.01)

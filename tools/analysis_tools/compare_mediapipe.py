@@ -226,7 +226,8 @@ def main() -> None:
     if args.json:
         from lgh_mmpose.fileio import atomic_write
         with atomic_write(args.json) as file:
-            file.write((json.dumps(summary, indent=2) + '\n').encode())
+            text = json.dumps(summary, indent=2, allow_nan=False)
+            file.write((text + '\n').encode())
 
 
 if __name__ == '__main__':

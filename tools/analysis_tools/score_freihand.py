@@ -54,7 +54,8 @@ def score(args: argparse.Namespace) -> None:
         print(f'{name:18s}{value:10.6f}{unit}')
     if args.out:
         with atomic_write(args.out) as file:
-            file.write(json.dumps(scores, indent=2).encode())
+            text = json.dumps(scores, indent=2, allow_nan=False)
+            file.write(text.encode())
 
 
 def main() -> None:
