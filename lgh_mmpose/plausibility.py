@@ -92,13 +92,12 @@ def unit_advice(ratio: float, unit: str = 'mm') -> str:
     """What to do about numbers that make no hand, as part of a sentence."""
     meant = probable_unit(ratio, unit)
     if meant is None:
-        return f'lengths must be in {unit}'
+        return f'check it, and that lengths are in {unit}'
     return f'the numbers seem to be in {meant}, they must be in {unit}'
 
 
-def usual_bone_length(
-    bone: Optional[Sequence[str]] = ('middle_finger1', 'middle_finger2')
-) -> float:
+def usual_bone_length(bone: Optional[Sequence[str]] = (
+    'middle_finger1', 'middle_finger2')) -> float:
     """Usual length of a bone in mm.
 
     Args:
@@ -237,8 +236,8 @@ def find_size_fault(annotated: Tuple[int, int],
     mend = ('restore the image, or scale the pixels and the camera of the '
             'annotation with it')
     if tuple(annotated) == tuple(actual)[::-1]:
-        mend = ('sides are exchanged: annotate the image as it is seen, turned '
-                'as its EXIF orientation says')
+        mend = ('sides are exchanged: annotate the image as it is seen, '
+                'turned as its EXIF orientation says')
     return (f'the image has {actual[0]} x {actual[1]} px, its annotation says '
             f'{annotated[0]} x {annotated[1]}; {mend}')
 
@@ -265,6 +264,34 @@ def find_placement_fault(image_size: Tuple[int, int], bbox: Sequence[float],
     if len(keypoints) and not inside.all(1).any():
         return f'no joint lies in the image of {width} x {height} px'
     return None
+
+
+def find_flip_fault(flip: Optional[bool],
+                    warp_mat: Optional[np.ndarray]) -> Optional[str]:
+    """Say that an image was mirrored without its camera.
+
+    mmpose's ``RandomFlip`` mirrors image and pixels, but neither the camera
+    nor the joints in its frame; it leaves ``flip`` behind, whether or not it
+    has mirrored this sample. ``CanonicalizeHandSide`` mirrors exactly, in
+    ``warp_mat``, which then has a negative determinant.
+
+    Args:
+        flip (bool, optional): What the transforms say; None if nothing.
+        warp_mat (np.ndarray, optional): From the image to the input, (3, 3);
+            None before there is one.
+
+    Returns:
+        str | None: What is wrong, or None.
+    """
+    if flip is None:
+        return None
+    if warp_mat is not None and bool(flip) == (np.linalg.det(
+            np.asarray(warp_mat)[:2, :2]) < 0):
+        return None
+    return ('a transform has mirrored the image but not the camera and the 3D '
+            'joints, as RandomFlip does; leave it out of the pipeline: '
+            'CanonicalizeHandSide mirrors left hands, exactly, and a mirrored '
+            'right hand is a left one')
 
 
 def boxes_are_corners(boxes: np.ndarray, joint_boxes: np.ndarray,

@@ -48,13 +48,13 @@ def test_the_unit_that_was_meant_is_told(length, meant, taken):
         assert f'seem to be in {meant}, they must be in {taken}' in fault
 
 
-@pytest.mark.parametrize('length', [
-    0, -1, float('nan'),
-    float('inf'), 1e300, 5e-324,
-    float(10**300)
-])
+@pytest.mark.parametrize(
+    'length',
+    [0, -1, float('nan'),
+     float('inf'), 1e300, 5e-324,
+     float(10**300)])
 def test_what_is_no_length_has_no_unit(length):
-    assert 'must be in mm' in find_bone_fault(length, BONE)
+    assert 'lengths are in mm' in find_bone_fault(length, BONE)
     assert probable_unit(length / 46.9) is None
 
 

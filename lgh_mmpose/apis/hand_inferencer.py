@@ -569,8 +569,8 @@ def _side_of(right_minus_left: float) -> str:
 
 
 def _bone_length(
-    value: Optional[Union[float, str]],
-    bone: Optional[Tuple[str, str]] = None) -> Tuple[Optional[float], str]:
+        value: Optional[Union[float, str]],
+        bone: Optional[Tuple[str, str]] = None) -> Tuple[Optional[float], str]:
     """The length of a bone, of any without ``bone``, in mm, and its source.
 
     Raises:

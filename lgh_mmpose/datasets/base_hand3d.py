@@ -16,8 +16,8 @@ from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 from ..camera import project
-from ..plausibility import (BONE_AGREEMENT, DEPTHS, HAND_RATIOS,
-                            bone_range, find_bone_fault, find_camera_fault,
+from ..plausibility import (BONE_AGREEMENT, DEPTHS, HAND_RATIOS, bone_range,
+                            find_bone_fault, find_camera_fault,
                             find_placement_fault, find_size_fault, hand_sizes,
                             unit_advice)
 from .image_files import find_image_fault

@@ -115,8 +115,7 @@ class Hand3DJsonDataset(BaseHand3DDataset):
                 'a json file, see docs/own_data.md')
         return self.read_content(load_json(path))
 
-    def read_content(
-            self, content: Any) -> Tuple[HandAnnotations, np.ndarray]:
+    def read_content(self, content: Any) -> Tuple[HandAnnotations, np.ndarray]:
         """Check what the json file holds, or shall hold.
 
         Args:
@@ -271,9 +270,9 @@ class Hand3DJsonDataset(BaseHand3DDataset):
                     'bone_length', ann['id'], 'is absent and cannot be '
                     f'measured, since {" or ".join(self.reference_bone)} is '
                     'not annotated')
-        check_bone_length(lengths,
-                          f'{self.json_file}, field bone_length of the '
-                          'annotations', ids, self.reference_bone, measured)
+        check_bone_length(
+            lengths, f'{self.json_file}, field bone_length of the '
+            'annotations', ids, self.reference_bone, measured)
         return lengths
 
     def _corners(self, bbox: np.ndarray, keypoints: np.ndarray,
@@ -411,14 +410,13 @@ def stack_field(annotations: Sequence[dict], field: str,
     array = to_array([ann[field] for ann in annotations])
     if array is not None:
         return array
-    culprit = next(ann for ann in annotations
-                   if to_array([ann[field]]) is None)
+    culprit = next(
+        ann for ann in annotations if to_array([ann[field]]) is None)
     try:
         found = np.shape(culprit[field])
     except ValueError:  # ragged
         found = shape
-    raise ValueError(
-        f'{path}: {field} of annotation {culprit["id"]} must be '
-        f'{"x".join(map(str, shape))} numbers, got ' +
-        ('something else' if found in (shape,
-                                       ()) else 'x'.join(map(str, found))))
+    raise ValueError(f'{path}: {field} of annotation {culprit["id"]} must be '
+                     f'{"x".join(map(str, shape))} numbers, got ' +
+                     ('something else' if found in
+                      (shape, ()) else 'x'.join(map(str, found))))

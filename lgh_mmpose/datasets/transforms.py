@@ -13,7 +13,7 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix
 
 from ..camera import back_project, warp_points
-from ..plausibility import find_camera_fault, find_size_fault
+from ..plausibility import find_camera_fault, find_flip_fault, find_size_fault
 from .hand3d_json import SIDES
 
 
@@ -25,28 +25,15 @@ def _describe(results: Dict) -> str:
 def check_not_flipped(results: Dict) -> None:
     """Check that no transform has mirrored the image without the camera.
 
-    mmpose's ``RandomFlip`` mirrors image and pixels, but neither the camera
-    nor the joints in its frame; it leaves ``flip`` behind, whether or not it
-    has mirrored this sample. :class:`CanonicalizeHandSide` mirrors exactly,
-    in ``warp_mat``, which then has a negative determinant.
-
     Args:
         results (dict): The result dict.
 
     Raises:
-        ValueError: If ``flip`` is not that of ``warp_mat``.
+        ValueError: See :func:`~lgh_mmpose.plausibility.find_flip_fault`.
     """
-    if 'flip' not in results:
-        return
-    warp_mat = results.get('warp_mat')
-    mirrored = warp_mat is not None and np.linalg.det(warp_mat[:2, :2]) < 0
-    if warp_mat is None or results['flip'] is None or \
-            mirrored != bool(results['flip']):
-        raise ValueError(
-            f'{_describe(results)}: a transform has mirrored the image but '
-            'not the camera and the 3D joints, as RandomFlip does; leave it '
-            'out of the pipeline: CanonicalizeHandSide mirrors left hands, '
-            'exactly, and a mirrored right hand is a left one')
+    fault = find_flip_fault(results.get('flip'), results.get('warp_mat'))
+    if fault is not None:
+        raise ValueError(f'{_describe(results)}: {fault}')
 
 
 def _check_image(results: Dict) -> None:

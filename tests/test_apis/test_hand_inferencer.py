@@ -527,8 +527,8 @@ def test_a_camera_of_another_resolution_is_named_once(inferencer, images,
     assert 'array, 192 x 108 px' in warning
 
 
-def test_each_camera_that_does_not_fit_is_named_once(
-        inferencer, images, caplog, monkeypatch):
+def test_each_camera_that_does_not_fit_is_named_once(inferencer, images,
+                                                     caplog, monkeypatch):
     monkeypatch.setattr(inferencer, '_said', set())
     other = CAMERA + [[0, 0, 60], [0, 0, 0], [0, 0, 0]]
     large = np.zeros((108, 192, 3), np.uint8)
@@ -647,7 +647,7 @@ def test_wrong_arguments_are_named(checkpoint, options, message):
 def test_a_camera_in_another_unit_is_refused(inferencer, images, factor,
                                              advice):
     matrix = np.diag([factor, factor, 1]) @ CAMERA
-    with pytest.raises(ValueError, match=f'camera has focal .*{advice}.*, fra'):
+    with pytest.raises(ValueError, match=f'camera has focal .*{advice}.*, fr'):
         list(inferencer(images[0], camera_matrix=matrix))
 
 

@@ -78,7 +78,7 @@ def test_no_root_and_no_bone_unless_given(dexter):
     assert not {'root_depth', 'bone_length'} & record.keys()
     record = build(dexter[0], bone_length=31.5).get_data_info(0)
     assert record['bone_length'] == 31.5
-    with pytest.raises(ValueError, match='argument bone_length.*must be in mm'):
+    with pytest.raises(ValueError, match='argument bone_length.*are in mm'):
         build(dexter[0], bone_length=0.)
 
 

@@ -614,7 +614,9 @@ def test_file_in_millimetres_is_told(own_root):
             raw['xyz'] = raw['xyz'] * 1000
 
     change(own_root, edit)
-    with pytest.raises(ValueError, match='the numbers seem to be in mm, they must be in m '):
+    with pytest.raises(
+            ValueError,
+            match='the numbers seem to be in mm, they must be in m '):
         Rhd3DDataset(str(own_root))
 
 

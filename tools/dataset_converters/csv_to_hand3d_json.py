@@ -304,9 +304,7 @@ def convert(args: argparse.Namespace) -> None:
     """Write the json files."""
     table = Table(args.csv)
     converter = Converter(table, args)
-    annotations = [
-        converter.annotation(line, row) for line, row in table.rows
-    ]
+    annotations = [converter.annotation(line, row) for line, row in table.rows]
     category = dict(id=1, name='hand', keypoints=converter.names, skeleton=[])
     # what reads the files asks more of them, of all lines together, too
     reader = Hand3DJsonDataset(args.out, args.csv, lazy_init=True)

@@ -100,6 +100,8 @@ def check_all(dataset: Any) -> Dict[int, str]:
                 tqdm.write(f'{index:7d}  {record["img_path"]}: {fault}')
     if len(faults) > MAX_NAMED:
         print(f'         and {len(faults) - MAX_NAMED} more')
+    print(f'{len(faults)} of {len(dataset)} annotations do not fit their '
+          'image (size, box or joints)')
     return faults
 
 
@@ -163,8 +165,6 @@ def browse(args: argparse.Namespace) -> int:
             window.show(picture, name, args.show_interval)
     print(f'{seen} of {len(dataset)} samples, {faulty} with a fault, '
           f'{unreadable} unreadable')
-    print(f'{len(misplaced)} of {len(dataset)} annotations do not fit their '
-          'image (size, box or joints)')
     if args.output_dir is not None:
         print(f'wrote {args.output_dir}')
     return faulty + unreadable + len(misplaced)
