@@ -208,9 +208,15 @@ def find_camera_fault(camera_matrix: np.ndarray,
     side = max(image_size)
     focal = abs(float(camera_matrix[0][0])), abs(float(camera_matrix[1][1]))
     low, high = FOCAL_RATIOS
-    if low * side <= min(focal) and max(focal) <= high * side:
-        return None
     width, height = image_size
+    # skew and principal point, which a crop may put far off
+    offset = max(
+        abs(float(camera_matrix[i][j])) for i, j in ((0, 1), (0, 2), (1, 2)))
+    if low * side <= min(focal) and max(focal) <= high * side:
+        if offset <= high * side:
+            return None
+        return (f'a skew or principal point of {offset:.4g} px for an image '
+                f'of {width} x {height} px')
     what = (f'focal lengths of {focal[0]:.4g} and {focal[1]:.4g} px for an '
             f'image of {width} x {height} px')
     if low <= min(focal) and max(focal) <= 3:

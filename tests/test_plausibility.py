@@ -153,6 +153,13 @@ def test_focal_lengths_that_are_not_in_pixels(focal, advice):
     assert advice in fault and '640 x 480' in fault
 
 
+def test_a_principal_point_beyond_all_measure():
+    matrix = np.array([[600., 0, -5000], [0, 600, 9000], [0, 0, 1]])
+    assert find_camera_fault(matrix, (640, 480)) is None  # of a crop
+    matrix[0, 2] = 1e308
+    assert 'principal point of 1e+308' in find_camera_fault(matrix, (640, 480))
+
+
 # -- images and boxes --------------------------------------------------------
 
 

@@ -138,11 +138,15 @@ def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
     wanted = '(' + ', '.join('N' if n is None else str(n) for n in shape) + ')'
     data = load_json(path)
     try:
-        array = np.array(data, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+        array = np.array(data)
+    except ValueError:
+        array = np.array(None)
+    # with a type of its own NumPy would read '1' and true as numbers
+    if array.dtype.kind not in 'iuf':
         raise ValueError(
             f'{path} must hold an array of numbers of shape {wanted}, but '
-            'its entries are ragged or not numbers') from None
+            'its entries are ragged or not numbers')
+    array = array.astype(np.float64)
     if array.ndim != len(shape) or any(
             n not in (None, m) for n, m in zip(shape, array.shape)):
         raise ValueError(f'{path} must hold an array of shape {wanted}, got '
@@ -230,13 +234,12 @@ def check_camera_matrix(camera_matrix: np.ndarray,
         ValueError: Naming the file and the first bad sample.
     """
     finite = np.isfinite(camera_matrix).all((1, 2))
+    # so that products are finite, too
+    finite &= (np.abs(camera_matrix) < 1e9).all((1, 2))
     pinhole = finite & (camera_matrix[:, 2] == [0, 0, 1]).all(1)
-    with np.errstate(over='ignore'):
-        focal_area = np.abs(
-            np.linalg.det(
-                np.where(pinhole[:, None, None], camera_matrix, np.eye(3))))
-    bad = np.flatnonzero(~pinhole | ~((focal_area >= 1e-6)
-                                      & (focal_area < np.inf)))
+    focal_area = np.linalg.det(
+        np.where(pinhole[:, None, None], camera_matrix, np.eye(3)))
+    bad = np.flatnonzero(~pinhole | (np.abs(focal_area) < 1e-6))
     if len(bad):
         sample_id = bad[0] if ids is None else ids[bad[0]]
         raise ValueError(
@@ -317,18 +320,18 @@ def check_hand_sizes(keypoints_cam: np.ndarray,
             f'{sizes[bad[0]]:.3g} times the usual size, {low} to {high:g} are '
             f'possible; {unit_advice(sizes[bad[0]], unit)} ({len(bad)} such '
             'samples)')
-    depth = keypoints_cam[..., 2]
-    odd = (depth < DEPTHS[0]) | (depth > DEPTHS[1])
+    odd = (keypoints_cam[..., 2] < DEPTHS[0]) | (
+        np.abs(keypoints_cam).max(-1) > DEPTHS[1])
     if visible is not None:
         odd &= np.asarray(visible) > 0
     if odd.any():
         row, joint = np.argwhere(odd)[0]
         sample_id = row if ids is None else ids[row]
         raise ValueError(
-            f'{path}: joint {joint_names[joint]} of sample {sample_id} is '
-            f'{depth[row, joint]:.4g} mm from the camera, {DEPTHS[0]:g} to '
-            f'{DEPTHS[1]:g} are possible; lengths must be in {unit} '
-            f'({odd.any(1).sum()} such samples)')
+            f'{path}: joint {joint_names[joint]} of sample {sample_id} lies '
+            f'at {keypoints_cam[row, joint].tolist()} mm, but depths of '
+            f'{DEPTHS[0]:g} to {DEPTHS[1]:g} mm are possible; lengths must be '
+            f'in {unit} ({odd.any(1).sum()} such samples)')
 
 
 def check_bone_length(bone_length: np.ndarray,
@@ -556,6 +559,7 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                     "which this split does not have; use bbox_mode='image'")
         if not self.test_mode:
             self._check_root_annotated(sample_ids)
+        self._check_boxes()
         if self.bbox_mode == 'annotation' and self.annotations.bbox is None:
             raise ValueError(f"{self.data_root}: bbox_mode='annotation' needs "
                              f'boxes, which {type(self).__name__} does not '
@@ -589,6 +593,22 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                 f'relative to ({len(bad)} such samples); annotate it, leave '
                 'these samples out of the file, or choose another root_joint '
                 'here and in the codec')
+
+    def _check_boxes(self) -> None:
+        """Check that boxes are finite, and have an area, as records have them.
+        """
+        if self.annotations.bbox is None:
+            return
+        with np.errstate(over='ignore'):
+            boxes = self.annotations.bbox.astype(np.float32)
+        bad = np.flatnonzero(~(np.isfinite(boxes).all(1)
+                               & (boxes[:, 2:] > boxes[:, :2]).all(1)))
+        if len(bad):
+            raise ValueError(
+                f'{self.data_root}: the box of row {bad[0]} must be finite '
+                'and have an area, got left, top, right, bottom = '
+                f'{self.annotations.bbox[bad[0]].tolist()} ({len(bad)} such '
+                'boxes)')
 
     def _read_image_size(self, sample_ids: Sequence[int]) -> Tuple[int, int]:
         for sample_id in sample_ids:

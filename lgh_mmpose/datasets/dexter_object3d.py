@@ -213,8 +213,8 @@ class DexterObject3DDataset(BaseHand3DDataset):
                     x, y, w, h = (float(row[c]) for c in _BOX_COLUMNS[1:])
                 except (TypeError, ValueError):
                     x = y = w = h = math.nan
-                if not (math.isfinite(x + y) and 0 < w < math.inf
-                        and 0 < h < math.inf):
+                if not (math.isfinite(x + w) and math.isfinite(y + h)
+                        and x < x + w and y < y + h):
                     raise ValueError(
                         f'{self.bbox_csv}, line {reader.line_num}: x, y, w '
                         f'and h must be numbers and the box have an area, got '

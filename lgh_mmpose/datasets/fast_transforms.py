@@ -18,7 +18,7 @@ from mmpose.structures import PoseDataSample
 from scipy.special import ndtr, ndtri
 
 from .image_files import jpeg_size
-from .transforms import check_not_flipped
+from .transforms import check_not_flipped, describe
 
 # sides of the blocks that libjpeg can decode to one pixel, largest first
 _REDUCTIONS = {
@@ -226,9 +226,16 @@ class PackHandInputs(PackPoseInputs):
 
         Raises:
             ValueError: If the codec makes heat maps or other fields, or a
-                transform has mirrored the image and not the camera.
+                transform has mirrored or resized the image and not the
+                camera.
         """
         check_not_flipped(results)
+        size = results['img'].shape[1::-1]
+        if size != tuple(results.get('input_size', size)):
+            raise ValueError(
+                f'{describe(results)}: a transform after the crop has made an '
+                f'input of {results["input_size"]} px one of {size}; leave it '
+                'out: TopdownAffineCamera crops and scales, with the camera')
         if results.get('field_mapping_table'):
             raise ValueError('PackHandInputs packs labels alone, but the '
                              'codec makes fields '

@@ -404,7 +404,10 @@ class Rhd3DDataset(BaseHand3DDataset):
         try:
             if isinstance(value, str):
                 value = json.loads(value)
-            array = np.array(value, dtype=np.float64).reshape(-1)
+            array = np.array(value).reshape(-1)
+            # NumPy would read '1' as a number, too
+            array = array.astype(np.float64) if array.dtype.kind in 'iuf' \
+                else np.empty(0)
         except (TypeError, ValueError, OverflowError, RecursionError):
             array = np.empty(0)
         if array.size != size:

@@ -17,7 +17,7 @@ from ..plausibility import find_camera_fault, find_flip_fault, find_size_fault
 from .hand3d_json import SIDES
 
 
-def _describe(results: Dict) -> str:
+def describe(results: Dict) -> str:
     """Name a sample in an error message."""
     return f'sample {results.get("id")} ({results.get("img_path")})'
 
@@ -33,7 +33,7 @@ def check_not_flipped(results: Dict) -> None:
     """
     fault = find_flip_fault(results.get('flip'), results.get('warp_mat'))
     if fault is not None:
-        raise ValueError(f'{_describe(results)}: {fault}')
+        raise ValueError(f'{describe(results)}: {fault}')
 
 
 def _check_image(results: Dict) -> None:
@@ -43,7 +43,7 @@ def _check_image(results: Dict) -> None:
     original = results.get('ori_shape', (height, width))
     if (height, width) != tuple(original):
         raise ValueError(
-            f'{_describe(results)}: a transform before the crop has made an '
+            f'{describe(results)}: a transform before the crop has made an '
             f'image of {original[1]} x {original[0]} px one of {width} x '
             f'{height}, but left the camera as it was, as Resize and crops '
             'do; leave it out: TopdownAffineCamera crops and scales, with '
@@ -55,7 +55,7 @@ def _check_image(results: Dict) -> None:
         fault = find_camera_fault(results['camera_matrix'], (width, height))
         fault = fault and f'its camera has {fault}'
     if fault is not None:
-        raise ValueError(f'{_describe(results)}: {fault}')
+        raise ValueError(f'{describe(results)}: {fault}')
 
 
 def _warp_matrix(center: np.ndarray, box_width: float, rotation: float,
@@ -128,13 +128,13 @@ class TopdownAffineCamera(TopdownAffine):
         center, scale = results['bbox_center'], results['bbox_scale']
         if center.shape != (1, 2) or scale.shape != (1, 2):
             raise ValueError(
-                f'{_describe(results)}: one box per sample is supported, got '
+                f'{describe(results)}: one box per sample is supported, got '
                 f'bbox_center {center.shape} and bbox_scale {scale.shape}')
         rotation = float(results.get('bbox_rotation', [0.])[0])
         numbers = [*center[0].tolist(), *scale[0].tolist(), rotation]
         if not all(map(math.isfinite, numbers)) or min(numbers[2:4]) <= 0:
             raise ValueError(
-                f'{_describe(results)}: the box has no area or is not finite '
+                f'{describe(results)}: the box has no area or is not finite '
                 f'(center {numbers[:2]}, size {numbers[2:4]}, '
                 f'rotation {rotation}); correct or drop this sample')
 
@@ -236,10 +236,10 @@ class CanonicalizeHandSide(BaseTransform):
                     level=logging.WARNING)
         hand_side = results.get('hand_side')
         if hand_side not in SIDES:
-            raise ValueError(f'{_describe(results)}: hand_side must be one '
+            raise ValueError(f'{describe(results)}: hand_side must be one '
                              f'of {SIDES}, got {hand_side!r}')
         if 'warp_mat' not in results:
-            raise ValueError(f'{_describe(results)}: CanonicalizeHandSide '
+            raise ValueError(f'{describe(results)}: CanonicalizeHandSide '
                              'must stand after TopdownAffineCamera')
         results['flip'] = hand_side != self.side
         results['flip_direction'] = None
@@ -372,12 +372,12 @@ class OfficialRhdCrop(BaseTransform):
             if results.get(key) is None
         ]
         if missing:
-            raise ValueError(f'{_describe(results)}: OfficialRhdCrop needs '
+            raise ValueError(f'{describe(results)}: OfficialRhdCrop needs '
                              f'{", ".join(missing)}, as Rhd3DDataset gives')
         shape = results['img'].shape[:2]
         if shape != (self.IMAGE_SIZE, self.IMAGE_SIZE):
             raise ValueError(
-                f'{_describe(results)}: OfficialRhdCrop is made for images of '
+                f'{describe(results)}: OfficialRhdCrop is made for images of '
                 f'{self.IMAGE_SIZE} x {self.IMAGE_SIZE} px, got {shape}')
         _check_image(results)
         names = list(results['keypoint_names'])

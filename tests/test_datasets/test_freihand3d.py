@@ -383,6 +383,9 @@ def test_no_images(own_root):
     (b'{"a": 1}', 'numbers of shape'),
     (b'[[[1, 2, 3], [4, 5]]]', 'ragged or not numbers'),
     (b'[["a"]]', 'ragged or not numbers'),
+    (b'[["1.5"]]', 'ragged or not numbers'),
+    (b'[[true]]', 'ragged or not numbers'),
+    (b'[[' + b'1' * 401 + b']]', 'ragged or not numbers'),
     (b'[]', r'shape \(N, 21, 3\), got \(0,\)'),
     (b'[[[1, 2, 3], [4, 5, 6]]]', r'shape \(N, 21, 3\), got \(1, 2, 3\)'),
 ])

@@ -279,6 +279,15 @@ def test_an_image_that_was_resized_before_the_crop_is_refused(
         dataset[0]
 
 
+def test_an_input_that_was_resized_after_the_crop_is_refused(
+        freihand_root, pipeline_config):
+    steps = [dict(step) for step in pipeline_config]
+    steps.insert(-2, dict(type='mmcv.Resize', scale=(32, 32)))
+    dataset = FreiHand3DDataset(str(freihand_root), pipeline=steps)
+    with pytest.raises(ValueError, match='input of .* px one of .32, 32.; le'):
+        dataset[0]
+
+
 @pytest.mark.parametrize('size', [(320, 240), (50, 60)])
 def test_an_image_of_another_size_than_annotated_is_refused(size):
     results = make_results(np.zeros((480, 640, 3), np.uint8))
