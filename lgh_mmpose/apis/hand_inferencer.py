@@ -1,6 +1,5 @@
 """From images of any kind to 3D hands with stated units."""
 import copy
-import inspect
 import logging
 from contextlib import closing
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import (Any, Hashable, Iterator, List, NamedTuple, Optional, Tuple,
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmpose.apis import init_model
-from mmpose.registry import DATASETS
 
 from ..camera import back_project
 from ..config import config_errors, load_config, require_keys
@@ -24,6 +22,7 @@ from .camera_model import (ASSUMED_FOV, camera_of_fov, camera_suits_image,
                            check_camera_matrix)
 from .checkpoint import load_weights
 from .detection import HandDetector
+from .hand_crop import HandCrop, name_of
 from .sources import Frame, FrameSource, open_source, prefetch
 from .tracking import HandTracker, OneEuroFilter, Smoothing, Track
 
@@ -39,22 +38,6 @@ AVERAGE_BONE_LENGTH = 44.6
 of the middle finger, 44.6 +- 3.8 mm in radiographs of 66 adults (Buryanov and
 Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010)."""
 
-_META_KEYS = ('img_path', 'ori_shape', 'img_shape', 'input_size',
-              'input_center', 'input_scale', 'flip', 'flip_direction',
-              'warp_mat', 'camera_matrix', 'bone_length', 'hand_side')
-WHOLE_IMAGE_PADDING = 1.5
-"""How much larger than the tight box of the joints whole images are, as which
-a network may have been trained: the mean of SynthHand (1.52), whose layout and
-framing are FreiHAND's."""
-
-# that of the release's crop of RHD: the mean on the same hands
-_OFFICIAL_CROP_PADDING = 1.4
-# steps of a test pipeline that are taken over, or that the inferencer does in
-# its own way; without annotations there are no targets to generate
-_KNOWN_STEPS = ('LoadImage', 'LoadHandImage', 'GetBBoxCenterScale',
-                'TopdownAffineCamera', 'OfficialRhdCrop',
-                'CanonicalizeHandSide', 'GenerateTarget', 'PackPoseInputs',
-                'PackHandInputs')
 # after so many frames of a track its side is settled
 _SIDE_FRAMES = 15
 
@@ -65,7 +48,7 @@ class _Crop(NamedTuple):
     camera_matrix: np.ndarray
     bone_length: Optional[float]
     box: np.ndarray
-    padding: float
+    whole_image: bool
     bbox_score: Optional[float] = None
     track: Optional[Track] = None
 
@@ -182,15 +165,9 @@ class HandInferencer:
                                             _check_device(device))
         self._codec = self.model.head.decoder
         _bone_length(bone_length, self._codec.reference_bone)
-        steps = _inference_steps(self.cfg, self._codec.input_size)
-        self._pipeline_padding = steps[0].get('padding', 1.25)
-        with config_errors(_name_of(self.cfg)):
-            self._pipeline = Compose(steps)
-        if bbox_padding is None:
-            bbox_padding = self._pipeline_padding
-            if _trained_on_whole_images(self.cfg):
-                bbox_padding *= WHOLE_IMAGE_PADDING
-        self.bbox_padding = bbox_padding
+        self._cut_out = HandCrop(self.cfg, self._codec.input_size,
+                                 bbox_padding)
+        self.bbox_padding = self._cut_out.bbox_padding
         self.detector = None if detector is None else HandDetector(
             detector,
             detector_checkpoint,
@@ -402,9 +379,8 @@ class HandInferencer:
             if fault is not None:
                 raise ValueError(f'the given camera has {fault} '
                                  f'({frame.source}, frame {frame.index})')
-        padding = self._pipeline_padding if whole_image else self.bbox_padding
         return _Crop(frame.image, camera_matrix, settings.bone_length, box,
-                     padding, bbox_score, track)
+                     whole_image, bbox_score, track)
 
     # -- what the network says ----------------------------------------------
 
@@ -412,7 +388,8 @@ class HandInferencer:
         """The hand in each crop."""
         sides = [self._sides_to_try(crop.track) for crop in crops]
         inputs = [
-            self._pipeline(self._data_info(crop, side))
+            self._cut_out(crop.image, crop.box, side, crop.whole_image,
+                          crop.camera_matrix, crop.bone_length)
             for crop, tried in zip(crops, sides) for side in tried
         ]
         samples = []
@@ -432,21 +409,6 @@ class HandInferencer:
         if track is not None and track.age >= _SIDE_FRAMES:
             return (_side_of(track.side_evidence), )
         return ('right', 'left')
-
-    def _data_info(self, crop: _Crop, side: str) -> dict:
-        # the pipeline enlarges all boxes alike
-        factor = crop.padding / self._pipeline_padding
-        centre = (crop.box[:2] + crop.box[2:]) / 2
-        half = (crop.box[2:] - crop.box[:2]) / 2 * factor
-        info = dict(
-            img=crop.image,
-            bbox=np.concatenate([centre - half, centre + half])[None],
-            bbox_score=np.ones(1, dtype=np.float32),
-            camera_matrix=crop.camera_matrix,
-            hand_side=side)
-        if crop.bone_length is not None:
-            info['bone_length'] = crop.bone_length
-        return info
 
     def _choose(self, tried: list, crop: _Crop) -> _Hand:
         """The hand of the likelier side."""
@@ -643,11 +605,11 @@ def _build_model(config: Union[str, Path, Config], checkpoint: Optional[str],
     if checkpoint is None:
         raise ValueError('give a checkpoint: the config has no load_from, and '
                          'an untrained network finds no hands')
-    require_keys(config, _name_of(config), ['model'], 'inference')
+    require_keys(config, name_of(config), ['model'], 'inference')
     # there is no annotation to take it from
     config.model.test_cfg = dict(
         config.model.get('test_cfg') or {}, root_depth='solved')
-    with config_errors(_name_of(config)):
+    with config_errors(name_of(config)):
         model = init_model(config, None, device)
     if not isinstance(getattr(model, 'head', None), GroupedJointHead):
         raise ValueError(
@@ -656,60 +618,3 @@ def _build_model(config: Union[str, Path, Config], checkpoint: Optional[str],
             'MMPoseInferencer takes 2D models')
     load_weights(model, checkpoint)
     return model, config
-
-
-def _name_of(cfg: Config) -> str:
-    """What messages call a config."""
-    return cfg.filename or 'without a file'
-
-
-def _type_name(step: dict) -> str:
-    """The class of a transform, without the scope of its registry."""
-    kind = step['type']
-    return getattr(kind, '__name__', kind).rsplit('.', 1)[-1]
-
-
-def _inference_steps(cfg: Config, input_size: Tuple[int, int]) -> List[dict]:
-    """The config's test pipeline, for images that are loaded already.
-
-    Its crop and its side are kept; what needs annotations is left out.
-
-    Raises:
-        ValueError: If it has a step of another kind, without which the
-            network would see other images than it was tested on.
-    """
-    pipeline = (cfg.get('test_dataloader') or {}).get('dataset',
-                                                      {}).get('pipeline', [])
-    steps = {_type_name(step): dict(step) for step in pipeline}
-    unknown = [name for name in steps if name not in _KNOWN_STEPS]
-    if unknown:
-        raise ValueError(
-            f'the test pipeline of the config {_name_of(cfg)} has '
-            f'{", ".join(unknown)}, which inference cannot do: it knows '
-            f'{", ".join(_KNOWN_STEPS)}. Do it to the images beforehand, and '
-            'leave it out of the pipeline')
-    box = dict(type='GetBBoxCenterScale')
-    if 'OfficialRhdCrop' in steps:
-        # it crops by annotated joints; on average this is as large
-        box['padding'] = _OFFICIAL_CROP_PADDING
-    return [
-        steps.get('GetBBoxCenterScale', box),
-        steps.get('TopdownAffineCamera',
-                  dict(type='TopdownAffineCamera', input_size=input_size)),
-        steps.get('CanonicalizeHandSide', dict(type='CanonicalizeHandSide')),
-        dict(type='PackPoseInputs', meta_keys=_META_KEYS)
-    ]
-
-
-def _trained_on_whole_images(cfg: Config) -> bool:
-    """Whether the boxes of the config's data set are whole images."""
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
-    mode = dataset.get('bbox_mode')
-    cls = DATASETS.get(dataset['type']) if 'type' in dataset else None
-    for base in cls.__mro__ if mode is None and cls is not None else ():
-        parameter = inspect.signature(
-            base.__init__).parameters.get('bbox_mode')
-        if parameter is not None:
-            mode = parameter.default
-            break
-    return mode == 'image'

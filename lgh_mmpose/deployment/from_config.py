@@ -15,7 +15,7 @@ from mmpose.datasets.transforms import GetBBoxCenterScale, TopdownAffine
 from mmpose.registry import DATASETS, MODELS
 
 from ..apis.checkpoint import load_weights
-from ..apis.hand_inferencer import WHOLE_IMAGE_PADDING
+from ..apis.hand_crop import WHOLE_IMAGE_PADDING, HandCrop
 from ..config import config_errors, require_keys
 from ..datasets.transforms import CanonicalizeHandSide
 from .deploy_form import check_kind
@@ -89,6 +89,9 @@ def export_config(cfg: Config,
     if padding is not None:
         for sample in verification:
             del sample['record']
+    else:
+        _crop_as_inferencer(verification,
+                            HandCrop(cfg, model.head.decoder.input_size))
     calibration = []
     if precision == 'int8':
         set_random_seed(0)
@@ -145,6 +148,28 @@ def select_samples(dataset: Any, num: Optional[int] = None) -> List[dict]:
     return samples
 
 
+def _crop_as_inferencer(samples: List[dict], cut_out: HandCrop) -> None:
+    """Add ``tight_box`` and ``tight_warp_mat``, which the inferencer makes.
+
+    Of samples with annotated joints, whose box it is.
+    """
+    # the warp does not depend on the pixels
+    image = np.zeros((2, 2, 3), np.uint8)
+    for sample in samples:
+        record = sample['record']
+        if record.get('keypoints') is None:
+            continue
+        shown = record['keypoints'][0][record['keypoints_visible'][0] > 0]
+        box = np.concatenate([shown.min(0), shown.max(0)])
+        if (box[2:] <= box[:2]).any():  # of one joint
+            continue
+        side = record.get('hand_side') or 'right'
+        packed = cut_out(image, box, side)
+        sample.update(
+            tight_box=box,
+            tight_warp_mat=packed['data_samples'].metainfo['warp_mat'])
+
+
 def _warn_of_other_input_size(input_size: Tuple[int, int],
                               checkpoint: str) -> None:
     """Warn if the config in a checkpoint names other input sizes only."""
@@ -180,7 +205,7 @@ def read_crop(dataset: Any, padding: Optional[float] = None) -> Dict[str, Any]:
         hand; ``use_udp``; and ``hand_side``, the side that all hands get by
         mirroring, None for both as they are. A network that was trained on
         whole images gets tight boxes enlarged by
-        :data:`~lgh_mmpose.apis.hand_inferencer.WHOLE_IMAGE_PADDING`.
+        :data:`~lgh_mmpose.apis.hand_crop.WHOLE_IMAGE_PADDING`.
 
     Raises:
         ValueError: If the pipeline crops by other means than a box, and there

@@ -745,8 +745,8 @@ def test_configs_that_take_the_root_depth_from_annotations_work(
     ('lgh_stb.py', 1.25),
 ])
 def test_padding_is_what_the_config_trains_with(name, padding):
-    from lgh_mmpose.apis.hand_inferencer import (_inference_steps,
-                                                 _trained_on_whole_images)
+    from lgh_mmpose.apis.hand_crop import (_inference_steps,
+                                           _trained_on_whole_images)
     config = Config.fromfile(REPO_ROOT / 'configs' / name)
     steps = _inference_steps(config, (256, 256))
     assert [step['type'] for step in steps] == [
@@ -812,7 +812,7 @@ def test_inference_does_not_change_the_model(inferencer, images):
         camera_matrix=CAMERA,
         hand_side='right',
         bone_length=40.)
-    batch = pseudo_collate([inferencer._pipeline(info)])
+    batch = pseudo_collate([inferencer._cut_out._pipeline(info)])
     with torch.no_grad():
         sample, = inferencer.model.test_step(batch)
     assert not inferencer.model.training

@@ -141,8 +141,8 @@ def test_boxes_from_a_file(dexter, own_root, tmp_path):
         ('img_name,x,y,w,h\nGrasp1/color/image_00000.png,1,2,3,four',
          'line 2'), ('img_name,x,y,w,h\na.png,1,2,0,4',
                      'line 2'), ('img_name,x,y,w,h\na.png,1,2', 'line 2'),
-        ('img_name,x,y,w,h\na.png,1e308,2,1e308,4', 'line 2'),
-        ('img_name,x,y,w,h\na.png,1,2,5e-324,4', 'line 2')):
+        ('img_name,x,y,w,h\na.png,1e308,2,1e308,4',
+         'line 2'), ('img_name,x,y,w,h\na.png,1,2,5e-324,4', 'line 2')):
         path.write_text(text)
         with pytest.raises(ValueError, match=message) as error:
             build(dexter[0], bbox_csv=str(path))
