@@ -262,7 +262,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
                         'assumed; not used if the camera is given',
                         value=None,
                         minimum=1,
-                        maximum=170)
+                        maximum=135)
                     bone_length = gr.Number(
                         label='Bone',
                         info="length from the middle finger's knuckle to its "

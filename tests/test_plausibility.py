@@ -8,6 +8,7 @@ from helpers import REPO_ROOT, toy_hand
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lgh_mmpose.apis import camera_of_fov
 from lgh_mmpose.plausibility import (HAND_BONE_LENGTHS, UNITS,
                                      boxes_are_corners, find_bone_fault,
                                      find_camera_fault, find_placement_fault,
@@ -158,6 +159,13 @@ def test_a_principal_point_beyond_all_measure():
     assert find_camera_fault(matrix, (640, 480)) is None  # of a crop
     matrix[0, 2] = 1e308
     assert 'principal point of 1e+308' in find_camera_fault(matrix, (640, 480))
+
+
+@pytest.mark.parametrize('fov', [1, 60, 135])
+def test_cameras_of_an_angle_of_view(fov):
+    """All that the inferencer takes."""
+    for size in ((640, 480), (1, 1), (32766, 9)):
+        assert find_camera_fault(camera_of_fov(size, fov), size) is None
 
 
 # -- images and boxes --------------------------------------------------------

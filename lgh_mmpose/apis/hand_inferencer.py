@@ -140,8 +140,8 @@ class HandInferencer:
                              f' got {batch_size} and {det_interval}')
         if camera_matrix is not None and fov is not None:
             raise ValueError('give camera_matrix or fov, not both')
-        if fov is not None and not 1 <= fov <= 170:
-            raise ValueError(f'fov must lie between 1 and 170 degrees, got '
+        if fov is not None and not 1 <= fov <= 135:
+            raise ValueError(f'fov must lie between 1 and 135 degrees, got '
                              f'{fov}')
         if bbox_padding is not None and not .1 <= bbox_padding <= 10:
             raise ValueError('bbox_padding must lie between 0.1 and 10, got '

@@ -205,7 +205,7 @@ def read_crop(dataset: Any, padding: Optional[float] = None) -> Dict[str, Any]:
         hand; ``use_udp``; and ``hand_side``, the side that all hands get by
         mirroring, None for both as they are. A network that was trained on
         whole images gets tight boxes enlarged by
-        :data:`~lgh_mmpose.apis.hand_crop.WHOLE_IMAGE_PADDING`.
+        :data:`~lgh_mmpose.apis.WHOLE_IMAGE_PADDING`.
 
     Raises:
         ValueError: If the pipeline crops by other means than a box, and there

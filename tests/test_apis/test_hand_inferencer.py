@@ -625,7 +625,7 @@ def test_labels_at_the_edges_are_whole(size):
     (dict(bone_length=.045), 'bone_length is 0.045 mm.* seem to be in m, the'),
     (dict(bone_length=4.5), 'bone_length is 4.5 mm.* seem to be in cm, they'),
     (dict(bone_length=45000), 'bone_length is 45000 mm.* seem to be in um, '),
-    (dict(fov=0), 'between 1 and 170'),
+    (dict(fov=0), 'between 1 and 135'),
     (dict(fov=60, camera_matrix=CAMERA), 'not both'),
     (dict(camera_matrix=np.eye(2)), 'camera_matrix must be'),
     (dict(camera_matrix=-CAMERA), 'camera_matrix must be'),

@@ -194,6 +194,17 @@ def test_bad_labels_are_named(own_root, content, message):
     assert 'B1Counting_SK.mat' in str(error.value)
 
 
+@pytest.mark.parametrize('factor, unit', [(1e-3, 'm'), (.1, 'cm')])
+def test_labels_in_another_unit_are_told(own_root, factor, unit):
+    path = own_root / 'labels' / 'B1Counting_SK.mat'
+    hands = scipy.io.loadmat(path)['handPara']
+    scipy.io.savemat(path, dict(handPara=factor * hands))
+    with pytest.raises(
+            ValueError,
+            match=f'SK.mat: .* to be in {unit}, they must be in mm'):
+        build(own_root)
+
+
 @pytest.mark.parametrize('how', ['truncated', 'empty', 'html'])
 def test_broken_mat_file_is_named(own_root, how):
     path = own_root / 'labels' / 'B2Random_SK.mat'

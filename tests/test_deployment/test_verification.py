@@ -251,8 +251,7 @@ def test_tight_boxes_are_cropped_as_the_inferencer_does(toy):
     # as the runner did once: all boxes alike
     crop['padding'] = crop['whole_image_padding']
     with pytest.raises(
-            ExportError,
-            match='tight round the hand is .* px of the in'):
+            ExportError, match='tight round the hand is .* px of the in'):
         verify_crop(runner_of(toy, crop), samples)
 
 
