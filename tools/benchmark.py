@@ -590,10 +590,17 @@ def branch_convolution(layout: str, batch: int, side: int) -> Case:
 
 
 def write_freihand(root: Path, num_unique: int) -> None:
-    """Write random annotations in FreiHAND's layout, and four images."""
+    """Write hands that differ a little in FreiHAND's layout, and four images.
+    """
     rng = np.random.default_rng(0)
     camera = [[480., 0., 112.], [0., 480., 112.], [0., 0., 1.]]
-    xyz = rng.normal([0, 0, .7], .03, (num_unique, 21, 3))
+    # a flat hand: straight fingers from the wrist
+    angles = np.deg2rad([-50., -14., 0., 13., 26.])
+    ends = np.cumsum([.09, .045, .027, .018])
+    hand = np.zeros((21, 3))
+    directions = np.stack([np.sin(angles), -np.cos(angles)], axis=-1)
+    hand[1:, :2] = (directions[:, None] * ends[:, None]).reshape(20, 2)
+    xyz = rng.normal(hand + [0, .05, .7], .002, (num_unique, 21, 3))
     # of the middle finger's first bone, which the data set compares
     bones = np.linalg.norm(xyz[:, 10] - xyz[:, 9], axis=-1)
     image_dir = root / 'training' / 'rgb'
@@ -1319,7 +1326,8 @@ def main() -> None:
     print(table(result))
     if args.json:
         with atomic_write(args.json) as file:
-            file.write((json.dumps(result, indent=1) + '\n').encode())
+            text = json.dumps(result, indent=1, allow_nan=False)
+            file.write((text + '\n').encode())
 
 
 if __name__ == '__main__':

@@ -411,7 +411,8 @@ def write_page(work_dir: Path, config: Path, checkpoint: Path,
 def write_summary(summary: dict, work_dir: Path) -> Path:
     out = work_dir / 'summary.json'
     with atomic_write(out) as file:
-        file.write((json.dumps(summary, indent=2) + '\n').encode())
+        text = json.dumps(summary, indent=2, allow_nan=False)
+        file.write((text + '\n').encode())
     return out
 
 

@@ -2,6 +2,8 @@
 import os
 from typing import Iterator, Optional, Tuple
 
+from PIL import Image
+
 # markers of a JPEG file without a length: TEM, RST0 to RST7, SOI
 _BARE_MARKERS = frozenset([0x01, *range(0xD0, 0xD9)])
 # start of frame, the segment that holds the size
@@ -46,6 +48,23 @@ def jpeg_size(content: bytes) -> Optional[Tuple[int, int]]:
                 for i in (5, 7))
             return width, height
     return None
+
+
+def read_image_size(img_path: str) -> Tuple[int, int]:
+    """Size of an image file, upright, by its header.
+
+    Args:
+        img_path (str): The file.
+
+    Returns:
+        tuple[int, int]: Width and height in px.
+
+    Raises:
+        OSError: If it cannot be read or is no image.
+    """
+    with Image.open(img_path) as image:
+        turned = image.getexif().get(0x0112, 1) >= 5
+        return image.size[::-1] if turned else image.size
 
 
 def find_image_fault(img_path: str) -> Optional[str]:

@@ -121,9 +121,10 @@ def export(model: BaseModel,
             runner's crop is compared with the pipeline's.
         calibration (Sequence[dict]): Such samples of the training set, which
             ``'int8'`` needs.
-        crop (dict, optional): ``padding``, ``use_udp`` and ``hand_side``, how
-            the input is cut from the image, see :func:`read_crop`. Defaults
-            to the box as it is and right hands.
+        crop (dict, optional): ``padding``, ``whole_image_padding``,
+            ``use_udp`` and ``hand_side``, how the input is cut from the
+            image, see :func:`read_crop`. Defaults to the box as it is and
+            right hands.
         tolerance (Tolerance, optional): Differences to accept. Defaults to
             those of the precision.
         info (dict, optional): More to say in the json.
@@ -241,8 +242,11 @@ def describe(model: BaseModel, form: DeployForm,
         bones=codec._bones.tolist(),
         bone_lengths=codec._bone_lengths.tolist(),
         crop=dict(
-            dict(padding=1.0, use_udp=False, hand_side='right'), **(crop
-                                                                    or {})))
+            dict(
+                padding=1.0,
+                whole_image_padding=1.0,
+                use_udp=False,
+                hand_side='right'), **(crop or {})))
 
 
 def runner_source() -> str:
@@ -369,4 +373,5 @@ def _new_directory(path: Path) -> Iterator[Path]:
 
 
 def _write_json(info: dict, file: Path) -> None:
-    file.write_text(json.dumps(info, indent=1) + '\n', encoding='utf-8')
+    text = json.dumps(info, indent=1, allow_nan=False)
+    file.write_text(text + '\n', encoding='utf-8')

@@ -203,16 +203,19 @@ def _judge(report: Dict[str, Any], tolerance: Tolerance) -> None:
 
 def verify_crop(hand_pose: HandPose,
                 samples: Sequence[dict]) -> Optional[Dict[str, Any]]:
-    """Compare the runner's crop with that of the pipeline.
+    """Compare the runner's crop with those of pipeline and inferencer.
 
     The runner cuts the samples' boxes out of the original images, as its json
     says; the warps must be those that the pipeline has left in ``warp_mat``.
+    Where samples have tight boxes, it must cut these out as the inferencer
+    does.
 
     Args:
         hand_pose (HandPose): The runner of the written model.
         samples (Sequence[dict]): With ``record``, as :func:`select_samples`
             gives them: ``img_path`` or ``img``, ``bbox`` and, if known,
-            ``hand_side``.
+            ``hand_side``; and, if known, ``tight_box`` (4,) and
+            ``tight_warp_mat`` (3, 3), what the inferencer makes of it.
 
     Returns:
         dict: ``num_samples`` and ``px``, the largest distance between the
@@ -223,10 +226,6 @@ def verify_crop(hand_pose: HandPose,
         ExportError: If they differ by more than 0.05 px, or a sample has no
             ``warp_mat``.
     """
-    width, height = hand_pose.network.input_size
-    corners = np.array(
-        [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]],
-        float)
     worst, compared = 0., 0
     for sample in samples:
         record = sample.get('record')
@@ -242,21 +241,46 @@ def verify_crop(hand_pose: HandPose,
         if image is None:
             image = mmcv.imread(record['img_path'])
         side = record.get('hand_side') or hand_pose.info['crop']['hand_side']
-        _, warp = hand_pose.crop(image, np.reshape(record['bbox'], -1), side
-                                 or 'right')
-        places = warp_points(corners, warp @ np.linalg.inv(warp_mat))
-        distance = float(np.linalg.norm(places - corners, axis=-1).max())
+        side = side or 'right'
+        name = f'crop of {record.get("img_path", "an image")}'
+        # the pipeline pads its boxes as it pads a whole image, whatever it
+        # was trained on
+        _, warp = hand_pose.crop(
+            image, np.reshape(record['bbox'], -1), side, whole_image=True)
+        distance = _corner_distance(hand_pose, warp, warp_mat)
         if not distance <= _CROP_TOLERANCE:
             raise ExportError(
-                f"the runner's crop of {record.get('img_path', 'an image')} "
-                f'is {distance:.3g} px of the input off that of the test '
+                f"the runner's {name} is {distance:.3g} px of the input off "
+                'that of the test '
                 f'pipeline, more than {_CROP_TOLERANCE:g}: it can pad a box '
                 'and mirror, as GetBBoxCenterScale, TopdownAffineCamera and '
                 'CanonicalizeHandSide do, and no more; test with such a '
                 'pipeline, or give the padding of the boxes it will be run on '
                 '(--padding): nothing was exported')
         worst, compared = max(worst, distance), compared + 1
+        if sample.get('tight_box') is None:
+            continue
+        _, warp = hand_pose.crop(image, sample['tight_box'], side)
+        distance = _corner_distance(hand_pose, warp, sample['tight_warp_mat'])
+        if not distance <= _CROP_TOLERANCE:
+            raise ExportError(
+                f"the runner's {name} by a box tight round the hand is "
+                f'{distance:.3g} px of the input off that of the inferencer, '
+                f'more than {_CROP_TOLERANCE:g}: crop.padding is another than '
+                'the network was trained for; nothing was exported')
+        worst = max(worst, distance)
     return dict(num_samples=compared, px=worst) if compared else None
+
+
+def _corner_distance(hand_pose: HandPose, warp: np.ndarray,
+                     expected: np.ndarray) -> float:
+    """Largest distance of two crops at the corners of the input, px."""
+    width, height = hand_pose.network.input_size
+    corners = np.array(
+        [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]],
+        float)
+    places = warp_points(corners, warp @ np.linalg.inv(expected))
+    return float(np.linalg.norm(places - corners, axis=-1).max())
 
 
 class _Results(NamedTuple):

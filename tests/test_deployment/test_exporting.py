@@ -143,7 +143,7 @@ def test_another_crop_is_found_out(toy, tmp_path):
             tmp_path / 'out',
             'torchscript',
             # a corner is 48 * sqrt(2) px from the middle
-            crop=dict(padding=1 / (1 - 12 / (48 * 2**.5))),
+            crop=dict(whole_image_padding=1 / (1 - 12 / (48 * 2**.5))),
             verification=toy.samples)
     assert_nothing_was_left(tmp_path)
 

@@ -9,16 +9,18 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from deploy_models import toy_config
 from helpers import REPO_ROOT, run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.dataset import pseudo_collate
 from mmpose.datasets.transforms import GetBBoxCenterScale
 
+from lgh_mmpose.apis import HandInferencer
 from lgh_mmpose.apis.camera_model import load_camera_matrix
 from lgh_mmpose.camera import RootDepthStatus
 from lgh_mmpose.datasets.transforms import TopdownAffineCamera
-from lgh_mmpose.deployment import export
+from lgh_mmpose.deployment import export, read_crop
 from lgh_mmpose.deployment.hand_pose_runner import (HandPose, Network,
                                                     crop_image, crop_matrix,
                                                     read_camera_matrix,
@@ -70,16 +72,40 @@ def test_equals_the_original(toy, onnx_export, side):
         image = cv2.imread(record['img_path'])
         # not the whole image, and not square
         bbox = np.array([[5.5, -3, 50, 61.25]], np.float32)
-        hands = hand_pose(image, bbox, record['camera_matrix'],
+        # the pipeline pads its boxes as whole images
+        padding = hand_pose.info['crop']['padding']
+        centre = np.tile((bbox[:, :2] + bbox[:, 2:]) / 2, 2)
+        tight = centre + (bbox - centre) / padding
+        hands = hand_pose(image, tight, record['camera_matrix'],
                           record['bone_length'], side)
         expected = prediction(toy, index, bbox=bbox, hand_side=side)
         assert len(hands) == 1
         compare(hands[0], expected)
         assert hands[0]['hand_side'] == side
-    right, = hand_pose(image, bbox, record['camera_matrix'],
+    right, = hand_pose(image, tight, record['camera_matrix'],
                        record['bone_length'])
     same = np.allclose(right['keypoints'], hands[0]['keypoints'], atol=.1)
     assert same == (side == 'right')
+
+
+@pytest.mark.parametrize('box', [[12, 9, 50, 47.5], None])
+def test_equals_the_inferencer_on_the_same_box(toy, onnx_export, tmp_path,
+                                               box):
+    """Boxes are tight round the hand for both, or the whole image."""
+    checkpoint = tmp_path / 'toy.pth'
+    torch.save(dict(state_dict=toy.model.state_dict(), meta={}), checkpoint)
+    inferencer = HandInferencer(
+        toy_config(), str(checkpoint), hand_side='right')
+    record = toy.dataset.get_data_info(0)
+    image = cv2.imread(record['img_path'])
+    known = record['camera_matrix'], record['bone_length']
+    hand_pose = HandPose(onnx_export)
+    hand_pose.info['crop'].update(read_crop(toy.dataset))
+    ours, = hand_pose(image, box and [box], *known)
+    theirs = next(inferencer(image, box, *known))['hands'][0]
+    np.testing.assert_allclose(
+        ours['keypoints'], theirs['keypoints'], rtol=0, atol=.01)
+    np.testing.assert_allclose(ours['bbox'], theirs['bbox'], atol=1e-3)
 
 
 @pytest.mark.parametrize('keys', [('camera_matrix', ), ('bone_length', ), ()])
@@ -117,7 +143,7 @@ def test_runs_where_nothing_else_is(toy, backend, request, tmp_path):
         *(sys.executable, '-I', '-c', FORBID),
         shutil.copytree(shipped, tmp_path / 'shipped') / 'hand_pose_runner.py',
         record['img_path'],
-        *('--bbox', 0, 0, 64, 64, '--camera-matrix', 'camera.json'),
+        *('--camera-matrix', 'camera.json'),
         *('--bone-length', record['bone_length'], '--threads', 1),
         cwd=tmp_path).stdout
     frame = json.loads(output)
@@ -243,6 +269,9 @@ def test_boxes_without_area_are_refused(bbox):
     (dict(hand_side='both'), 'hand_side must be one of'),
     (dict(camera_matrix=np.zeros((3, 3))), 'camera_matrix must be an inver'),
     (dict(bone_length=-1.), 'bone_length must be positive'),
+    (dict(bone_length=.045), 'bone_length is 0.045 mm.* seem to be in m,'),
+    (dict(bone_length=4.5), 'bone_length is 4.5 mm.* seem to be in cm,'),
+    (dict(camera_matrix=np.diag([4.2, 4.2, 1])), 'camera has focal lengths'),
     (dict(root_depth=500.), 'only of use together with'),
 ])
 def test_bad_arguments_are_named(onnx_export, arguments, message):
@@ -277,6 +306,10 @@ def copy_of(onnx_export, tmp_path, **changes):
 
 @pytest.mark.parametrize('changes, message', [
     (dict(schema='other/1'), "its schema is 'other/1'"),
+    (dict(schema='lgh_mmpose/exported_hand_pose/2'),
+     'exported_hand_pose/3.: export the model again'),
+    (dict(crop__whole_image_padding=None), "has no 'whole_image_padding'"),
+    (dict(crop__whole_image_padding=0), 'bad crop.whole_image_padding'),
     (dict(joint_names=None), "has no 'joint_names'"),
     (dict(root_joint='nose'), 'bad root_joint'),
     (dict(input_size=[96, -1]), 'bad input_size'),

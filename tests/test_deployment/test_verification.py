@@ -8,9 +8,11 @@ import torch
 from deploy_models import toy_config
 from mmpose.registry import DATASETS
 
+from lgh_mmpose.apis.hand_crop import HandCrop
 from lgh_mmpose.deployment import (ExportError, Tolerance, read_crop,
                                    select_samples, to_deploy, verify,
                                    verify_crop)
+from lgh_mmpose.deployment.from_config import _crop_as_inferencer
 from lgh_mmpose.deployment.hand_pose_runner import HandPose
 
 ANYTHING = Tolerance(*[np.inf] * 5)
@@ -263,6 +265,18 @@ def shift(results):
 def test_pipeline_that_crops_otherwise_is_found_out(toy, step):
     crop, samples = samples_of(toy, [step])
     with pytest.raises(ExportError, match='px of the input off.*--padding'):
+        verify_crop(runner_of(toy, crop), samples)
+
+
+def test_tight_boxes_are_cropped_as_the_inferencer_does(toy):
+    crop, samples = samples_of(toy, [])
+    _crop_as_inferencer(samples, HandCrop(toy_config(), (96, 96)))
+    assert all(len(sample['tight_box']) == 4 for sample in samples)
+    assert verify_crop(runner_of(toy, crop), samples)['px'] < 1e-3
+    # as the runner did once: all boxes alike
+    crop['padding'] = crop['whole_image_padding']
+    with pytest.raises(
+            ExportError, match='tight round the hand is .* px of the in'):
         verify_crop(runner_of(toy, crop), samples)
 
 

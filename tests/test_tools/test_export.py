@@ -37,7 +37,9 @@ def test_exports_and_prints_the_differences(files, synthhand_root, tmp_path):
     assert info['config']['name'] == 'toy.py'
     assert info['checkpoint']['name'] == 'toy.pth'
     # the pipeline of the test set
-    assert info['crop'] == dict(padding=1.0, use_udp=False, hand_side='right')
+    # tight boxes are smaller than the whole images it was trained on
+    assert info['crop'] == dict(
+        padding=1.5, whole_image_padding=1.0, use_udp=False, hand_side='right')
     assert info['verification']['num_samples'] == 4
 
 

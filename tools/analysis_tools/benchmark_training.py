@@ -226,7 +226,8 @@ def main() -> None:
               f'{row["cpu_ms_per_sample"]:14.2f}{wall:7.2f}{cpu:7.2f}')
     if args.json is not None:
         with atomic_write(args.json) as file:
-            file.write((json.dumps(summary, indent=2) + '\n').encode())
+            text = json.dumps(summary, indent=2, allow_nan=False)
+            file.write((text + '\n').encode())
 
 
 if __name__ == '__main__':

@@ -270,8 +270,14 @@ def main() -> None:
                             args))
                 # a long run: show and keep what there is
                 print(table(results[-1:]).splitlines()[-1], flush=True)
+                # scores of a diverged training are no numbers, and no json
+                known = [{
+                    key: None if value != value else value
+                    for key, value in result.items()
+                } for result in results]
+                text = json.dumps(known, indent=2, allow_nan=False)
                 with atomic_write(out) as file:
-                    file.write((json.dumps(results, indent=2) + '\n').encode())
+                    file.write((text + '\n').encode())
     print('\n' + table(results) + f'\n\nwrote {out}')
 
 

@@ -61,7 +61,8 @@ def parse_args() -> argparse.Namespace:
         '--padding',
         type=float,
         metavar='FACTOR',
-        help='size of the crop in boxes, for pipelines that crop otherwise; '
+        help='size of the crop in tight boxes, for pipelines that crop '
+        'otherwise; '
         "the runner's crop is then not compared with the pipeline's "
         '(default: as in the test pipeline, compared)')
     for name, what in TOLERANCES.items():
