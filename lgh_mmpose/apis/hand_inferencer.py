@@ -15,11 +15,11 @@ from mmpose.apis import init_model
 from mmpose.registry import DATASETS
 
 from ..camera import back_project
+from ..camera_files import check_camera_matrix
 from ..config import config_errors, load_config, require_keys
 from ..datasets.hand3d_json import SIDES
 from ..models.heads import GroupedJointHead
-from .camera_model import (ASSUMED_FOV, camera_of_fov, camera_suits_image,
-                           check_camera_matrix)
+from .camera_model import ASSUMED_FOV, camera_of_fov, camera_suits_image
 from .checkpoint import load_weights
 from .detection import HandDetector
 from .sources import Frame, FrameSource, open_source, prefetch

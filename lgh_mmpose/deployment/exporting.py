@@ -1,6 +1,7 @@
 """Writing a trained model as a directory that runs without mmpose."""
 import ast
 import contextlib
+import importlib
 import importlib.util
 import io
 import json
@@ -9,13 +10,13 @@ import tempfile
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
+from types import ModuleType
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Union
 
 import numpy as np
 import torch
 from mmengine.model import BaseModel
 
-import lgh_mmpose.camera
 from lgh_mmpose.engine.optim_wrappers.bf16_optim_wrapper import \
     cpu_computes_bf16
 from lgh_mmpose.version import __version__
@@ -219,20 +220,38 @@ def describe(model: BaseModel, form: DeployForm,
 
 
 def runner_source() -> str:
-    """The runner as one file, the camera maths included."""
-    source = Path(hand_pose_runner.__file__).read_text(encoding='utf-8')
-    camera = Path(lgh_mmpose.camera.__file__).read_text(encoding='utf-8')
-    line, = (
-        node for node in ast.parse(source).body
-        if isinstance(node, ast.ImportFrom)
-        and node.module == lgh_mmpose.camera.__name__)
-    docstring = ast.parse(camera).body[0]
-    lines = source.splitlines()
-    lines[line.lineno - 1:line.end_lineno] = [
-        '# -- lgh_mmpose/camera.py -----------------------------------------'
-        '-----------', *camera.splitlines()[docstring.end_lineno:]
-    ]
-    return '\n'.join(lines) + '\n'
+    """The runner as one file, all that it uses of the package included."""
+    return '\n'.join(_inlined(hand_pose_runner, set())) + '\n'
+
+
+def _inlined(module: ModuleType, done: Set[str]) -> List[str]:
+    """Lines of a module, what it imports of the package in their place.
+
+    Args:
+        module (ModuleType): It imports by absolute names, at its top.
+        done (set[str]): Modules that the file has already; extended.
+
+    Returns:
+        list[str]: The lines.
+    """
+    source = Path(module.__file__).read_text(encoding='utf-8')
+    lines, nodes = source.splitlines(), ast.parse(source).body
+    # one docstring is enough
+    start = nodes[0].end_lineno if done else 0
+    result = []
+    for node in nodes:
+        name = getattr(node, 'module', None) or ''
+        if not name.startswith('lgh_mmpose.'):
+            continue
+        result += lines[start:node.lineno - 1]
+        start = node.end_lineno
+        if name not in done:
+            done.add(name)
+            result += [
+                f'# -- {name.replace(".", "/")}.py '.ljust(79, '-'),
+                *_inlined(importlib.import_module(name), done)
+            ]
+    return result + lines[start:]
 
 
 # -- backends ----------------------------------------------------------------

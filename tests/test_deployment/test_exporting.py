@@ -204,4 +204,6 @@ def test_runner_is_one_file():
     compile(source, 'hand_pose_runner.py', 'exec')
     assert 'import lgh_mmpose' not in source
     assert 'from lgh_mmpose' not in source
-    assert source.count('def solve_root_depth(') == 1
+    for function in ('solve_root_depth', 'load_camera_matrix',
+                     'read_small_file'):
+        assert source.count(f'def {function}(') == 1
