@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import hashlib
 import json
-import numbers
 import sys
 import warnings
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from lgh_mmpose.camera import (RootDepthStatus, back_project,
+from lgh_mmpose.camera import (RootDepthStatus, back_project, check_lengths,
                                lift_root_relative, solve_root_depth,
                                warp_points)
 from lgh_mmpose.camera_files import check_camera_matrix, load_camera_matrix
@@ -450,10 +449,8 @@ class HandPose:
             camera_matrix = check_camera_matrix(camera_matrix)
         for name, value in (('bone_length', bone_length), ('root_depth',
                                                            root_depth)):
-            if value is not None and not (isinstance(value, numbers.Real)
-                                          and 0 < value < np.inf):
-                raise ValueError(f'{name} must be a positive number (mm), got '
-                                 f'{value!r}')
+            if value is not None:
+                check_lengths(f'{name} (mm)', value)
         if root_depth is not None and (camera_matrix is None
                                        or bone_length is None):
             raise ValueError('root_depth (mm) is only of use together with '

@@ -207,12 +207,12 @@ def test_boxes_without_area_are_refused(bbox):
     (dict(camera_matrix=np.zeros((3, 3))), 'camera_matrix must be '),
     (dict(camera_matrix=np.diag([1e200, 500, 1])), 'camera_matrix must be '),
     (dict(camera_matrix=np.ones((3, 3), bool)), 'camera_matrix must be 3 row'),
-    (dict(bone_length=-1.), 'bone_length must be a positive'),
-    (dict(bone_length='45'), "bone_length must be a positive .* got '45'"),
+    (dict(bone_length=-1.), r'bone_length \(mm\) must be positive'),
+    (dict(bone_length='45'), "bone_length .* must be positive.* got '45'"),
     (dict(bone_length=1e200, camera_matrix=np.diag(
-        [500., 500, 1])), 'bone length must be'),
+        [500., 500, 1])), r'bone_length \(mm\) must be'),
     (dict(root_depth='500', bone_length=45,
-          camera_matrix=np.eye(3)), 'root_depth must be a positive'),
+          camera_matrix=np.eye(3)), r'root_depth \(mm\) must be positive'),
     (dict(root_depth=500.), 'only of use together with'),
 ])
 def test_bad_arguments_are_named(onnx_export, arguments, message):
