@@ -13,6 +13,7 @@ from mmengine.config import Config
 from ..config import merge_cfg_options, set_data_root
 from ..models.layers.fixed_selectors import (find_groups_file, joint_names,
                                              read_groups)
+from ..reading import read_small_file, reason
 
 BUDGETS = ('samples', 'cpu_seconds')
 
@@ -132,11 +133,11 @@ def read_plan(path: Union[str, Path]) -> Plan:
             has no meaning.
     """
     path = Path(path)
+    content = read_small_file(path)
     try:
-        with open(path, encoding='utf-8') as file:
-            data = yaml.safe_load(file)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not YAML: {error}') from None
+        data = yaml.safe_load(content.decode('utf-8'))
+    except Exception as error:  # of a date or a number it raises anything
+        raise ValueError(f'{path} is not YAML: {reason(error)}') from None
     if not isinstance(data, dict):
         raise ValueError(f'{path} must be a mapping of keys')
     keys = ('title', 'config', 'budget', 'seeds', 'baseline', 'variants')
@@ -167,7 +168,7 @@ def _check_budget(path: Path, budget: Any) -> Dict[str, float]:
                          f'{" or ".join(BUDGETS)}, got {budget!r}')
     value = next(iter(budget.values()))
     if isinstance(value, bool) or not isinstance(value, (int, float)) or \
-            not 0 < value < float('inf'):
+            not 0 < value <= 1e15:
         raise ValueError(f'{path}: the budget must be a positive number, got '
                          f'{value!r}')
     return budget
@@ -175,10 +176,11 @@ def _check_budget(path: Path, budget: Any) -> Dict[str, float]:
 
 def _check_seeds(path: Path, seeds: Any) -> Tuple[int, ...]:
     if not isinstance(seeds, list) or not seeds or \
-            any(type(seed) is not int or seed < 0 for seed in seeds) or \
+            any(type(seed) is not int or not 0 <= seed < 2**32
+                for seed in seeds) or \
             len(set(seeds)) < len(seeds):
         raise ValueError(f'{path}: seeds must be a list of different numbers '
-                         f'from 0 on, got {seeds!r}')
+                         f'from 0 to 2^32 - 1, got {seeds!r}')
     return tuple(seeds)
 
 

@@ -132,8 +132,12 @@ def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
     wanted = '(' + ', '.join('N' if n is None else str(n) for n in shape) + ')'
     data = load_json(path)
     try:
-        array = np.array(data, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+        array = np.array(data)
+        # text and truth values would turn into numbers, too
+        if array.dtype.kind not in 'iuf':
+            raise ValueError
+        array = array.astype(np.float64)
+    except ValueError:
         raise ValueError(
             f'{path} must hold an array of numbers of shape {wanted}, but '
             'its entries are ragged or not numbers') from None

@@ -16,6 +16,8 @@ from typing import Any, Callable, Dict, Iterable, NoReturn, Optional, Tuple
 
 import numpy as np
 
+from ..reading import reason
+
 _MAX_DIMS = 32  # NumPy's own limit before 2.0
 # keys of dicts and elements of sets
 _PLAIN = (str, bytes, int, float, np.generic, type(None))
@@ -171,7 +173,7 @@ class _ArrayUnpickler(pickle._Unpickler):
         try:
             return _ADMITTED[module, name]
         except KeyError:
-            self.forbidden = f'{module}.{name}'
+            self.forbidden = ' '.join(f'{module}.{name}'.split())[:200]
             raise pickle.UnpicklingError(self.forbidden) from None
 
     def _charge(self, item: Any) -> None:
@@ -352,4 +354,4 @@ def load_array_pickle(path: str) -> Any:
         raise ValueError(
             f'{path} is not a whole pickle of arrays of numbers, perhaps an '
             'incomplete download or extraction; fetch it again '
-            f'({type(e).__name__}: {e})') from None
+            f'({reason(e)})') from None

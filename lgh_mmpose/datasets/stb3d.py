@@ -1,4 +1,5 @@
 """STB, the Stereo Tracking Benchmark, with its 3D annotations."""
+import io
 import os.path as osp
 from typing import List, Optional, Sequence, Tuple
 
@@ -7,6 +8,7 @@ import numpy as np
 import scipy.io
 from mmpose.registry import DATASETS
 
+from ..reading import read_small_file, reason
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_keypoints_cam,
                           measure_bones)
@@ -17,6 +19,7 @@ _HOMEPAGE = 'https://github.com/zhjwustc/icip17_stereo_hand_pose_dataset'
 STB_JOINTS = ('palm', *(f'{finger}{i}' for finger in reversed(FINGERS)
                         for i in range(1, 5)))
 _NUM_FRAMES = 1500  # of a sequence
+_MAX_BYTES = 2**22  # its label file has a fifth, compressed less
 
 _BB_CAMERA = np.array([[822.79041, 0., 318.47345], [0., 822.79041, 250.31296],
                        [0., 0., 1.]])
@@ -201,11 +204,15 @@ def load_hand_para(path: str) -> np.ndarray:
             numbers in shape (3, 21, N).
     """
     try:
-        content = scipy.io.loadmat(path, variable_names=['handPara'])
+        content = scipy.io.loadmat(
+            io.BytesIO(read_small_file(path, _MAX_BYTES)),
+            variable_names=['handPara'])
+    except FileNotFoundError:
+        raise
     except Exception as e:  # it raises what it stumbles over
         raise ValueError(
             f'{path} is not a valid .mat file, perhaps an incomplete download '
-            f'or extraction; fetch it again ({e})') from None
+            f'or extraction; fetch it again ({reason(e)})') from None
     if 'handPara' not in content:
         raise ValueError(f'{path} has no variable handPara, so it is not a '
                          'label file of STB')

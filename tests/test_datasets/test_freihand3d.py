@@ -208,9 +208,14 @@ def test_bad_sample_ids(four_versions, sample_ids, message):
 
 @pytest.mark.parametrize('name, text', [('ids.txt', '1\ntwo\n'),
                                         ('ids.json', '[1, '),
+                                        ('ids.json', '[' * 10**5),
+                                        ('ids.json', f'[{"9" * 401}]'),
+                                        ('ids.json', '\udcff'),
+                                        ('ids.txt', '\udcff'),
+                                        ('ids.txt', '9' * 401),
                                         ('ids.json', '{"ids": [1]}')])
 def test_bad_sample_id_file_is_named(four_versions, tmp_path, name, text):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text.encode(errors='surrogateescape'))
     with pytest.raises(ValueError, match=name):
         FreiHand3DDataset(
             data_root=str(four_versions), sample_ids=str(tmp_path / name))
@@ -383,6 +388,9 @@ def test_no_images(own_root):
     (b'{"a": 1}', 'numbers of shape'),
     (b'[[[1, 2, 3], [4, 5]]]', 'ragged or not numbers'),
     (b'[["a"]]', 'ragged or not numbers'),
+    (b'[["1"]]', 'ragged or not numbers'),
+    (b'[[true]]', 'ragged or not numbers'),
+    (b'[[' + b'9' * 401 + b']]', 'ragged or not numbers'),
     (b'[]', r'shape \(N, 21, 3\), got \(0,\)'),
     (b'[[[1, 2, 3], [4, 5, 6]]]', r'shape \(N, 21, 3\), got \(1, 2, 3\)'),
 ])

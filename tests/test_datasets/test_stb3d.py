@@ -194,14 +194,16 @@ def test_bad_labels_are_named(own_root, content, message):
     assert 'B1Counting_SK.mat' in str(error.value)
 
 
-@pytest.mark.parametrize('how', ['truncated', 'empty', 'html'])
+@pytest.mark.parametrize('how', ['truncated', 'empty', 'html', 'huge'])
 def test_broken_mat_file_is_named(own_root, how):
     path = own_root / 'labels' / 'B2Random_SK.mat'
     path.write_bytes(
         dict(
             truncated=path.read_bytes()[:700],
             empty=b'',
-            html=b'<html>404</html>' * 20)[how])
+            html=b'<html>404</html>' * 20,
+            # its zeros unpack to a thousand times as much
+            huge=bytes(2**22 + 1))[how])
     with pytest.raises(ValueError, match='B2Random_SK.mat is not a valid'):
         build(own_root)
 
