@@ -203,8 +203,9 @@ class DexterObject3DDataset(BaseHand3DDataset):
                 lacking = set(_BOX_COLUMNS) - set(reader.fieldnames or ())
                 rows = [(reader.line_num, row) for row in reader]
             except csv.Error as e:
-                raise ValueError(f'{self.bbox_csv}, line {reader.line_num}: '
-                                 f'{e}') from None
+                raise ValueError(
+                    f'{self.bbox_csv}, line {reader.reader.line_num}: '
+                    f'{e}') from None
         if lacking:
             raise ValueError(
                 f'{self.bbox_csv}: the first line must name the columns '
