@@ -1,6 +1,7 @@
 """Plans: which variants of a config are trained, on what budget."""
 import hashlib
 import json
+import os.path as osp
 import re
 from copy import deepcopy
 from functools import lru_cache
@@ -152,7 +153,7 @@ def read_plan(path: Union[str, Path]) -> Plan:
         if not isinstance(data[key], str):
             raise ValueError(f'{path}: {key} must be text, got {data[key]!r}')
     config = path.parent / data['config']
-    if not config.is_file():
+    if not osp.isfile(config):  # unlike Path, False where the name is too long
         raise ValueError(f'{path}: config not found: {config}')
     variants = _check_variants(path, data['variants'])
     return Plan(path.stem, data['title'], config,
