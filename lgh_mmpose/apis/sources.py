@@ -13,7 +13,7 @@ from typing import (Any, Iterable, Iterator, List, NamedTuple, Optional,
 import cv2
 import numpy as np
 
-from ..datasets.image_files import find_image_fault
+from ..images import find_file_fault as find_image_fault
 
 # mmengine's logger writes to the standard output, where JSON may go
 _LOGGER = logging.getLogger(__name__)
