@@ -27,6 +27,11 @@ MAX_IMAGE_PIXELS = 178_956_970
 """Most pixels of an image; Pillow, too, refuses more."""
 MAX_IMAGE_BYTES = 2**30
 """Longest file of an image."""
+IMAGE_EXTENSIONS = ('.apng', '.avif', '.bmp', '.dib', '.gif', '.heic', '.heif',
+                    '.hif', '.j2k', '.jfif', '.jp2', '.jpe', '.jpeg', '.jpf',
+                    '.jpg', '.jpx', '.mpo', '.pbm', '.pfm', '.pgm', '.png',
+                    '.pnm', '.ppm', '.tif', '.tiff', '.webp')
+"""What names of files end in that can be decoded."""
 
 # of Pillow; JPEG goes past it
 _PILLOW_FORMATS = ('PNG', 'BMP', 'DIB', 'WEBP', 'TIFF', 'PPM', 'JPEG2000',
@@ -41,7 +46,7 @@ _PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
 _TIFF_STARTS = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 _EXIF_START = b'Exif\0\0'
 _ORIENTATION = 0x0112
-_DNG_VERSION = 0xC612
+_SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
 # by which a PNG has a transparent colour, further pictures, or EXIF data
 _PNG_EXTRAS = (b'tRNS', b'acTL', b'eXIf')
 _PNG_TEXTS = (b'tEXt', b'zTXt', b'iTXt')
@@ -73,6 +78,10 @@ PathLike = Union[str, Path]
 
 class ImageError(ValueError):
     """An image that cannot be decoded; the message says why."""
+
+
+class _DamagedError(ImageError):
+    """An image that the decoder for its format cannot read."""
 
 
 class _Header(NamedTuple):
@@ -155,8 +164,9 @@ class _naming:
 
 def name_image_error(error: ImageError, name: PathLike) -> ImageError:
     """The error of an image as a sentence with its name."""
-    return ImageError(f'cannot read the image {name}: {error}; restore it or '
-                      'leave it out')
+    mend = '; restore it or leave it out' if isinstance(error,
+                                                        _DamagedError) else ''
+    return ImageError(f'cannot read the image {name}: {error}{mend}')
 
 
 def decode_image(content: bytes) -> np.ndarray:
@@ -198,7 +208,7 @@ def decode_reduced(content: bytes,
     header = _inspect(content)
     fault = find_image_fault(content)
     if fault is not None:
-        raise ImageError(fault)
+        raise _DamagedError(fault)
     if header.image is not None:
         return to_bgr(*_load(header.image, header.orientation)), 1
     cv2 = _import('cv2', 'opencv-python-headless')
@@ -216,9 +226,9 @@ def decode_reduced(content: bytes,
             np.frombuffer(content, np.uint8),
             flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise ImageError(f'OpenCV refuses it ({error.err})') from error
+        raise _DamagedError(f'OpenCV refuses it ({error.err})') from error
     if pixels is None:
-        raise ImageError('the file does not decode, it is damaged')
+        raise _DamagedError('the file does not decode, it is damaged')
     return to_bgr(pixels, header.orientation), reduction
 
 
@@ -237,7 +247,7 @@ def image_size(content: bytes) -> Tuple[int, int]:
     header = _inspect(content)
     fault = find_image_fault(content)
     if fault is not None:
-        raise ImageError(fault)
+        raise _DamagedError(fault)
     return header.size[::-1] if header.orientation > 4 else header.size
 
 
@@ -264,7 +274,7 @@ def from_pillow(image: Any) -> np.ndarray:
         ImageError: If it cannot be decoded or its kind of pixels has no
             unique meaning.
     """
-    _check_size(*image.size)
+    check_image_size(*image.size)
     return to_bgr(*_load(image, _orientation_of(image)))
 
 
@@ -282,7 +292,7 @@ def decode_labels(content: bytes) -> np.ndarray:
     """
     fault = find_image_fault(content)
     if fault is not None:
-        raise ImageError(fault)
+        raise _DamagedError(fault)
     image = _open(content)
     if image.mode not in ('L', 'I;16', 'I;16B'):
         raise ImageError('it is no grey image of numbers')
@@ -313,7 +323,7 @@ def to_bgr(pixels: np.ndarray, orientation: int = 1) -> np.ndarray:
             pixels.ndim == 3 and pixels.shape[2] not in (3, 4):
         raise ImageError('an image has the shape (H, W), (H, W, 3) or '
                          f'(H, W, 4), not {pixels.shape}')
-    _check_size(*pixels.shape[1::-1])
+    check_image_size(*pixels.shape[1::-1])
     pixels = _to_8_bits(pixels)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
@@ -370,7 +380,12 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return cv2.flip(pixels, {6: 1, 7: -1, 8: 0}[orientation])
 
 
-def _check_size(width: int, height: int) -> None:
+def check_image_size(width: int, height: int) -> None:
+    """Complain of an image that is too large to be used.
+
+    Raises:
+        ImageError: If a side or the number of pixels is.
+    """
     if max(width, height) > MAX_IMAGE_SIDE or \
             width * height > MAX_IMAGE_PIXELS:
         raise ImageError(
@@ -449,18 +464,32 @@ def find_decoding_fault(path: PathLike) -> Optional[str]:
     return None
 
 
+def looks_like_image(start: bytes) -> bool:
+    """Whether a file begins as pictures do, decoded here or not.
+
+    Args:
+        start (bytes): Its first 64 bytes or more.
+    """
+    return start.startswith((
+        _JPEG_START + b'\xff', _PNG_START, *_TIFF_STARTS, b'GIF8', b'BM',
+        b'\xff\x4f\xff\x51', b'\0\0\0\x0cjP', *(start for start, _ in _OTHER_FORMATS))) or \
+        start[8:12] == b'WEBP' or start[:1] == b'P' and start[1:2] in \
+        b'1234567Ff' and start[2:3].isspace() or bool(
+            _brands(start) & (_HEIF_BRANDS | _AVIF_BRANDS | {b'crx '}))
+
+
 def _inspect(content: bytes) -> _Header:
     """The header, once the image is known not to be too large."""
     if not content:
-        raise ImageError('the file is empty')
+        raise _DamagedError('the file is empty')
     header = _plain_png_header(content)
     if content.startswith(_JPEG_START):
         header = _jpeg_header(content)
         if header is None:
-            raise ImageError('the header of the JPEG is damaged')
+            raise _DamagedError('the header of the JPEG is damaged')
     if header is None:
         header = _pillow_header(content)
-    _check_size(*header.size)
+    check_image_size(*header.size)
     return header
 
 
@@ -535,10 +564,11 @@ def _pillow_header(content: bytes) -> _Header:
             raise
         return header
     size = image.size
-    _check_size(*size)
+    check_image_size(*size)
     if image.format == 'TIFF':  # Pillow may give the size after the turn
-        if _DNG_VERSION in image.tag_v2:
-            raise ImageError('it is a camera raw file, of which only a small '
+        if _DNG_VERSION in image.tag_v2 or content[8:10] == b'CR' or \
+                image.tag_v2.get(_SUBFILE_TYPE, 0) & 1:
+            raise ImageError('it is a camera raw file, of which only a '
                              'preview could be read: develop it into a JPEG '
                              'or TIFF')
         size = image.tag_v2[256], image.tag_v2[257]
@@ -575,7 +605,7 @@ def _open(content: bytes) -> Any:
     except image_module.UnidentifiedImageError as error:
         raise ImageError(_describe_unknown(content)) from error
     except Exception as error:  # there is no list of what a parser raises
-        raise ImageError(f'its header is damaged ({error})') from error
+        raise _DamagedError(f'its header is damaged ({error})') from error
 
 
 def _brands(content: bytes) -> set:
@@ -630,7 +660,7 @@ def _load(image: Any, orientation: int) -> Tuple[np.ndarray, int]:
     except ImageError:
         raise
     except Exception as error:  # there is no list of what a decoder raises
-        raise ImageError(f'the file does not decode ({error})') from error
+        raise _DamagedError(f'the file does not decode ({error})') from error
 
 
 def _pillow_pixels(image: Any) -> np.ndarray:
