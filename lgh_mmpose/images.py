@@ -14,6 +14,7 @@ exported models, which needs neither for arrays.
 import importlib
 import io
 import os
+import re
 import struct
 import warnings
 from pathlib import Path
@@ -70,6 +71,9 @@ _OTHER_FORMATS = (
     (b'IIU\0', 'camera raw'),
     (b'\0\0\1\0', 'icon'),
 )
+_IMAGE_STARTS = (_JPEG_START + b'\xff', _PNG_START, *_TIFF_STARTS, b'GIF8',
+                 b'BM', b'\xff\x4f\xff\x51', b'\0\0\0\x0cjP',
+                 *(start for start, _ in _OTHER_FORMATS))
 # 12 bits in 16: cameras for measuring write that
 _FULL_12_BITS = 4096
 
@@ -211,7 +215,7 @@ def decode_reduced(content: bytes,
         raise _DamagedError(fault)
     if header.image is not None:
         return to_bgr(*_load(header.image, header.orientation)), 1
-    cv2 = _import('cv2', 'opencv-python-headless')
+    cv2 = _needed('cv2', 'opencv-python-headless')
     flags, reduction = cv2.IMREAD_COLOR, 1
     if header.unchanged:
         flags = cv2.IMREAD_UNCHANGED
@@ -368,7 +372,7 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Turn pixels as EXIF's number says."""
     if orientation == 1:
         return np.ascontiguousarray(pixels)
-    cv2 = _import('cv2', 'opencv-python-headless')
+    cv2 = _needed('cv2', 'opencv-python-headless')
     if orientation == 3:
         return cv2.rotate(pixels, cv2.ROTATE_180)
     if orientation in (2, 4):
@@ -470,12 +474,10 @@ def looks_like_image(start: bytes) -> bool:
     Args:
         start (bytes): Its first 64 bytes or more.
     """
-    return start.startswith((
-        _JPEG_START + b'\xff', _PNG_START, *_TIFF_STARTS, b'GIF8', b'BM',
-        b'\xff\x4f\xff\x51', b'\0\0\0\x0cjP', *(start for start, _ in _OTHER_FORMATS))) or \
-        start[8:12] == b'WEBP' or start[:1] == b'P' and start[1:2] in \
-        b'1234567Ff' and start[2:3].isspace() or bool(
-            _brands(start) & (_HEIF_BRANDS | _AVIF_BRANDS | {b'crx '}))
+    brands = _HEIF_BRANDS | _AVIF_BRANDS | {b'crx '}
+    return start.startswith(_IMAGE_STARTS) or start[8:12] == b'WEBP' or \
+        re.match(rb'P[1-7Ff]\s', start) is not None or \
+        bool(_brands(start) & brands)
 
 
 def _inspect(content: bytes) -> _Header:
@@ -526,7 +528,7 @@ def _jpeg_header(content: bytes) -> Optional[_Header]:
 def _exif_orientation(segment: bytes) -> Optional[int]:
     if not segment.startswith(_EXIF_START):
         return None
-    image_module = _import('PIL.Image', 'pillow')
+    image_module = _needed('PIL.Image', 'pillow')
     exif = image_module.Exif()
     try:
         exif.load(segment)
@@ -584,11 +586,11 @@ def _orientation_of(image: Any) -> int:
 
 def _open(content: bytes) -> Any:
     """Pillow's image, not yet decoded."""
-    image_module = _import('PIL.Image', 'pillow')
+    image_module = _needed('PIL.Image', 'pillow')
     brands = _brands(content)
     if brands & _HEIF_BRANDS and not brands & _AVIF_BRANDS:
         try:
-            _import('pillow_heif', 'pillow-heif').register_heif_opener()
+            _needed('pillow_heif', 'pillow-heif').register_heif_opener()
         except ImportError as error:
             raise ImageError(
                 'it is a HEIC picture (HEIF), which pillow-heif decodes: `pip '
@@ -637,7 +639,7 @@ def _float_tiff_header(content: bytes) -> Optional[_Header]:
     """Of a floating-point TIFF in colour, which only OpenCV decodes."""
     if not content.startswith(_TIFF_STARTS[:2]):
         return None
-    plugin = _import('PIL.TiffImagePlugin', 'pillow')
+    plugin = _needed('PIL.TiffImagePlugin', 'pillow')
     try:
         tags = plugin.ImageFileDirectory_v2(content[:8])
         file = io.BytesIO(content)
@@ -681,7 +683,7 @@ def _pillow_pixels(image: Any) -> np.ndarray:
     return np.asarray(image.convert('RGB'))[..., ::-1]
 
 
-def _import(name: str, package: str) -> Any:
+def _needed(name: str, package: str) -> Any:
     """A module that is only needed for files."""
     try:
         return importlib.import_module(name)

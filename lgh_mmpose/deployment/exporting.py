@@ -16,6 +16,7 @@ import torch
 from mmengine.model import BaseModel
 
 import lgh_mmpose.camera
+import lgh_mmpose.images
 from lgh_mmpose.engine.optim_wrappers.bf16_optim_wrapper import \
     cpu_computes_bf16
 from lgh_mmpose.version import __version__
@@ -219,19 +220,23 @@ def describe(model: BaseModel, form: DeployForm,
 
 
 def runner_source() -> str:
-    """The runner as one file, the camera maths included."""
+    """The runner as one file, camera maths and decoding of images included."""
     source = Path(hand_pose_runner.__file__).read_text(encoding='utf-8')
-    camera = Path(lgh_mmpose.camera.__file__).read_text(encoding='utf-8')
-    line, = (
-        node for node in ast.parse(source).body
-        if isinstance(node, ast.ImportFrom)
-        and node.module == lgh_mmpose.camera.__name__)
-    docstring = ast.parse(camera).body[0]
+    imports = {
+        node.module: node
+        for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)
+    }
     lines = source.splitlines()
-    lines[line.lineno - 1:line.end_lineno] = [
-        '# -- lgh_mmpose/camera.py -----------------------------------------'
-        '-----------', *camera.splitlines()[docstring.end_lineno:]
-    ]
+    # from the end, or the numbers of the lines would change
+    for module in (lgh_mmpose.images, lgh_mmpose.camera):
+        line = imports[module.__name__]
+        text = Path(module.__file__).read_text(encoding='utf-8')
+        docstring = ast.parse(text).body[0]
+        name = module.__name__.replace('.', '/')
+        lines[line.lineno - 1:line.end_lineno] = [
+            f'# -- {name}.py '.ljust(79, '-'),
+            *text.splitlines()[docstring.end_lineno:]
+        ]
     return '\n'.join(lines) + '\n'
 
 

@@ -3,7 +3,7 @@
     python hand_pose_runner.py photo.jpg --bbox 60 40 200 200 \\
         --camera-matrix camera.json --bone-length 45
 
-prints the joints as json (reading the picture needs Pillow), and
+prints the joints as json (reading the picture needs OpenCV and Pillow), and
 
     from hand_pose_runner import HandPose
     hands = HandPose('exported')(image, [[60, 40, 260, 240]])
@@ -25,6 +25,7 @@ import numpy as np
 from lgh_mmpose.camera import (RootDepthStatus, back_project,
                                lift_root_relative, solve_root_depth,
                                warp_points)
+from lgh_mmpose.images import read_image
 
 SCHEMA = 'lgh_mmpose/exported_hand_pose/2'
 HANDS_SCHEMA = 'lgh_mmpose/hands/1'
@@ -523,18 +524,6 @@ def _check_camera(camera_matrix: Optional[np.ndarray]) -> Optional[np.ndarray]:
 
 
 # -- command line ------------------------------------------------------------
-
-
-def read_image(path: str) -> np.ndarray:
-    """Read a picture as uint8 (h, w, 3), BGR, turned as its EXIF says."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise ImportError('reading pictures needs Pillow: `pip install '
-                          'pillow`, or give HandPose an array') from error
-    with Image.open(path) as picture:
-        rgb = np.asarray(ImageOps.exif_transpose(picture).convert('RGB'))
-    return np.ascontiguousarray(rgb[..., ::-1])
 
 
 def read_camera_matrix(path: str) -> np.ndarray:

@@ -1,4 +1,5 @@
 """What is written is whole, verified, and says what it is."""
+import ast
 import copy
 import hashlib
 import json
@@ -205,3 +206,13 @@ def test_runner_is_one_file():
     assert 'import lgh_mmpose' not in source
     assert 'from lgh_mmpose' not in source
     assert source.count('def solve_root_depth(') == 1
+    assert source.count('def decode_image(') == 1
+    # none of the files that it is made of takes a name of another
+    names = [
+        name for node in ast.parse(source).body
+        for name in ([node.name] if hasattr(node, 'name') else [
+            target.id for target in getattr(node, 'targets', [])
+            if isinstance(target, ast.Name)
+        ])
+    ]
+    assert len(names) == len(set(names))
