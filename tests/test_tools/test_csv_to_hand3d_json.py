@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from dataset_writers import FREIHAND_NAMES, hand3d_json, write_image
 from helpers import REPO_ROOT, run_script
+from PIL import Image
 
 from lgh_mmpose.datasets import Hand3DJsonDataset
 from lgh_mmpose.engine.hooks import keep_memory_hook
@@ -309,3 +310,63 @@ def test_every_command_of_the_page_in_its_order(my_hands, monkeypatch):
 
 def read_split(path):
     return json.loads(path.read_text())['annotations']
+
+
+@pytest.mark.parametrize(
+    'kind', ['JPEG', 'WEBP', 'BMP', 'TIFF', 'AVIF', 'GIF', 'JPEG2000'])
+def test_what_the_converter_takes_can_be_trained_on(my_hands, kind):
+    folder, _, rows = my_hands
+    for row in rows:
+        path = folder / 'images' / row['image']
+        Image.open(path).save(path.with_suffix('.picture'), kind)
+        row['image'] = path.with_suffix('.picture').name
+    write(folder, rows)
+    convert(folder)
+    pipeline = [dict(type='LoadHandImage')]
+    dataset = read(folder, 'training', pipeline=pipeline)
+    assert dataset[0]['img'].shape[1::-1] == image_size_in(folder)
+    assert dataset.num_unreadable_images == 0
+
+
+def image_size_in(folder):
+    """Of the first image, by the json."""
+    image = json.loads((folder / 'out/training.json').read_text())['images'][0]
+    return image['width'], image['height']
+
+
+def test_sizes_are_those_of_the_upright_image(my_hands):
+    folder, content, rows = my_hands
+    path = folder / 'images' / rows[0]['image']
+    exif = Image.Exif()
+    exif[0x112] = 6
+    image = Image.open(path)
+    image.rotate(90, expand=True).save(path, exif=exif)
+    write(folder, rows)
+    convert(folder)
+    assert image_size_in(folder) == image.size
+
+
+def test_file_names_of_windows_are_understood(my_hands):
+    folder, _, rows = my_hands
+    (folder / 'images/sub').mkdir()
+    for row in rows:
+        path = folder / 'images' / row['image']
+        path.rename(folder / 'images/sub' / path.name)
+        row['image'] = f'sub\\{path.name}'
+    write(folder, rows)
+    convert(folder)
+    path = folder / 'out/training.json'
+    path.write_text(path.read_text().replace('/', '\\\\'))
+    dataset = read(folder, 'training', pipeline=[dict(type='LoadHandImage')])
+    assert dataset[0]['img'].shape[1::-1] == image_size_in(folder)
+
+
+def test_images_that_cannot_be_decoded_are_named_with_their_line(my_hands):
+    folder, _, rows = my_hands
+    path = folder / 'images' / rows[1]['image']
+    path.write_bytes(path.read_bytes()[:-20])
+    write(folder, rows)
+    result = convert(folder, check=False)
+    assert result.returncode == 1
+    assert re.search(r'line 3: cannot read the image .*: the file is truncat',
+                     result.stdout)

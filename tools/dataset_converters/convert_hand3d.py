@@ -22,12 +22,12 @@ from mmengine.config import Config, DictAction
 from mmengine.dataset import Compose
 from mmpose.registry import DATASETS
 from mmpose.utils import register_all_modules
-from PIL import Image
 from tqdm import tqdm
 
 from lgh_mmpose.config import merge_cfg_options
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
 from lgh_mmpose.fileio import atomic_write, write_image
+from lgh_mmpose.images import read_image_size
 
 # data loader of the config -> name of the split in both layouts
 SPLITS = dict(train_dataloader='training', test_dataloader='evaluation')
@@ -115,8 +115,8 @@ def to_json(dataset, path: str) -> str:
         names = record['keypoint_names']
         img_path = record['img_path']
         if img_path not in images:
-            with Image.open(img_path) as image:
-                width, height = image.size
+            # upright, as the pixels are read
+            width, height = read_image_size(img_path)
             images[img_path] = dict(
                 id=len(images),
                 file_name=osp.relpath(img_path, osp.dirname(path)),
@@ -189,7 +189,7 @@ def to_freihand(dataset, root: str, split: str, size: int,
         ValueError: If a sample lacks a joint or the length of its bone.
     """
     make_crop = Compose([
-        dict(type='mmpose.LoadImage'),
+        dict(type='LoadHandImage'),
         dict(type='mmpose.GetBBoxCenterScale', padding=padding),
         dict(type='mmpose.TopdownAffineCamera', input_size=(size, size)),
         dict(type='mmpose.CanonicalizeHandSide', side='right'),

@@ -16,11 +16,11 @@ from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
-from PIL import Image
 
 from lgh_mmpose.camera import project
 from lgh_mmpose.datasets.hand3d_json import SIDES
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import atomic_write, path_of_named_file
+from lgh_mmpose.images import ImageError, read_image_size
 
 UNITS = dict(mm=1., cm=10., m=1000.)
 SPLITS = ('training', 'evaluation')
@@ -163,10 +163,12 @@ class Converter:
     def image(self, line: int, name: str) -> dict:
         """The COCO image of a file name."""
         if name not in self.images:
-            path = osp.join(self.args.images, name)
+            path = path_of_named_file(self.args.images, name)
             try:
-                with Image.open(path) as image:
-                    width, height = image.size
+                # upright and of a format that training reads
+                width, height = read_image_size(path)
+            except ImageError as e:
+                self.table.fail(line, str(e))
             except OSError as e:
                 self.table.fail(line, f'cannot read the image {path} ({e})')
             self.images[name] = dict(
