@@ -16,12 +16,13 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import numpy as np
 
 from lgh_mmpose.apis import HandInferencer, draw_hands
 from lgh_mmpose.camera import SOLVED_STATUSES
+from lgh_mmpose.images import read_image
 from lgh_mmpose.visualization.plotly_hand import hand_figure
 
 FONTS = dict(
@@ -153,6 +154,14 @@ def build_page(inferencer: HandInferencer, folder: Path):
         ImportError: If Gradio is not installed.
     """
     gr = import_gradio()
+
+    class ImageFile(gr.Image):
+        """The image as the file that was sent, which Gradio does not open."""
+        is_template = True  # to the browser it is Gradio's own
+
+        def preprocess(self, payload: Optional[Any]) -> Optional[str]:
+            return payload and payload.path
+
     # or Gradio serves a copy, which stays longer than the session
     gr.set_static_paths([folder])
     sessions: Set[str] = set()  # open ones that have asked
@@ -168,18 +177,19 @@ def build_page(inferencer: HandInferencer, folder: Path):
         sessions.discard(request.session_hash)
         remove_result(request.session_hash)
 
-    def infer(image: Optional[np.ndarray], box: str, camera: str,
-              fov: Optional[float], bone_length: Optional[float], side: str,
+    def infer(file: Optional[str], box: str, camera: str, fov: Optional[float],
+              bone_length: Optional[float], side: str,
               request: gr.Request) -> Tuple:
         # never the results of another image beside this one
         nothing = (None, None, gr.Radio(visible=False),
                    gr.DownloadButton(value=None,
                                      interactive=False), None, None)
-        if image is None:
+        if file is None:
             return nothing
         session = request.session_hash
         sessions.add(session)
         try:
+            image = read_image(file)
             box = parse_numbers(box, 'left top right bottom')
             camera = parse_numbers(camera, 'fx fy cx cy')
             if camera is not None:
@@ -189,16 +199,17 @@ def build_page(inferencer: HandInferencer, folder: Path):
             own = copy.copy(inferencer)
             own.fov, own.hand_side = fov, side
             frame = next(
-                own(np.ascontiguousarray(image[..., ::-1]),
+                own(image,
                     bboxes=box,
                     camera_matrix=camera,
                     bone_length=bone_length))
-        except ValueError as error:
-            gr.Warning(str(error))
+        except (ValueError, OSError) as error:
+            # the visitor knows the image by sight, not by our name for it
+            gr.Warning(str(error).replace(file, 'that was sent'))
             return nothing
         if not frame['hands']:
             gr.Info('No hand was found: give its box.')
-        overlay = draw_hands(image[..., ::-1], frame)[..., ::-1]
+        overlay = draw_hands(image, frame)[..., ::-1]
         remove_result(session)
         # a new name each time: browsers and visitors cannot take another's
         own_folder = Path(tempfile.mkdtemp(dir=folder))
@@ -238,7 +249,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
         frame = gr.State()
         with gr.Row():
             with gr.Column():
-                image = gr.Image(
+                image = ImageFile(
                     label='Image',
                     sources=['upload', 'webcam', 'clipboard'],
                     # or a right hand arrives as a left one

@@ -46,23 +46,6 @@ def atomic_write(path: Union[str, Path]) -> Iterator[BinaryIO]:
         raise
 
 
-def path_of_named_file(folder: str, name: str) -> str:
-    """Path of a file that annotations name, be it as on Windows.
-
-    Args:
-        folder (str): What the name is relative to.
-        name (str): Such as ``images/000.png`` or ``images\\000.png``.
-
-    Returns:
-        str: A path of this system.
-    """
-    path = os.path.join(folder, name)
-    # elsewhere a backslash may belong to the name
-    if os.sep == '/' and '\\' in name and not os.path.exists(path):
-        return os.path.join(folder, name.replace('\\', '/'))
-    return path
-
-
 def write_image(image: np.ndarray, path: Union[str, Path]) -> None:
     """Write an image file, whole or not at all.
 

@@ -7,7 +7,6 @@ from mmpose.registry import DATASETS
 from xtcocotools.coco import COCO
 
 from ..camera import project
-from ..fileio import path_of_named_file
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
                           check_keypoints_cam, load_json, measure_bones)
@@ -86,7 +85,7 @@ class Hand3DJsonDataset(BaseHand3DDataset):
 
     def get_img_path(self, sample_id: int) -> str:
         row = self.get_annotation_row(sample_id)
-        return path_of_named_file(self.img_prefix, str(self._file_names[row]))
+        return osp.join(self.img_prefix, str(self._file_names[row]))
 
     def get_hand_side(self, sample_id: int) -> str:
         return SIDES[self._sides[self.get_annotation_row(sample_id)]]

@@ -10,7 +10,6 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
 from ..camera import project
-from ..fileio import path_of_named_file
 from ..images import ImageError, decode_labels, read_bytes
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           UnreadableImageError, check_bone_length,
@@ -152,8 +151,8 @@ class Rhd3DDataset(BaseHand3DDataset):
 
     def get_img_path(self, sample_id: int) -> str:
         if self.json_file:
-            return path_of_named_file(
-                self.img_prefix, str(self._file_names[self._index(sample_id)]))
+            return osp.join(self.img_prefix,
+                            self._file_names[self._index(sample_id)])
         return self._release_path('color', sample_id)
 
     def get_hand_side(self, sample_id: int) -> str:

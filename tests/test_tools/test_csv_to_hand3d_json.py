@@ -346,21 +346,6 @@ def test_sizes_are_those_of_the_upright_image(my_hands):
     assert image_size_in(folder) == image.size
 
 
-def test_file_names_of_windows_are_understood(my_hands):
-    folder, _, rows = my_hands
-    (folder / 'images/sub').mkdir()
-    for row in rows:
-        path = folder / 'images' / row['image']
-        path.rename(folder / 'images/sub' / path.name)
-        row['image'] = f'sub\\{path.name}'
-    write(folder, rows)
-    convert(folder)
-    path = folder / 'out/training.json'
-    path.write_text(path.read_text().replace('/', '\\\\'))
-    dataset = read(folder, 'training', pipeline=[dict(type='LoadHandImage')])
-    assert dataset[0]['img'].shape[1::-1] == image_size_in(folder)
-
-
 def test_images_that_cannot_be_decoded_are_named_with_their_line(my_hands):
     folder, _, rows = my_hands
     path = folder / 'images' / rows[1]['image']

@@ -19,7 +19,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from lgh_mmpose.camera import project
 from lgh_mmpose.datasets.hand3d_json import SIDES
-from lgh_mmpose.fileio import atomic_write, path_of_named_file
+from lgh_mmpose.fileio import atomic_write
 from lgh_mmpose.images import ImageError, read_image_size
 
 UNITS = dict(mm=1., cm=10., m=1000.)
@@ -163,7 +163,7 @@ class Converter:
     def image(self, line: int, name: str) -> dict:
         """The COCO image of a file name."""
         if name not in self.images:
-            path = path_of_named_file(self.args.images, name)
+            path = osp.join(self.args.images, name)
             try:
                 # upright and of a format that training reads
                 width, height = read_image_size(path)
