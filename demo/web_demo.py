@@ -16,7 +16,7 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 import numpy as np
 
@@ -154,14 +154,6 @@ def build_page(inferencer: HandInferencer, folder: Path):
         ImportError: If Gradio is not installed.
     """
     gr = import_gradio()
-
-    class ImageFile(gr.Image):
-        """The image as the file that was sent, which Gradio does not open."""
-        is_template = True  # to the browser it is Gradio's own
-
-        def preprocess(self, payload: Optional[Any]) -> Optional[str]:
-            return payload and payload.path
-
     # or Gradio serves a copy, which stays longer than the session
     gr.set_static_paths([folder])
     sessions: Set[str] = set()  # open ones that have asked
@@ -249,13 +241,15 @@ def build_page(inferencer: HandInferencer, folder: Path):
         frame = gr.State()
         with gr.Row():
             with gr.Column():
-                image = ImageFile(
+                image = gr.Image(
                     label='Image',
                     sources=['upload', 'webcam', 'clipboard'],
                     # or a right hand arrives as a left one
                     webcam_options=gr.WebcamOptions(mirror=False),
                     alt_text='The image',
                     elem_id='image')
+                # the file that was sent, not what Gradio makes of it
+                image.preprocess = lambda sent: sent and sent.path
                 box = gr.Textbox(
                     label='Box of the hand',
                     info='left top right bottom, pixels; empty: ' +
