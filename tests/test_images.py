@@ -531,3 +531,86 @@ _DAMAGED = [
     pillow('PPM'),
     opencv('.tiff', np.full((5, 4, 3), .5, np.float32)),
 ]
+
+# -- all doors ---------------------------------------------------------------
+
+
+def turned_by(number):
+    exif = Image.Exif()
+    exif[0x112] = number
+    return exif
+
+
+@pytest.fixture(scope='module')
+def doors(tmp_path_factory):
+    """All ways by which pictures come in: name -> function of a path."""
+    import runpy
+
+    from lgh_mmpose.apis import open_source
+    from lgh_mmpose.datasets.fast_transforms import LoadHandImage
+    from lgh_mmpose.deployment.exporting import runner_source
+    from lgh_mmpose.visualization import figures
+
+    path = tmp_path_factory.mktemp('runner') / 'hand_pose_runner.py'
+    path.write_text(runner_source())
+    runner = runpy.run_path(str(path))
+
+    def frame(inputs):
+        frame, = open_source(inputs)
+        return frame.image
+
+    def opened(path):
+        with Image.open(path) as image:
+            return frame(image)
+
+    return dict(
+        file=frame,
+        folder=lambda path: frame(path.parent),
+        bytes=lambda path: frame(path.read_bytes()),
+        pillow=opened,
+        data_set=lambda path: LoadHandImage().transform(
+            dict(img_path=str(path)))['img'],
+        runner=lambda path: runner['read_image'](str(path)),
+        figures=lambda path: figures.read_image(path)[..., ::-1])
+
+
+RGBA = np.dstack([PICTURE, np.linspace(0, 255, 960).reshape(24, 40)])
+
+
+@pytest.mark.parametrize('content', [
+    pillow('JPEG', exif=turned_by(6)),
+    pillow('PNG', exif=turned_by(8)),
+    pillow('PNG', RGBA.astype(np.uint8), exif=turned_by(5)),
+    pillow('PNG', mode='P'),
+    pillow('WEBP', exif=turned_by(7)),
+    pillow('TIFF', exif=turned_by(6)),
+    pillow('TIFF', mode='CMYK'),
+    pillow('GIF', mode='P'),
+    pillow('AVIF', exif=turned_by(3)),
+    pillow('BMP'),
+    pillow('JPEG2000'),
+    opencv('.png',
+           GREY.astype(np.uint16) << 8),
+    opencv('.tiff',
+           GREY.astype(np.uint16) << 8),
+    opencv('.tiff',
+           GREY.astype(np.float32) / 255),
+    opencv('.tiff',
+           BGR.astype(np.float32) / 255),
+])
+def test_a_picture_is_the_same_through_every_door(doors, content, tmp_path):
+    path = tmp_path / 'picture.png'
+    path.write_bytes(content)
+    expected = decode_image(content)
+    for name, read in doors.items():
+        if name == 'pillow':
+            try:
+                Image.open(path).close()
+            except OSError:  # what Pillow cannot open cannot be given so
+                continue
+            # JPEG comes from another build of the library
+            assert np.abs(read(path).astype(int) -
+                          expected).max() <= (2 if content[:2] == b'\xff\xd8'
+                                              else 0), name
+        else:
+            assert np.array_equal(read(path), expected), name
