@@ -19,6 +19,7 @@ from PIL import Image
 from ..images import (IMAGE_EXTENSIONS, ImageError, check_image_size,
                       count_pictures, decode_image, from_pillow, image_size,
                       looks_like_image, name_image_error, read_bytes, to_bgr)
+from .film_tracks import find_mirrored_orientation
 
 # mmengine's logger writes to the standard output, where JSON may go
 _LOGGER = logging.getLogger(__name__)
@@ -312,6 +313,9 @@ def _open_video(path: str) -> FrameSource:
         raise ImageError(f'cannot read {path}: it is turned by {turn:g} '
                          'degrees, which this build of OpenCV cannot undo; '
                          'encode it upright')
+    mirrored = find_mirrored_orientation(path)
+    if mirrored is not None:
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
     try:
         check_image_size(
             int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
@@ -326,7 +330,7 @@ def _open_video(path: str) -> FrameSource:
     faults: List[str] = []
     return FrameSource(
         _read_capture(capture, path, fps, _film_times(capture, fps),
-                      num_frames, faults),
+                      num_frames, faults, mirrored or 1),
         num_frames,
         video=True,
         faults=faults)
@@ -387,7 +391,8 @@ def _read_capture(capture: cv2.VideoCapture,
                   fps: float,
                   times: Iterator[float],
                   num_frames: Optional[int] = None,
-                  faults: Optional[List[str]] = None) -> Iterator[Frame]:
+                  faults: Optional[List[str]] = None,
+                  orientation: int = 1) -> Iterator[Frame]:
     try:
         index, seconds = 0, 0.
         while True:
@@ -395,7 +400,8 @@ def _read_capture(capture: cv2.VideoCapture,
             if not got:
                 break
             seconds = next(times)
-            yield Frame(source, index, seconds, image, fps)
+            yield Frame(source, index, seconds, to_bgr(image, orientation),
+                        fps)
             index += 1
         if index == 0:
             raise ImageError(f'cannot read {source}: it gives no frames')

@@ -11,10 +11,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from toy_video import damage, set_durations
 
 from lgh_mmpose.apis import open_source
+from lgh_mmpose.apis.film_tracks import find_mirrored_orientation
 from lgh_mmpose.apis.sources import Frame, prefetch
 
 
@@ -493,12 +496,19 @@ def turned_video(path, matrix):
     return path
 
 
-@pytest.mark.parametrize('matrix, size, corner', [
-    ((1, 0, 0, 1), (48, 64), (0, 0)),
-    ((0, 1, -1, 0), (64, 48), (0, -1)),
-    ((-1, 0, 0, -1), (48, 64), (-1, -1)),
-    ((0, -1, 1, 0), (64, 48), (-1, 0)),
-])
+@pytest.mark.parametrize(
+    'matrix, size, corner',
+    [
+        ((1, 0, 0, 1), (48, 64), (0, 0)),
+        ((0, 1, -1, 0), (64, 48), (0, -1)),
+        ((-1, 0, 0, -1), (48, 64), (-1, -1)),
+        ((0, -1, 1, 0), (64, 48), (-1, 0)),
+        # mirrored, as by a front camera
+        ((-1, 0, 0, 1), (48, 64), (0, -1)),
+        ((1, 0, 0, -1), (48, 64), (-1, 0)),
+        ((0, 1, 1, 0), (64, 48), (0, 0)),
+        ((0, -1, -1, 0), (64, 48), (-1, -1)),
+    ])
 def test_films_are_turned_as_their_track_says(tmp_path, matrix, size, corner):
     frames = list(open_source(turned_video(tmp_path / 'a.mp4', matrix)))
     assert len(frames) == 3
@@ -506,6 +516,25 @@ def test_films_are_turned_as_their_track_says(tmp_path, matrix, size, corner):
         assert frame.image.shape[:2] == size
         corners = frame.image[[8, -8]][:, [8, -8], 0]
         assert np.argwhere(corners > 200).tolist() == [[n % 2 for n in corner]]
+
+
+@pytest.fixture(scope='module')
+def mirrored(tmp_path_factory):
+    return turned_video(
+        tmp_path_factory.mktemp('mirrored') / 'a.mp4', (-1, 0, 0, 1))
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_a_damaged_head_of_a_film_does_no_harm(mirrored, data):
+    content = bytearray(mirrored.read_bytes())
+    start = content.find(b'moov') - 4
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(start, start + 300))
+        content[at] = data.draw(st.integers(0, 255))
+    path = mirrored.with_name('damaged.mp4')
+    path.write_bytes(content[:data.draw(st.integers(0, len(content)))])
+    assert find_mirrored_orientation(str(path)) in (None, 2, 4, 5, 7)
 
 
 def test_a_film_that_cannot_be_turned_is_named(tmp_path, monkeypatch):
