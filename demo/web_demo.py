@@ -22,7 +22,6 @@ import numpy as np
 
 from lgh_mmpose.apis import HandInferencer, draw_hands
 from lgh_mmpose.camera import SOLVED_STATUSES
-from lgh_mmpose.images import read_image
 from lgh_mmpose.visualization.plotly_hand import hand_figure
 
 FONTS = dict(
@@ -169,19 +168,18 @@ def build_page(inferencer: HandInferencer, folder: Path):
         sessions.discard(request.session_hash)
         remove_result(request.session_hash)
 
-    def infer(file: Optional[str], box: str, camera: str, fov: Optional[float],
-              bone_length: Optional[float], side: str,
+    def infer(image: Optional[np.ndarray], box: str, camera: str,
+              fov: Optional[float], bone_length: Optional[float], side: str,
               request: gr.Request) -> Tuple:
         # never the results of another image beside this one
         nothing = (None, None, gr.Radio(visible=False),
                    gr.DownloadButton(value=None,
                                      interactive=False), None, None)
-        if file is None:
+        if image is None:
             return nothing
         session = request.session_hash
         sessions.add(session)
         try:
-            image = read_image(file)
             box = parse_numbers(box, 'left top right bottom')
             camera = parse_numbers(camera, 'fx fy cx cy')
             if camera is not None:
@@ -191,22 +189,21 @@ def build_page(inferencer: HandInferencer, folder: Path):
             own = copy.copy(inferencer)
             own.fov, own.hand_side = fov, side
             frame = next(
-                own(image,
+                own(np.ascontiguousarray(image[..., ::-1]),
                     bboxes=box,
                     camera_matrix=camera,
                     bone_length=bone_length))
-        except (ValueError, OSError) as error:
-            # the visitor knows the image by sight, not by our name for it
-            gr.Warning(str(error).replace(file, 'that was sent'))
+        except ValueError as error:
+            gr.Warning(str(error))
             return nothing
         if not frame['hands']:
             gr.Info('No hand was found: give its box.')
-        overlay = draw_hands(image, frame)[..., ::-1]
+        overlay = draw_hands(image[..., ::-1], frame)[..., ::-1]
         remove_result(session)
         # a new name each time: browsers and visitors cannot take another's
         own_folder = Path(tempfile.mkdtemp(dir=folder))
         path = own_folder / 'hands.json'
-        path.write_text(json.dumps(frame, indent=1))
+        path.write_text(json.dumps(frame, indent=1, allow_nan=False))
         results[session] = own_folder
         if session not in sessions:  # its tab was closed meanwhile
             remove_result(session)
@@ -248,8 +245,6 @@ def build_page(inferencer: HandInferencer, folder: Path):
                     webcam_options=gr.WebcamOptions(mirror=False),
                     alt_text='The image',
                     elem_id='image')
-                # the file that was sent, not what Gradio makes of it
-                image.preprocess = lambda sent: sent and sent.path
                 box = gr.Textbox(
                     label='Box of the hand',
                     info='left top right bottom, pixels; empty: ' +
@@ -267,7 +262,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
                         'assumed; not used if the camera is given',
                         value=None,
                         minimum=1,
-                        maximum=170)
+                        maximum=135)
                     bone_length = gr.Number(
                         label='Bone',
                         info="length from the middle finger's knuckle to its "
