@@ -20,6 +20,7 @@ INSTALL_REQUIRES = [
     # the wheels of xtcocotools are built against NumPy 1
     'numpy>=1.23,<2',
     'opencv-python<4.12',  # from 4.12 it asks for NumPy 2
+    'pillow>=11.3',  # from there on it decodes AVIF
     # mmpose's 3D visualizer draws with `tostring_rgb`, gone from 3.10
     'matplotlib<3.10',
     'torch>=2.6',  # from there on it loads checkpoints safely by default
@@ -57,6 +58,7 @@ EXTRAS_REQUIRE = {
     'deploy': ['onnx', 'onnxscript', 'onnxruntime', 'openvino>=2024', 'nncf'],
     'report': ['plotly>=6'],  # tools/analysis_tools/report.py
     'web': ['gradio>=6', 'plotly>=6'],  # demo/web_demo.py
+    'heif': ['pillow-heif'],  # pictures of phones in HEIC
     'ablation': ['submitit', 'pyyaml'],  # tools/ablation.py
     'docs': ['mkdocs-material', 'mkdocstrings[python]'],
     'tests': TESTS,
@@ -65,8 +67,8 @@ EXTRAS_REQUIRE = {
 # all that the commands and the tests need
 EXTRAS_REQUIRE['dev'] = sorted({
     requirement
-    for extra in ('deploy', 'report', 'web', 'ablation', 'docs', 'tests',
-                  'lint')
+    for extra in ('deploy', 'report', 'web', 'heif', 'ablation', 'docs',
+                  'tests', 'lint')
     for requirement in EXTRAS_REQUIRE[extra]
 } | {'pre-commit'})
 

@@ -249,7 +249,10 @@ def infer(args: argparse.Namespace) -> bool:
                                  PictureWriter, Smoothing, draw_hands,
                                  load_camera_matrix, open_source)
 
-    source = open_source(args.input if len(args.input) > 1 else args.input[0])
+    # of several files, one that cannot be read is named, and the others read
+    source = open_source(
+        args.input if len(args.input) > 1 else args.input[0],
+        skip_unreadable=True)
     camera_matrix = args.camera_matrix and load_camera_matrix(
         args.camera_matrix)
     detector, detector_checkpoint = args.detector or (None, None)

@@ -256,7 +256,15 @@ class HandInferencer:
             ahead = 1
         tracker, followed = None, None
         with closing(prefetch(source, ahead, newest=source.live)) as frames:
-            for frame in frames:
+            while True:
+                try:
+                    frame = next(frames, None)
+                except Exception:
+                    # what was read before the fault is not lost
+                    yield from self._infer_batch(batch, settings)
+                    raise
+                if frame is None:
+                    break
                 if frame.time is None or not self.track:
                     batch.append(frame)
                     if len(batch) == batch_size:

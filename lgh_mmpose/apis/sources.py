@@ -1,27 +1,35 @@
 """Images, folders, videos and webcams as one stream of frames."""
 import glob
 import logging
+import os
 import os.path as osp
 import queue
 import re
+import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import (Any, Iterable, Iterator, List, NamedTuple, Optional,
-                    Sequence, Tuple, Union)
+from typing import (Any, Callable, Iterable, Iterator, List, NamedTuple,
+                    Optional, Sequence, Tuple)
 
 import cv2
 import numpy as np
+from PIL import Image
 
-from ..datasets.image_files import find_image_fault
+from ..images import (IMAGE_EXTENSIONS, ImageError, check_image_size,
+                      count_pictures, decode_image, from_pillow, image_size,
+                      looks_like_image, name_image_error, read_bytes, to_bgr)
+from .film_tracks import find_mirrored_orientation
 
 # mmengine's logger writes to the standard output, where JSON may go
 _LOGGER = logging.getLogger(__name__)
 
-IMAGE_EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff',
-                    '.webp')
-# of JPEG and PNG
-_CHECKED_STARTS = (b'\xff\xd8', b'\x89P')
+VIDEO_EXTENSIONS = ('.3g2', '.3gp', '.avi', '.flv', '.m2ts', '.m4v', '.mkv',
+                    '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.ogv', '.webm',
+                    '.wmv')
+# pictures that cannot be read; of a folder they are named, not passed over
+_OTHER_PICTURES = ('.arw', '.cr2', '.cr3', '.dng', '.exr', '.hdr', '.jxl',
+                   '.nef', '.orf', '.psd', '.raf', '.rw2', '.svg', '.tga')
 # what a webcam that does not say gets in a written video
 _USUAL_FPS = 30.
 # seconds; a film whose next frame is due later has a fault in its time stamps
@@ -37,15 +45,16 @@ MAX_QUEUE_BYTES = 2**26
 """A :class:`FrameQueue` is full when its images hold so many bytes (64 MiB,
 11 of 1920 x 1080 px), though they be few."""
 _WEBCAM = re.compile(r'(?:webcam:?)?(\d*)', re.IGNORECASE)
-
-InputType = Union[str, Path, int, np.ndarray]
+# what a list may hold without being one itself
+_BYTES = (bytes, bytearray, memoryview)
 
 
 class Frame(NamedTuple):
     """One image of a stream.
 
     Attributes:
-        source (str): Path of the file, ``'webcam:0'``, or ``'array'``.
+        source (str): Path of the file, ``'webcam:0'``, or ``'array'`` for
+            what is given in memory.
         index (int): Number within the source, from 0.
         time (float, optional): Seconds since the stream's beginning: of a
             film by its time stamps, of a camera by the clock; None for a
@@ -69,7 +78,8 @@ class FrameSource:
         live (bool): Whether they come from a camera, which does not wait.
         video (bool): Whether they are known to follow each other in time.
         faults (list[str], optional): Where reading the frames adds a sentence
-            on each video that ended before its end.
+            on each video that ended before its end, and on each file of
+            several that was left out since it cannot be read.
     """
 
     def __init__(self,
@@ -88,14 +98,25 @@ class FrameSource:
         return iter(self._frames)
 
 
-def open_source(inputs: Any) -> FrameSource:
+def open_source(inputs: Any, skip_unreadable: bool = False) -> FrameSource:
     """Open anything that holds images.
 
+    Of a folder all images and videos are read, in the order of their names;
+    files of other kinds are passed over, which is logged. What of a folder or
+    a pattern cannot be read is named in ``faults``, and logged, while the
+    others are read.
+
     Args:
-        inputs: The path of an image, a video or a folder of images, a glob
+        inputs: The path of an image, a video or a folder of them, a glob
             pattern, the index of a webcam (``0``, ``'0'``, ``'webcam:0'``),
-            an image in BGR, uint8 (H, W, 3), or a list or any other iterable
-            of these. What a list holds is opened when its turn comes.
+            an image in memory, or a list or any other iterable of these. An
+            image in memory is an array as :func:`~lgh_mmpose.images.to_bgr`
+            takes it (uint8 (H, W, 3), BGR, say), an image of Pillow, or the
+            content of an image's file: bytes, or an open binary file. What a
+            list holds is opened when its turn comes.
+        skip_unreadable (bool): Whether files of a list, too, are named and
+            left out if they cannot be read, instead of raising. Defaults to
+            ``False``.
 
     Returns:
         FrameSource: Its frames.
@@ -104,68 +125,99 @@ def open_source(inputs: Any) -> FrameSource:
         FileNotFoundError: If there is no such file, or no image in a folder
             or of a pattern.
         ValueError: If a file is neither image nor video, a webcam cannot be
-            opened, or an array is no image. Files in the middle of a
-            stream are read, and complained of, when their turn comes.
+            opened, an array is no image, or nothing of a folder or pattern
+            can be read. Files in the middle of a stream are read, and
+            complained of, when their turn comes.
     """
     if isinstance(inputs, FrameSource):
         return inputs
-    if isinstance(inputs, np.ndarray):
-        _check_image(inputs, 'the array')
-        return FrameSource([Frame('array', 0, None, inputs)], num_frames=1)
-    if isinstance(inputs, (int, np.integer)):
-        return _open_webcam(int(inputs))
     if isinstance(inputs, (str, Path)):
         return _open_path(str(inputs))
+    if isinstance(inputs, (int, np.integer)):
+        return _open_webcam(int(inputs))
+    image = _in_memory(inputs)
+    if image is not None:
+        return FrameSource([Frame('array', 0, None, image)], num_frames=1)
     if isinstance(inputs, (list, tuple)):
-        return _chain(inputs, _count(inputs))
+        return _chain(inputs, _count(inputs), skip_unreadable)
     if isinstance(inputs, Iterable):
-        return _chain(inputs)
+        return _chain(inputs, skip_unreadable=skip_unreadable)
     raise ValueError('inputs must be a path, a pattern, the index of a '
-                     'webcam, an image array, or an iterable of these, not '
+                     'webcam, an image (array, of Pillow, or the bytes of a '
+                     'file), or an iterable of these, not '
                      f'{type(inputs).__name__}')
 
 
-def _chain(items: Iterable, num_frames: Optional[int] = None) -> FrameSource:
+def _in_memory(item: Any) -> Optional[np.ndarray]:
+    """The pixels of what is one image in memory; None of all else."""
+    if isinstance(item, np.ndarray):
+        return _named('the array', to_bgr, item)
+    if type(item).__module__.split('.')[0] == 'torch':
+        raise ValueError(
+            'a tensor does not tell the order of its axes and colours: give '
+            'an array, of (3, H, W) in RGB tensor.permute(1, 2, 0).flip(2)'
+            '.cpu().numpy()')
+    if isinstance(item, Image.Image):
+        return _named("Pillow's image", from_pillow, item)
+    if hasattr(item, 'read'):
+        item = item.read()
+        if not isinstance(item, _BYTES):
+            raise ValueError("an open file must give bytes: open it with 'rb'")
+    if isinstance(item, _BYTES):
+        return _named('the bytes of the image', _decode, bytes(item))
+    return None
+
+
+def _named(name: str, read: Callable, *args: Any) -> np.ndarray:
+    try:
+        return read(*args)
+    except ImageError as error:
+        raise ImageError(f'cannot read {name}: {error}') from error
+
+
+def _decode(content: bytes, name: str = 'the image') -> np.ndarray:
+    image, pictures = decode_image(content), count_pictures(content)
+    if pictures > 1:
+        _LOGGER.warning(f'{name} holds {pictures} pictures, of which the '
+                        'first is read')
+    return image
+
+
+def _chain(items: Iterable,
+           num_frames: Optional[int] = None,
+           skip_unreadable: bool = False) -> FrameSource:
     faults: List[str] = []
 
     def read() -> Iterator[Frame]:
-        arrays = 0
+        arrays = frames = 0
         for item in items:
-            source = open_source(item)
-            for frame in source:
-                if frame.source == 'array':
-                    frame = frame._replace(index=arrays)
-                    arrays += 1
-                yield frame
-            faults.extend(source.faults)
+            try:
+                source = open_source(item)
+                for frame in source:
+                    if frame.source == 'array':
+                        frame = frame._replace(index=arrays)
+                        arrays += 1
+                    frames += 1
+                    yield frame
+                faults.extend(source.faults)
+            except (ImageError, OSError) as error:
+                if not skip_unreadable:
+                    raise
+                _LOGGER.warning(f'{error}; the others are read')
+                faults.append(str(error))
+        if faults and not frames:
+            raise ImageError(faults[0] if len(faults) == 1 else
+                             f'none of {len(faults)} files can be read, the '
+                             f'first since: {faults[0]}')
 
     return FrameSource(read(), num_frames, faults=faults)
 
 
-def _check_image(image: np.ndarray, name: str) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[
-            2] != 3 or not image.size:
-        raise ValueError(f'{name} must be an image in BGR, uint8 (H, W, 3), '
-                         f'got {image.dtype} {image.shape}')
-
-
 def _open_path(path: str) -> FrameSource:
     if osp.isdir(path):
-        files = sorted(
-            osp.join(path, name) for name in _list_files(path)
-            if name.lower().endswith(IMAGE_EXTENSIONS))
-        if not files:
-            raise FileNotFoundError(
-                f'no image in the folder {path} ({", ".join(IMAGE_EXTENSIONS)}'
-                ' are looked for)')
-        return _chain(files, len(files))
+        return _open_folder(path)
     if osp.isfile(path):
-        if cv2.haveImageReader(path):
-            return FrameSource(_read_image(path), num_frames=1)
-        if path.lower().endswith(IMAGE_EXTENSIONS):
-            # FFmpeg would take it for a video without frames
-            raise _unreadable(path)
-        return _open_video(path)
+        return _open_file(path)
     webcam = _WEBCAM.fullmatch(path)
     if webcam and path:
         return _open_webcam(int(webcam[1] or 0))
@@ -173,8 +225,28 @@ def _open_path(path: str) -> FrameSource:
         files = sorted(filter(osp.isfile, glob.glob(path, recursive=True)))
         if not files:
             raise FileNotFoundError(f'no file matches the pattern {path}')
-        return _chain(files, _count(files))
+        return _chain(files, _count(files), skip_unreadable=True)
     raise FileNotFoundError(f'no such file, folder or pattern: {path}')
+
+
+def _open_folder(path: str) -> FrameSource:
+    files = sorted(osp.join(path, name) for name in _list_files(path))
+    chosen = [
+        file for file in files
+        if file.lower().endswith(IMAGE_EXTENSIONS + VIDEO_EXTENSIONS +
+                                 _OTHER_PICTURES)
+    ]
+    if not chosen:
+        raise FileNotFoundError(
+            f'no image or video in the folder {path} (looked for by name: '
+            f'{", ".join(IMAGE_EXTENSIONS + VIDEO_EXTENSIONS)})')
+    if len(chosen) < len(files):
+        others = {osp.splitext(file)[1] for file in {*files} - {*chosen}}
+        _LOGGER.warning(
+            f'{len(files) - len(chosen)} files in {path} are passed over, '
+            'which by name are neither images nor videos '
+            f'({", ".join(sorted(others)[:5]) or "without extension"})')
+    return _chain(chosen, _count(chosen), skip_unreadable=True)
 
 
 def _list_files(folder: str) -> Iterator[str]:
@@ -185,45 +257,71 @@ def _list_files(folder: str) -> Iterator[str]:
 
 
 def _count(items: Sequence) -> Optional[int]:
-    """The number of frames, if all are arrays or, by name, images."""
+    """The number of frames, if all are in memory or, by name, images."""
     stills = all(
-        isinstance(item, np.ndarray) or (
+        isinstance(item, (np.ndarray, Image.Image, *_BYTES)) or (
             isinstance(item, (str, Path)) and osp.isfile(item)
-            and str(item).lower().endswith(IMAGE_EXTENSIONS))
-        for item in items)
+            and str(item).lower().endswith(IMAGE_EXTENSIONS)
+            and not str(item).lower().endswith('.gif')) for item in items)
     return len(items) if stills else None
 
 
-def _unreadable(path: str, fault: Optional[str] = None) -> ValueError:
-    fault = fault or ('it is damaged' if osp.getsize(path) else 'it is empty')
-    return ValueError(f'cannot read the image {path}: {fault}; restore it or '
-                      'leave it out')
-
-
-def _read_image(path: str) -> Iterator[Frame]:
+def _open_file(path: str) -> FrameSource:
     with open(path, 'rb') as file:
-        start = file.read(2)
-    # OpenCV fills up what is missing of these
-    fault = find_image_fault(path) if start in _CHECKED_STARTS else None
-    if fault is not None:
-        raise _unreadable(path, fault)
+        start = file.read(512)
+    # FFmpeg would take a damaged image for a video without frames
+    if not looks_like_image(start) and not path.lower().endswith(
+            IMAGE_EXTENSIONS + _OTHER_PICTURES):
+        return _open_video(path)
+    if start.startswith(b'GIF8') and _count_pictures(path) > 1:
+        return _open_video(path)
+    return _open_image(path)
+
+
+def _count_pictures(path: str) -> int:
     try:
-        # turned as its EXIF data asks for
-        image = cv2.imread(path, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise _unreadable(
-            path, f'OpenCV refuses it ({error.err}), it may be '
-            'too large') from error
-    if image is None:
-        raise _unreadable(path)
-    yield Frame(path, 0, None, image)
+        return count_pictures(read_bytes(path))
+    except ImageError:  # told when it is read
+        return 1
+
+
+def _open_image(path: str) -> FrameSource:
+    try:
+        content = read_bytes(path)
+        image_size(content)  # complains before anything else is done
+    except ImageError as error:
+        raise name_image_error(error, path) from error
+
+    def read() -> Iterator[Frame]:
+        try:
+            image = _decode(content, path)
+        except ImageError as error:
+            raise name_image_error(error, path) from error
+        yield Frame(path, 0, None, image)
+
+    return FrameSource(read(), num_frames=1)
 
 
 def _open_video(path: str) -> FrameSource:
-    capture = cv2.VideoCapture(path)
+    capture = _open_capture(path)
     if not capture.isOpened():
-        raise ValueError(f'cannot read {path}: neither an image nor a video '
+        raise ImageError(f'cannot read {path}: neither an image nor a video '
                          'that OpenCV knows, or damaged')
+    # upright, as the file says: by default some builds of OpenCV are not
+    turn = capture.get(cv2.CAP_PROP_ORIENTATION_META)
+    if not capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1) and turn:
+        raise ImageError(f'cannot read {path}: it is turned by {turn:g} '
+                         'degrees, which this build of OpenCV cannot undo; '
+                         'encode it upright')
+    mirrored = find_mirrored_orientation(path)
+    if mirrored is not None:
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+    try:
+        check_image_size(
+            int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+            int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+    except ImageError as error:
+        raise ImageError(f'cannot read the video {path}: {error}') from error
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     fps = _frame_rate(capture)
     # without a frame rate the number would be reckoned from nothing
@@ -232,10 +330,23 @@ def _open_video(path: str) -> FrameSource:
     faults: List[str] = []
     return FrameSource(
         _read_capture(capture, path, fps, _film_times(capture, fps),
-                      num_frames, faults),
+                      num_frames, faults, mirrored or 1),
         num_frames,
         video=True,
         faults=faults)
+
+
+def _open_capture(path: str) -> cv2.VideoCapture:
+    """Open a video under a name that OpenCV can take."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # it would end the process
+        with tempfile.TemporaryDirectory() as folder:
+            link = osp.join(folder, 'video')
+            os.symlink(osp.abspath(path), link)
+            return cv2.VideoCapture(link)
+    # the whole path, or FFmpeg takes what stands before a colon for a protocol
+    return cv2.VideoCapture(osp.abspath(path))
 
 
 def _open_webcam(index: int) -> FrameSource:
@@ -280,7 +391,8 @@ def _read_capture(capture: cv2.VideoCapture,
                   fps: float,
                   times: Iterator[float],
                   num_frames: Optional[int] = None,
-                  faults: Optional[List[str]] = None) -> Iterator[Frame]:
+                  faults: Optional[List[str]] = None,
+                  orientation: int = 1) -> Iterator[Frame]:
     try:
         index, seconds = 0, 0.
         while True:
@@ -288,10 +400,11 @@ def _read_capture(capture: cv2.VideoCapture,
             if not got:
                 break
             seconds = next(times)
-            yield Frame(source, index, seconds, image, fps)
+            yield Frame(source, index, seconds, to_bgr(image, orientation),
+                        fps)
             index += 1
         if index == 0:
-            raise ValueError(f'cannot read {source}: it gives no frames')
+            raise ImageError(f'cannot read {source}: it gives no frames')
         if num_frames and _ends_early(source, index, seconds, num_frames, fps):
             fault = (f'{source} says that it has {num_frames} frames, but '
                      f'{index} can be read: it is damaged, or was cut short '

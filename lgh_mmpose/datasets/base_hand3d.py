@@ -8,7 +8,6 @@ from abc import abstractmethod
 from dataclasses import dataclass, field, fields
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
-import cv2
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
@@ -16,11 +15,12 @@ from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 from ..camera import project
+from ..images import (ImageError, find_decoding_fault, find_file_fault,
+                      read_image_size)
 from ..plausibility import (BONE_AGREEMENT, DEPTHS, HAND_RATIOS, bone_range,
                             find_bone_fault, find_camera_fault,
                             find_placement_fault, find_size_fault, hand_sizes,
                             unit_advice)
-from .image_files import find_image_fault
 
 # mmpose's names; the joints of a finger are numbered from base (1) to tip (4)
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger',
@@ -612,9 +612,10 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
 
     def _read_image_size(self, sample_ids: Sequence[int]) -> Tuple[int, int]:
         for sample_id in sample_ids:
-            image = cv2.imread(self.get_img_path(sample_id))
-            if image is not None:
-                return image.shape[1], image.shape[0]
+            try:
+                return read_image_size(self.get_img_path(sample_id))
+            except (ImageError, OSError):
+                pass
         raise ValueError(
             f'{self.get_img_path(sample_ids[0])}: cannot read the size of the '
             'images from this or the next ones; restore them or give '
@@ -695,7 +696,8 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
 
     def _run_pipeline(self, data_info: dict) -> Any:
         sample_id, img_path = data_info['id'], data_info['img_path']
-        fault = find_image_fault(img_path)
+        # mmpose's LoadImage would take what is missing for grey
+        fault = find_file_fault(img_path)
         if fault is not None:
             raise UnreadableImageError.of(sample_id, img_path, fault)
         data_info['dataset'] = self  # for mmpose's mixing transforms
@@ -703,10 +705,10 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
             return self.pipeline(data_info)
         except Exception:
             # was it the image or something else in the pipeline?
-            if cv2.imread(img_path) is not None:
+            fault = find_decoding_fault(img_path)
+            if fault is None:
                 raise
-        raise UnreadableImageError.of(sample_id, img_path,
-                                      'the file does not decode')
+        raise UnreadableImageError.of(sample_id, img_path, fault)
 
     @property
     def num_unreadable_images(self) -> int:

@@ -17,15 +17,8 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 from scipy.special import ndtr, ndtri
 
-from .image_files import jpeg_size
+from ..images import ImageError, decode_reduced, name_image_error
 from .transforms import check_not_flipped, describe
-
-# sides of the blocks that libjpeg can decode to one pixel, largest first
-_REDUCTIONS = {
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    2: cv2.IMREAD_REDUCED_COLOR_2
-}
 
 
 @TRANSFORMS.register_module()
@@ -75,23 +68,20 @@ class LoadHandImage(LoadImage):
             dict: The result dict.
 
         Raises:
-            OSError: If the file cannot be read, is empty or does not decode.
+            OSError: If the file cannot be read.
+            ImageError: If it is empty, damaged, too large, or of a format
+                that is not decoded.
         """
         results['img_reduction'] = 1
         if 'img' in results:
             return super().transform(results)
         path = results['img_path']
         content = fileio.get(path, backend_args=self.backend_args)
-        if not content:  # OpenCV would not name it
-            raise OSError(f'{path}: the image file is empty; restore it or '
-                          'leave it out')
-        reduction = self._reduction(content, results)
-        img = cv2.imdecode(
-            np.frombuffer(content, np.uint8),
-            _REDUCTIONS.get(reduction, cv2.IMREAD_COLOR))
-        if img is None:
-            raise OSError(f'{path}: the file does not decode; restore it or '
-                          'leave it out')
+        try:
+            img, reduction = decode_reduced(content,
+                                            self._max_reduction(results))
+        except ImageError as error:
+            raise name_image_error(error, path) from error
         height, width = img.shape[:2]
         results['img'] = img
         results['img_reduction'] = reduction
@@ -99,22 +89,13 @@ class LoadHandImage(LoadImage):
         results['ori_shape'] = results['img_shape']
         return results
 
-    def _reduction(self, content: bytes, results: Dict) -> int:
+    def _max_reduction(self, results: Dict) -> float:
         if self.input_size is None:
             return 1
         w, h = self.input_size
         box_w, box_h = results['bbox_scale'][0]
         # the crop has the input's aspect ratio, whatever the box has
-        wanted = max(box_w / w, box_h / h)
-        if not wanted >= 2:
-            return 1
-        size = jpeg_size(content)
-        if size is None:
-            return 1
-        for reduction in _REDUCTIONS:
-            if reduction <= wanted and not any(n % reduction for n in size):
-                return reduction
-        return 1
+        return max(box_w / w, box_h / h)
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}(input_size={self.input_size})'

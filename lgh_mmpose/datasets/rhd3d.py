@@ -4,19 +4,18 @@ import os.path as osp
 from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Sequence, Tuple
 
-import cv2
 import numpy as np
 import torch
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
 from ..camera import project
+from ..images import ImageError, decode_labels, read_bytes
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           UnreadableImageError, check_bone_length,
                           check_camera_matrix, check_hand_sizes,
                           check_keypoints_cam, load_json, local_name,
                           measure_bones)
-from .image_files import find_image_fault
 from .safe_pickle import load_array_pickle
 
 _HOMEPAGE = ('https://lmb.informatik.uni-freiburg.de/resources/datasets/'
@@ -210,15 +209,14 @@ class Rhd3DDataset(BaseHand3DDataset):
     def _read_side(self, sample_id: int) -> int:
         """Index of the side with more pixels in the mask."""
         path = self._release_path('mask', sample_id)
-        fault = find_image_fault(path)
-        if fault is None:
-            mask = cv2.imread(path, cv2.IMREAD_UNCHANGED)
-            if mask is None:
-                fault = 'the file does not decode'
-            elif mask.ndim != 2:
-                fault = 'it is no grey image of part numbers'
-        if fault is not None:
-            raise UnreadableImageError.of(sample_id, path, fault)
+        try:
+            mask = decode_labels(read_bytes(path))
+        except ImageError as error:
+            raise UnreadableImageError.of(sample_id, path,
+                                          str(error)) from error
+        except OSError as error:
+            raise UnreadableImageError.of(sample_id, path, error.strerror
+                                          or str(error)) from error
         left, right = (np.count_nonzero((mask >= first) & (mask <= last))
                        for first, last in PART_IDS)
         return int(left <= right)

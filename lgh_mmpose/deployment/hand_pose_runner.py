@@ -3,7 +3,7 @@
     python hand_pose_runner.py photo.jpg --bbox 60 40 200 200 \\
         --camera-matrix camera.json --bone-length 45
 
-prints the joints as json (reading the picture needs Pillow), and
+prints the joints as json (reading the picture needs OpenCV and Pillow), and
 
     from hand_pose_runner import HandPose
     hands = HandPose('exported')(image, [[60, 40, 260, 240]])
@@ -27,6 +27,7 @@ from lgh_mmpose.camera import (RootDepthStatus, back_project, check_lengths,
                                warp_points)
 from lgh_mmpose.camera_files import check_camera_matrix, load_camera_matrix
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
+from lgh_mmpose.images import read_image
 from lgh_mmpose.plausibility import find_bone_fault, find_camera_fault
 from lgh_mmpose.reading import read_small_file, reason
 
@@ -559,18 +560,6 @@ class HandPose:
 
 
 # -- command line ------------------------------------------------------------
-
-
-def read_image(path: str) -> np.ndarray:
-    """Read a picture as uint8 (h, w, 3), BGR, turned as its EXIF says."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise ImportError('reading pictures needs Pillow: `pip install '
-                          'pillow`, or give HandPose an array') from error
-    with Image.open(path) as picture:
-        rgb = np.asarray(ImageOps.exif_transpose(picture).convert('RGB'))
-    return np.ascontiguousarray(rgb[..., ::-1])
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:

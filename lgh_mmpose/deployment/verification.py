@@ -1,13 +1,13 @@
 """Comparing a written model with the one it was made of."""
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.model import BaseModel
 
 from ..camera import warp_points
 from ..evaluation.functional import align, keypoint_errors, mpjpe
+from ..images import read_image
 from ..models.layers import peak_mass
 from .hand_pose_runner import HandPose, Network
 
@@ -239,7 +239,7 @@ def verify_crop(hand_pose: HandPose,
                 'TopdownAffineCamera, and have warp_mat in meta_keys')
         image = record.get('img')
         if image is None:
-            image = mmcv.imread(record['img_path'])
+            image = read_image(record['img_path'])
         side = record.get('hand_side') or hand_pose.info['crop']['hand_side']
         side = side or 'right'
         name = f'crop of {record.get("img_path", "an image")}'

@@ -7,7 +7,8 @@ import numpy as np
 from lgh_mmpose.camera import project, warp_points
 from lgh_mmpose.datasets.base_hand3d import (UnreadableImageError,
                                              find_annotation_fault)
-from lgh_mmpose.datasets.image_files import find_image_fault, read_image_size
+from lgh_mmpose.images import (find_decoding_fault, find_file_fault,
+                               read_image_size)
 from lgh_mmpose.plausibility import HAND_BONE_LENGTHS, HAND_RATIOS, unit_advice
 
 from .figures import draw_view, read_image
@@ -90,15 +91,15 @@ def trace_sample(dataset, index: int) -> TracedSample:
     results = dataset.get_data_info(index)
     record = dict(results)
     path = str(record['img_path'])
-    fault = find_image_fault(path)
+    fault = find_file_fault(path)
     if fault is None:
         try:
             return _trace(dataset, index, record, results)
         except Exception:
             # was it the image or something else in the pipeline?
-            if cv2.imread(path) is not None:
+            fault = find_decoding_fault(path)
+            if fault is None:
                 raise
-            fault = 'the file does not decode'
     raise UnreadableImageError.of(record.get('id', index), path, fault)
 
 
@@ -198,7 +199,7 @@ def check_sample(sample: TracedSample) -> SampleCheck:
         height, width = results['img'].shape[:2]
     else:
         points = np.asarray(record['keypoints'])[0][shown]
-        height, width = read_image(record['img_path']).shape[:2]
+        width, height = read_image_size(record['img_path'])
     inside = ((points > -.5) & (points < (width - .5, height - .5))).all(1)
     outside = 1 - inside.mean() if len(inside) else 0.
     if outside > .5:

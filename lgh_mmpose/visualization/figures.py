@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from lgh_mmpose.evaluation.breakdown import load_dump, scored_alignments
 from lgh_mmpose.evaluation.functional import align
 from lgh_mmpose.fileio import atomic_write, write_image
+from lgh_mmpose.images import read_image as read_bgr
 from lgh_mmpose.reading import reason
 
 from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, VIEWS, add_axes_3d,
@@ -191,12 +192,10 @@ def read_image(path: PathLike) -> np.ndarray:
         np.ndarray: RGB, uint8 (H, W, 3).
 
     Raises:
-        ValueError: If it cannot be read.
+        OSError: If the file cannot be read.
+        ImageError: If it cannot be decoded.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f'cannot read the image {path}: missing or damaged')
-    return image[..., ::-1]
+    return read_bgr(path)[..., ::-1]
 
 
 def _draw_on_tile(image: np.ndarray, keypoints: np.ndarray,

@@ -1,3 +1,4 @@
+import io
 import json
 import re
 import threading
@@ -10,6 +11,7 @@ import torch
 from helpers import REPO_ROOT, toy_hand
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from PIL import Image
 from toy_video import (joints_at, see_squares, set_durations, squares,
                        write_video)
 
@@ -166,6 +168,27 @@ def test_frames_come_as_they_are_asked_for(inferencer, images):
     frames.close()
     # one batch, what is read ahead and the one in hand
     assert len(read) <= 3 + 2 * 3 + 2
+
+
+def test_what_was_read_before_a_fault_is_answered(inferencer, images):
+    answers = inferencer([images[0], images[1], b'no image', images[2]])
+    assert len(next(answers)['hands']) == len(next(answers)['hands']) == 1
+    with pytest.raises(ValueError, match='bytes of the image: it is damaged'):
+        next(answers)
+
+
+def test_the_same_image_in_any_form_has_the_same_joints(inferencer, images):
+    content = cv2.imencode('.png', images[0])[1].tobytes()
+    expected, *others = (
+        frame['hands'][0]['keypoints'] for frame in inferencer([
+            images[0], content,
+            io.BytesIO(content),
+            Image.open(io.BytesIO(content)), images[0].astype(np.uint16) << 8,
+            images[0] / 255
+        ]))
+    assert others == [expected] * 5
+    with pytest.raises(ValueError, match='a tensor does not tell the order'):
+        next(inferencer(torch.zeros(3, 64, 64)))
 
 
 def test_it_is_the_network_of_mmpose_that_answers(inferencer, images):
@@ -642,7 +665,7 @@ def test_wrong_arguments_are_named(checkpoint, options, message):
 @pytest.mark.parametrize('factor, advice', [
     (1e-3, 'in pixels'),
     (1 / 64, 'shares of the image size'),
-    (1e6, 'in pixels'),
+    (3e4, 'in pixels'),
 ])
 def test_a_camera_in_another_unit_is_refused(inferencer, images, factor,
                                              advice):

@@ -1,4 +1,8 @@
+import io
+import os
+import re
 import struct
+import sys
 import threading
 import zlib
 from pathlib import Path
@@ -6,9 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 from toy_video import damage, set_durations
 
 from lgh_mmpose.apis import open_source
+from lgh_mmpose.apis.film_tracks import find_mirrored_orientation
 from lgh_mmpose.apis.sources import Frame, prefetch
 
 
@@ -49,6 +58,9 @@ class Webcam:
     def get(self, _):
         return 0.  # as cameras that do not say
 
+    def set(self, *_):
+        return False
+
     def read(self):
         self.left -= 1
         return self.left >= 0, image(self.left)
@@ -69,7 +81,8 @@ def test_a_folder_is_its_images_in_order(folder):
     assert all(frame.time is None and frame.index == 0 for frame in frames)
     assert frames[1].image[0, 0, 0] == 0
     (folder / 'empty').mkdir()
-    with pytest.raises(FileNotFoundError, match='no image in the folder'):
+    with pytest.raises(
+            FileNotFoundError, match='no image or video in the fold'):
         open_source(folder / 'empty')
 
 
@@ -245,14 +258,73 @@ def test_lists_mix_kinds(folder, tmp_path):
 
 
 @pytest.mark.parametrize('bad', [
-    np.zeros((4, 4), np.uint8),
-    np.zeros((4, 4, 4), np.uint8),
-    np.zeros((4, 4, 3)),
-    np.zeros((0, 4, 3), np.uint8)
+    np.zeros((4, 4, 2), np.uint8),
+    np.zeros((4, 4, 3), np.int64),
+    np.full((4, 4, 3), 2.),
+    np.zeros((2, 4, 4, 3), np.uint8),
+    np.zeros((0, 4, 3), np.uint8),
+    np.zeros((1, 40_000), np.uint8),
 ])
 def test_arrays_that_are_no_images(bad):
-    with pytest.raises(ValueError, match='the array must be an image in BGR'):
+    with pytest.raises(ValueError, match='cannot read the array: '):
         open_source(bad)
+
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+PNG = cv2.imencode('.png', PICTURE)[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    'item, expected', [
+        (PICTURE, PICTURE),
+        (PICTURE[..., 0], np.stack([PICTURE[..., 0]] * 3, -1)),
+        (PICTURE[..., :1], np.stack([PICTURE[..., 0]] * 3, -1)),
+        (np.dstack([PICTURE, np.zeros((6, 9), np.uint8)]), 0 * PICTURE),
+        (PICTURE.astype(np.uint16) << 8, PICTURE),
+        (PICTURE / 255, PICTURE),
+        (PNG, PICTURE),
+        (bytearray(PNG), PICTURE),
+        (memoryview(PNG), PICTURE),
+        (Image.fromarray(PICTURE[..., ::-1]), PICTURE),
+        (Image.open(io.BytesIO(PNG)), PICTURE),
+    ],
+    ids=lambda value: type(value).__name__)
+def test_images_in_memory(item, expected):
+    for inputs, index in ((item, 0), ([image(1), item], 1)):
+        source = open_source(inputs)
+        assert source.num_frames == index + 1
+        frame = list(source)[-1]
+        assert (frame.source, frame.index, frame.time) == ('array', index,
+                                                           None)
+        assert np.array_equal(frame.image, expected)
+    assert frame.image.dtype == np.uint8 and frame.image.flags.c_contiguous
+
+
+def test_open_files_are_read(tmp_path):
+    (tmp_path / 'a.png').write_bytes(PNG)
+    with open(tmp_path / 'a.png', 'rb') as file:
+        frame, = open_source(file)
+    assert np.array_equal(frame.image, PICTURE)
+    with open(
+            tmp_path / 'a.png', encoding='latin-1') as file, pytest.raises(
+                ValueError, match="open it with 'rb'"):
+        open_source(file)
+
+
+@pytest.mark.parametrize(
+    'item, told', [
+        (b'', 'cannot read the bytes of the image: the file is empty'),
+        (io.BytesIO(
+            PNG[:60]), 'the bytes of the image: the file is truncated'),
+        (torch.zeros(3, 4, 4), r'a tensor does not tell .*tensor\.permute'),
+        (Image.new('I', (4, 4), -1), "cannot read Pillow's image: "),
+        (3.5, 'not float'),
+        (None, 'not NoneType'),
+    ],
+    ids=lambda value: type(value).__name__)
+def test_what_is_no_image_in_memory_is_named(item, told):
+    with pytest.raises(ValueError, match=told):
+        open_source(item)
 
 
 def test_files_that_are_no_images_are_named(folder, tmp_path):
@@ -263,16 +335,16 @@ def test_files_that_are_no_images_are_named(folder, tmp_path):
         open_source(str(tmp_path / 'fake.jpg'))
     (tmp_path / 'empty.png').touch()
     with pytest.raises(
-            ValueError, match=r'image .*empty\.png: it is empty; restore it'):
+            ValueError, match=r'image .*empty\.png: the file is empty; rest'):
         open_source(str(tmp_path / 'empty.png'))
     with pytest.raises(FileNotFoundError, match='no such file, folder'):
         open_source('nothing.jpg')
-    with pytest.raises(ValueError, match='not dict|not float'):
-        open_source(3.5)
     whole = (folder / 'b.png').read_bytes()
     (folder / 'b.png').write_bytes(whole[:30])
-    with pytest.raises(ValueError, match=r'b\.png'):
-        list(open_source(folder))
+    source = open_source(folder)
+    assert names(source) == ['a.jpg', 'c.PNG']
+    assert len(source.faults) == 3
+    assert re.search(r'b\.png: the file is truncated', source.faults[0])
 
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png'])
@@ -292,7 +364,7 @@ def test_half_an_image_is_no_image(tmp_path, suffix):
     assert len(list(open_source(webp))) == 1
 
 
-def test_an_image_too_large_for_opencv_is_named(tmp_path):
+def test_an_image_too_large_is_named(tmp_path):
     side = 60_000
     chunks = [(b'IHDR', struct.pack('>II5B', side, side, 8, 2, 0, 0, 0)),
               (b'IDAT', zlib.compress(bytes(99))), (b'IEND', b'')]
@@ -300,8 +372,227 @@ def test_an_image_too_large_for_opencv_is_named(tmp_path):
         struct.pack('>I', len(body)) + kind + body +
         struct.pack('>I', zlib.crc32(kind + body)) for kind, body in chunks)
     (tmp_path / 'large.png').write_bytes(data)
-    with pytest.raises(ValueError, match=r'large\.png: OpenCV refuses it'):
+    with pytest.raises(
+            ValueError, match=r'large\.png: it is too large, 60000 x '):
         list(open_source(tmp_path))
+
+
+# -- folders from a phone ----------------------------------------------------
+
+
+def saved(kind, picture=PICTURE, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(picture[..., ::-1]).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def phone(tmp_path):
+    """A folder as a phone leaves it."""
+    folder = tmp_path / 'phone'
+    folder.mkdir()
+    for name, content in {
+            'a.jpg': saved('JPEG'),
+            'b.avif': saved('AVIF'),
+            'c.jfif': saved('JPEG'),
+            'd.jp2': saved('JPEG2000'),
+            'e.gif': saved('GIF'),
+            'f.WebP': saved('WEBP', lossless=True),
+            'h.mpo': saved('MPO'),
+            'i.tiff': saved('TIFF'),
+    }.items():
+        (folder / name).write_bytes(content)
+    write_video(folder / 'g.MP4', [10, 90])
+    return folder
+
+
+def test_of_a_phones_folder_all_is_read(phone, caplog):
+    (phone / 'notes.txt').write_text('no image')
+    (phone / 'x.json').write_text('{}')
+    source = open_source(phone)
+    assert source.num_frames is None
+    frames = list(source)
+    assert names(frames) == [
+        'a.jpg', 'b.avif', 'c.jfif', 'd.jp2', 'e.gif', 'f.WebP', 'g.MP4',
+        'g.MP4', 'h.mpo', 'i.tiff'
+    ]
+    assert [frame.time is None
+            for frame in frames] == [True] * 6 + [False] * 2 + [True] * 2
+    assert source.faults == []
+    message, = caplog.messages
+    assert message.startswith('2 files in ')
+    assert message.endswith('(.json, .txt)')
+
+
+def test_what_of_a_folder_cannot_be_read_is_named(phone, caplog, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pillow_heif', None)
+    (phone / 'a.heic').write_bytes(b'\0\0\0\x18ftypheic\0\0\0\0mif1heic')
+    (phone / 'b.dng').write_bytes(b'II*\0')
+    (phone / 'd.mov').write_bytes(b'no film')
+    (phone / 'z.jxl').write_bytes(b'\xff\x0a')
+    for source in (open_source(phone), open_source(str(phone / '*')),
+                   open_source(sorted(phone.iterdir()), skip_unreadable=True)):
+        assert len(list(source)) == 10
+        for fault, told in zip(source.faults, [
+                r'a\.heic: it is a HEIC .*`pip install pillow-heif`',
+                r'b\.dng: it is damaged', r'd\.mov: neither an image nor',
+                r'z\.jxl: it is a file of JPEG XL.* convert it'
+        ]):
+            assert re.search(told, fault)
+    assert len(source.faults) == 4
+    assert len(caplog.records) == 12
+    with pytest.raises(ValueError, match=r'a\.heic'):
+        list(open_source([phone / 'a.jpg', phone / 'a.heic']))
+
+
+def test_a_folder_of_which_nothing_can_be_read(tmp_path):
+    for name in 'ab':
+        (tmp_path / f'{name}.png').write_bytes(b'no image')
+    with pytest.raises(
+            ValueError, match=r'none of 2 files can be read.*a\.png: it is'):
+        list(open_source(tmp_path))
+
+
+def test_an_animation_is_a_film_or_its_first_picture(tmp_path, caplog):
+    pictures = [
+        Image.fromarray(np.full((16, 16, 3), level, np.uint8))
+        for level in (10, 90, 200)
+    ]
+    for kind in ('gif', 'webp'):
+        pictures[0].save(
+            tmp_path / f'a.{kind}',
+            lossless=True,
+            save_all=True,
+            append_images=pictures[1:],
+            duration=100)
+    frames = list(open_source(tmp_path / 'a.gif'))
+    assert [frame.image.mean() for frame in frames] == [10, 90, 200]
+    assert [frame.time for frame in frames] == pytest.approx([0, .1, .2])
+    assert not caplog.records
+    frame, = open_source(tmp_path / 'a.webp')
+    assert frame.image.mean() == 10 and frame.time is None
+    assert re.search(r'a\.webp holds 3 pictures, of which the first is read',
+                     caplog.text)
+
+
+# -- upright films -----------------------------------------------------------
+
+
+def turned_video(path, matrix):
+    """A film with a bright left upper corner, and how its track is turned."""
+    corner = image(0, (48, 64))
+    corner[:24, :32] = 250
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter_fourcc(*'mp4v'), 25, (64, 48))
+    for _ in range(3):
+        writer.write(corner)
+    writer.release()
+    content = bytearray(path.read_bytes())
+    a, b, c, d = matrix
+    struct.pack_into('>9i', content,
+                     content.find(b'tkhd') + 44, a << 16, b << 16, 0, c << 16,
+                     d << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    'matrix, size, corner',
+    [
+        ((1, 0, 0, 1), (48, 64), (0, 0)),
+        ((0, 1, -1, 0), (64, 48), (0, -1)),
+        ((-1, 0, 0, -1), (48, 64), (-1, -1)),
+        ((0, -1, 1, 0), (64, 48), (-1, 0)),
+        # mirrored, as by a front camera
+        ((-1, 0, 0, 1), (48, 64), (0, -1)),
+        ((1, 0, 0, -1), (48, 64), (-1, 0)),
+        ((0, 1, 1, 0), (64, 48), (0, 0)),
+        ((0, -1, -1, 0), (64, 48), (-1, -1)),
+    ])
+def test_films_are_turned_as_their_track_says(tmp_path, matrix, size, corner):
+    frames = list(open_source(turned_video(tmp_path / 'a.mp4', matrix)))
+    assert len(frames) == 3
+    for frame in frames:
+        assert frame.image.shape[:2] == size
+        corners = frame.image[[8, -8]][:, [8, -8], 0]
+        assert np.argwhere(corners > 200).tolist() == [[n % 2 for n in corner]]
+
+
+@pytest.fixture(scope='module')
+def mirrored(tmp_path_factory):
+    return turned_video(
+        tmp_path_factory.mktemp('mirrored') / 'a.mp4', (-1, 0, 0, 1))
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_a_damaged_head_of_a_film_does_no_harm(mirrored, data):
+    content = bytearray(mirrored.read_bytes())
+    start = content.find(b'moov') - 4
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(start, start + 300))
+        content[at] = data.draw(st.integers(0, 255))
+    path = mirrored.with_name('damaged.mp4')
+    path.write_bytes(content[:data.draw(st.integers(0, len(content)))])
+    assert find_mirrored_orientation(str(path)) in (None, 2, 4, 5, 7)
+
+
+def test_a_film_that_cannot_be_turned_is_named(tmp_path, monkeypatch):
+
+    class Film(Webcam):
+
+        def get(self, what):
+            return 90. if what == cv2.CAP_PROP_ORIENTATION_META else 0.
+
+    monkeypatch.setattr(Webcam, 'isOpened', lambda self: True)
+    monkeypatch.setattr(cv2, 'VideoCapture', Film)
+    (tmp_path / 'a.mp4').write_bytes(b'film')
+    with pytest.raises(ValueError, match=r'a\.mp4: it is turned by 90 degr'):
+        open_source(tmp_path / 'a.mp4')
+
+
+def test_a_film_too_large_is_named(tmp_path, monkeypatch):
+
+    class Film(Webcam):
+
+        def get(self, what):
+            return {
+                cv2.CAP_PROP_FRAME_WIDTH: 40_000.,
+                cv2.CAP_PROP_FRAME_HEIGHT: 9.
+            }.get(what, 0.)
+
+    monkeypatch.setattr(Webcam, 'isOpened', lambda self: True)
+    monkeypatch.setattr(cv2, 'VideoCapture', Film)
+    (tmp_path / 'a.mp4').write_bytes(b'film')
+    with pytest.raises(ValueError, match=r'a\.mp4: it is too large, 40000 x'):
+        open_source(tmp_path / 'a.mp4')
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    """OpenCV would end the process, so a copy of it tries."""
+    folder = os.fsencode(tmp_path)
+    (tmp_path / 'h.png').write_bytes(PNG)
+    os.rename(tmp_path / 'h.png', folder + b'/h\xff.png')
+    write_video(tmp_path / 'f.mp4', [10, 90])
+    os.rename(tmp_path / 'f.mp4', folder + b'/f\xff.mp4')
+    child = os.fork()
+    if not child:
+        count = 0
+        try:
+            for name in (b'', b'/h\xff.png', b'/f\xff.mp4'):
+                path = os.fsdecode(folder + name)
+                count = 4 * count + len(list(open_source(path)))
+        finally:
+            os._exit(count)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFEXITED(status) and os.WEXITSTATUS(
+        status) == 4 * (4 * 3 + 1) + 2
+
+
+def test_a_name_with_a_colon_is_no_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / 'file:a.mp4', [10, 90])
+    assert len(list(open_source('file:a.mp4'))) == 2
 
 
 # -- reading ahead -----------------------------------------------------------

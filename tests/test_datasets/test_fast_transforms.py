@@ -16,6 +16,7 @@ from lgh_mmpose.camera import project
 from lgh_mmpose.datasets import (FastPhotometricDistortion,
                                  FastRandomBBoxTransform, LoadHandImage,
                                  PackHandInputs, TopdownAffineCamera)
+from lgh_mmpose.images import ImageError
 
 
 @given(st.integers(0, 2**31 - 1))
@@ -173,12 +174,12 @@ def test_joints_stay_on_their_pixels(rotation, tmp_path):
 
 
 @pytest.mark.parametrize('content, message', [
-    (b'\xff\xd8 no image', 'a.jpg: the file does not decode; restore it'),
-    (b'', 'a.jpg: the image file is empty; restore it'),
+    (b'\xff\xd8 no image', 'a.jpg: the header of the JPEG is damaged; rest'),
+    (b'', 'a.jpg: the file is empty; restore it'),
 ])
 def test_files_that_do_not_decode_are_named(tmp_path, content, message):
     (tmp_path / 'a.jpg').write_bytes(content)
-    with pytest.raises(OSError, match=message):
+    with pytest.raises(ImageError, match=message):
         load(str(tmp_path / 'a.jpg'), (32, 32), (9, 9, 99, 99))
     with pytest.raises(OSError, match='b.jpg'):
         load(str(tmp_path / 'b.jpg'))

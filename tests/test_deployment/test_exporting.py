@@ -1,4 +1,5 @@
 """What is written is whole, verified, and says what it is."""
+import ast
 import copy
 import hashlib
 import json
@@ -269,5 +270,14 @@ def test_runner_is_one_file(tmp_path, cpu_bf16):
     assert 'import lgh_mmpose' not in source
     assert 'from lgh_mmpose' not in source
     for function in ('solve_root_depth', 'load_camera_matrix',
-                     'read_small_file', 'bf16_instructions'):
+                     'read_small_file', 'bf16_instructions', 'decode_image'):
         assert source.count(f'def {function}(') == 1
+    # none of the files that it is made of takes a name of another
+    names = [
+        name for node in ast.parse(source).body
+        for name in ([node.name] if hasattr(node, 'name') else [
+            target.id for target in getattr(node, 'targets', [])
+            if isinstance(target, ast.Name)
+        ])
+    ]
+    assert len(names) == len(set(names))

@@ -8,9 +8,11 @@ import pytest
 from dataset_writers import (RHD_NAMES, write_dexter_object, write_hand3d_json,
                              write_stb)
 from helpers import REPO_ROOT, run_script
+from PIL import Image
 
 from lgh_mmpose.datasets import (DexterObject3DDataset, FreiHand3DDataset,
                                  Hand3DJsonDataset, Rhd3DDataset, Stb3DDataset)
+from lgh_mmpose.images import read_image
 
 CONVERT = REPO_ROOT / 'tools/dataset_converters/convert_hand3d.py'
 SAME = ('keypoints', 'keypoints_visible', 'keypoints_cam', 'camera_matrix',
@@ -155,6 +157,49 @@ def test_image_is_mirrored_with_the_joints(tmp_path):
         thumb_tip = record['keypoints'][0, 4]
         # the dot was drawn at whole pixels, of which the crop makes several
         assert np.linalg.norm(thumb_tip - [u, v]) < 4
+
+
+@pytest.fixture
+def turned_photos(tmp_path):
+    """Own data whose images are WebP, stored lying, upright by EXIF."""
+    content = write_hand3d_json(tmp_path / 'own', 'training.json', num=2)
+    exif = Image.Exif()
+    exif[0x112] = 6
+    for image in content['images']:
+        image['file_name'] = f'images/{image["file_name"]}'
+        path = tmp_path / 'own' / image['file_name']
+        picture = Image.open(path).convert('RGB')
+        picture.rotate(
+            90, expand=True).save(
+                path, 'WEBP', lossless=True, exif=exif)
+    (tmp_path / 'own/training.json').write_text(json.dumps(content))
+    return tmp_path, content
+
+
+def test_sizes_are_those_of_upright_images(turned_photos):
+    folder, content = turned_photos
+    convert(folder, 'lgh_own-data.py', 'out', '--layout', 'json', '--splits',
+            'training', '--cfg-options', 'data_root=own')
+    new = json.loads((folder / 'out/training.json').read_text())
+    for ours, theirs in zip(new['images'], content['images']):
+        for key in ('width', 'height'):
+            assert ours[key] == theirs[key]
+
+
+def test_crops_are_of_upright_images(turned_photos):
+    folder, content = turned_photos
+    arguments = ('--layout', 'freihand', '--splits', 'training',
+                 '--cfg-options', 'data_root=own')
+    convert(folder, 'lgh_own-data.py', 'turned', *arguments)
+    for image in content['images']:
+        path = folder / 'own' / image['file_name']
+        cv2.imwrite(str(path), read_image(path))
+    convert(folder, 'lgh_own-data.py', 'upright', *arguments)
+    for i in range(2):
+        turned, upright = (
+            cv2.imread(str(folder / name / f'training/rgb/{i:08d}.jpg'))
+            for name in ('turned', 'upright'))
+        assert np.array_equal(turned, upright) and upright.std() > 5
 
 
 @pytest.mark.parametrize('layout', ['json', 'freihand'])

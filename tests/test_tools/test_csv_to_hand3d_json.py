@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from dataset_writers import FREIHAND_NAMES, hand3d_json, write_image
 from helpers import REPO_ROOT, run_script
+from PIL import Image
 
 from lgh_mmpose.datasets import Hand3DJsonDataset
 from lgh_mmpose.engine.hooks import keep_memory_hook
@@ -301,7 +302,7 @@ def test_images_that_training_would_refuse_are_refused(my_hands):
     path = folder / 'images/1.png'
     path.write_bytes(path.read_bytes()[:-20])
     result = convert(folder, check=False)
-    assert 'line 3: cannot read the image images/1.png (' in result.stdout
+    assert 'line 3: cannot read the image images/1.png: ' in result.stdout
 
 
 def test_a_data_folder_behind_a_symbolic_link(my_hands):
@@ -442,3 +443,48 @@ def test_every_command_of_the_page_in_its_order(my_hands, monkeypatch):
 
 def read_split(path):
     return json.loads(path.read_text())['annotations']
+
+
+@pytest.mark.parametrize(
+    'kind', ['JPEG', 'WEBP', 'BMP', 'TIFF', 'AVIF', 'GIF', 'JPEG2000'])
+def test_what_the_converter_takes_can_be_trained_on(my_hands, kind):
+    folder, _, rows = my_hands
+    for row in rows:
+        path = folder / 'images' / row['image']
+        Image.open(path).save(path.with_suffix('.picture'), kind)
+        row['image'] = path.with_suffix('.picture').name
+    write(folder, rows)
+    convert(folder)
+    pipeline = [dict(type='LoadHandImage')]
+    dataset = read(folder, 'training', pipeline=pipeline)
+    assert dataset[0]['img'].shape[1::-1] == image_size_in(folder)
+    assert dataset.num_unreadable_images == 0
+
+
+def image_size_in(folder):
+    """Of the first image, by the json."""
+    image = json.loads((folder / 'out/training.json').read_text())['images'][0]
+    return image['width'], image['height']
+
+
+def test_sizes_are_those_of_the_upright_image(my_hands):
+    folder, content, rows = my_hands
+    path = folder / 'images' / rows[0]['image']
+    exif = Image.Exif()
+    exif[0x112] = 6
+    image = Image.open(path)
+    image.rotate(90, expand=True).save(path, exif=exif)
+    write(folder, rows)
+    convert(folder)
+    assert image_size_in(folder) == image.size
+
+
+def test_images_that_cannot_be_decoded_are_named_with_their_line(my_hands):
+    folder, _, rows = my_hands
+    path = folder / 'images' / rows[1]['image']
+    path.write_bytes(path.read_bytes()[:-20])
+    write(folder, rows)
+    result = convert(folder, check=False)
+    assert result.returncode == 1
+    assert re.search(r'line 3: cannot read the image .*: the file is truncat',
+                     result.stdout)

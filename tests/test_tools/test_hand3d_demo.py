@@ -1,6 +1,7 @@
 import json
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,57 @@ def test_a_folder_as_a_process(freihand_root, checkpoint, tmp_path):
     assert '4/4' in result.stderr and '4 frames, 4 hands' in result.stderr
     for said in ('60 degrees is assumed', '44.6 mm', 'side of each hand'):
         assert result.stderr.count(said) == 1
+
+
+@pytest.fixture
+def phone(freihand_root, tmp_path):
+    """A folder of which one file can be read and two cannot."""
+    folder = tmp_path / 'phone'
+    folder.mkdir()
+    (folder / 'a.heic').write_bytes(b'\0\0\0\x18ftypheic\0\0\0\0mif1heic')
+    shutil.copy(freihand_root / 'training/rgb/00000000.jpg', folder / 'b.jpg')
+    (folder / 'c.png').write_bytes(b'no image')
+    return folder
+
+
+@pytest.mark.parametrize('as_folder', [True, False])
+def test_what_cannot_be_read_costs_no_other_result_but_the_exit_code(
+        demo, phone, tmp_path, as_folder, caplog, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pillow_heif', None)
+    inputs = [phone] if as_folder else sorted(phone.iterdir())
+    result = demo(
+        *inputs, '--json', 'a.jsonl', '--out-dir', 'out', check=False)
+    assert result.returncode == 1
+    assert [frame['source'] for frame in lines(tmp_path / 'a.jsonl')
+            ] == [str(phone / 'b.jpg')]
+    assert os.listdir(tmp_path / 'out') == ['b.jpg']
+    assert 'a.heic: it is a HEIC picture' in caplog.text
+    assert 'pip install pillow-heif' in caplog.text
+    assert 'c.png: it is damaged' in caplog.text
+
+
+def test_nothing_that_can_be_read_is_one_sentence(demo, phone):
+    (phone / 'b.jpg').unlink()
+    result = demo(phone, '--json', 'a.jsonl', check=False)
+    assert str(result.returncode).startswith(
+        'error: none of 2 files can be read, the first since: cannot read ')
+
+
+def test_a_portrait_film_is_answered_and_written_upright(demo, tmp_path):
+    film = REPO_ROOT.parent / 'shared/cases/portrait_film.mp4'
+    if not film.is_file():
+        pytest.skip('no film of a phone beside the repository')
+    demo(film, '--json', 'a.jsonl', '--out-dir', 'out', '--hand-side', 'right',
+         '--no-track')
+    frames = lines(tmp_path / 'a.jsonl')
+    assert len(frames) == 12
+    assert {tuple(frame['image_size']) for frame in frames} == {(640, 512)}
+    stored = cv2.VideoCapture(str(film))
+    stored.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+    upright = cv2.rotate(stored.read()[1], cv2.ROTATE_90_CLOCKWISE)
+    written = cv2.VideoCapture(str(tmp_path / 'out/portrait_film.mp4')).read()
+    # but for the drawn hand
+    assert np.median(np.abs(written[1].astype(int) - upright)) < 12
 
 
 def test_a_video_is_followed_and_written(demo, film, tmp_path):
@@ -268,14 +320,14 @@ def test_a_signal_that_is_ignored_stays_so(signals_heeded):
 
 def test_lines_of_frames_before_an_error_stay(demo, freihand_root, tmp_path):
     images = sorted((freihand_root / 'training/rgb').glob('*.jpg'))[:2]
-    (tmp_path / 'c.jpg').write_text('no image')
+    cv2.imwrite(str(tmp_path / 'c.jpg'), np.zeros((8, 8), np.uint8))
     result = demo(
         *images,
         'c.jpg',
         *('--json', 'hands.jsonl', '--batch-size', 1),
+        *('--bbox', 20, 20, 50, 50),
         check=False)
-    assert 'the image c.jpg: it is damaged; restore it' in str(
-        result.returncode)
+    assert 'outside the 8 x 8 px of c.jpg' in str(result.returncode)
     assert [frame['source'] for frame in lines(tmp_path / 'hands.jsonl')
             ] == [str(path) for path in images]
 
@@ -343,7 +395,7 @@ def test_wrong_arguments_are_named(demo, monkeypatch, arguments, message):
 
 @pytest.mark.parametrize('arguments, message', [
     (('nothing.jpg', ), 'no such file, folder or pattern: nothing.jpg'),
-    (('.', '--camera-matrix', 'k.json'), 'no image in the folder'),
+    (('.', '--camera-matrix', 'k.json'), 'no image or video in the folder'),
     (('f.jpg', '--camera-matrix', 'k.json'), 'camera file not found: k.json'),
     (('f.jpg', '--fov', '200'), 'between 1 and 135'),
     (('f.jpg', '--bbox', 9, 9, 1, 1), 'left < right'),

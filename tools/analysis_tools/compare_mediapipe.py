@@ -146,13 +146,16 @@ def read_crops(args: argparse.Namespace) -> Tuple[object, np.ndarray]:
     Raises:
         SystemExit: If the image cannot be read.
     """
-    import cv2
-
     from lgh_mmpose.deployment.hand_pose_runner import (HandPose, crop_image,
                                                         crop_matrix)
-    image = cv2.imread(str(args.image))
-    if image is None:
-        raise SystemExit(f'cannot read the image {args.image}')
+    from lgh_mmpose.images import read_image
+    try:
+        image = read_image(args.image)
+    except OSError as error:
+        raise SystemExit(f'cannot read the image {args.image}: '
+                         f'{error.strerror}') from None
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     height, width = image.shape[:2]
     whole_image = args.bbox is None
     x, y, w, h = args.bbox or (0, 0, width, height)

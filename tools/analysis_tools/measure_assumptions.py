@@ -14,7 +14,6 @@ range that holds two thirds of them.
 """
 import argparse
 
-import cv2
 import numpy as np
 
 
@@ -37,13 +36,14 @@ def parse_args() -> argparse.Namespace:
 def measure(args: argparse.Namespace) -> None:
     from lgh_mmpose.apis import HandInferencer
     from lgh_mmpose.datasets import FreiHand3DDataset
+    from lgh_mmpose.images import read_image
     dataset = FreiHand3DDataset(
         data_root=args.data_root, split='evaluation', test_mode=True)
     samples = [
         dataset.get_data_info(i)
         for i in range(min(args.num_images, len(dataset)))
     ]
-    images = [cv2.imread(sample['img_path']) for sample in samples]
+    images = [read_image(sample['img_path']) for sample in samples]
     inferencer = HandInferencer(
         args.config, args.checkpoint, args.device, hand_side='right')
 

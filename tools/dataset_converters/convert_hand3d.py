@@ -29,8 +29,8 @@ from lgh_mmpose.datasets.base_hand3d import (find_annotation_fault,
                                              portable_name)
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS, FreiHand3DDataset
 from lgh_mmpose.datasets.hand3d_json import Hand3DJsonDataset
-from lgh_mmpose.datasets.image_files import find_image_fault, read_image_size
 from lgh_mmpose.fileio import atomic_write, write_image
+from lgh_mmpose.images import ImageError, read_image_size
 
 # data loader of the config -> name of the split in both layouts
 SPLITS = dict(train_dataloader='training', test_dataloader='evaluation')
@@ -111,10 +111,12 @@ def read_records(dataset) -> Iterator[dict]:
             raise ValueError(
                 f'{describe(record)} has its joints in another order than '
                 f'{describe(first)}: give the data sets the same metainfo')
-        path = record['img_path']
-        record['image_size'] = read_image_size(path)
-        fault = find_image_fault(path) or find_annotation_fault(
-            record, record['image_size'])
+        try:
+            # upright, as the pixels are read
+            record['image_size'] = read_image_size(record['img_path'])
+        except ImageError as error:
+            raise ValueError(f'{describe(record)}: {error}') from error
+        fault = find_annotation_fault(record, record['image_size'])
         if fault is not None:
             raise ValueError(f'{describe(record)}: {fault}')
         yield record
@@ -200,7 +202,7 @@ def to_freihand(dataset, root: str, split: str, size: int,
         ValueError: If a sample lacks a joint or the length of its bone.
     """
     make_crop = Compose([
-        dict(type='mmpose.LoadImage'),
+        dict(type='LoadHandImage'),
         dict(type='mmpose.GetBBoxCenterScale', padding=padding),
         dict(type='mmpose.TopdownAffineCamera', input_size=(size, size)),
         dict(type='mmpose.CanonicalizeHandSide', side='right'),

@@ -23,8 +23,8 @@ from lgh_mmpose.datasets.base_hand3d import (check_bone_length,
                                              check_hand_sizes, local_name,
                                              measure_bones, portable_name)
 from lgh_mmpose.datasets.hand3d_json import SIDES, Hand3DJsonDataset
-from lgh_mmpose.datasets.image_files import find_image_fault, read_image_size
 from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.images import ImageError, read_image_size
 from lgh_mmpose.plausibility import find_placement_fault
 
 UNITS = dict(mm=1., cm=10., m=1000.)
@@ -172,13 +172,12 @@ class Converter:
         if name not in self.images:
             path = osp.join(self.args.images, name)
             try:
+                # upright and of a format that training reads
                 width, height = read_image_size(path)
-                fault = find_image_fault(path)
+            except ImageError as e:
+                self.table.fail(line, str(e))
             except OSError as e:
-                fault = e
-            if fault is not None:
-                self.table.fail(line,
-                                f'cannot read the image {path} ({fault})')
+                self.table.fail(line, f'cannot read the image {path} ({e})')
             self.images[name] = dict(
                 id=len(self.images),
                 file_name=portable_name(path, self.args.out),
