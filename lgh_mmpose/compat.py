@@ -7,6 +7,7 @@ Each part steps aside where it is not needed: full mmcv, a torch older than
 import importlib.util
 import sys
 from datetime import timedelta
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pickle import UnpicklingError
 from types import ModuleType
@@ -18,7 +19,7 @@ from mmengine.device import get_device
 
 __all__ = [
     'install', 'install_mmcv_ext_stub', 'add_checkpoint_safe_globals',
-    'setup_cpu_distributed'
+    'load_urls_safely', 'setup_cpu_distributed'
 ]
 
 
@@ -32,6 +33,7 @@ def install() -> None:
     """
     install_mmcv_ext_stub()
     add_checkpoint_safe_globals()
+    load_urls_safely()
 
 
 # -- 1. compiled ops ---------------------------------------------------------
@@ -158,6 +160,17 @@ def add_checkpoint_safe_globals() -> bool:
                     (multiarray.scalar, f'{module}.scalar')]
     torch.serialization.add_safe_globals(allowed)
     return True
+
+
+def load_urls_safely() -> None:
+    """Let mmengine read checkpoints from the web as it reads files.
+
+    torch's function for URLs runs whatever code a checkpoint holds unless it
+    is told otherwise, and mmengine does not tell it.
+    """
+    from mmengine.runner import checkpoint
+    if not isinstance(checkpoint.load_url, partial):
+        checkpoint.load_url = partial(checkpoint.load_url, weights_only=True)
 
 
 # -- 3. process groups on CPU ------------------------------------------------

@@ -135,6 +135,32 @@ def require_keys(cfg: Config, config: Union[str, Path], keys: Sequence[str],
                              'needs; give it there, or another config')
 
 
+def check_decay(cfg: Config) -> None:
+    """Check that a weight decay that is scaled is given.
+
+    Args:
+        cfg (Config): The config of a training.
+
+    Raises:
+        ValueError: If ``paramwise_cfg`` scales a decay that the optimizer's
+            config does not name, and mmengine could not.
+    """
+    wrapper = cfg.optim_wrapper
+    optimizer = wrapper.get('optimizer')
+    if not isinstance(optimizer, dict) or 'weight_decay' in optimizer:
+        return
+    scaled = next(
+        _paths(
+            wrapper.get('paramwise_cfg'), lambda name, _: str(name).endswith(
+                'decay_mult')), None)
+    if scaled is not None:
+        raise ValueError(
+            f'optim_wrapper.paramwise_cfg scales the weight decay ({scaled}), '
+            f'but optim_wrapper.optimizer, {optimizer.get("type")}, has no '
+            'weight_decay: set optim_wrapper.optimizer.weight_decay, to 0 '
+            'for none')
+
+
 def load_config(path: Union[str, Path]) -> Config:
     """Read a config file.
 

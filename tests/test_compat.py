@@ -3,8 +3,11 @@ import os
 import subprocess
 import sys
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner.checkpoint import load_checkpoint
 
 from lgh_mmpose import compat
+from lgh_mmpose.apis.checkpoint import read_checkpoint
 
 COMPAT_FILE = Path(compat.__file__)
 
@@ -270,6 +274,23 @@ def test_malicious_checkpoint_is_refused(kind, tmp_path):
             load_checkpoint(torch.nn.Linear(1, 1), str(path))
     finally:
         HistoryBuffer._statistics_methods.pop('__subclasses__', None)
+    assert not mark.exists()
+
+
+def test_a_malicious_checkpoint_of_the_web_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    mark = tmp_path / 'executed'
+    torch.save(
+        dict(weight=Call(touch, str(mark))), tmp_path / f'{tmp_path.name}.pth')
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f'http://127.0.0.1:{server.server_port}/{tmp_path.name}.pth'
+        try:
+            with pytest.raises(ValueError, match='dangerous.*touch'):
+                read_checkpoint(url)
+        finally:
+            server.shutdown()
     assert not mark.exists()
 
 

@@ -1,6 +1,5 @@
 """What a selector has learned: its history, and runs compared."""
 import math
-import pickle
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence, Union
 
@@ -107,18 +106,13 @@ def read_checkpoint(path: Union[str, Path]) -> CheckpointFacts:
         CheckpointFacts: What it tells.
 
     Raises:
+        OSError: If there is no such file, or it may not be read.
         ValueError: If the file is no checkpoint or its selector is damaged.
     """
     import torch
 
-    import lgh_mmpose  # noqa: F401  (lets torch.load read mmengine's own)
-    try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError,
-            ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error)
-        raise ValueError(
-            f'{path} cannot be read as a checkpoint: {reason}') from None
+    from lgh_mmpose.apis.checkpoint import read_checkpoint as load
+    checkpoint = load(path)
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path} is no checkpoint: it holds a '
                          f'{type(checkpoint).__name__}')
