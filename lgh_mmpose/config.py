@@ -151,8 +151,8 @@ def check_decay(cfg: Config) -> None:
         return
     scaled = next(
         _paths(
-            wrapper.get('paramwise_cfg'), lambda name, _: str(name).endswith(
-                'decay_mult')), None)
+            wrapper.get('paramwise_cfg'),
+            lambda name, _: str(name).endswith('decay_mult')), None)
     if scaled is not None:
         raise ValueError(
             f'optim_wrapper.paramwise_cfg scales the weight decay ({scaled}), '

@@ -160,7 +160,8 @@ def find_start(cfg: Config, automatic: bool) -> Optional[str]:
         automatic (bool): Whether to resume from the latest checkpoint of the
             work dir, if there is one, and not from ``load_from``.
     """
-    if not cfg.get('resume') or not (automatic or cfg.get('load_from') is None):
+    if not cfg.get('resume') or not (automatic
+                                     or cfg.get('load_from') is None):
         return cfg.get('load_from')
     from lgh_mmpose.apis.checkpoint import latest_checkpoint
     latest = latest_checkpoint(cfg.work_dir)
@@ -199,6 +200,12 @@ def main() -> None:
             start_from(runner, start, bool(cfg.get('resume')))
     # the data sets and the optimizer are built in it
     with exit_on_config_errors(args.config, runner):
+        loader = runner.train_dataloader
+        if not len(loader):
+            raise ValueError(
+                f'the training set of {len(loader.dataset)} samples does not '
+                f'fill one batch of {cfg.train_dataloader.batch_size}: lower '
+                'train_dataloader.batch_size, or unset its drop_last')
         runner.train()
 
 

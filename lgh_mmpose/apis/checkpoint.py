@@ -8,7 +8,7 @@ import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, IO, Iterator, List, Optional, Union
+from typing import IO, Any, Dict, Iterator, List, Optional, Union
 
 import torch
 from mmengine.model import is_model_wrapper
@@ -86,10 +86,10 @@ def _code_in(checkpoint: str, message: str) -> Optional[str]:
     """What a refused file asks for beside weights; None if for nothing."""
     # torch's refusal, and that of compat
     asked = re.search(
-        r'Unsupported (?:global: GLOBAL|class) (\S+)|'
+        r'[Uu]nsupported (?:global: )?(?:GLOBAL|class) (\S+)|'
         r'a checkpoint may not (.{1,200})', message)
     if asked:
-        return asked[1] or asked[2]
+        return asked[1] or f'to {asked[2]}'
     path = osp.expanduser(checkpoint)
     if not osp.isfile(path):
         return None
@@ -237,7 +237,8 @@ def start_from(runner: Any, checkpoint: Union[str, Path],
 def _load_or_resume(runner: Any, checkpoint: str, resume: bool) -> None:
     """Raises ValueError with what differs, if the checkpoint does not fit."""
     load = runner.resume if resume else runner.load_checkpoint
-    if osp.isdir(checkpoint):  # of a strategy that divides it
+    # of a strategy that divides it
+    if osp.isdir(checkpoint) and hasattr(runner, 'strategy'):
         load(checkpoint)
         return
     loaded = read_checkpoint(checkpoint)
@@ -263,8 +264,9 @@ def _check_resumable(runner: Any, loaded: Dict[str, Any],
                      weights: Dict[str, Any], checkpoint: str) -> None:
     mend = _MEND.format(checkpoint)
     meta = loaded.get('meta')
-    if not isinstance(meta, Mapping) or not {'epoch', 'iter'} <= set(
-            meta) or 'message_hub' not in loaded:
+    if not isinstance(meta, Mapping) or not {
+            'epoch', 'iter'
+    } <= set(meta) or 'message_hub' not in loaded:
         raise ValueError(
             f'cannot resume from the checkpoint {checkpoint}: it holds '
             f'weights alone, and no state of a training{mend}')
@@ -294,8 +296,8 @@ def _check_resumable(runner: Any, loaded: Dict[str, Any],
 def _check_some_fit(runner: Any, weights: Dict[str, Any],
                     checkpoint: str) -> None:
     model = _plain_model(runner)
-    if model is not None and len(_differences(runner, weights)) >= len(
-            set(model.state_dict()) | set(weights)):
+    if model is not None and len(_differences(
+            runner, weights)) >= len(set(model.state_dict()) | set(weights)):
         raise ValueError(
             f'the checkpoint {checkpoint} of load_from has no weight that '
             'fits this config: give another one, or load_from=None')
@@ -318,9 +320,9 @@ def _differences(runner: Any, weights: Dict[str, Any]) -> List[str]:
     differences = []
     for name in [*ours, *(n for n in weights if n not in ours)]:
         there, here = (
-            tuple(w[name].shape) if name in w and torch.is_tensor(w[name]) else
-            'none' for w in (weights, ours))
+            tuple(w[name].shape)
+            if name in w and torch.is_tensor(w[name]) else 'none'
+            for w in (weights, ours))
         if there != here:
             differences.append(f'{name}: {there} there, {here} here')
     return differences
-
