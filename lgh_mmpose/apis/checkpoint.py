@@ -285,12 +285,12 @@ def _check_resumable(runner: Any, loaded: Dict[str, Any],
         return
     # names of a hyper-parameter tell one optimizer from another
     theirs, ours = set(groups[0]), set(optimizer.param_groups[0])
-    # a newer torch has more of them
-    if theirs - ours and ours - theirs:
+    there, here = sorted(theirs - ours), sorted(ours - theirs)
+    if there and here:  # a newer torch has some more of the same
         raise ValueError(
             f'cannot resume from the checkpoint {checkpoint}: its optimizer '
-            f'has {", ".join(sorted(theirs - ours))} where {type(optimizer).__name__} of '
-            f'this config has {", ".join(sorted(ours - theirs))}{mend}')
+            f'has {", ".join(there)} where {type(optimizer).__name__} of this '
+            f'config has {", ".join(here)}{mend}')
 
 
 def _check_some_fit(runner: Any, weights: Dict[str, Any],
