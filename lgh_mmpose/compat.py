@@ -190,6 +190,10 @@ def setup_cpu_distributed(cfg: Config) -> bool:
 
     Returns:
         bool: Whether a CPU group is in use.
+
+    Raises:
+        ValueError: If ``env_cfg.dist_cfg.timeout``, the seconds that a
+            process waits for another, is no positive number.
     """
     if cfg.get('launcher') != 'pytorch' or get_device() != 'cpu':
         return False
@@ -197,6 +201,9 @@ def setup_cpu_distributed(cfg: Config) -> bool:
         options = {}
         timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
         if timeout is not None:
+            if not isinstance(timeout, (int, float)) or not timeout > 0:
+                raise ValueError('env_cfg.dist_cfg.timeout must be seconds, '
+                                 f'more than 0, not {timeout!r}')
             options['timeout'] = timedelta(seconds=timeout)
         torch.distributed.init_process_group('gloo', **options)
     wrapper = dict(

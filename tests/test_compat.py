@@ -387,3 +387,50 @@ def test_settings_of_the_model_wrapper_are_kept(monkeypatch):
         broadcast_buffers=True,
         find_unused_parameters=True,
         device_ids=None)
+
+
+# the second process stops, as a debugger or a full memory may stop it
+STOPPED = '''
+import os, signal, torch
+from mmengine.config import Config
+
+rank = 0 if (child := os.fork()) else 1
+os.environ['RANK'] = os.environ['LOCAL_RANK'] = str(rank)
+cfg = Config(
+    dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(timeout=5))))
+assert compat.setup_cpu_distributed(cfg)
+torch.distributed.all_reduce(torch.ones(1))
+if rank:
+    os.kill(os.getpid(), signal.SIGSTOP)
+try:
+    torch.distributed.all_reduce(torch.ones(1))
+    print('GOES ON')
+except RuntimeError as error:
+    print('ENDS:', error)
+finally:
+    os.kill(child, signal.SIGKILL)
+os._exit(0)
+'''
+
+
+@needs_cpu
+def test_a_stopped_process_ends_the_training_after_the_timeout():
+    result = run_python(
+        LOAD_COMPAT + STOPPED,
+        WORLD_SIZE='2',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(free_port()),
+        PYTHONUNBUFFERED='1')
+    assert 'ENDS:' in result.stdout, result.stdout + result.stderr
+    assert 'Timed out waiting 5000ms' in result.stdout
+
+
+@needs_cpu
+@pytest.mark.parametrize('timeout', [0, -1, 'soon', float('nan')])
+def test_a_timeout_is_a_number_of_seconds(timeout):
+    cfg = Config(
+        dict(
+            launcher='pytorch',
+            env_cfg=dict(dist_cfg=dict(timeout=timeout))))
+    with pytest.raises(ValueError, match='dist_cfg.timeout must be seconds'):
+        compat.setup_cpu_distributed(cfg)

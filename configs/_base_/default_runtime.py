@@ -24,8 +24,11 @@ model_wrapper_cfg = dict(
     type='MMDistributedDataParallel',
     broadcast_buffers=False,
     gradient_as_bucket_view=True)
-# all inputs have one size
-env_cfg = dict(cudnn_benchmark=True)
+env_cfg = dict(
+    # all inputs have one size
+    cudnn_benchmark=True,
+    # seconds that a process waits for the others before the training ends
+    dist_cfg=dict(timeout=1800))
 
 visualizer = dict(
     _delete_=True,
