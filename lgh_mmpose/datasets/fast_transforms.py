@@ -200,15 +200,20 @@ class PackHandInputs(PackPoseInputs):
     """:class:`PackPoseInputs` of one hand, without copies.
 
     The image stays as it lies in memory, row by row of pixels, of which the
-    tensor is a view; metainfo is not copied for every sample. Takes
-    ``meta_keys`` of :class:`PackPoseInputs`.
+    tensor is a view; metainfo is not copied for every sample.
 
     Args:
         meta_keys (Sequence[str]): Keys to be stored as metainfo.
+        pack_transformed (bool): Whether to pack the joints in pixels of the
+            crop as well, which mmpose's ``browse_dataset`` draws. Defaults to
+            ``False``.
     """
 
-    def __init__(self, meta_keys: Tuple[str, ...]) -> None:
-        super().__init__(meta_keys=meta_keys)
+    def __init__(self,
+                 meta_keys: Tuple[str, ...],
+                 pack_transformed: bool = False) -> None:
+        super().__init__(
+            meta_keys=meta_keys, pack_transformed=pack_transformed)
 
     def transform(self, results: Dict) -> dict:
         """Pack the sample.
@@ -233,6 +238,9 @@ class PackHandInputs(PackPoseInputs):
                              'use PackPoseInputs')
         instances = results.get('instance_mapping_table',
                                 self.instance_mapping_table)
+        if self.pack_transformed:
+            instances = dict(
+                instances, transformed_keypoints='transformed_keypoints')
         labels = results.get('label_mapping_table', self.label_mapping_table)
         sample = PoseDataSample()
         sample.gt_instances = _instance_data({
