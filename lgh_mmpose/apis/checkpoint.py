@@ -228,7 +228,13 @@ def start_from(runner: Any, checkpoint: Union[str, Path],
         checkpoint (str | Path): File or URL, as mmengine takes it.
         resume (bool): Whether to go on with the training that wrote it, with
             all that belongs to it, or to take its weights only.
+
+    Raises:
+        OSError: If there is no such file, or it may not be read. What it
+            holds is checked when the runner comes to it, and is a ValueError.
     """
+    if '://' not in str(checkpoint) and not _is_divided(runner, checkpoint):
+        _check_file(str(checkpoint))
     # both kinds of runner call it once network and optimizer are built
     runner.load_or_resume = lambda: _load_or_resume(runner, str(checkpoint),
                                                     resume)
@@ -237,8 +243,7 @@ def start_from(runner: Any, checkpoint: Union[str, Path],
 def _load_or_resume(runner: Any, checkpoint: str, resume: bool) -> None:
     """Raises ValueError with what differs, if the checkpoint does not fit."""
     load = runner.resume if resume else runner.load_checkpoint
-    # of a strategy that divides it
-    if osp.isdir(checkpoint) and hasattr(runner, 'strategy'):
+    if _is_divided(runner, checkpoint):
         load(checkpoint)
         return
     loaded = read_checkpoint(checkpoint)
@@ -254,6 +259,11 @@ def _load_or_resume(runner: Any, checkpoint: str, resume: bool) -> None:
         mend = _MEND.format(checkpoint) if resume else ''
         raise ValueError(f'cannot {verb} the checkpoint {checkpoint}: '
                          f'{_first_line(error)}{mend}') from error
+
+
+def _is_divided(runner: Any, checkpoint: Union[str, Path]) -> bool:
+    """Whether a strategy has written it, to a folder."""
+    return hasattr(runner, 'strategy') and osp.isdir(checkpoint)
 
 
 _MEND = ('; take the config of that training, or start a new one from its '

@@ -75,9 +75,11 @@ class LoadHandImage(LoadImage):
 
         Raises:
             OSError: If the file cannot be read, is empty or does not decode.
+            ValueError: If ``img`` is given and no uint8 (H, W, 3).
         """
         results['img_reduction'] = 1
         if 'img' in results:
+            _check_array(results['img'])
             return super().transform(results)
         path = results['img_path']
         content = fileio.get(path, backend_args=self.backend_args)
@@ -257,6 +259,16 @@ class PackHandInputs(PackPoseInputs):
                 sample.set_field(results[key], key, field_type='metainfo')
         inputs = torch.from_numpy(results['img']).permute(2, 0, 1)
         return dict(inputs=inputs, data_samples=sample)
+
+
+def _check_array(image: np.ndarray) -> None:
+    """Of an image that is given: other kinds fail later, or silently."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[
+            2] != 3 or not image.size:
+        raise ValueError(
+            'an array must be an image in BGR, uint8 (H, W, 3), got '
+            f'{image.dtype} {image.shape}: convert it, by cv2.cvtColor with '
+            'COLOR_GRAY2BGR or COLOR_BGRA2BGR')
 
 
 def _instance_data(fields: Dict) -> InstanceData:

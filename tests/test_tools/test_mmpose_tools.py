@@ -63,3 +63,34 @@ def test_joints_of_a_crop_are_drawn_where_they_lie_in_it():
                                         sample)
     assert tuple(picture[50, 50]) == tuple(GT_COLOR_2D)
     assert not picture[10, 10].any()
+
+
+ARRAYS = {
+    'grey': np.zeros((40, 40), np.uint8),
+    'one channel': np.zeros((40, 40, 1), np.uint8),
+    'alpha': np.zeros((40, 40, 4), np.uint8),
+    'float': np.zeros((40, 40, 3)),
+    '16 bit': np.zeros((40, 40, 3), np.uint16),  # wrong without a word
+    'bool': np.zeros((40, 40, 3), bool),
+    'empty': np.zeros((0, 40, 3), np.uint8),
+}
+
+
+@pytest.fixture(scope='module')
+def inferencer(tmp_path_factory):
+    from mmpose.apis import MMPoseInferencer
+    config = tmp_path_factory.mktemp('config') / 'toy.py'
+    config.write_text(f'_base_ = [{str(CONFIG)!r}]\n')
+    return MMPoseInferencer(
+        pose2d=str(config), det_model='whole_image', device='cpu')
+
+
+@pytest.mark.parametrize('kind', ARRAYS)
+def test_mmposes_inferencer_names_arrays_that_are_no_bgr(kind, inferencer):
+    with pytest.raises(ValueError, match=r'in BGR, uint8 \(H, W, 3\)|no area'):
+        next(inferencer(ARRAYS[kind]))
+
+
+def test_mmposes_inferencer_takes_bgr(inferencer):
+    result = next(inferencer(np.zeros((40, 40, 3), np.uint8)))
+    assert len(result['predictions'][0][0]['keypoints']) == 21
