@@ -429,8 +429,6 @@ def test_a_stopped_process_ends_the_training_after_the_timeout():
 @pytest.mark.parametrize('timeout', [0, -1, 'soon', float('nan')])
 def test_a_timeout_is_a_number_of_seconds(timeout):
     cfg = Config(
-        dict(
-            launcher='pytorch',
-            env_cfg=dict(dist_cfg=dict(timeout=timeout))))
+        dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(timeout=timeout))))
     with pytest.raises(ValueError, match='dist_cfg.timeout must be seconds'):
         compat.setup_cpu_distributed(cfg)

@@ -24,11 +24,8 @@ model_wrapper_cfg = dict(
     type='MMDistributedDataParallel',
     broadcast_buffers=False,
     gradient_as_bucket_view=True)
-env_cfg = dict(
-    # all inputs have one size
-    cudnn_benchmark=True,
-    # seconds that a process waits for the others before the training ends
-    dist_cfg=dict(timeout=1800))
+# all inputs have one size
+env_cfg = dict(cudnn_benchmark=True)
 
 visualizer = dict(
     _delete_=True,

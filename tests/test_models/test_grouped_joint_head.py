@@ -174,7 +174,8 @@ def test_what_has_no_weight_may_be_nan():
         for instances in (clean.gt_instance_labels, sample.gt_instance_labels):
             instances.keypoint_weights[0, 3:5] = 0
         sample.gt_instance_labels.keypoint_labels[0, 3:5] = torch.nan
-    expected, got = (head.loss(features(), batch) for batch in (known, unknown))
+    expected, got = (
+        head.loss(features(), batch) for batch in (known, unknown))
     for name, value in expected.items():
         torch.testing.assert_close(got[name], value)
     sum(v for k, v in got.items() if 'loss' in k).backward()

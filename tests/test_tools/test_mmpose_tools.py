@@ -59,8 +59,8 @@ def test_joints_of_a_crop_are_drawn_where_they_lie_in_it():
             keypoints=np.full((1, 21, 2), 10.),
             transformed_keypoints=np.full((1, 21, 2), 50.),
             keypoints_visible=np.ones((1, 21))))
-    picture = visualizer.add_datasample('crop', np.zeros((64, 64, 3), np.uint8),
-                                        sample)
+    picture = visualizer.add_datasample('crop', np.zeros((64, 64, 3),
+                                                         np.uint8), sample)
     assert tuple(picture[50, 50]) == tuple(GT_COLOR_2D)
     assert not picture[10, 10].any()
 
