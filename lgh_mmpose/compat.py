@@ -19,7 +19,7 @@ from mmengine.device import get_device
 
 __all__ = [
     'install', 'install_mmcv_ext_stub', 'add_checkpoint_safe_globals',
-    'load_urls_safely', 'setup_cpu_distributed'
+    'load_urls_safely', 'order_fsdp_arguments', 'setup_cpu_distributed'
 ]
 
 
@@ -34,6 +34,7 @@ def install() -> None:
     install_mmcv_ext_stub()
     add_checkpoint_safe_globals()
     load_urls_safely()
+    order_fsdp_arguments()
 
 
 # -- 1. compiled ops ---------------------------------------------------------
@@ -171,6 +172,23 @@ def load_urls_safely() -> None:
     from mmengine.runner import checkpoint
     if not isinstance(checkpoint.load_url, partial):
         checkpoint.load_url = partial(checkpoint.load_url, weights_only=True)
+
+
+def order_fsdp_arguments() -> None:
+    """Let a training with FSDP be resumed.
+
+    mmengine hands the optimizer's state to torch in the order of arguments
+    that torch had before 2.1.
+    """
+    from mmengine._strategy.fsdp import FSDP, FSDPStrategy
+
+    def load_optim_state_dict(self, state_dict: dict) -> None:
+        self.optim_wrapper.load_state_dict(
+            FSDP.optim_state_dict_to_load(self.model,
+                                          self.optim_wrapper.optimizer,
+                                          state_dict))
+
+    FSDPStrategy.load_optim_state_dict = load_optim_state_dict
 
 
 # -- 3. process groups on CPU ------------------------------------------------
