@@ -1,6 +1,5 @@
 """Writing a trained model as a directory that runs without mmpose."""
 import ast
-import contextlib
 import importlib.util
 import io
 import json
@@ -9,7 +8,7 @@ import tempfile
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from mmengine.model import BaseModel
 import lgh_mmpose.camera
 from lgh_mmpose.engine.optim_wrappers.bf16_optim_wrapper import \
     cpu_computes_bf16
+from lgh_mmpose.fileio import put_in_place, unfinished_directory
 from lgh_mmpose.version import __version__
 
 from . import hand_pose_runner
@@ -120,7 +120,9 @@ def export(model: BaseModel,
             no samples.
         ExportError: If the differences exceed the tolerance, the runner
             crops otherwise than the pipeline, or this CPU has no bf16.
-        FileExistsError: If ``path`` exists.
+        FileExistsError: If ``path`` exists, from the beginning or at the
+            end (the directory then gets a name beside it), or another process
+            is writing it.
         ImportError: If the backend is not installed.
     """
     check_combination(backend, precision)
@@ -145,7 +147,10 @@ def export(model: BaseModel,
         **describe(model, form, crop),
         **(info or {}))
     images = [np.asarray(sample['inputs']) for sample in calibration]
-    with _new_directory(path) as folder:
+    with unfinished_directory(path) as folder:
+        if os.path.lexists(path):
+            raise FileExistsError(
+                f'{path} exists: remove it, or give another directory')
         file = folder / info['model']['file']
         _WRITERS[backend](form, file, precision, images)
         info['model']['sha256'] = {
@@ -155,13 +160,15 @@ def export(model: BaseModel,
         _write_json(info, folder / INFO_FILE)
         (folder / RUNNER_FILE).write_text(runner_source(), encoding='utf-8')
         info['verification'] = None
+        # the engine reads it in any case
+        hand_pose = HandPose(folder)
         if len(verification):
-            hand_pose = HandPose(folder)
             info['verification'] = dict(
                 # the cheaper one first
                 crop=verify_crop(hand_pose, verification),
                 **verify(model, hand_pose.network, verification, tolerance))
         _write_json(info, folder / INFO_FILE)
+        put_in_place(folder, path)
     return info
 
 
@@ -260,7 +267,12 @@ def _write_openvino(form: DeployForm, file: Path, precision: str,
         model = openvino.Core().read_model(str(exact))
     if precision == 'int8':
         model = quantize_openvino(model, images)
-    openvino.save_model(model, str(file), compress_to_fp16=precision == 'fp16')
+    try:
+        openvino.save_model(
+            model, str(file), compress_to_fp16=precision == 'fp16')
+    except RuntimeError as error:
+        raise OSError(f'cannot write {file.name}: OpenVINO says {error}; is '
+                      'the disk full?') from error
 
 
 def _write_torchscript(form: DeployForm, file: Path, precision: str,
@@ -272,16 +284,17 @@ def _write_torchscript(form: DeployForm, file: Path, precision: str,
         warnings.simplefilter('ignore', FutureWarning)
         warnings.simplefilter('ignore', DeprecationWarning)
         traced = torch.jit.freeze(torch.jit.trace(form, _example(form)))
-        torch.jit.save(traced, str(file))
-    _drop_debug_files(file)
+        # in a file, on a full disk, it would end the process
+        content = io.BytesIO()
+        torch.jit.save(traced, content)
+    _without_debug_files(content, file)
 
 
-def _drop_debug_files(file: Path) -> None:
-    """Take out where the operators stand in the source files of this machine.
+def _without_debug_files(content: BinaryIO, file: Path) -> None:
+    """Leave out where the operators stand in the files of this machine.
 
     torch.jit.save has no option for it; whoever runs the file needs them not.
     """
-    content = io.BytesIO(file.read_bytes())
     with zipfile.ZipFile(content) as old, zipfile.ZipFile(file, 'w') as new:
         for entry in old.infolist():
             if not entry.filename.endswith('.debug_pkl'):
@@ -323,21 +336,6 @@ def _require(*packages: str) -> None:
 
 
 # -- files -------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _new_directory(path: Path) -> Iterator[Path]:
-    """A directory that appears under its name only when it is whole."""
-    if path.exists():
-        raise FileExistsError(
-            f'{path} exists: remove it, or give another directory')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=f'.{path.name}.') as parent:
-        folder = Path(parent) / path.name
-        folder.mkdir()
-        yield folder
-        os.rename(folder, path)
 
 
 def _write_json(info: dict, file: Path) -> None:
