@@ -308,8 +308,8 @@ def test_an_input_is_not_overwritten(demo, freihand_root, tmp_path, source):
 
 @pytest.mark.parametrize('link', [os.link, os.symlink])
 @pytest.mark.parametrize('source', ['a.jpg', '.', '*.jpg'])
-def test_an_input_is_not_overwritten_by_another_name(
-        demo, freihand_root, tmp_path, link, source):
+def test_an_input_is_not_overwritten_by_another_name(demo, freihand_root,
+                                                     tmp_path, link, source):
     before = (freihand_root / 'training/rgb/00000000.jpg').read_bytes()
     (tmp_path / 'a.jpg').write_bytes(before)
     link(tmp_path / 'a.jpg', tmp_path / 'hands.jsonl')
