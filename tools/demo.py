@@ -28,7 +28,7 @@ from torch import nn
 from tqdm import tqdm
 
 from lgh_mmpose.config import set_data_root
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import atomic_write, claim
 from lgh_mmpose.visualization.plotly_hand import import_plotly
 
 REPO = Path(__file__).resolve().parents[1]
@@ -282,9 +282,19 @@ def main() -> None:
     args = parse_args()
     # the page comes last: what it lacks should not
     import_plotly()
-    begin = time.time()
     args.work_dir = args.work_dir.resolve()
-    args.work_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        args.work_dir.mkdir(parents=True, exist_ok=True)
+        # two at once would take each other's checkpoints
+        with claim(args.work_dir / 'demo'):
+            demo(args)
+    except OSError as error:
+        raise SystemExit(f'error: {error}') from None
+
+
+def demo(args: argparse.Namespace) -> None:
+    """Render, train, test and draw."""
+    begin = time.time()
 
     def step(number: int, text: str) -> None:
         print(

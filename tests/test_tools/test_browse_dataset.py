@@ -1,7 +1,9 @@
 import json
+import os
 
 import cv2
 import pytest
+from dataset_writers import write_hand3d_json
 from helpers import REPO_ROOT, run_script, write_freihand
 
 BROWSE = REPO_ROOT / 'tools/misc/browse_dataset.py'
@@ -82,3 +84,21 @@ def test_a_wrong_config_is_one_sentence(text, message, tmp_path):
     error = str(result.returncode)
     assert error.startswith('error: ') and len(error.splitlines()) == 1
     assert 'own.py' in error and message in error
+
+
+def test_the_longest_names_stop_nothing(tmp_path):
+    """With the number before it a name could be too long."""
+    content = write_hand3d_json(tmp_path / 'own', 'training.json', num=1)
+    image = content['images'][0]
+    name = 251 * 'n' + '.png'
+    (tmp_path / 'own/images' / image['file_name']).rename(tmp_path / 'own' /
+                                                          name)
+    image['file_name'] = name
+    (tmp_path / 'own/training.json').write_text(json.dumps(content))
+    run_script(
+        BROWSE,
+        *(REPO_ROOT / 'configs/lgh_own-data.py', '--not-show', '--output-dir'),
+        *('out', '--mode', 'original', '--cfg-options', 'data_root=own'),
+        cwd=tmp_path)
+    name, = os.listdir(tmp_path / 'out')
+    assert name == f'0000000_{243 * "n"}.png'

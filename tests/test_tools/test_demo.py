@@ -3,7 +3,9 @@ import json
 import sys
 
 import pytest
-from helpers import REPO_ROOT, run_command
+from helpers import REPO_ROOT, run_command, run_script
+
+from lgh_mmpose.fileio import claim
 
 
 def test_demo_writes_what_it_names(tmp_path):
@@ -27,3 +29,15 @@ def test_demo_writes_what_it_names(tmp_path):
         assert (tmp_path / 'demo' / name).stat().st_size > 0
         assert f'demo/{name}' in output
     assert f'{summary["mpjpe_mm"]:.1f} mm' in output
+
+
+def test_a_second_one_in_the_same_folder_is_refused(tmp_path):
+    (tmp_path / 'work').mkdir()
+    with claim(tmp_path / 'work/demo'):
+        result = run_script(
+            REPO_ROOT / 'tools/demo.py',
+            *('--work-dir', 'work'),
+            cwd=tmp_path,
+            check=False)
+    assert str(result.returncode).startswith('error: another run is writing ')
+    assert not list((tmp_path / 'work').iterdir())

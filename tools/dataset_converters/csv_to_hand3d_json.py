@@ -20,7 +20,7 @@ from PIL import Image
 
 from lgh_mmpose.camera import project
 from lgh_mmpose.datasets.hand3d_json import SIDES
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import atomic_write, check_not_read
 
 UNITS = dict(mm=1., cm=10., m=1000.)
 SPLITS = ('training', 'evaluation')
@@ -275,6 +275,9 @@ class Converter:
 
 def convert(args: argparse.Namespace) -> None:
     """Write the json files."""
+    for split in SPLITS:
+        check_not_read(
+            osp.join(args.out, f'{split}.json'), [args.csv], 'the output')
     table = Table(args.csv)
     converter = Converter(table, args)
     annotations = [
