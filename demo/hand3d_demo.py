@@ -188,8 +188,13 @@ def check_out_dir(folder: str, inputs: Iterable[str]) -> None:
         ValueError: If it is the folder of an input.
     """
     for path in (path for name in inputs for path in matches(name)):
-        place = path if osp.isdir(path) else osp.dirname(path)
-        if osp.exists(path) and osp.realpath(place) == osp.realpath(folder):
+        if not osp.exists(path) or not osp.isdir(folder):
+            continue
+        places = [path] if osp.isdir(path) else [
+            osp.dirname(path) or '.',
+            osp.dirname(osp.realpath(path))
+        ]
+        if any(osp.samefile(place, folder) for place in places):
             raise ValueError(f'--out-dir {folder} is the folder of {path}, '
                              'whose place a picture might take; give another')
     try:

@@ -290,9 +290,14 @@ def build_page(inferencer: HandInferencer, folder: Path):
         remove_result(session)
         # a new name each time: browsers and visitors cannot take another's
         own_folder = Path(tempfile.mkdtemp(dir=folder))
-        path = own_folder / 'hands.json'
-        path.write_text(json.dumps(frame, indent=1))
         results[session] = own_folder
+        path = own_folder / 'hands.json'
+        try:
+            path.write_text(json.dumps(frame, indent=1, allow_nan=False))
+        except OSError:
+            remove_result(session)
+            gr.Warning('The server cannot store the answer: is its disk full?')
+            return nothing
         if session not in sessions:  # its tab was closed meanwhile
             remove_result(session)
             return nothing

@@ -274,12 +274,13 @@ def claim(path: PathLike) -> Iterator[None]:
         os.write(handle, str(os.getpid()).encode())
         yield
     finally:
+        own = _is_open(lock, handle)  # or somebody has removed it
         if fcntl is None:  # Windows removes no open file
             os.close(handle)
+        # else before it is let go, or it could be that of the next process
+        if own:
             lock.unlink()
-        else:
-            # in this order, or it could be that of the next process
-            lock.unlink()
+        if fcntl is not None:
             os.close(handle)
 
 
@@ -300,13 +301,18 @@ def _open_lock(lock: Path) -> Optional[int]:
         if not (new if locked is None else locked):
             os.close(handle)
             return None
-        try:
-            if os.path.samestat(os.fstat(handle), os.stat(lock)):
-                return handle
-        except FileNotFoundError:
-            pass
+        if _is_open(lock, handle):
+            return handle
         # its owner has removed it meanwhile
         os.close(handle)
+
+
+def _is_open(path: Path, handle: int) -> bool:
+    """Whether a name is that of an open file."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _told_process(lock: Path) -> str:

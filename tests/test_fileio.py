@@ -235,6 +235,18 @@ def test_without_locks_a_claim_still_is_one(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_lock_that_was_taken_away_is_missed_by_nobody(tmp_path):
+    lock = tmp_path / '.data.lock'
+    with claim(tmp_path / 'data'):
+        lock.unlink()
+        with claim(tmp_path / 'data'):  # of another, who was told to
+            pass
+    with claim(tmp_path / 'data'):
+        lock.unlink()
+        lock.write_text('of another')
+    assert lock.read_text() == 'of another'
+
+
 def make_folder(target):
     target.mkdir(exist_ok=True)
     (target / 'notes.txt').write_text('mine')

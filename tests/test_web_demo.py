@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import BROWSER_TIMEOUT_MS, REPO_ROOT, open_chromium, run_script
+from helpers import (BROWSER_TIMEOUT_MS, REPO_ROOT, full_disk, open_chromium,
+                     run_script)
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
@@ -499,6 +500,16 @@ def test_an_address_is_not_fetched(local):
         with pytest.raises(BlockingIOError):
             other.accept()
     assert kind == 'error' and 'not its address' in answer['error']
+
+
+def test_an_answer_that_cannot_be_stored_leaves_nothing(local):
+    path = upload(local.client, png(8, 8))
+    before = visitors_files(local.folder / 'files')
+    with full_disk(20):
+        kind, answer = ask(local.client, path)
+    assert kind == 'complete' and answer[0] is None
+    assert visitors_files(local.folder / 'files') == before
+    assert ask(local.client, path)[1][0] is not None
 
 
 def test_there_is_no_way_round_the_queue_and_it_has_an_end(local):

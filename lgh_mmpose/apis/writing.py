@@ -98,8 +98,12 @@ class PictureWriter:
         self._queue.put((frame, frame_dict))
 
     def _check_folder(self, frame: Frame) -> None:
-        folder = osp.dirname(frame.source)
-        if osp.isfile(frame.source) and self.out_dir.samefile(folder or '.'):
+        if not osp.isfile(frame.source):
+            return
+        # where the name lies, and where the file, if it is a link
+        if any(
+                self.out_dir.samefile(osp.dirname(path) or '.')
+                for path in (frame.source, osp.realpath(frame.source))):
             raise ValueError(
                 f'{frame.source} lies in the folder for the pictures: one of '
                 'them might take its place; name another folder')

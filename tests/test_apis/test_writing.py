@@ -58,13 +58,18 @@ def test_images_get_names_of_their_own(tmp_path):
     assert cv2.imread(str(tmp_path / 'out/x_2.jpg')).mean() == 40
 
 
-def test_a_picture_never_takes_the_place_of_an_input(tmp_path):
-    photo = tmp_path / 'photo.jpg'
+@pytest.mark.parametrize('link', [False, True])
+def test_a_picture_never_takes_the_place_of_an_input(tmp_path, link):
+    photo = source = tmp_path / 'photo.jpg'
     cv2.imwrite(str(photo), image(90))
     before = photo.read_bytes()
+    if link:
+        (tmp_path / 'links').mkdir()
+        source = tmp_path / 'links/photo.jpg'
+        source.symlink_to(photo)
     with pytest.raises(ValueError, match='photo.jpg lies in the folder'):
         with PictureWriter(tmp_path, no_drawing) as writer:
-            writer.write(Frame(str(photo), 0, None, image(0)), {})
+            writer.write(Frame(str(source), 0, None, image(0)), {})
     assert photo.read_bytes() == before
 
 

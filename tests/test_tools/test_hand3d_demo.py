@@ -189,6 +189,7 @@ def test_of_a_damaged_video_what_there_is_and_a_failure(
     (['other/b.jpg', 'a.jpg'], '.', '--out-dir . is the folder of a.jpg'),
     (['other/b.jpg', '*.jpg'], 'link', '--out-dir link is the folder of'),
     (['a.jpg', 'other'], 'other/', '--out-dir other/ is the folder of'),
+    (['linked.jpg'], 'other', '--out-dir other is the folder of linked.jpg'),
     (['a.jpg'], 'a.jpg', 'cannot make the folder --out-dir a.jpg: File exi'),
     (['a.jpg'], 'a.jpg/b', 'cannot make the folder --out-dir a.jpg/b: Not'),
 ])
@@ -198,6 +199,7 @@ def test_a_wrong_out_dir_leaves_the_file_of_an_earlier_run(
     image = (freihand_root / 'training/rgb/00000000.jpg').read_bytes()
     (tmp_path / 'other').mkdir()
     (tmp_path / 'link').symlink_to(tmp_path)
+    (tmp_path / 'linked.jpg').symlink_to('other/b.jpg')
     for name in ('a.jpg', 'other/b.jpg'):
         (tmp_path / name).write_bytes(image)
     earlier = tmp_path / 'hands.jsonl'
