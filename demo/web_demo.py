@@ -42,8 +42,8 @@ MAX_MEGABYTES = 25  # of an image file
 MAX_STORED_MEGABYTES = 2048  # of all visitors together
 MAX_MEGAPIXELS = 50  # of a phone's camera; it takes 5 s and 1 GB
 _MAX_SIDE = 32766  # px, of OpenCV's crops
-# that of libjpeg's encoder has 10; each costs as much as a whole image
-_MAX_SCANS = 100
+# of a JPEG; programs write 10 to 20, and each costs as much as an image
+_MAX_SCANS = 50
 _FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
 # images that wait; each has been uploaded
 _MAX_QUEUE = 32
