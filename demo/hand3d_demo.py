@@ -135,14 +135,39 @@ def bone_length(text: str) -> Union[float, str]:
 
 
 @contextlib.contextmanager
-def open_json(path: str) -> Iterator[Any]:
-    """The file for JSON Lines; not atomic: a stopped run keeps its lines."""
+def open_json(path: str, read: Iterable[Optional[str]]) -> Iterator[Any]:
+    """The file for JSON Lines; not atomic: a stopped run keeps its lines.
+
+    Args:
+        path (str): The file; emptied. ``-`` is the standard output.
+        read (Iterable[str]): What :func:`files_read` takes.
+
+    Yields:
+        IO: Text file.
+
+    Raises:
+        OSError: If it cannot be written, or another run is at it.
+        ValueError: If it is a file that is read.
+    """
+    from lgh_mmpose.fileio import check_not_read, named_errors, try_lock
     if path == '-':
-        yield sys.stdout
+        try:
+            yield sys.stdout
+        except OSError:
+            # or Python tries again at its end, and complains
+            sys.stdout = None
+            raise
         return
     folder = osp.dirname(osp.abspath(path))
     os.makedirs(folder, exist_ok=True)
-    with open(path, 'w', encoding='utf-8') as file:
+    with named_errors(path), open(path, 'a', encoding='utf-8') as file:
+        # once more: it may have become a link since the run began
+        check_not_read(path, files_read(read), '--json')
+        if osp.isfile(path):  # no pipe
+            if try_lock(file.fileno()) is False:
+                raise OSError(f'another run is writing --json {path}; give '
+                              'another file')
+            file.truncate(0)
         yield file
 
 
@@ -163,8 +188,13 @@ def check_out_dir(folder: str, inputs: Iterable[str]) -> None:
         ValueError: If it is the folder of an input.
     """
     for path in (path for name in inputs for path in matches(name)):
-        place = path if osp.isdir(path) else osp.dirname(path)
-        if osp.exists(path) and osp.realpath(place) == osp.realpath(folder):
+        if not osp.exists(path) or not osp.isdir(folder):
+            continue
+        places = [path] if osp.isdir(path) else [
+            osp.dirname(path) or '.',
+            osp.dirname(osp.realpath(path))
+        ]
+        if any(osp.samefile(place, folder) for place in places):
             raise ValueError(f'--out-dir {folder} is the folder of {path}, '
                              'whose place a picture might take; give another')
     try:
@@ -176,26 +206,25 @@ def check_out_dir(folder: str, inputs: Iterable[str]) -> None:
         raise OSError(f'--out-dir {folder} is read-only; give another folder')
 
 
-def check_json(path: str, read: Iterable[Optional[str]]) -> None:
-    """Keep ``--json`` from overwriting a file that the run reads.
+def files_read(names: Iterable[Optional[str]]) -> Iterator[str]:
+    """All files that a run reads.
 
     Args:
-        path (str): The file to be written.
-        read (Iterable[str]): Files, folders of images and patterns; what is no
-            path, such as the index of a webcam, does not matter.
+        names (Iterable[str]): Files, folders of images and patterns; what is
+            no path, such as the index of a webcam, does not matter.
 
-    Raises:
-        ValueError: If it is one of them.
+    Yields:
+        str: Paths of files.
     """
     from lgh_mmpose.apis.sources import IMAGE_EXTENSIONS
-    for name in filter(None, read):
-        files = matches(name)
-        # JSON beside the images of a folder is welcome
-        if osp.isdir(name) and path.lower().endswith(IMAGE_EXTENSIONS):
-            files = glob.glob(osp.join(glob.escape(name), '*'))
-        if osp.realpath(path) in map(osp.realpath, files):
-            raise ValueError(f'--json {path} would overwrite what is read '
-                             'from there; give another file')
+    for path in (path for name in filter(None, names)
+                 for path in matches(name)):
+        if osp.isdir(path):
+            # not JSON beside them, which is welcome
+            yield from (osp.join(path, name) for name in os.listdir(path)
+                        if name.lower().endswith(IMAGE_EXTENSIONS))
+        else:
+            yield path
 
 
 class StopRequest:
@@ -248,6 +277,7 @@ def infer(args: argparse.Namespace) -> bool:
     from lgh_mmpose.apis import (HandInferencer, JsonLinesWriter,
                                  PictureWriter, Smoothing, draw_hands,
                                  load_camera_matrix, open_source)
+    from lgh_mmpose.fileio import check_not_read
 
     # of several files, one that cannot be read is named, and the others read
     source = open_source(
@@ -273,12 +303,13 @@ def infer(args: argparse.Namespace) -> bool:
         track=not args.no_track,
         smoothing=Smoothing() if args.smooth else None)
 
+    read = [
+        *args.input, args.config, args.checkpoint,
+        inferencer.cfg.get('load_from'), args.camera_matrix,
+        *(args.detector or ())
+    ]
     if args.json:
-        check_json(args.json, [
-            *args.input, args.config, args.checkpoint,
-            inferencer.cfg.get('load_from'), args.camera_matrix,
-            *(args.detector or ())
-        ])
+        check_not_read(args.json, files_read(read), '--json')
     if args.out_dir:
         check_out_dir(args.out_dir, args.input)
 
@@ -306,7 +337,7 @@ def infer(args: argparse.Namespace) -> bool:
             # the file of an earlier run
             if args.json and json_lines is None:
                 json_lines = JsonLinesWriter(
-                    stack.enter_context(open_json(args.json)))
+                    stack.enter_context(open_json(args.json, read)))
             num_frames += 1
             num_hands += len(frame_dict['hands'])
             if json_lines:

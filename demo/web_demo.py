@@ -14,14 +14,17 @@ import json
 import os
 import shutil
 import signal
+import socket
 import tempfile
 from pathlib import Path
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 import numpy as np
 
 from lgh_mmpose.apis import HandInferencer, draw_hands
 from lgh_mmpose.camera import SOLVED_STATUSES
+from lgh_mmpose.images import (ImageError, decode_image, image_size,
+                               read_bytes)
 from lgh_mmpose.visualization.plotly_hand import hand_figure
 
 FONTS = dict(
@@ -35,6 +38,13 @@ CONTRAST = dict(
     body_text_color_subdued='*neutral_500',
     block_info_text_color='*neutral_500',
     block_info_text_color_dark='*neutral_400')
+MAX_MEGABYTES = 25  # of an image file
+MAX_STORED_MEGABYTES = 2048  # of all visitors together
+MAX_MEGAPIXELS = 50  # of a phone's camera; it takes 5 s and 1 GB
+# of a JPEG; programs write 10 to 20, and each costs as much as an image
+_MAX_SCANS = 50
+# images that wait; each has been uploaded
+_MAX_QUEUE = 32
 INTRODUCTION = """# Hands in 3D
 An image, from a file, the clipboard or the webcam; then turn the hand with the
 mouse. The image stays on the machine that runs this page."""
@@ -63,6 +73,13 @@ def parse_args() -> argparse.Namespace:
         metavar='ADDRESS',
         help='address to serve at; 0.0.0.0 serves the network too (default: '
         '%(default)s, this machine alone)')
+    parser.add_argument(
+        '--allowed-host',
+        nargs='+',
+        default=(),
+        metavar='NAME',
+        help='name or address by which visitors call this machine, in '
+        'addition to its own; requests to others are refused')
     return parser.parse_args()
 
 
@@ -74,6 +91,8 @@ def import_gradio():
     """
     # read by Gradio when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
+    # its other processes would take requests before the guards
+    os.environ['GRADIO_NUM_WORKERS'] = '0'
     try:
         import gradio
     except ImportError:
@@ -109,6 +128,35 @@ def parse_numbers(text: Optional[str], names: str) -> Optional[List[float]]:
     return numbers
 
 
+def read_image(path: str) -> np.ndarray:
+    """Read a visitor's image, once its header has been looked at.
+
+    Args:
+        path (str): Any file.
+
+    Returns:
+        np.ndarray: The image, BGR, uint8 (H, W, 3).
+
+    Raises:
+        ValueError: If it is no image, damaged, or too large; without the
+            path, which is no visitor's business.
+    """
+    try:
+        content = read_bytes(path)
+        width, height = image_size(content)
+        if width * height > MAX_MEGAPIXELS * 10**6:
+            raise ImageError(f'it has {width} x {height} px, of which '
+                             f'{MAX_MEGAPIXELS} megapixels are taken; make '
+                             'it smaller')
+        # in the data of a JPEG these bytes can be nothing else
+        if content.startswith(b'\xff\xd8') and \
+                content.count(b'\xff\xda') > _MAX_SCANS:
+            raise ImageError('it is stored in too many steps; store it anew')
+        return decode_image(content)
+    except ImageError as error:
+        raise ValueError(f'The image cannot be read: {error}.') from error
+
+
 def describe(hand: dict, camera: dict) -> str:
     """What a person should know of a hand, as Markdown.
 
@@ -136,6 +184,29 @@ def describe(hand: dict, camera: dict) -> str:
         f'mean score {np.mean(hand["scores"]):.2f}',
     ]
     return '\n'.join(f'- {line}' for line in lines)
+
+
+def give_path(image: Any) -> None:
+    """Let an input for images give the path of what a visitor has sent.
+
+    Gradio would decode it, however large, and fetch an image from the address
+    that a program sends in its place.
+
+    Args:
+        image (gradio.Image): The input, changed in place.
+    """
+    gr = import_gradio()
+    move = image.async_move_resource_to_block_cache
+
+    async def move_files_only(path: Any) -> Optional[str]:
+        if '://' in str(path):
+            raise gr.Error(
+                'Send the image itself, not its address.',
+                print_exception=False)
+        return await move(path)
+
+    image.async_move_resource_to_block_cache = move_files_only
+    image.preprocess = lambda sent: None if sent is None else sent.path
 
 
 def build_page(inferencer: HandInferencer, folder: Path):
@@ -168,18 +239,19 @@ def build_page(inferencer: HandInferencer, folder: Path):
         sessions.discard(request.session_hash)
         remove_result(request.session_hash)
 
-    def infer(image: Optional[np.ndarray], box: str, camera: str,
-              fov: Optional[float], bone_length: Optional[float], side: str,
+    def infer(path: Optional[str], box: str, camera: str, fov: Optional[float],
+              bone_length: Optional[float], side: str,
               request: gr.Request) -> Tuple:
         # never the results of another image beside this one
         nothing = (None, None, gr.Radio(visible=False),
                    gr.DownloadButton(value=None,
                                      interactive=False), None, None)
-        if image is None:
+        if path is None:
             return nothing
         session = request.session_hash
         sessions.add(session)
         try:
+            image = read_image(path)
             box = parse_numbers(box, 'left top right bottom')
             camera = parse_numbers(camera, 'fx fy cx cy')
             if camera is not None:
@@ -189,7 +261,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
             own = copy.copy(inferencer)
             own.fov, own.hand_side = fov, side
             frame = next(
-                own(np.ascontiguousarray(image[..., ::-1]),
+                own(image,
                     bboxes=box,
                     camera_matrix=camera,
                     bone_length=bone_length))
@@ -198,13 +270,18 @@ def build_page(inferencer: HandInferencer, folder: Path):
             return nothing
         if not frame['hands']:
             gr.Info('No hand was found: give its box.')
-        overlay = draw_hands(image[..., ::-1], frame)[..., ::-1]
+        overlay = draw_hands(image, frame)[..., ::-1]
         remove_result(session)
         # a new name each time: browsers and visitors cannot take another's
         own_folder = Path(tempfile.mkdtemp(dir=folder))
-        path = own_folder / 'hands.json'
-        path.write_text(json.dumps(frame, indent=1, allow_nan=False))
         results[session] = own_folder
+        path = own_folder / 'hands.json'
+        try:
+            path.write_text(json.dumps(frame, indent=1, allow_nan=False))
+        except OSError:
+            remove_result(session)
+            gr.Warning('The server cannot store the answer: is its disk full?')
+            return nothing
         if session not in sessions:  # its tab was closed meanwhile
             remove_result(session)
             return nothing
@@ -245,6 +322,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
                     webcam_options=gr.WebcamOptions(mirror=False),
                     alt_text='The image',
                     elem_id='image')
+                give_path(image)
                 box = gr.Textbox(
                     label='Box of the hand',
                     info='left top right bottom, pixels; empty: ' +
@@ -275,6 +353,8 @@ def build_page(inferencer: HandInferencer, folder: Path):
             with gr.Column():
                 overlay = gr.Image(
                     label='Joints in the image',
+                    # WebP, the default, takes 30 s for the largest
+                    format='jpeg',
                     # it would cover what is written in the picture
                     show_label=False,
                     interactive=False,
@@ -296,7 +376,154 @@ def build_page(inferencer: HandInferencer, folder: Path):
             api_name='infer')
         choice.input(show_hand, [frame, choice], [plot, facts], api_name=False)
         page.unload(forget)
+    # one at a time, and no way round the queue
+    page.queue(
+        max_size=_MAX_QUEUE, api_open=False, default_concurrency_limit=1)
     return page
+
+
+def allowed_hosts(server_name: str, more: Iterable[str] = ()) -> List[str]:
+    """What the ``Host`` of a request may be.
+
+    Any other is that of a page elsewhere whose name was made to point here
+    (DNS rebinding) and which could read all answers.
+
+    Args:
+        server_name (str): Address to serve at.
+        more (Iterable[str]): Other names and addresses.
+
+    Returns:
+        list[str]: This machine, the address, or, where that is any, the
+        machine's name and addresses as it knows them, and ``more``.
+    """
+    hosts = ['localhost', '127.0.0.1', '::1']
+    if server_name in ('0.0.0.0', '::'):
+        name = socket.gethostname()
+        hosts += [name, socket.getfqdn()]
+        try:
+            hosts += [info[4][0] for info in socket.getaddrinfo(name, None)]
+        except OSError:  # nobody knows it by its name
+            pass
+    else:
+        hosts.append(server_name)
+    hosts += more
+    # an address of IPv6 has brackets there
+    hosts = [f'[{host}]' if ':' in host else host for host in hosts]
+    return list(dict.fromkeys(hosts))
+
+
+def guards(hosts: List[str], folder: Path) -> List:
+    """What sees a request before Gradio does.
+
+    Args:
+        hosts (list[str]): What :func:`allowed_hosts` gives.
+        folder (Path): Where the visitors' files are.
+
+    Returns:
+        list[starlette.middleware.Middleware]: For the app.
+    """
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    return [
+        Middleware(
+            TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
+        Middleware(UploadLimit, folder=folder),
+    ]
+
+
+class UploadLimit:
+    """Refuses what is too long, and all while too much is stored.
+
+    Gradio's own limit is one of single files, of which a request may have
+    many.
+
+    Args:
+        app (Callable): The ASGI app behind.
+        folder (Path): Where the visitors' files are.
+        body (int): Bytes that a request may have. Defaults to those of an
+            image, and what a form has round it.
+        stored (int): Bytes that the folder may have, before the request.
+    """
+
+    def __init__(self,
+                 app: Any,
+                 folder: Path,
+                 body: int = MAX_MEGABYTES * 2**20 + 2**16,
+                 stored: int = MAX_STORED_MEGABYTES * 2**20) -> None:
+        self.app, self.folder = app, folder
+        self.body, self.stored = body, stored
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        from starlette.datastructures import Headers
+        from starlette.exceptions import HTTPException
+        from starlette.formparsers import MultiPartException
+        from starlette.responses import PlainTextResponse
+        if scope['type'] != 'http' or scope['method'] != 'POST':
+            return await self.app(scope, receive, send)
+        why = f'A request may have {self.body} bytes.'
+        headers = Headers(scope=scope)
+        length = headers.get('content-length', '0')
+        if not length.isdecimal() or int(length) > self.body:
+            return await PlainTextResponse(why, 413)(scope, receive, send)
+        if num_bytes(self.folder) > self.stored:
+            response = PlainTextResponse(
+                'Too many images are stored; try again in an hour or two.',
+                507)
+            return await response(scope, receive, send)
+        received = 0
+
+        async def limited() -> Any:
+            nonlocal received
+            message = await receive()
+            received += len(message.get('body', b''))
+            if received > self.body:
+                # in a form this lets Gradio remove what came before
+                if headers.get('content-type', '').startswith('multipart'):
+                    raise MultiPartException(why)
+                raise HTTPException(413, why)
+            return message
+
+        await self.app(scope, limited, send)
+
+
+def num_bytes(folder: Path) -> int:
+    """Size of all files in a folder."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.path.getsize(os.path.join(root, name))
+            except OSError:  # removed just now
+                pass
+    return total
+
+
+def launch(page: Any, server_name: str, port: int, guards: List) -> str:
+    """Serve a page in a thread.
+
+    Args:
+        page (gradio.Blocks): What :func:`build_page` gives.
+        server_name (str): Address to serve at.
+        port (int): Port.
+        guards (list[starlette.middleware.Middleware]): What stands before it.
+
+    Returns:
+        str: Where it is.
+    """
+    _, url, _ = page.launch(
+        server_name=server_name,
+        server_port=port,
+        # told by the page; the guards see to the rest of a request
+        max_file_size=MAX_MEGABYTES * 2**20,
+        app_kwargs=dict(middleware=guards),
+        # its server would take requests before them
+        ssr_mode=False,
+        share=False,
+        quiet=True,  # or it recommends to share
+        prevent_thread_lock=True,
+        theme=import_gradio().themes.Default(**FONTS).set(**CONTRAST),
+        footer_links=[])
+    return url
 
 
 def serve(args: argparse.Namespace) -> None:
@@ -317,15 +544,13 @@ def serve(args: argparse.Namespace) -> None:
         files = Path(folder) / 'files'
         files.mkdir()
         page = build_page(inferencer, files)
-        _, url, _ = page.launch(
-            server_name=args.server_name,
-            server_port=args.port,
-            share=False,
-            quiet=True,  # or it recommends to share
-            prevent_thread_lock=True,
-            theme=import_gradio().themes.Default(**FONTS).set(**CONTRAST),
-            footer_links=[])
-        print(f'Serving at {url} (stop with Ctrl+C)', flush=True)
+        hosts = allowed_hosts(args.server_name, args.allowed_host)
+        url = launch(page, args.server_name, args.port,
+                     guards(hosts, Path(folder)))
+        print(
+            f'Serving at {url} (stop with Ctrl+C), to visitors who call it '
+            f'{", ".join(hosts)}',
+            flush=True)
         page.block_thread()
 
 

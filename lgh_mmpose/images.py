@@ -140,6 +140,9 @@ def read_image_size(path: PathLike) -> Tuple[int, int]:
 def read_bytes(path: PathLike) -> bytes:
     """Content of an image file.
 
+    Args:
+        path (str | Path): The file.
+
     Raises:
         OSError: If the file cannot be read.
         ImageError: If it is larger than any image.

@@ -266,3 +266,20 @@ def open_chromium(*arguments: str) -> Iterator:
             timeout=BROWSER_TIMEOUT_MS)
         yield browser
         browser.close()
+
+
+@contextlib.contextmanager
+def full_disk(num_bytes: int) -> Iterator[None]:
+    """No file grows beyond a size, as on a disk that is full.
+
+    Args:
+        num_bytes: The size.
+    """
+    resource = pytest.importorskip('resource', reason='needs limits on files')
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Python ignores the signal, so the writer gets an error
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -3,12 +3,14 @@
 The browser tests need Playwright and Chromium (CHROMIUM=FILE, or on the PATH)
 and are skipped without. SCREENSHOTS=DIR keeps their pictures.
 """
+import io
 import json
 import os
 import runpy
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,15 +19,25 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import BROWSER_TIMEOUT_MS, REPO_ROOT, open_chromium, run_script
+from helpers import (BROWSER_TIMEOUT_MS, REPO_ROOT, full_disk, open_chromium,
+                     run_script)
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
+from PIL import Image
+from toy_video import squares, write_video
 
 SCRIPT = REPO_ROOT / 'demo/web_demo.py'
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
 
 pytest.importorskip('gradio', reason='the [web] extra is not installed')
+httpx = pytest.importorskip('httpx')  # of Gradio
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope='module')
@@ -42,9 +54,7 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope='module')
 def server(checkpoint, tmp_path_factory):
     """Address of the page, served by the command, and its temporary folder."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp('temporary')
     log = tmp_path_factory.mktemp('log') / 'log'
     environ = {**os.environ, 'OMP_NUM_THREADS': '1', 'TMPDIR': str(folder)}
@@ -311,13 +321,15 @@ class Network:
 
 def test_an_answer_after_its_tab_was_closed_is_not_kept(demo, tmp_path):
     visitor, other = (SimpleNamespace(session_hash=x) for x in 'ab')
+    image, tmp_path = str(tmp_path / 'a.png'), tmp_path / 'files'
+    tmp_path.mkdir()
+    cv2.imwrite(image, np.zeros((8, 8, 3), np.uint8))
 
     def functions_of(page):
         return {f.fn.__name__: f.fn for f in page.fns.values()}
 
     def ask(infer, request):
-        return infer(
-            np.zeros((8, 8, 3), np.uint8), '', '', None, None, 'auto', request)
+        return infer(image, '', '', None, None, 'auto', request)
 
     functions = functions_of(demo['build_page'](Network(lambda: None),
                                                 tmp_path))
@@ -332,6 +344,280 @@ def test_an_answer_after_its_tab_was_closed_is_not_kept(demo, tmp_path):
     assert answer[0] is None and not list(tmp_path.iterdir())
     ask(functions['infer'], other)
     assert len(visitors_files(tmp_path)) == 1
+
+
+@pytest.fixture(scope='module')
+def local(demo, tmp_path_factory):
+    """The page with a network of no hands, and what may hold it up."""
+    folder = tmp_path_factory.mktemp('visitors')
+    (folder / 'files').mkdir()
+    meanwhile = []
+    hosts = demo['allowed_hosts']('127.0.0.1', ['hands.example'])
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv('GRADIO_TEMP_DIR', str(folder / 'gradio'))
+        page = demo['build_page'](
+            Network(lambda: [wait() for wait in meanwhile]), folder / 'files')
+        url = demo['launch'](page, '127.0.0.1', free_port(),
+                             demo['guards'](hosts, folder))
+        with httpx.Client(base_url=url, timeout=60) as client:
+            yield SimpleNamespace(
+                client=client, folder=folder, meanwhile=meanwhile, page=page)
+        page.close()
+
+
+def upload(client, content, name='a.png'):
+    """Path of an uploaded file on the server."""
+    answer = client.post(
+        '/gradio_api/upload', files=dict(files=(name, content)))
+    assert answer.status_code == 200, answer.text
+    return answer.json()[0]
+
+
+def fields(path):
+    """What a program sends for the fields of the page."""
+    meta = {'_type': 'gradio.FileData'}
+    return [dict(path=path, meta=meta), '', '', None, None, 'auto']
+
+
+def ask(client, path):
+    """The kind of the answer to an image, and its values."""
+    call = client.post(
+        '/gradio_api/call/infer', json=dict(data=fields(path))).json()
+    answer = client.get(f'/gradio_api/call/infer/{call["event_id"]}').text
+    kind, data = answer.strip().splitlines()[-2:]
+    return kind[len('event: '):], json.loads(data[len('data: '):])
+
+
+@pytest.mark.parametrize('host, status', [
+    ('127.0.0.1', 200),
+    ('localhost:7860', 200),
+    ('[::1]:7860', 200),
+    ('HANDS.example', 200),
+    ('elsewhere.example', 400),
+    ('127.0.0.1.elsewhere.example', 400),
+    ('', 400),
+])
+def test_a_host_that_is_not_this_machine_is_refused(local, host, status):
+    for path in ('/', '/config'):
+        answer = local.client.get(path, headers=dict(host=host))
+        assert answer.status_code == status
+
+
+def test_the_machine_is_known_by_its_own_names(demo):
+    hosts = demo['allowed_hosts']
+    own = ['localhost', '127.0.0.1', '[::1]']
+    assert hosts('127.0.0.1') == hosts('localhost') == hosts('::1') == own
+    assert hosts('192.0.2.7', ['a', '2001:db8::7']) == [
+        *own, '192.0.2.7', 'a', '[2001:db8::7]']  # yapf: disable
+    for everywhere in ('0.0.0.0', '::'):
+        assert set(hosts(everywhere)) >= {*own, socket.gethostname()}
+        assert everywhere not in hosts(everywhere) and '*' not in hosts(
+            everywhere)
+
+
+def form(*megabytes):
+    """A form with files of so many MiB, in pieces and of unknown length."""
+    for count in megabytes:
+        yield (b'--b\r\nContent-Disposition: form-data; name="files"; '
+               b'filename="a.png"\r\n\r\n')
+        yield from count * [bytes(2**20)]
+        yield b'\r\n'
+    yield b'--b--\r\n'
+
+
+@pytest.mark.parametrize('content, status', [
+    (b''.join(form(26)), 413),
+    (form(26), 400),
+    (form(9, 9, 9), 400),
+], ids=['known length', 'one file', 'many files'])  # yapf: disable
+def test_an_upload_that_is_too_long_is_refused(local, content, status):
+    answer = local.client.post(
+        '/gradio_api/upload',
+        content=content,
+        headers={'content-type': 'multipart/form-data; boundary=b'})
+    assert answer.status_code == status
+    assert 'may have 26279936 bytes' in answer.text
+    assert not large_files(local.folder)
+    answer = local.client.post(
+        '/gradio_api/upload',
+        content=form(24),
+        headers={'content-type': 'multipart/form-data; boundary=b'})
+    assert answer.status_code == 200
+    for file in large_files(local.folder):
+        file.unlink()
+
+
+def large_files(folder):
+    return [p for p in visitors_files(folder) if p.stat().st_size > 2**20]
+
+
+def test_nothing_else_may_be_too_long(local):
+    answer = local.client.post(
+        '/gradio_api/queue/join', json=dict(data=26 * 2**20 * 'x'))
+    assert answer.status_code == 413
+
+
+def test_a_full_store_takes_no_more(demo, tmp_path):
+    from starlette.responses import PlainTextResponse
+    from starlette.testclient import TestClient
+    client = TestClient(demo['UploadLimit'](
+        PlainTextResponse('taken'), tmp_path, stored=1000))
+    (tmp_path / 'deep').mkdir()
+    (tmp_path / 'deep/a').write_bytes(bytes(1000))
+    assert client.post('/', content=b'x').text == 'taken'
+    (tmp_path / 'b').write_bytes(b'x')
+    answer = client.post('/', content=b'x')
+    assert answer.status_code == 507 and 'try again' in answer.text
+    assert client.get('/').text == 'taken'
+
+
+def png(width, height):
+    """An image of one bit a pixel; a thousandth of its size when decoded."""
+    file = io.BytesIO()
+    Image.new('1', (width, height)).save(file, 'png')
+    return file.getvalue()
+
+
+def test_an_image_is_answered_and_a_bomb_is_not_decoded(local):
+    assert local.page.max_file_size == 25 * 2**20
+    kind, answer = ask(local.client, upload(local.client, png(64, 48)))
+    assert kind == 'complete' and answer[0]['path'].endswith('.jpeg')
+    bomb = png(13000, 13000)
+    assert len(bomb) < 30_000
+    local.meanwhile.append(lambda: pytest.fail('it was decoded'))
+    try:
+        kind, answer = ask(local.client, upload(local.client, bomb))
+    finally:
+        local.meanwhile.clear()
+    assert kind == 'complete' and answer[0] is None
+
+
+def test_an_address_is_not_fetched(local):
+    with socket.create_server(('127.0.0.1', 0)) as other:
+        other.settimeout(0)
+        port = other.getsockname()[1]
+        kind, answer = ask(local.client, f'http://127.0.0.1:{port}/a.png')
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    assert kind == 'error' and 'not its address' in answer['error']
+
+
+def test_an_answer_that_cannot_be_stored_leaves_nothing(local):
+    path = upload(local.client, png(8, 8))
+    before = visitors_files(local.folder / 'files')
+    with full_disk(20):
+        kind, answer = ask(local.client, path)
+    assert kind == 'complete' and answer[0] is None
+    assert visitors_files(local.folder / 'files') == before
+    assert ask(local.client, path)[1][0] is not None
+
+
+def test_there_is_no_way_round_the_queue_and_it_has_an_end(local):
+    answer = local.client.post('/gradio_api/run/infer', json=dict(data=[]))
+    assert answer.status_code == 404 and 'join the queue' in answer.text
+    data = fields(upload(local.client, png(8, 8)))
+    fn_index, = (i for i, f in local.page.fns.items()
+                 if f.fn.__name__ == 'infer')
+    go_on, at_work, most_at_work = threading.Event(), [], [0]
+
+    def wait():
+        at_work.append(1)
+        most_at_work.append(len(at_work))
+        go_on.wait(60)
+        at_work.pop()
+
+    local.meanwhile.append(wait)
+    try:
+        status = [
+            local.client.post(
+                '/gradio_api/queue/join',
+                json=dict(data=data, fn_index=fn_index,
+                          session_hash=str(i))).status_code for i in range(40)
+        ]
+        assert status[:32] == 32 * [200] and status[-1] == 503
+        go_on.set()
+        deadline = time.monotonic() + 60
+        while len(most_at_work) < 32:
+            assert time.monotonic() < deadline
+            time.sleep(.05)
+        # each in its turn, and then there is room again
+        assert max(most_at_work) == 1
+        assert ask(local.client, data[0]['path'])[0] == 'complete'
+    finally:
+        go_on.set()
+        local.meanwhile.clear()
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A file with any content."""
+
+    def write(content):
+        path = tmp_path / 'secret place' / 'a.png'
+        path.parent.mkdir()
+        path.write_bytes(content)
+        return str(path)
+
+    return write
+
+
+def jpeg(scans=1, **options):
+    file = io.BytesIO()
+    Image.new('RGB', (64, 48), (200, 0, 0)).save(file, 'jpeg', **options)
+    content = file.getvalue()
+    # as if it came in so many steps
+    return content[:-2] + (scans - 1) * b'\xff\xda\0\x02' + content[-2:]
+
+
+def turned():
+    exif = Image.Exif()
+    exif[274] = 6  # orientation: a quarter to the right
+    return jpeg(exif=exif)
+
+
+@pytest.mark.parametrize('content, shape', [
+    (png(64, 48), (48, 64, 3)),
+    (jpeg(progressive=True), (48, 64, 3)),
+    (turned(), (64, 48, 3)),
+])
+def test_an_image_is_read_as_it_is_seen(demo, picture, content, shape):
+    image = demo['read_image'](picture(content))
+    assert image.shape == shape and image.dtype == np.uint8
+    if content[:2] == b'\xff\xd8':  # BGR
+        assert image[0, 0, 2] > 150 > 50 > image[0, 0, 0]
+
+
+@pytest.mark.parametrize('kind', ['bmp', 'gif', 'ppm', 'tif', 'webp'])
+def test_each_format_is_read(demo, tmp_path, kind):
+    path = tmp_path / f'a.{kind}'
+    Image.new('RGB', (64, 48), (200, 0, 0)).save(path)
+    image = demo['read_image'](str(path))
+    assert image.shape == (48, 64, 3)
+    assert (np.abs(image[20, 20].astype(int) - (0, 0, 200)) < 10).all()
+
+
+@pytest.mark.parametrize('content, message', [
+    (png(8000, 7000), '8000 x 7000 px, of which 50 megapixels'),
+    (png(40000, 100), '40000 x 100 px: at most 32,766 px a side'),
+    (png(20000, 20000), 'too large'),
+    (jpeg(scans=51), 'too many steps'),
+    (b'no image', 'The image cannot be read: it is damaged, or of a format'),
+    (b'', 'the file is empty'),
+    (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n',
+     'format that is not'),
+    (png(64, 48)[:60], 'cannot be read: the file is truncated'),
+])
+def test_what_is_no_image_or_too_large_is_named(demo, picture, content,
+                                                message):
+    with pytest.raises(ValueError, match=message) as error:
+        demo['read_image'](picture(content))
+    assert 'secret place' not in str(error.value)
+
+
+def test_a_film_is_no_image(demo, picture, tmp_path):
+    film = write_video(tmp_path / 'a.mp4', squares([[(10, 8)]] * 3))
+    with pytest.raises(ValueError, match='it is a film, no image'):
+        demo['read_image'](picture(Path(film).read_bytes()))
 
 
 def test_facts_say_what_was_assumed(demo):

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from lgh_mmpose.config import set_data_root
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import atomic_write, claim
 from lgh_mmpose.visualization.plotly_hand import import_plotly
 
 REPO = Path(__file__).resolve().parents[1]
@@ -287,9 +287,19 @@ def main() -> None:
         print(describe_bf16(), flush=True)
     except ValueError as error:
         raise SystemExit(f'demo: {error}') from None
-    begin = time.time()
     args.work_dir = args.work_dir.resolve()
-    args.work_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        args.work_dir.mkdir(parents=True, exist_ok=True)
+        # two at once would take each other's checkpoints
+        with claim(args.work_dir / 'demo'):
+            demo(args)
+    except OSError as error:
+        raise SystemExit(f'error: {error}') from None
+
+
+def demo(args: argparse.Namespace) -> None:
+    """Render, train, test and draw."""
+    begin = time.time()
 
     def step(number: int, text: str) -> None:
         print(

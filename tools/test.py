@@ -174,25 +174,38 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.badcase:
         enable_badcase(cfg, args)
     if args.dump is not None:
-        add_evaluator(cfg, dict(type='DumpResults', out_file_path=args.dump))
+        add_evaluator(cfg,
+                      dict(type='AtomicDumpResults', out_file_path=args.dump))
     if args.submission is not None:
         add_evaluator(cfg, submission_evaluator(cfg, args.submission))
     return cfg
 
 
 def save_metrics(metrics: dict, path: str) -> None:
-    """Write the metrics so that ``path`` appears only when it is whole."""
+    """Write the metrics so that ``path`` appears only when it is whole.
+
+    Raises:
+        OSError: If they cannot be written.
+    """
     import mmengine
-    folder, name = osp.split(osp.abspath(path))
-    os.makedirs(folder, exist_ok=True)
-    # the suffix stays last: it tells mmengine the format
-    unfinished = osp.join(folder, f'.{os.getpid()}.{name}')
-    try:
-        mmengine.dump(metrics, unfinished)
-        os.replace(unfinished, path)
-    finally:
-        if osp.exists(unfinished):
-            os.remove(unfinished)
+
+    from lgh_mmpose.fileio import atomic_write
+    content = mmengine.dump(metrics, file_format=osp.splitext(path)[1][1:])
+    if isinstance(content, str):
+        content = content.encode()
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Raise a ValueError if an output would replace what is read."""
+    from lgh_mmpose.fileio import check_not_read
+    archive = args.submission and osp.splitext(args.submission)[0] + '.zip'
+    for option, path in (('--out', args.out), ('--dump', args.dump),
+                         ('--submission', args.submission), ('--submission',
+                                                             archive)):
+        if path:
+            check_not_read(path, [args.config, args.checkpoint], option)
 
 
 def main() -> None:
@@ -200,6 +213,7 @@ def main() -> None:
     from lgh_mmpose.config import (exit_on_config_errors, load_config,
                                    require_keys)
     with exit_on_config_errors(args.config):
+        check_outputs(args)
         cfg = merge_args(load_config(args.config), args)
         require_keys(
             cfg, args.config,
@@ -224,7 +238,10 @@ def main() -> None:
     with exit_on_config_errors(args.config, runner):
         metrics = runner.test()
     if args.out and is_main_process():
-        save_metrics(metrics, args.out)
+        try:
+            save_metrics(metrics, args.out)
+        except OSError as error:
+            raise SystemExit(f'error: {error}') from None
 
 
 if __name__ == '__main__':

@@ -1,6 +1,5 @@
 """Pictures, videos and JSON Lines of what was found."""
 import json
-import os
 import os.path as osp
 import threading
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import IO, Any, Callable, Optional
 import cv2
 import numpy as np
 
-from ..fileio import write_image
+from ..fileio import (fit_name, make_temporary, named_errors, replace,
+                      write_image)
 from .sources import Frame, FrameQueue
 
 
@@ -33,19 +33,23 @@ class JsonLinesWriter:
 
         Raises:
             ValueError: If a number is not finite, for which JSON has no word.
+            OSError: If it cannot be written; names the file.
         """
-        self._file.write(json.dumps(frame_dict, allow_nan=False) + '\n')
-        self._file.flush()
+        line = json.dumps(frame_dict, allow_nan=False) + '\n'
+        with named_errors(getattr(self._file, 'name', 'the JSON Lines')):
+            self._file.write(line)
+            self._file.flush()
 
 
 class PictureWriter:
     """Draw and write pictures in a thread, a bounded number behind.
 
     Still images become ``<name>.jpg``, the frames of a video one
-    ``<name>.mp4``. Both appear under their names only when whole; a video
-    when the next one begins or at :meth:`close`. Frames keep their times: for
-    those that a camera dropped the next one is repeated. Use it in a ``with``
-    block, which discards an unfinished video if it raises.
+    ``<name>.mp4``, names that are too long cut. Both appear under their names
+    only when whole; a video, which is read again first, when the next one
+    begins or at :meth:`close`. Frames keep their times: for those that a
+    camera dropped the next one is repeated. Use it in a ``with`` block, which
+    discards an unfinished video if it raises.
 
     Args:
         out_dir (str | Path): Folder; made if absent.
@@ -94,8 +98,12 @@ class PictureWriter:
         self._queue.put((frame, frame_dict))
 
     def _check_folder(self, frame: Frame) -> None:
-        folder = osp.dirname(frame.source)
-        if osp.isfile(frame.source) and self.out_dir.samefile(folder or '.'):
+        if not osp.isfile(frame.source):
+            return
+        # where the name lies, and where the file, if it is a link
+        if any(
+                self.out_dir.samefile(osp.dirname(path) or '.')
+                for path in (frame.source, osp.realpath(frame.source))):
             raise ValueError(
                 f'{frame.source} lies in the folder for the pictures: one of '
                 'them might take its place; name another folder')
@@ -153,12 +161,12 @@ class PictureWriter:
             stem = frame.source.replace(':', '_')
         else:
             stem = osp.splitext(osp.basename(frame.source))[0]
-        name, count = stem, 1
-        while name + suffix in self._names:
+        name, count = fit_name(stem, suffix), 1
+        while name in self._names:
             count += 1
-            name = f'{stem}_{count}'
-        self._names.add(name + suffix)
-        return self.out_dir / (name + suffix)
+            name = fit_name(stem, f'_{count}{suffix}')
+        self._names.add(name)
+        return self.out_dir / name
 
 
 class _Video:
@@ -169,14 +177,20 @@ class _Video:
         self._path, self._size = path, tuple(size)
         self._start, self._fps = first.time, first.fps or 30.
         self._written = 0
-        self._temporary = path.with_name(f'.{os.getpid()}.{path.name}')
+        try:
+            osp.abspath(path.parent).encode()
+        except UnicodeEncodeError:  # OpenCV would end the process
+            raise ValueError(f'cannot write the video {path}: the name of its '
+                             'folder is no UTF-8; name another one') from None
+        self._temporary = make_temporary(path, path.suffix)
         self._writer = cv2.VideoWriter(
             str(self._temporary), cv2.VideoWriter_fourcc(*'mp4v'), self._fps,
             self._size)
         if not self._writer.isOpened():
             self._temporary.unlink(missing_ok=True)
             raise OSError(f'cannot write the video {path}: OpenCV has no '
-                          'MPEG-4 encoder here, or the folder is read-only')
+                          'MPEG-4 encoder here, {0} x {1} px are too large '
+                          'for it, or the disk is full'.format(*self._size))
 
     def write(self, picture: np.ndarray, time: float) -> None:
         if picture.shape[1::-1] != self._size:
@@ -188,7 +202,25 @@ class _Video:
 
     def close(self, discard: bool) -> None:
         self._writer.release()
-        if discard:
+        try:
+            if not discard:
+                self._check()
+                replace(self._temporary, self._path)
+        finally:
             self._temporary.unlink(missing_ok=True)
-        else:
-            os.replace(self._temporary, self._path)
+
+    def _check(self) -> None:
+        """Read it again, for the encoder tells nothing of a full disk."""
+        capture = cv2.VideoCapture(str(self._temporary))
+        try:
+            count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+            whole = count == self._written and capture.read()[0]
+            if whole and count > 1:
+                capture.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
+                whole = capture.read()[0]
+        finally:
+            capture.release()
+        if not whole:
+            raise OSError(f'cannot write the video {self._path}: of '
+                          f'{self._written} frames {max(count, 0)} can be '
+                          'read again; is the disk full?')

@@ -1,6 +1,5 @@
 """Writing a trained model as a directory that runs without mmpose."""
 import ast
-import contextlib
 import importlib
 import importlib.util
 import io
@@ -11,7 +10,7 @@ import warnings
 import zipfile
 from pathlib import Path
 from types import ModuleType
-from typing import (Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple,
+from typing import (Any, BinaryIO, Dict, List, Optional, Sequence, Set, Tuple,
                     Union)
 
 import numpy as np
@@ -19,6 +18,7 @@ import torch
 from mmengine.model import BaseModel
 
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
+from lgh_mmpose.fileio import put_in_place, unfinished_directory
 from lgh_mmpose.version import __version__
 
 from . import hand_pose_runner
@@ -141,7 +141,9 @@ def export(model: BaseModel,
         ExportError: If the differences exceed the tolerance, the runner
             crops otherwise than the pipeline, or ``'bf16'`` is asked for
             and this CPU has none.
-        FileExistsError: If ``path`` exists.
+        FileExistsError: If ``path`` exists, from the beginning or at the
+            end (the directory then gets a name beside it), or another process
+            is writing it.
         ImportError: If the backend is not installed.
     """
     precision, reason = choose_precision(backend, precision)
@@ -168,7 +170,10 @@ def export(model: BaseModel,
         **describe(model, form, crop),
         **(info or {}))
     images = [np.asarray(sample['inputs']) for sample in calibration]
-    with _new_directory(path) as folder:
+    with unfinished_directory(path) as folder:
+        if os.path.lexists(path):
+            raise FileExistsError(
+                f'{path} exists: remove it, or give another directory')
         file = folder / info['model']['file']
         _WRITERS[backend](form, file, precision, images)
         info['model']['sha256'] = {
@@ -178,8 +183,9 @@ def export(model: BaseModel,
         _write_json(info, folder / INFO_FILE)
         (folder / RUNNER_FILE).write_text(runner_source(), encoding='utf-8')
         info['verification'] = None
+        # the engine reads it in any case
+        hand_pose = HandPose(folder)
         if len(verification):
-            hand_pose = HandPose(folder)
             # the cheaper one first
             crop_report = verify_crop(hand_pose, verification)
             try:
@@ -193,6 +199,7 @@ def export(model: BaseModel,
                     'is exact, --tolerance-* accepts more') from error
             info['verification'] = dict(crop=crop_report, **report)
         _write_json(info, folder / INFO_FILE)
+        put_in_place(folder, path)
     return info
 
 
@@ -312,7 +319,12 @@ def _write_openvino(form: DeployForm, file: Path, precision: str,
         model = openvino.Core().read_model(str(exact))
     if precision == 'int8':
         model = quantize_openvino(model, images)
-    openvino.save_model(model, str(file), compress_to_fp16=precision == 'fp16')
+    try:
+        openvino.save_model(
+            model, str(file), compress_to_fp16=precision == 'fp16')
+    except RuntimeError as error:
+        raise OSError(f'cannot write {file.name}: OpenVINO says {error}; is '
+                      'the disk full?') from error
 
 
 def _write_torchscript(form: DeployForm, file: Path, precision: str,
@@ -324,16 +336,17 @@ def _write_torchscript(form: DeployForm, file: Path, precision: str,
         warnings.simplefilter('ignore', FutureWarning)
         warnings.simplefilter('ignore', DeprecationWarning)
         traced = torch.jit.freeze(torch.jit.trace(form, _example(form)))
-        torch.jit.save(traced, str(file))
-    _drop_debug_files(file)
+        # in a file, on a full disk, it would end the process
+        content = io.BytesIO()
+        torch.jit.save(traced, content)
+    _without_debug_files(content, file)
 
 
-def _drop_debug_files(file: Path) -> None:
-    """Take out where the operators stand in the source files of this machine.
+def _without_debug_files(content: BinaryIO, file: Path) -> None:
+    """Leave out where the operators stand in the files of this machine.
 
     torch.jit.save has no option for it; whoever runs the file needs them not.
     """
-    content = io.BytesIO(file.read_bytes())
     with zipfile.ZipFile(content) as old, zipfile.ZipFile(file, 'w') as new:
         for entry in old.infolist():
             if not entry.filename.endswith('.debug_pkl'):
@@ -375,21 +388,6 @@ def _require(*packages: str) -> None:
 
 
 # -- files -------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _new_directory(path: Path) -> Iterator[Path]:
-    """A directory that appears under its name only when it is whole."""
-    if path.exists():
-        raise FileExistsError(
-            f'{path} exists: remove it, or give another directory')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=f'.{path.name}.') as parent:
-        folder = Path(parent) / path.name
-        folder.mkdir()
-        yield folder
-        os.rename(folder, path)
 
 
 def _write_json(info: dict, file: Path) -> None:

@@ -1,4 +1,5 @@
 """The metric that mmengine's evaluator runs."""
+import io
 import logging
 from collections import Counter
 from itertools import zip_longest
@@ -350,8 +351,11 @@ class HandKeypoint3DMetric(BaseMetric):
         Args:
             arrays (dict[str, np.ndarray]): What to write.
         """
+        # not into the file: on a full disk NumPy adds a traceback
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)
         with atomic_write(self.dump_file) as file:
-            np.savez_compressed(file, **arrays)
+            file.write(content.getbuffer())
         print_log(f'wrote the predictions to {self.dump_file}', 'current')
 
 

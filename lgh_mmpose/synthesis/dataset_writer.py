@@ -3,20 +3,21 @@ parameters."""
 import json
 import multiprocessing
 import os
-import shutil
+import re
 import signal
 import sys
-import tempfile
 import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from itertools import filterfalse
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import cv2
 from tqdm import tqdm
 
+from ..fileio import list_files, put_in_place, unfinished_directory
 from .freihand_writer import FreiHandLayout
 from .layout import Layout
 from .rhd_writer import RhdLayout
@@ -48,7 +49,9 @@ def write_synthhand(out_dir: Union[str, Path],
     The bytes depend on the parameters, not on the number of workers. The data
     set is built in a hidden directory beside ``out_dir`` and renamed when it
     is whole; on failure or interruption that directory is removed. A killed
-    process leaves it behind as ``.{name}.*.partial``, which may be deleted.
+    process leaves it behind as ``.{name}.partial``, which the next run
+    removes. What is put at ``out_dir`` while it works is left alone, and the
+    data set gets a name beside it.
 
     Args:
         out_dir: Directory to create.
@@ -71,7 +74,8 @@ def write_synthhand(out_dir: Union[str, Path],
 
     Raises:
         ValueError: If a parameter is out of its range.
-        FileExistsError: If ``out_dir`` holds something else.
+        FileExistsError: If ``out_dir`` holds something else, from the
+            beginning or at the end, or another run is writing it.
         RuntimeError: If a worker fails; names the sample.
     """
     if num_train < 0 or num_eval < 0 or num_train + num_eval == 0:
@@ -96,28 +100,17 @@ def write_synthhand(out_dir: Union[str, Path],
     out_dir = Path(os.path.realpath(out_dir))
     if not overwrite and _is_complete(out_dir, parameters, layout):
         return False
-    _check_replaceable(out_dir, overwrite)
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(
-        tempfile.mkdtemp(
-            prefix=f'.{out_dir.name}.', suffix='.partial', dir=out_dir.parent))
-    try:
-        os.chmod(partial, 0o777 & ~_umask())  # mkdtemp makes it private
+    with unfinished_directory(out_dir) as partial:
+        # before the check: what comes after it is seen at the end
+        former = list_files(out_dir)
+        _check_replaceable(out_dir, overwrite, former)
         _write_splits(partial, layout, (num_train, num_eval),
                       (seed, size, difficulty), workers, quiet)
         with open(partial / PARAMETERS_FILE, 'w') as file:
             json.dump(parameters, file, indent=2, allow_nan=False)
             file.write('\n')
-        _move_into_place(partial, out_dir)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        put_in_place(partial, out_dir, former)
     return True
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _read_parameters(directory: Path) -> Union[dict, None]:
@@ -155,9 +148,9 @@ def _is_complete(directory: Path, parameters: dict, layout: Layout) -> bool:
     return True
 
 
-def _check_replaceable(directory: Path, overwrite: bool) -> None:
-    if not directory.exists() or (directory.is_dir()
-                                  and not os.listdir(directory)):
+def _check_replaceable(directory: Path, overwrite: bool,
+                       names: Iterable[str]) -> None:
+    if not directory.exists() or (directory.is_dir() and not names):
         return
     if _read_parameters(directory) is None:
         raise FileExistsError(
@@ -167,19 +160,24 @@ def _check_replaceable(directory: Path, overwrite: bool) -> None:
         raise FileExistsError(
             f'{directory} holds a SynthHand data set with other parameters '
             'or missing files. Choose another directory or pass --overwrite.')
+    foreign = sorted(filterfalse(_own_files().fullmatch, names))
+    if foreign:
+        raise FileExistsError(
+            f'{directory} holds {foreign[0]} too, which is not of a SynthHand '
+            'data set; it is left alone. Move that away or choose another '
+            'directory.')
 
 
-def _move_into_place(partial: Path, out_dir: Path) -> None:
-    if not out_dir.exists() or not os.listdir(out_dir):
-        os.replace(partial, out_dir)
-        return
-    # A directory with content cannot be replaced in one step.
-    retired = Path(
-        tempfile.mkdtemp(
-            prefix=f'.{out_dir.name}.', suffix='.old', dir=out_dir.parent))
-    os.replace(out_dir, retired)
-    os.replace(partial, out_dir)
-    shutil.rmtree(retired, ignore_errors=True)
+def _own_files() -> 're.Pattern':
+    """All paths in a data set, of whichever layout."""
+    layouts = FreiHandLayout(), RhdLayout(depth=True)
+    splits = '|'.join(SPLITS)
+    folders = '|'.join(kind for layout in layouts for kind in layout.folders)
+    files = '|'.join(
+        re.escape(name) for layout in layouts for split in SPLITS
+        for name in (PARAMETERS_FILE, *layout.annotation_files(split)))
+    return re.compile(
+        rf'(?:{splits})(?:/(?:{folders})(?:/\d+\.(?:jpg|png))?)?|{files}')
 
 
 def _write_splits(root: Path, layout: Layout, counts: Sequence[int],

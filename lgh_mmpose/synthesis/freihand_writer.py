@@ -6,6 +6,7 @@ from typing import List, Sequence
 import cv2
 import numpy as np
 
+from ..fileio import encode_image
 from .layout import Layout
 from .scene import PERSON_ID, SceneGenerator, SyntheticSample
 
@@ -42,10 +43,9 @@ class FreiHandLayout(Layout):
                      sample: SyntheticSample) -> tuple:
         mask = np.where(sample.part_mask > PERSON_ID, 255, 0).astype(np.uint8)
         for kind, image in (('rgb', sample.image[..., ::-1]), ('mask', mask)):
-            encoded = cv2.imencode('.jpg', image,
+            encoded = encode_image(image, '.jpg',
                                    (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
-            path = folder / kind / self.image_name(index)
-            path.write_bytes(encoded[1].tobytes())
+            (folder / kind / self.image_name(index)).write_bytes(encoded)
         xyz = sample.keypoints_cam[0] / 1000
         first, second = xyz[list(_REFERENCE_BONE)]
         return (sample.camera_matrix.tolist(), xyz.round(9).tolist(),

@@ -3,11 +3,11 @@ import pickle
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
-import cv2
 import numpy as np
 
 from lgh_mmpose.camera import project
 
+from ..fileio import encode_image
 from .layout import Layout
 from .scene import SceneGenerator, SyntheticSample
 
@@ -58,7 +58,7 @@ class RhdLayout(Layout):
             images['depth'] = encode_depth(sample.depth)[..., ::-1]
         for kind, image in images.items():
             path = folder / kind / self.image_name(index)
-            path.write_bytes(cv2.imencode('.png', image)[1].tobytes())
+            path.write_bytes(encode_image(image, '.png'))
         hands = [sample.sides.index(side) for side in ('left', 'right')]
         xyz = np.concatenate(
             [sample.keypoints_cam[hand][_TIP_TO_BASE] for hand in hands])

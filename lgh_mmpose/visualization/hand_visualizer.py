@@ -1,4 +1,5 @@
 """2D and 3D hands, drawn by mmengine's visualization hooks."""
+import os.path as osp
 from typing import Any, List, Optional, Sequence, Tuple
 
 import cv2
@@ -9,7 +10,7 @@ from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
-from lgh_mmpose.fileio import write_image
+from lgh_mmpose.fileio import fit_name, write_image
 
 from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, VIEWS, add_axes_3d,
                        draw_skeleton_2d, draw_skeleton_3d, figure_to_image,
@@ -168,7 +169,10 @@ class HandLocalVisualizer(PoseLocalVisualizer):
         if show:
             self.show(picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            write_image(picture, out_file)
+            # the number at the end of the name stays
+            folder, name = osp.split(out_file)
+            write_image(picture,
+                        osp.join(folder, fit_name(name[:-20], name[-20:])))
         elif not show:
             self.add_image(name, picture, step)
         self._last = (self.get_image(), image, draw_gt)

@@ -27,7 +27,7 @@ from lgh_mmpose.evaluation import breakdown as B
 from lgh_mmpose.evaluation import functional as F
 from lgh_mmpose.evaluation.published import (PUBLISHED_DATA_SETS,
                                              load_published_curves)
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import atomic_write, check_not_read, encode_image
 
 from . import figures
 from .groups import (CheckpointFacts, SelectorHistory, last_checkpoint,
@@ -134,6 +134,8 @@ def write_report(work_dir: PathLike,
     checkpoint = Path(checkpoint or last_checkpoint(work_dir))
     facts = read_checkpoint(checkpoint)
     cfg, config = _load_config(work_dir, config, cfg_options)
+    check_not_read(out, [checkpoint, config, *(predictions or {}).values()],
+                   '--out')
     needed = ['model', 'test_dataloader']
     if predictions is None:
         needed += ['test_cfg', 'test_evaluator']
@@ -1078,8 +1080,8 @@ def _cut_out(path: str, keypoints: List[np.ndarray]) -> tuple:
 
 
 def _data_uri(image: np.ndarray) -> str:
-    encoded = cv2.imencode('.jpg', image[..., ::-1],
-                           [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+    encoded = encode_image(image[..., ::-1], '.jpg',
+                           [cv2.IMWRITE_JPEG_QUALITY, 88])
     return 'data:image/jpeg;base64,' + base64.b64encode(encoded).decode()
 
 

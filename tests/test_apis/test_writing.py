@@ -1,10 +1,12 @@
 import io
 import json
+import os
 import threading
 
 import cv2
 import numpy as np
 import pytest
+from helpers import full_disk
 
 from lgh_mmpose.apis import Frame, JsonLinesWriter, PictureWriter
 
@@ -56,13 +58,18 @@ def test_images_get_names_of_their_own(tmp_path):
     assert cv2.imread(str(tmp_path / 'out/x_2.jpg')).mean() == 40
 
 
-def test_a_picture_never_takes_the_place_of_an_input(tmp_path):
-    photo = tmp_path / 'photo.jpg'
+@pytest.mark.parametrize('link', [False, True])
+def test_a_picture_never_takes_the_place_of_an_input(tmp_path, link):
+    photo = source = tmp_path / 'photo.jpg'
     cv2.imwrite(str(photo), image(90))
     before = photo.read_bytes()
+    if link:
+        (tmp_path / 'links').mkdir()
+        source = tmp_path / 'links/photo.jpg'
+        source.symlink_to(photo)
     with pytest.raises(ValueError, match='photo.jpg lies in the folder'):
         with PictureWriter(tmp_path, no_drawing) as writer:
-            writer.write(Frame(str(photo), 0, None, image(0)), {})
+            writer.write(Frame(str(source), 0, None, image(0)), {})
     assert photo.read_bytes() == before
 
 
@@ -162,3 +169,91 @@ def test_errors_of_drawing_are_raised_where_frames_are_written(tmp_path):
         with PictureWriter(tmp_path, fails) as writer:
             writer.write(film(0, 0), {})
     assert list(tmp_path.iterdir()) == []
+
+
+def noise(index):
+    """A frame that takes a few kB in a film."""
+    picture = np.random.default_rng(index).integers(
+        0, 255, (48, 64, 3), dtype=np.uint8)
+    return Frame('in/film.avi', index, index / 25, picture, 25)
+
+
+def test_a_film_on_a_full_disk_is_an_error(tmp_path):
+    (tmp_path / 'film.mp4').write_bytes(b'of an earlier run')
+    with full_disk(20_000), pytest.raises(
+            OSError, match='film.mp4: of 40 frames 0 can be read again'):
+        with PictureWriter(tmp_path, no_drawing) as writer:
+            for i in range(40):
+                writer.write(noise(i), {})
+    assert os.listdir(tmp_path) == ['film.mp4']
+    assert (tmp_path / 'film.mp4').read_bytes() == b'of an earlier run'
+
+
+@pytest.mark.parametrize('frames', [1, 5])
+def test_a_film_that_lacks_frames_is_an_error(tmp_path, monkeypatch, frames):
+    make_writer = cv2.VideoWriter
+
+    class Lossy:
+        """Drops the last frame, as an encoder might that fails."""
+
+        def __init__(self, *args):
+            self.writer = make_writer(*args)
+            self.left = frames - 1
+
+        def write(self, picture):
+            if self.left:
+                self.writer.write(picture)
+                self.left -= 1
+
+        def __getattr__(self, name):
+            return getattr(self.writer, name)
+
+    monkeypatch.setattr(cv2, 'VideoWriter', Lossy)
+    with pytest.raises(
+            OSError, match=f'of {frames} frames {frames - 1} can be read'):
+        with PictureWriter(tmp_path, no_drawing) as writer:
+            for i in range(frames):
+                writer.write(noise(i), {})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_picture_on_a_full_disk_is_an_error(tmp_path):
+    picture = np.tile(noise(0).image, (8, 8, 1))
+    with full_disk(8000), pytest.raises(OSError, match='cannot write .*x.jpg'):
+        with PictureWriter(tmp_path, no_drawing) as writer:
+            writer.write(Frame('x.png', 0, None, picture), {})
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full')
+def test_lines_on_a_full_disk_are_an_error():
+    file = open('/dev/full', 'a')
+    with pytest.raises(OSError, match='cannot write /dev/full: No space left'):
+        JsonLinesWriter(file).write({})
+    with pytest.raises(OSError):  # again
+        file.close()
+
+
+def test_the_longest_names_are_cut_and_stop_nothing(tmp_path):
+    long = 252 * 'n'
+    with PictureWriter(tmp_path, no_drawing) as writer:
+        # .jpg and .mp4 are longer than these
+        for source in (f'a/{long}.tf', f'b/{long}.tf', 'x.png'):
+            writer.write(Frame(source, 0, None, image(40)), {})
+        writer.write(film(0, 0, f'{long}.ts'), {})
+    assert set(os.listdir(tmp_path)) == {
+        'x.jpg', long[:251] + '.jpg', long[:249] + '_2.jpg',
+        long[:251] + '.mp4'
+    }
+
+
+def test_a_film_is_not_given_to_opencv_where_it_would_crash(tmp_path):
+    folder = os.path.join(tmp_path, '\udcff')
+    with pytest.raises(ValueError, match='folder is no UTF-8; name another'):
+        with PictureWriter(folder, no_drawing) as writer:
+            writer.write(film(0, 0), {})
+    assert os.listdir(folder) == []
+    # others are no trouble, nor is the name of the film itself
+    with PictureWriter(tmp_path, no_drawing) as writer:
+        writer.write(film(0, 0, 'a\udcff.avi'), {})
+    assert 'a\udcff.mp4' in os.listdir(tmp_path)

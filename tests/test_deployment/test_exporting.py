@@ -12,7 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT
+from helpers import REPO_ROOT, full_disk
 
 from lgh_mmpose.deployment import (COMBINATIONS, ExportError, Tolerance,
                                    export, exporting, load_exported)
@@ -118,6 +118,34 @@ def test_difference_over_the_tolerance_leaves_nothing(toy, tmp_path):
             'fp32',
             verification=toy.samples,
             tolerance=LOOSE._replace(px=1e-12))
+    assert_nothing_was_left(tmp_path)
+
+
+def test_what_comes_while_it_works_stays_and_the_model_too(
+        toy, tmp_path, monkeypatch):
+
+    def verify_crop(*_):
+        with pytest.raises(FileExistsError, match='another run is writing'):
+            export(toy.model, tmp_path / 'out', 'torchscript')
+        (tmp_path / 'out').mkdir()
+        (tmp_path / 'out/notes.txt').write_text('mine')
+
+    monkeypatch.setattr(exporting, 'verify_crop', verify_crop)
+    with pytest.raises(FileExistsError, match='is whole, in .*out_2'):
+        export(
+            toy.model,
+            tmp_path / 'out',
+            'torchscript',
+            verification=toy.samples)
+    assert [f.name for f in (tmp_path / 'out').iterdir()] == ['notes.txt']
+    load_exported(tmp_path / 'out_2')
+    assert sorted(f.name for f in tmp_path.iterdir()) == ['out', 'out_2']
+
+
+@pytest.mark.parametrize('backend', ['onnx', 'openvino', 'torchscript'])
+def test_a_full_disk_is_an_error_of_the_system(toy, tmp_path, backend):
+    with full_disk(20_000), pytest.raises(OSError, match='cannot write'):
+        export(toy.model, tmp_path / 'out', backend)
     assert_nothing_was_left(tmp_path)
 
 

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from lgh_mmpose.camera import project
 from lgh_mmpose.datasets import FreiHand3DDataset
+from lgh_mmpose.fileio import unfinished_directory
 from lgh_mmpose.synthesis import (GENERATOR_VERSION, SceneGenerator,
                                   dataset_writer, write_synthhand)
 from lgh_mmpose.synthesis.scene import PERSON_ID
@@ -179,6 +181,52 @@ class TestExistingDirectory:
                 tmp_path / 'real', overwrite=overwrite, **self.SMALL)
         assert os.listdir(tmp_path) == ['real']
         assert os.listdir(tmp_path / 'real') == ['training_K.json']
+
+    def test_own_files_in_it_are_never_deleted(self, out):
+        (out / 'training/notes.txt').write_text('mine')
+        before = digests(out)
+        changed = {**self.SMALL, 'num_train': 1}
+        with pytest.raises(
+                FileExistsError, match='holds training/notes.txt too'):
+            write_synthhand(out, overwrite=True, **changed)
+        assert digests(out) == before
+
+    @pytest.mark.parametrize('overwrite', [False, True])
+    @pytest.mark.parametrize('place', ['', 'training/'])
+    def test_what_comes_while_it_works_stays(self, out, tmp_path, monkeypatch,
+                                             overwrite, place):
+        if not overwrite:
+            shutil.rmtree(out)
+        write_splits = dataset_writer._write_splits
+
+        def render(*args):
+            write_splits(*args)
+            (out / place).mkdir(parents=True, exist_ok=True)
+            (out / place / 'notes.txt').write_text('mine')
+
+        monkeypatch.setattr(dataset_writer, '_write_splits', render)
+        with pytest.raises(FileExistsError, match='is whole, in .*data_2'):
+            write_synthhand(
+                out, overwrite=overwrite, **{
+                    **self.SMALL, 'num_train': 1
+                })
+        assert (out / place / 'notes.txt').read_text() == 'mine'
+        assert (out / 'synthhand.json').exists() == overwrite
+        assert len(load(tmp_path / 'data_2', 'training_K.json')) == 1
+        assert sorted(os.listdir(tmp_path)) == ['data', 'data_2']
+
+    @pytest.mark.parametrize('overwrite', [False, True])
+    def test_a_second_run_at_once_is_refused(self, out, monkeypatch,
+                                             overwrite):
+        before = digests(out)
+        with unfinished_directory(out):
+            monkeypatch.delattr(dataset_writer, '_write_splits')
+            with pytest.raises(FileExistsError, match='another run is writin'):
+                write_synthhand(
+                    out, overwrite=overwrite, **{
+                        **self.SMALL, 'num_train': 1
+                    })
+        assert digests(out) == before
 
     def test_file_in_the_way_is_left_alone(self, tmp_path):
         (tmp_path / 'data').write_text('mine')

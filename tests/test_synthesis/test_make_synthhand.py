@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lgh_mmpose.synthesis import write_synthhand
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / 'tools/dataset_converters/make_synthhand.py'
 
@@ -107,6 +109,8 @@ def test_interrupted_run_leaves_no_data_set(tmp_path, signum, workers):
     wait_until(lambda: not any(map(is_running, processes)))
     if signum == signal.SIGKILL:  # nobody is left to clean up
         assert process.returncode == -signum
+        assert write_synthhand(tmp_path / 'data', 1, 0, size=32, quiet=True)
+        assert os.listdir(tmp_path) == ['data']
     else:
         assert process.returncode == 130
         assert 'interrupted' in stderr and 'Traceback' not in stderr

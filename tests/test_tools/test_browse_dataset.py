@@ -1,4 +1,5 @@
 import json
+import os
 
 import cv2
 import pytest
@@ -110,3 +111,21 @@ def test_all_annotations_are_held_against_their_images(tmp_path):
     assert '1.png: the image has 48 x 40 px, its annotation says 96 x 80' \
         in first
     assert '4.png: the box from -50, 0 to -30, 20 lies outside' in second
+
+
+def test_the_longest_names_stop_nothing(tmp_path):
+    """With the number before it a name could be too long."""
+    content = write_hand3d_json(tmp_path / 'own', 'training.json', num=1)
+    image = content['images'][0]
+    name = 251 * 'n' + '.png'
+    (tmp_path / 'own/images' / image['file_name']).rename(tmp_path / 'own' /
+                                                          name)
+    image['file_name'] = name
+    (tmp_path / 'own/training.json').write_text(json.dumps(content))
+    run_script(
+        BROWSE,
+        *(REPO_ROOT / 'configs/lgh_own-data.py', '--not-show', '--output-dir'),
+        *('out', '--mode', 'original', '--cfg-options', 'data_root=own'),
+        cwd=tmp_path)
+    name, = os.listdir(tmp_path / 'out')
+    assert name == f'0000000_{243 * "n"}.png'

@@ -228,6 +228,30 @@ def test_nothing_is_left_of_a_failure(own_data, tmp_path, layout):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['own']
 
 
+def test_what_comes_while_it_works_stays_and_the_result_too(
+        own_data, tmp_path, monkeypatch):
+    get_data_info = Hand3DJsonDataset.get_data_info
+
+    def meanwhile(self, index):
+        (tmp_path / 'out').mkdir(exist_ok=True)
+        (tmp_path / 'out/notes.txt').write_text('mine')
+        return get_data_info(self, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Hand3DJsonDataset, 'get_data_info', meanwhile)
+        result = convert(
+            tmp_path,
+            'lgh_own-data.py',
+            *('out', '--layout', 'json', '--cfg-options'),
+            f'data_root={own_data}',
+            check=False)
+    assert result.returncode == 1 and 'is whole, in' in result.stdout
+    assert os.listdir(tmp_path / 'out') == ['notes.txt']
+    # the images are found from there as from the name that was asked for
+    dataset = Hand3DJsonDataset(str(tmp_path / 'out_2'), 'training.json')
+    assert os.path.isfile(dataset.get_data_info(0)['img_path'])
+
+
 def test_refuses_what_it_cannot_do(own_data, tmp_path):
     (tmp_path / 'there').mkdir()
     result = convert(

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT, run_command, toy_hand
+from helpers import REPO_ROOT, full_disk, run_command, toy_hand
 from mmengine.logging import HistoryBuffer
 from official_network import CONFIG, build_model, official_checkpoint
 
@@ -331,6 +331,29 @@ def test_what_was_there_stays_if_the_conversion_fails(folder, release):
     assert 'missing: meta_S.weight' in result.stdout
     assert 'Traceback' not in result.stdout
     assert dst.read_text() == 'precious'
+
+
+def test_the_checkpoint_itself_is_not_replaced(tool, folder, release, capsys,
+                                               monkeypatch):
+    src, dst = folder / 'original.pth', folder / 'link.pth'
+    torch.save(release, src)
+    dst.symlink_to(src)
+    for path in (src, dst):
+        monkeypatch.setattr(sys, 'argv', ['convert', str(src), str(path)])
+        assert tool.main() == 1
+        assert f'DST {path} would overwrite {src}' in capsys.readouterr().err
+    assert torch.load(src, weights_only=True).keys() == release.keys()
+
+
+def test_a_full_disk_is_named(tool, folder, release, capsys, monkeypatch):
+    src, dst = folder / 'original.pth', folder / 'too_large.pth'
+    torch.save(release, src)
+    monkeypatch.setattr(sys, 'argv', ['convert', str(src), str(dst)])
+    with full_disk(20_000):
+        assert tool.main() == 1
+    error = capsys.readouterr().err
+    assert error == f'error: cannot write {dst}: File too large\n'
+    assert not dst.exists()
 
 
 def test_an_absent_file_is_named(tool, tmp_path, monkeypatch, capsys):

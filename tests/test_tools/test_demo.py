@@ -3,9 +3,10 @@ import json
 import sys
 
 import pytest
-from helpers import REPO_ROOT, run_command
+from helpers import REPO_ROOT, run_command, run_script
 
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
+from lgh_mmpose.fileio import claim
 
 
 @pytest.mark.bf16
@@ -42,3 +43,15 @@ def test_demo_writes_what_it_names(tmp_path):
     log = (tmp_path / 'demo/train.log').read_text()
     assert 'training in bf16' in log or not summary['cpu_bf16']
     assert 'training in fp32' in log or summary['cpu_bf16']
+
+
+def test_a_second_one_in_the_same_folder_is_refused(tmp_path):
+    (tmp_path / 'work').mkdir()
+    with claim(tmp_path / 'work/demo'):
+        result = run_script(
+            REPO_ROOT / 'tools/demo.py',
+            *('--work-dir', 'work'),
+            cwd=tmp_path,
+            check=False)
+    assert str(result.returncode).startswith('error: another run is writing ')
+    assert not list((tmp_path / 'work').iterdir())

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT, run_script
+from helpers import REPO_ROOT, full_disk, run_script
 from toy_video import damage, joints_at, see_squares, squares, write_video
 
 from lgh_mmpose import apis
@@ -241,6 +241,7 @@ def test_of_a_damaged_video_what_there_is_and_a_failure(
     (['other/b.jpg', 'a.jpg'], '.', '--out-dir . is the folder of a.jpg'),
     (['other/b.jpg', '*.jpg'], 'link', '--out-dir link is the folder of'),
     (['a.jpg', 'other'], 'other/', '--out-dir other/ is the folder of'),
+    (['linked.jpg'], 'other', '--out-dir other is the folder of linked.jpg'),
     (['a.jpg'], 'a.jpg', 'cannot make the folder --out-dir a.jpg: File exi'),
     (['a.jpg'], 'a.jpg/b', 'cannot make the folder --out-dir a.jpg/b: Not'),
 ])
@@ -250,6 +251,7 @@ def test_a_wrong_out_dir_leaves_the_file_of_an_earlier_run(
     image = (freihand_root / 'training/rgb/00000000.jpg').read_bytes()
     (tmp_path / 'other').mkdir()
     (tmp_path / 'link').symlink_to(tmp_path)
+    (tmp_path / 'linked.jpg').symlink_to('other/b.jpg')
     for name in ('a.jpg', 'other/b.jpg'):
         (tmp_path / name).write_bytes(image)
     earlier = tmp_path / 'hands.jsonl'
@@ -354,8 +356,74 @@ def test_an_input_is_not_overwritten(demo, freihand_root, tmp_path, source):
     (tmp_path / 'a.jpg').write_bytes(before)
     result = demo(source, '--json', tmp_path / 'a.jpg', check=False)
     assert str(result.returncode).startswith('error: --json ')
-    assert 'would overwrite what is read' in str(result.returncode)
+    assert 'would overwrite ' in str(result.returncode)
     assert (tmp_path / 'a.jpg').read_bytes() == before
+
+
+@pytest.mark.parametrize('link', [os.link, os.symlink])
+@pytest.mark.parametrize('source', ['a.jpg', '.', '*.jpg'])
+def test_an_input_is_not_overwritten_by_another_name(demo, freihand_root,
+                                                     tmp_path, link, source):
+    before = (freihand_root / 'training/rgb/00000000.jpg').read_bytes()
+    (tmp_path / 'a.jpg').write_bytes(before)
+    link(tmp_path / 'a.jpg', tmp_path / 'hands.jsonl')
+    result = demo(source, '--json', 'hands.jsonl', check=False)
+    error = str(result.returncode)
+    assert error.startswith('error: --json hands.jsonl would overwrite ')
+    assert 'a.jpg' in error
+    assert (tmp_path / 'a.jpg').read_bytes() == before
+
+
+def test_a_link_made_while_it_works_does_no_harm(demo, freihand_root, tmp_path,
+                                                 monkeypatch):
+    before = (freihand_root / 'training/rgb/00000000.jpg').read_bytes()
+    (tmp_path / 'a.jpg').write_bytes(before)
+    run = apis.HandInferencer.run
+
+    def meanwhile(self, *args):
+        os.link(tmp_path / 'a.jpg', tmp_path / 'hands.jsonl')
+        return run(self, *args)
+
+    monkeypatch.setattr(apis.HandInferencer, 'run', meanwhile)
+    result = demo('a.jpg', '--json', 'hands.jsonl', check=False)
+    assert 'would overwrite a.jpg' in str(result.returncode)
+    assert (tmp_path / 'a.jpg').read_bytes() == before
+
+
+def test_two_runs_do_not_write_the_same_lines(demo, freihand_root, tmp_path):
+    fcntl = pytest.importorskip('fcntl')
+    with open(tmp_path / 'hands.jsonl', 'w') as file:
+        file.write('of the other run')
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        result = demo(
+            freihand_root / 'training/rgb/00000000.jpg',
+            *('--json', 'hands.jsonl'),
+            check=False)
+    assert 'error: another run is writing --json hands.jsonl' in str(
+        result.returncode)
+    assert (tmp_path / 'hands.jsonl').read_text() == 'of the other run'
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full')
+def test_lines_on_a_full_disk_are_an_error(demo, freihand_root):
+    result = demo(
+        freihand_root / 'training/rgb/00000000.jpg',
+        *('--json', '/dev/full'),
+        check=False)
+    assert result.returncode == \
+        'error: cannot write /dev/full: No space left on device'
+
+
+def test_a_film_on_a_full_disk_is_an_error(demo, tmp_path):
+    write_video(tmp_path / 'a.mp4', squares([[(10, 8)]] * 30))
+    with full_disk(9000):
+        result = demo(
+            'a.mp4',
+            *('--out-dir', 'out', '--hand-side', 'right'),
+            check=False)
+    assert 'error: cannot write the video out/a.mp4' in str(result.returncode)
+    assert os.listdir(tmp_path / 'out') == []
 
 
 def test_the_weights_are_not_overwritten(demo, checkpoint, freihand_root):

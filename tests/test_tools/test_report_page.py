@@ -288,6 +288,19 @@ def test_wrong_arguments_are_named(tmp_path, arguments, message):
     assert message in f'{result.stdout}{result.returncode}'
 
 
+def test_nothing_that_is_read_is_replaced(config, tmp_path):
+    write_work_dir(tmp_path / 'work', config)
+    predictions = write_predictions(tmp_path / 'run.npz')
+    checkpoint = tmp_path / 'work/epoch_2.pth'
+    (tmp_path / 'link.html').symlink_to(checkpoint)
+    for out in (checkpoint, predictions, tmp_path / 'link.html'):
+        before = out.read_bytes()
+        with pytest.raises(ValueError, match=f'--out {out} would overwrite'):
+            write_report(
+                tmp_path / 'work', out, predictions=dict(a=predictions))
+        assert out.read_bytes() == before
+
+
 def test_predictions_do_not_tell_their_checkpoint(report, config, predictions,
                                                   tmp_path):
     text = visible_text(report)

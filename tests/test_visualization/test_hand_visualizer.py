@@ -275,6 +275,13 @@ def test_picture_is_written_or_kept_by_the_backends(tmp_path):
     assert [p.name for p in (tmp_path / 'run').rglob('*.png')] == ['x_7.png']
 
 
+def test_the_longest_names_keep_their_end(tmp_path):
+    """The hook adds a number to an image's name, which may be too long."""
+    out_file = tmp_path / (252 * 'n' + '_12.png')
+    draw(make_sample(), out_file=str(out_file))
+    assert [p.name for p in tmp_path.iterdir()] == [248 * 'n' + '_12.png']
+
+
 def test_visualization_hook(tmp_path):
     image_file = str(tmp_path / '00000000.jpg')
     cv2.imwrite(image_file, GREY)

@@ -238,12 +238,14 @@ def main() -> None:
     from mmengine.registry import DATASETS, init_default_scope
 
     from lgh_mmpose.config import merge_cfg_options
+    from lgh_mmpose.fileio import check_not_read
     cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:
         merge_cfg_options(cfg, args.cfg_options)
     init_default_scope('mmpose')
     rng = np.random.default_rng(args.seed)
     try:
+        check_not_read(args.out, [args.config], '--out')
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
         names = list(dataset.keypoint_names)
         hands = read_hands(dataset, args.num_samples, rng)

@@ -19,6 +19,7 @@ from typing import List, Tuple
 import numpy as np
 
 PROTOCOLS = ('rhd', 'stb', 'dexter')
+ENDINGS = ('.png', '.pdf')
 
 
 def parse_args() -> argparse.Namespace:
@@ -114,8 +115,11 @@ def draw(args: argparse.Namespace) -> None:
     from lgh_mmpose.evaluation import functional as F
     from lgh_mmpose.evaluation.published import (PUBLISHED_DATA_SETS,
                                                  load_published_curves)
+    from lgh_mmpose.fileio import check_not_read
     from lgh_mmpose.visualization.figures import plot_pck_curves
 
+    for suffix in ENDINGS:
+        check_not_read(args.out + suffix, args.runs, '--out')
     name = args.protocol or default_protocol(args.runs[0])
     protocol = F.PROTOCOLS[name]
     alignment = args.align or protocol.alignments[0]
@@ -143,7 +147,7 @@ def draw(args: argparse.Namespace) -> None:
              f'{area.replace("_", " ")} mm)')
     for auc, label, ours, _ in rows:
         print(f'{auc:.4f}  {label}{"  <- this run" if ours else ""}')
-    for suffix in ('.png', '.pdf'):
+    for suffix in ENDINGS:
         plot_pck_curves(
             {
                 f'{auc:.3f}  {label}': curve
@@ -161,7 +165,7 @@ def main() -> None:
     args = parse_args()
     try:
         draw(args)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
 
 

@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import atomic_write, check_not_read
 
 SCHEMA = 'lgh_mmpose/benchmark/1'
 DOCS = Path(__file__).resolve().parents[2] / 'docs'
@@ -429,6 +429,7 @@ def fill(page: str, tables: Dict[str, str]) -> str:
 def main() -> None:
     args = parse_args()
     try:
+        check_not_read(args.page, [args.bench, args.scaling], '--page')
         bench, scaling = load(args.bench), load(args.scaling)
         page = fill(
             Path(args.page).read_text(),
@@ -450,10 +451,10 @@ def main() -> None:
                     for what in ('groups', 'size', 'batch', 'samples')
                 }))
         draw(scaling, Path(args.out_dir))
+        with atomic_write(args.page) as file:
+            file.write(page.encode())
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
-    with atomic_write(args.page) as file:
-        file.write(page.encode())
     print(f'wrote {args.page} and {args.out_dir}/performance_*.png')
 
 

@@ -32,7 +32,14 @@ def score(args: argparse.Namespace) -> None:
     from lgh_mmpose.evaluation.freihand_submission import (NUM_VERTICES,
                                                            read_submission,
                                                            score_submission)
-    from lgh_mmpose.fileio import atomic_write
+    from lgh_mmpose.fileio import atomic_write, check_not_read
+
+    if args.out:
+        truth = [
+            osp.join(args.gt_dir, f'evaluation_{name}.json')
+            for name in ('xyz', 'verts')
+        ]
+        check_not_read(args.out, [args.pred, *truth], '--out')
 
     def load_truth(name: str, num_points: int):
         path = osp.join(args.gt_dir, f'evaluation_{name}.json')

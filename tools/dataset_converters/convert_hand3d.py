@@ -10,11 +10,8 @@ Examples::
 """
 import argparse
 import json
-import os
 import os.path as osp
-import shutil
 import sys
-import tempfile
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -29,7 +26,8 @@ from lgh_mmpose.datasets.base_hand3d import (find_annotation_fault,
                                              portable_name)
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS, FreiHand3DDataset
 from lgh_mmpose.datasets.hand3d_json import Hand3DJsonDataset
-from lgh_mmpose.fileio import atomic_write, write_image
+from lgh_mmpose.fileio import (atomic_write, put_in_place,
+                               unfinished_directory, write_image)
 from lgh_mmpose.images import ImageError, read_image_size
 
 # data loader of the config -> name of the split in both layouts
@@ -245,11 +243,8 @@ def convert(args: argparse.Namespace) -> None:
     if args.cfg_options:
         merge_cfg_options(cfg, args.cfg_options)
     register_all_modules()
-    os.makedirs(osp.dirname(out), exist_ok=True)
     # beside its final place, so that relative paths hold
-    unfinished = tempfile.mkdtemp(
-        dir=osp.dirname(out), prefix=f'.{osp.basename(out)}.')
-    try:
+    with unfinished_directory(out) as unfinished:
         reports = []
         for loader, split in SPLITS.items():
             if args.splits and split not in args.splits:
@@ -268,17 +263,13 @@ def convert(args: argparse.Namespace) -> None:
                     test_mode=True)
             else:
                 reports.append(
-                    to_freihand(dataset, unfinished, split, args.size,
+                    to_freihand(dataset, str(unfinished), split, args.size,
                                 args.padding))
                 FreiHand3DDataset(unfinished, split, test_mode=True)
         if not reports:
             raise ValueError(f'{args.config} has no data set to convert')
-        os.chmod(unfinished, 0o755)
-        os.rename(unfinished, out)
-    except BaseException:
-        shutil.rmtree(unfinished)
-        raise
-    print('\n'.join(reports).replace(unfinished, args.out))
+        put_in_place(unfinished, out)
+    print('\n'.join(reports).replace(str(unfinished), args.out))
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ from lgh_mmpose.datasets.base_hand3d import (check_bone_length,
                                              check_hand_sizes, local_name,
                                              measure_bones, portable_name)
 from lgh_mmpose.datasets.hand3d_json import SIDES, Hand3DJsonDataset
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import atomic_write, check_not_read
 from lgh_mmpose.images import ImageError, read_image_size
 from lgh_mmpose.plausibility import find_placement_fault
 
@@ -301,6 +301,9 @@ class Converter:
 
 def convert(args: argparse.Namespace) -> None:
     """Write the json files."""
+    for split in SPLITS:
+        check_not_read(
+            osp.join(args.out, f'{split}.json'), [args.csv], 'the output')
     table = Table(args.csv)
     converter = Converter(table, args)
     annotations = [converter.annotation(line, row) for line, row in table.rows]

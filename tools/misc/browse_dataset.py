@@ -122,7 +122,7 @@ def browse(args: argparse.Namespace) -> int:
 
     from lgh_mmpose.config import config_errors, load_config, merge_cfg_options
     from lgh_mmpose.datasets.base_hand3d import UnreadableImageError
-    from lgh_mmpose.fileio import write_image
+    from lgh_mmpose.fileio import fit_name, write_image
     from lgh_mmpose.visualization.browse import (check_sample, draw_sample,
                                                  trace_sample)
     cfg = load_config(args.config)
@@ -159,8 +159,10 @@ def browse(args: argparse.Namespace) -> int:
         picture = draw_sample(sample, args.mode)
         if args.output_dir is not None:
             stem = osp.splitext(name)[0]
-            write_image(picture,
-                        osp.join(args.output_dir, f'{index:07d}_{stem}.png'))
+            write_image(
+                picture,
+                osp.join(args.output_dir,
+                         fit_name(f'{index:07d}_{stem}', '.png')))
         if window is not None:
             window.show(picture, name, args.show_interval)
     print(f'{seen} of {len(dataset)} samples, {faulty} with a fault, '

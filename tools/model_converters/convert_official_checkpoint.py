@@ -7,6 +7,7 @@ Strict: a missing, surplus or wrongly shaped weight is named, and then nothing
 is written. Files are read with torch's safe loader.
 """
 import argparse
+import io
 import re
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from mmengine.config import Config
 
 import lgh_mmpose
 from lgh_mmpose.apis.checkpoint import read_checkpoint
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import atomic_write, check_not_read
 from lgh_mmpose.models.official_weights import (check_weights, from_official,
                                                 official_weights_of,
                                                 our_weights_of, to_official)
@@ -118,11 +119,15 @@ def describe(converted: Mapping[str, Any]) -> str:
 def main() -> int:
     args = parse_args()
     try:
+        check_not_read(args.dst, [args.src], 'DST')
         checkpoint = read_checkpoint(args.src)
         converted = (convert_back if args.reverse else convert)(
             checkpoint, args.num_groups)
+        # not into the file: of a full disk torch does not tell
+        content = io.BytesIO()
+        torch.save(converted, content)
         with atomic_write(args.dst) as file:
-            torch.save(converted, file)
+            file.write(content.getbuffer())
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
