@@ -203,7 +203,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
         # a new name each time: browsers and visitors cannot take another's
         own_folder = Path(tempfile.mkdtemp(dir=folder))
         path = own_folder / 'hands.json'
-        path.write_text(json.dumps(frame, indent=1))
+        path.write_text(json.dumps(frame, indent=1, allow_nan=False))
         results[session] = own_folder
         if session not in sessions:  # its tab was closed meanwhile
             remove_result(session)
@@ -262,7 +262,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
                         'assumed; not used if the camera is given',
                         value=None,
                         minimum=1,
-                        maximum=170)
+                        maximum=135)
                     bone_length = gr.Number(
                         label='Bone',
                         info="length from the middle finger's knuckle to its "

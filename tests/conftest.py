@@ -1,4 +1,5 @@
 import ast
+import gc
 import os
 import shutil
 import subprocess
@@ -16,6 +17,11 @@ from helpers import REPO_ROOT, run_command, write_freihand
 os.environ.setdefault('MPLBACKEND', 'Agg')
 # OpenCV waits for ever in a forked process whose parent had threads of its own
 cv2.setNumThreads(0)
+
+
+def pytest_collection_finish(session):
+    # each data set calls the collector, which need not walk all modules
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +42,16 @@ def unformatted_configs():
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr('mmengine.config.config.FormatCode', check_only)
         yield
+
+
+@pytest.fixture(params=['AMX', 'AVX512_BF16', 'none'])
+def cpu_bf16(request, monkeypatch):
+    """Each answer to what computes bf16 here, '' for none; for children too.
+
+    Where the CPU has no such instructions, torch imitates them.
+    """
+    monkeypatch.setenv('LGH_MMPOSE_BF16', request.param)
+    return '' if request.param == 'none' else request.param
 
 
 @pytest.fixture(scope='session')

@@ -7,12 +7,14 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Iterator, Union
+from typing import IO, Iterator, Union
 
 import cv2
 import numpy as np
 import pytest
+from command_server import Command, CommandServer
 from mmengine.logging import MMLogger
 from mmengine.visualization import Visualizer
 
@@ -127,31 +129,60 @@ def write_freihand(root: Union[str, Path],
     return root
 
 
-def run_command(*command,
-                cwd: Union[str, Path],
-                check: bool = True,
-                **environ: str) -> subprocess.CompletedProcess:
-    """Run a command as a user would, and keep what it prints.
+_server = CommandServer()
+
+
+def start_command(*command, cwd: Union[str, Path], output: IO,
+                  **environ: str) -> Union[Command, subprocess.Popen]:
+    """Start a command as a user would, in a process of its own.
+
+    Scripts and modules of this Python are run by a :class:`CommandServer`,
+    all else, options of the interpreter included, in fresh processes.
 
     Args:
         command: The program and its arguments.
         cwd: Folder to run in; not the repo root, from which ``lgh_mmpose``
             could be imported without being installed.
+        output: File for both streams.
+        environ: Environment variables in addition to the test's own.
+
+    Returns:
+        Command | subprocess.Popen: The process.
+    """
+    env = {**os.environ, 'OMP_NUM_THREADS': '1', **environ}
+    env.pop('PYTHONPATH', None)
+    program, *arguments = map(str, command)
+    if program == sys.executable and (arguments[0] == '-m'
+                                      or arguments[0].endswith('.py')):
+        return _server.start(arguments, str(cwd), env, output.fileno())
+    return subprocess.Popen([program, *arguments],
+                            cwd=cwd,
+                            env=env,
+                            stdin=subprocess.DEVNULL,
+                            stdout=output,
+                            stderr=subprocess.STDOUT)
+
+
+def run_command(*command,
+                cwd: Union[str, Path],
+                check: bool = True,
+                **environ: str) -> subprocess.CompletedProcess:
+    """Run a command by :func:`start_command` and keep what it prints.
+
+    Args:
+        command: The program and its arguments.
+        cwd: Folder to run in.
         check: Whether a failure of the command is one of the test.
         environ: Environment variables in addition to the test's own.
 
     Returns:
         subprocess.CompletedProcess: With ``stdout`` holding both streams.
     """
-    env = {**os.environ, 'OMP_NUM_THREADS': '1', **environ}
-    env.pop('PYTHONPATH', None)
-    result = subprocess.run([str(part) for part in command],
-                            cwd=cwd,
-                            env=env,
-                            stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT,
-                            text=True)
+    with tempfile.TemporaryFile('w+') as output:
+        code = start_command(
+            *command, cwd=cwd, output=output, **environ).wait()
+        output.seek(0)
+        result = subprocess.CompletedProcess(command, code, output.read())
     if check and result.returncode:
         raise AssertionError(
             f'{" ".join(map(str, command))}\nfailed with exit code '

@@ -20,8 +20,10 @@ The json holds ``ms`` and ``cpu_ms`` per call by case, ``peak_mb``, ``gflops``
 cases compute in ``bf16`` and which were ``left_out`` for want of it, and
 ``ratio``: by how many times the first is faster, but for ``g3_vs_g1_*``, which
 say how many times as much three groups cost as one. ``cpu_ratio`` has the same
-from the CPU times. ``difference_px`` says how far a joint of an exported
-network lies at most from that of the network in PyTorch, in fp32, on noise.
+from the CPU times. On a CPU without bf16 the exported networks and the steps
+of training run in fp32, as the package runs them there, and what is about bf16
+is left out. ``difference_px`` says how far a joint of an exported network lies
+at most from that of the network in PyTorch, in fp32, on noise.
 """
 import argparse
 import contextlib
@@ -56,10 +58,9 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 import lgh_mmpose  # noqa: F401  (registers the components)
+from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.engine.hooks.keep_memory_hook import (VARIABLES, keep_memory,
                                                       trim_memory)
-from lgh_mmpose.engine.optim_wrappers.bf16_optim_wrapper import \
-    cpu_computes_bf16
 from lgh_mmpose.fileio import atomic_write
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -133,7 +134,7 @@ class Case(NamedTuple):
     gflop: Callable[[], Optional[float]] = lambda: None  # of one call
     # writes the files it reads; tells by how many px an export is off
     prepare: Callable[[], Optional[float]] = lambda: None
-    bf16: bool = False  # whether it makes sense only where the CPU has it
+    bf16: bool = False  # whether it computes in it
 
 
 class Timing(NamedTuple):
@@ -373,6 +374,8 @@ def eager(network: Network) -> Case:
 def exported(network: Network, backend: str, precision: str, root: Path,
              threads: int) -> Case:
     """Inference of the exported network, on images of bytes."""
+    from lgh_mmpose.deployment import choose_precision
+    precision, _ = choose_precision(backend, precision)
     path = root / f'{network.config}_{backend}_{precision}'
 
     def load():
@@ -440,26 +443,26 @@ def training_samples(cfg: Config, batch: int) -> list:
     return samples
 
 
-def training_step(network: Network, bf16: bool) -> Case:
+def training_step(network: Network, plain: bool = False) -> Case:
     """Forward, backward and optimizer, as mmengine's runner does them.
 
-    bf16 is with all that the configs switch on with it: weights and images in
-    channels_last. fp32 is eager PyTorch as it comes.
+    As the configs have it, in bf16 where this CPU computes it, weights and
+    images in channels_last; or ``plain``, eager PyTorch in fp32 as it comes.
     """
+    bf16 = not plain and bool(bf16_instructions())
 
     def setup():
         from mmengine.optim import build_optim_wrapper
         cfg = load_config(network)
         model = build_model(cfg).train()
-        wrapper = dict(cfg.optim_wrapper, type='OptimWrapper')
-        wrapper.pop('enabled', None)
-        if bf16:
-            wrapper['type'] = 'Bf16OptimWrapper'
+        wrapper = dict(
+            cfg.optim_wrapper, type='Bf16OptimWrapper', enabled=bf16)
+        if not plain:
             model.to(memory_format=torch.channels_last)
         optim_wrapper = build_optim_wrapper(model, wrapper)
         samples = training_samples(cfg, network.batch)
         images = noise(cfg, network.batch)
-        if bf16:
+        if not plain:
             images = images.contiguous(memory_format=torch.channels_last)
 
         def call():
@@ -587,10 +590,17 @@ def branch_convolution(layout: str, batch: int, side: int) -> Case:
 
 
 def write_freihand(root: Path, num_unique: int) -> None:
-    """Write random annotations in FreiHAND's layout, and four images."""
+    """Write hands that differ a little in FreiHAND's layout, and four images.
+    """
     rng = np.random.default_rng(0)
     camera = [[480., 0., 112.], [0., 480., 112.], [0., 0., 1.]]
-    xyz = rng.normal([0, 0, .7], .03, (num_unique, 21, 3))
+    # a flat hand: straight fingers from the wrist
+    angles = np.deg2rad([-50., -14., 0., 13., 26.])
+    ends = np.cumsum([.09, .045, .027, .018])
+    hand = np.zeros((21, 3))
+    directions = np.stack([np.sin(angles), -np.cos(angles)], axis=-1)
+    hand[1:, :2] = (directions[:, None] * ends[:, None]).reshape(20, 2)
+    xyz = rng.normal(hand + [0, .05, .7], .002, (num_unique, 21, 3))
     # of the middle finger's first bone, which the data set compares
     bones = np.linalg.norm(xyz[:, 10] - xyz[:, 9], axis=-1)
     image_dir = root / 'training' / 'rgb'
@@ -856,10 +866,10 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
     }
     lite = Network('lgh_lite_freihand', size=size)
     exports = {
-        'exported': (networks['official'], 'openvino', 'bf16'),
+        'exported': (networks['official'], 'openvino', 'auto'),
         'exported_fp32': (networks['official'], 'onnx', 'fp32'),
         'exported_openvino_fp32': (networks['official'], 'openvino', 'fp32'),
-        'lite': (lite, 'openvino', 'bf16'),
+        'lite': (lite, 'openvino', 'auto'),
     }
     others = {'internet': Network(INTERNET), 'heatmap2d': Network(HEATMAP_2D)}
     cases = {}
@@ -875,9 +885,9 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
     for name, network in {**networks, **twins}.items():
         batch = 48 if name.startswith('synthhand') else 8
         network = network._replace(batch=args.batch or batch)
-        cases[f'step/{name}'] = training_step(network, bf16=True)
+        cases[f'step/{name}'] = training_step(network)
         if network.groups is None:
-            cases[f'step/{name}_fp32'] = training_step(network, bf16=False)
+            cases[f'step/{name}_fp32'] = training_step(network, plain=True)
         if not name.startswith('official'):
             for part in PARTS:
                 # a single group has nothing to be fused with
@@ -911,8 +921,7 @@ def scaling_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
         prefix = f'scaling/{what}'
         cases[f'{prefix}/infer/{value}'] = eager(network)
         cases[f'{prefix}/step/{value}'] = training_step(
-            network._replace(batch=network.batch if what == 'batch' else 8),
-            True)
+            network._replace(batch=network.batch if what == 'batch' else 8))
 
     for groups in range(1, 8):
         add('groups', groups, base._replace(groups=groups))
@@ -941,10 +950,7 @@ def process_throughput(args: argparse.Namespace) -> Dict[str, dict]:
     result = {}
     network = Network('lgh_freihand', 8, size=args.input_size)
     cases = dict(
-        step=training_step(network, True),
-        infer=eager(network._replace(batch=1)))
-    for name in leave_out(list(cases), cases):
-        del cases[name]
+        step=training_step(network), infer=eager(network._replace(batch=1)))
     counts = range(1, 2 * _num_cores() + 1)
     for name, case in cases.items():
         print(f'{name} by up to {counts[-1]} processes', file=sys.stderr)
@@ -1102,10 +1108,14 @@ def select(names: Optional[Sequence[str]], cases: Dict[str, Case]) -> list:
 
 
 def leave_out(names: Sequence[str], cases: Dict[str, Case]) -> List[str]:
-    """Cases that make no sense on this CPU, which has no bf16."""
-    if cpu_computes_bf16():
+    """Cases, and ratios of them, that make no sense on a CPU without bf16."""
+    if bf16_instructions():
         return []
-    return [name for name in names if cases[name].bf16]
+    return [
+        *(name for name in names if cases[name].bf16),
+        *(name for name, pair in RATIOS.items()
+          if 'bf16' in name and set(pair) <= set(names))
+    ]
 
 
 def _num_cores() -> int:
@@ -1136,7 +1146,6 @@ def environment(args: argparse.Namespace, kept: bool) -> dict:
         args (argparse.Namespace): The command line.
         kept (bool): Whether the process keeps freed memory.
     """
-    amx = getattr(torch.cpu, '_is_amx_tile_supported', bool)
     versions = {}
     for package in ('torch', 'openvino', 'onnxruntime', 'mmengine', 'mmpose'):
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -1152,7 +1161,7 @@ def environment(args: argparse.Namespace, kept: bool) -> dict:
         cpu=model,
         cores=len(_ALL_CORES) or os.cpu_count(),
         instructions=torch.backends.cpu.get_cpu_capability(),
-        bf16='AMX' if amx() else 'AVX512_BF16' if cpu_computes_bf16() else '',
+        bf16=bf16_instructions(),
         threads=args.threads,
         python=platform.python_version(),
         versions=versions,
@@ -1172,6 +1181,7 @@ def run(names: Sequence[str], cases: Dict[str, Case], args: argparse.Namespace,
         group_depth (int): Cases whose names agree up to so many slashes are
             of one group.
     """
+    left_out = leave_out(names, cases)
     groups: Dict[str, List[str]] = {}
     for name in names:
         groups.setdefault('/'.join(name.split('/')[:group_depth]),
@@ -1221,7 +1231,8 @@ def run(names: Sequence[str], cases: Dict[str, Case], args: argparse.Namespace,
         values = result[source]
         result[key] = {
             name: values[a] / values[b]
-            for name, (a, b) in RATIOS.items() if a in values and b in values
+            for name, (a, b) in RATIOS.items()
+            if a in values and b in values and name not in left_out
         }
         for name, (case, reference) in RELEASE_READER.items():
             if case in values:
@@ -1282,8 +1293,7 @@ def main() -> None:
         names = [name for name in names if name not in left_out]
         if left_out:
             print(
-                'this CPU has no bf16 instructions; left out are '
-                f'{", ".join(left_out)}',
+                f'{describe_bf16()}; left out are {", ".join(left_out)}',
                 file=sys.stderr)
         if not names:
             sys.exit('error: nothing is left to measure')
@@ -1316,7 +1326,8 @@ def main() -> None:
     print(table(result))
     if args.json:
         with atomic_write(args.json) as file:
-            file.write((json.dumps(result, indent=1) + '\n').encode())
+            text = json.dumps(result, indent=1, allow_nan=False)
+            file.write((text + '\n').encode())
 
 
 if __name__ == '__main__':

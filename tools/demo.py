@@ -28,6 +28,7 @@ from torch import nn
 from tqdm import tqdm
 
 from lgh_mmpose.config import set_data_root
+from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.fileio import atomic_write
 from lgh_mmpose.visualization.plotly_hand import import_plotly
 
@@ -263,12 +264,13 @@ def mean_pose_mpjpe(cfg: Config, root: int) -> float:
 
 
 def images_per_second(model: nn.Module, num_images: int = 256) -> float:
-    """The network alone, batches of 32, one thread, bf16."""
+    """The network alone, batches of 32, one thread, in what suits the CPU."""
     torch.set_num_threads(1)
     model.to(memory_format=torch.channels_last)
     width, height = model.head.decoder.input_size
     images = torch.zeros(32, 3, height, width)
-    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+    bf16 = bool(bf16_instructions())
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16, enabled=bf16):
         model(images, None, mode='tensor')
         begin = time.perf_counter()
         for _ in range(num_images // 32):
@@ -282,6 +284,7 @@ def main() -> None:
     args = parse_args()
     # the page comes last: what it lacks should not
     import_plotly()
+    print(describe_bf16(), flush=True)
     begin = time.time()
     args.work_dir = args.work_dir.resolve()
     args.work_dir.mkdir(parents=True, exist_ok=True)
@@ -346,8 +349,11 @@ def main() -> None:
         epe_2d_px=given['hand/EPE_2d_px'],
         mpjpe_solved_root_mm=solved['hand/MPJPE'],
         epe_solved_root_mm=solved['hand/EPE'],
+        cpu=describe_bf16(),
+        cpu_bf16=bf16_instructions(),
         epochs=epochs,
         train_images=images,
+        train_samples=epochs * images,
         train_images_per_second=epochs * images / train_seconds,
         images_per_second=images_per_second(model),
         groups=[[name for name, k in zip(names, joint_groups) if k == g]
@@ -355,7 +361,7 @@ def main() -> None:
         seconds_total=time.time() - begin)
     # before the page, which may fail
     write_summary(summary, args.work_dir)
-    page = write_page(args.work_dir, config, checkpoint)
+    page = write_page(args.work_dir, config, checkpoint, summary)
     summary['seconds_total'] = time.time() - begin
     out = write_summary(summary, args.work_dir)
     report(summary, [out, page, *pictures, checkpoint])
@@ -377,7 +383,13 @@ def draw(work_dir: Path, model: nn.Module, names: List[str]) -> List[Path]:
     return [predictions, curve, matrix]
 
 
-def write_page(work_dir: Path, config: Path, checkpoint: Path) -> Path:
+def samples_text(summary: dict) -> str:
+    return (f'{summary["train_samples"]:,} samples, {summary["epochs"]} '
+            f'epochs of {summary["train_images"]:,}')
+
+
+def write_page(work_dir: Path, config: Path, checkpoint: Path,
+               summary: dict) -> Path:
     from lgh_mmpose.visualization.report import write_report
     predictions = {
         f'root depth {root_depth}': work_dir / f'test_root_{root_depth}.npz'
@@ -389,13 +401,18 @@ def write_page(work_dir: Path, config: Path, checkpoint: Path) -> Path:
         checkpoint,
         predictions,
         config,
-        command=['python', *sys.argv])
+        command=['python', *sys.argv],
+        more_facts={
+            'CPU': summary['cpu'],
+            'Trained on': samples_text(summary)
+        })
 
 
 def write_summary(summary: dict, work_dir: Path) -> Path:
     out = work_dir / 'summary.json'
     with atomic_write(out) as file:
-        file.write((json.dumps(summary, indent=2) + '\n').encode())
+        text = json.dumps(summary, indent=2, allow_nan=False)
+        file.write((text + '\n').encode())
     return out
 
 
@@ -411,8 +428,11 @@ def report(summary: dict, written: List[Path]) -> None:
         ('PA-MPJPE', f'{s["pa_mpjpe_mm"]:.1f} mm'),
         ('AUC 0-50 mm, root-aligned', f'{s["auc_0_50"]:.3f}'),
         ('2D error', f'{s["epe_2d_px"]:.1f} px of 128'),
-        ('network, one core', f'{s["images_per_second"]:.0f} images/s'),
+        ('CPU', s['cpu']),
+        (f'network, one core, {"bf16" if s["cpu_bf16"] else "fp32"}',
+         f'{s["images_per_second"]:.0f} images/s'),
         ('training', f'{s["train_images_per_second"]:.0f} images/s'),
+        ('trained on', samples_text(s)),
         ('whole demo', f'{s["seconds_total"] / 60:.1f} min'),
         *((f'joint group {g}', ', '.join(names) or '(empty)')
           for g, names in enumerate(s['groups'])),

@@ -259,7 +259,7 @@ def num_samples(plan: Plan, variant: str, data_root: Optional[str],
                 seconds = pool.submit(measure_speed, plan, variant, data_root,
                                       folder / f'{variant}_probe').result()
             with atomic_write(path) as file:
-                file.write(json.dumps(seconds).encode())
+                file.write(json.dumps(seconds, allow_nan=False).encode())
         seconds = json.loads(path.read_text())
     return int(plan.budget['cpu_seconds'] / seconds)
 

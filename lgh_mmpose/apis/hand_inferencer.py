@@ -1,6 +1,5 @@
 """From images of any kind to 3D hands with stated units."""
 import copy
-import inspect
 import logging
 from contextlib import closing
 from pathlib import Path
@@ -10,18 +9,20 @@ from typing import (Any, Hashable, Iterator, List, NamedTuple, Optional, Tuple,
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmpose.apis import init_model
-from mmpose.registry import DATASETS
 
 from ..camera import back_project
 from ..config import config_errors, load_config, require_keys
 from ..datasets.hand3d_json import SIDES
 from ..models.heads import GroupedJointHead
+from ..plausibility import (find_bone_fault, find_camera_fault,
+                            usual_bone_length)
 from .camera_model import (ASSUMED_FOV, camera_of_fov, camera_suits_image,
                            check_camera_matrix)
 from .checkpoint import load_weights
 from .detection import HandDetector
+from .hand_crop import HandCrop, name_of
 from .sources import Frame, FrameSource, open_source, prefetch
 from .tracking import HandTracker, OneEuroFilter, Smoothing, Track
 
@@ -37,20 +38,6 @@ AVERAGE_BONE_LENGTH = 44.6
 of the middle finger, 44.6 +- 3.8 mm in radiographs of 66 adults (Buryanov and
 Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010)."""
 
-_META_KEYS = ('img_path', 'ori_shape', 'img_shape', 'input_size',
-              'input_center', 'input_scale', 'flip', 'flip_direction',
-              'warp_mat', 'camera_matrix', 'bone_length', 'hand_side')
-# How much larger than the tight box of the joints the network's input is.
-# Whole images as boxes: the mean of SynthHand (1.52), whose layout and framing
-# are FreiHAND's; the release's crop of RHD: the mean on the same hands.
-_WHOLE_IMAGE_PADDING = 1.5
-_OFFICIAL_CROP_PADDING = 1.4
-# steps of a test pipeline that are taken over, or that the inferencer does in
-# its own way; without annotations there are no targets to generate
-_KNOWN_STEPS = ('LoadImage', 'LoadHandImage', 'GetBBoxCenterScale',
-                'TopdownAffineCamera', 'OfficialRhdCrop',
-                'CanonicalizeHandSide', 'GenerateTarget', 'PackPoseInputs',
-                'PackHandInputs')
 # after so many frames of a track its side is settled
 _SIDE_FRAMES = 15
 
@@ -61,7 +48,7 @@ class _Crop(NamedTuple):
     camera_matrix: np.ndarray
     bone_length: Optional[float]
     box: np.ndarray
-    padding: float
+    whole_image: bool
     bbox_score: Optional[float] = None
     track: Optional[Track] = None
 
@@ -153,8 +140,8 @@ class HandInferencer:
                              f' got {batch_size} and {det_interval}')
         if camera_matrix is not None and fov is not None:
             raise ValueError('give camera_matrix or fov, not both')
-        if fov is not None and not 1 <= fov <= 170:
-            raise ValueError(f'fov must lie between 1 and 170 degrees, got '
+        if fov is not None and not 1 <= fov <= 135:
+            raise ValueError(f'fov must lie between 1 and 135 degrees, got '
                              f'{fov}')
         if bbox_padding is not None and not .1 <= bbox_padding <= 10:
             raise ValueError('bbox_padding must lie between 0.1 and 10, got '
@@ -177,15 +164,10 @@ class HandInferencer:
         self.model, self.cfg = _build_model(config, checkpoint,
                                             _check_device(device))
         self._codec = self.model.head.decoder
-        steps = _inference_steps(self.cfg, self._codec.input_size)
-        self._pipeline_padding = steps[0].get('padding', 1.25)
-        with config_errors(_name_of(self.cfg)):
-            self._pipeline = Compose(steps)
-        if bbox_padding is None:
-            bbox_padding = self._pipeline_padding
-            if _trained_on_whole_images(self.cfg):
-                bbox_padding *= _WHOLE_IMAGE_PADDING
-        self.bbox_padding = bbox_padding
+        _bone_length(bone_length, self._codec.reference_bone)
+        self._cut_out = HandCrop(self.cfg, self._codec.input_size,
+                                 bbox_padding)
+        self.bbox_padding = self._cut_out.bbox_padding
         self.detector = None if detector is None else HandDetector(
             detector,
             detector_checkpoint,
@@ -244,12 +226,27 @@ class HandInferencer:
             None if bboxes is None else _check_boxes(bboxes),
             self.camera_matrix
             if camera_matrix is None else check_camera_matrix(camera_matrix),
-            *_bone_length(self.bone_length if bone_length is
-                          None else bone_length))
+            *_bone_length(
+                self.bone_length if bone_length is None else bone_length,
+                self._codec.reference_bone))
         return self._run(source, settings)
 
     def _run(self, source: FrameSource,
              settings: '_Settings') -> Iterator[Tuple[Frame, dict]]:
+        num_frames = num_off = 0
+        try:
+            for frame, frame_dict in self._infer(source, settings):
+                num_frames += 1
+                num_off += not self._camera_suits(frame, settings)
+                yield frame, frame_dict
+        finally:
+            if num_off > 1:
+                _LOGGER.warning(
+                    f'the principal point was far from the middle of {num_off}'
+                    f' of {num_frames} images')
+
+    def _infer(self, source: FrameSource,
+               settings: '_Settings') -> Iterator[Tuple[Frame, dict]]:
         batch: List[Frame] = []
         # a camera does not wait: nothing may pile up
         batch_size = 1 if source.live else self.batch_size
@@ -281,6 +278,21 @@ class HandInferencer:
                         make_filter=self._make_filter), frame.source
                 yield frame, self._infer_tracked(frame, tracker, settings)
             yield from self._infer_batch(batch, settings)
+
+    def _camera_suits(self, frame: Frame, settings: '_Settings') -> bool:
+        """Whether a given camera suits an image; the first that not is told.
+        """
+        matrix, size = settings.camera_matrix, frame.image.shape[1::-1]
+        if matrix is None or camera_suits_image(matrix, size):
+            return True
+        self._say(
+            f'the principal point of the given camera, {matrix[0, 2]:g} '
+            f'{matrix[1, 2]:g}, is far from the middle of {frame.source}, '
+            f'{size[0]} x {size[1]} px: was the matrix made for images of '
+            'another size? It must be that of the images as they are, scaled '
+            'and cut out with them',
+            about=matrix.tobytes())
+        return False
 
     def _make_filter(self) -> Optional[OneEuroFilter]:
         return OneEuroFilter(*self.smoothing) if self.smoothing else None
@@ -370,9 +382,13 @@ class HandInferencer:
             camera_matrix = camera_of_fov(
                 frame.image.shape[1::-1],
                 ASSUMED_FOV if self.fov is None else self.fov)
-        padding = self._pipeline_padding if whole_image else self.bbox_padding
+        else:
+            fault = find_camera_fault(camera_matrix, frame.image.shape[1::-1])
+            if fault is not None:
+                raise ValueError(f'the given camera has {fault} '
+                                 f'({frame.source}, frame {frame.index})')
         return _Crop(frame.image, camera_matrix, settings.bone_length, box,
-                     padding, bbox_score, track)
+                     whole_image, bbox_score, track)
 
     # -- what the network says ----------------------------------------------
 
@@ -380,7 +396,8 @@ class HandInferencer:
         """The hand in each crop."""
         sides = [self._sides_to_try(crop.track) for crop in crops]
         inputs = [
-            self._pipeline(self._data_info(crop, side))
+            self._cut_out(crop.image, crop.box, side, crop.whole_image,
+                          crop.camera_matrix, crop.bone_length)
             for crop, tried in zip(crops, sides) for side in tried
         ]
         samples = []
@@ -400,21 +417,6 @@ class HandInferencer:
         if track is not None and track.age >= _SIDE_FRAMES:
             return (_side_of(track.side_evidence), )
         return ('right', 'left')
-
-    def _data_info(self, crop: _Crop, side: str) -> dict:
-        # the pipeline enlarges all boxes alike
-        factor = crop.padding / self._pipeline_padding
-        centre = (crop.box[:2] + crop.box[2:]) / 2
-        half = (crop.box[2:] - crop.box[:2]) / 2 * factor
-        info = dict(
-            img=crop.image,
-            bbox=np.concatenate([centre - half, centre + half])[None],
-            bbox_score=np.ones(1, dtype=np.float32),
-            camera_matrix=crop.camera_matrix,
-            hand_side=side)
-        if crop.bone_length is not None:
-            info['bone_length'] = crop.bone_length
-        return info
 
     def _choose(self, tried: list, crop: _Crop) -> _Hand:
         """The hand of the likelier side."""
@@ -461,15 +463,6 @@ class HandInferencer:
         matrix = settings.camera_matrix
         if matrix is not None:
             source = 'given'
-            if not camera_suits_image(matrix, (width, height)):
-                self._say(
-                    f'the principal point of the given camera, '
-                    f'{matrix[0, 2]:g} {matrix[1, 2]:g}, is far from the '
-                    f'middle of {frame.source}, {width} x {height} px: was '
-                    'the matrix made for images of another size? It must be '
-                    'that of the images as they are, scaled and cut out with '
-                    'them',
-                    about=(matrix.tobytes(), width, height))
         elif self.fov is not None:
             matrix, source = camera_of_fov((width, height), self.fov), 'fov'
         else:
@@ -496,7 +489,7 @@ class HandInferencer:
             units, frame = 'reference bones', 'root'
         elif source == 'average':
             self._say(f'no bone length is given: that of an average adult, '
-                      f'{AVERAGE_BONE_LENGTH:g} mm from '
+                      f'{crop.bone_length:g} mm from '
                       f'{" to ".join(codec.reference_bone)}, is taken; all '
                       'millimetres scale with it')
         if hand.side_source == 'estimated':
@@ -546,20 +539,30 @@ def _side_of(right_minus_left: float) -> str:
 
 
 def _bone_length(
-        value: Optional[Union[float, str]]) -> Tuple[Optional[float], str]:
-    """The length in mm and where it is from.
+        value: Optional[Union[float, str]],
+        bone: Optional[Tuple[str, str]] = None) -> Tuple[Optional[float], str]:
+    """The length of a bone, of any without ``bone``, in mm, and its source.
 
     Raises:
-        ValueError: If it is neither positive nor ``'none'``.
+        ValueError: If it is neither that of a hand nor ``'none'``.
     """
     if value is None:
-        return AVERAGE_BONE_LENGTH, 'average'
+        # that of another bone in proportion
+        share = usual_bone_length(bone) / usual_bone_length()
+        return round(AVERAGE_BONE_LENGTH * share, 1), 'average'
     if isinstance(value, str) and value == 'none':
         return None, 'none'
-    if isinstance(value, (str, bool)) or not 0 < float(value) < 1e4:
+    try:
+        length = np.nan if isinstance(value, (str, bool)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        length = np.nan
+    if not length > 0:
         raise ValueError("bone_length must be a positive number of mm or "
-                         f"'none', got {value!r}")
-    return float(value), 'given'
+                         f"'none', got {str(value)[:100]!r}")
+    fault = find_bone_fault(length, bone)
+    if fault is not None:
+        raise ValueError(f'bone_length is {fault}')
+    return length, 'given'
 
 
 def _check_device(device: str) -> str:
@@ -610,11 +613,11 @@ def _build_model(config: Union[str, Path, Config], checkpoint: Optional[str],
     if checkpoint is None:
         raise ValueError('give a checkpoint: the config has no load_from, and '
                          'an untrained network finds no hands')
-    require_keys(config, _name_of(config), ['model'], 'inference')
+    require_keys(config, name_of(config), ['model'], 'inference')
     # there is no annotation to take it from
     config.model.test_cfg = dict(
         config.model.get('test_cfg') or {}, root_depth='solved')
-    with config_errors(_name_of(config)):
+    with config_errors(name_of(config)):
         model = init_model(config, None, device)
     if not isinstance(getattr(model, 'head', None), GroupedJointHead):
         raise ValueError(
@@ -623,60 +626,3 @@ def _build_model(config: Union[str, Path, Config], checkpoint: Optional[str],
             'MMPoseInferencer takes 2D models')
     load_weights(model, checkpoint)
     return model, config
-
-
-def _name_of(cfg: Config) -> str:
-    """What messages call a config."""
-    return cfg.filename or 'without a file'
-
-
-def _type_name(step: dict) -> str:
-    """The class of a transform, without the scope of its registry."""
-    kind = step['type']
-    return getattr(kind, '__name__', kind).rsplit('.', 1)[-1]
-
-
-def _inference_steps(cfg: Config, input_size: Tuple[int, int]) -> List[dict]:
-    """The config's test pipeline, for images that are loaded already.
-
-    Its crop and its side are kept; what needs annotations is left out.
-
-    Raises:
-        ValueError: If it has a step of another kind, without which the
-            network would see other images than it was tested on.
-    """
-    pipeline = (cfg.get('test_dataloader') or {}).get('dataset',
-                                                      {}).get('pipeline', [])
-    steps = {_type_name(step): dict(step) for step in pipeline}
-    unknown = [name for name in steps if name not in _KNOWN_STEPS]
-    if unknown:
-        raise ValueError(
-            f'the test pipeline of the config {_name_of(cfg)} has '
-            f'{", ".join(unknown)}, which inference cannot do: it knows '
-            f'{", ".join(_KNOWN_STEPS)}. Do it to the images beforehand, and '
-            'leave it out of the pipeline')
-    box = dict(type='GetBBoxCenterScale')
-    if 'OfficialRhdCrop' in steps:
-        # it crops by annotated joints; on average this is as large
-        box['padding'] = _OFFICIAL_CROP_PADDING
-    return [
-        steps.get('GetBBoxCenterScale', box),
-        steps.get('TopdownAffineCamera',
-                  dict(type='TopdownAffineCamera', input_size=input_size)),
-        steps.get('CanonicalizeHandSide', dict(type='CanonicalizeHandSide')),
-        dict(type='PackPoseInputs', meta_keys=_META_KEYS)
-    ]
-
-
-def _trained_on_whole_images(cfg: Config) -> bool:
-    """Whether the boxes of the config's data set are whole images."""
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
-    mode = dataset.get('bbox_mode')
-    cls = DATASETS.get(dataset['type']) if 'type' in dataset else None
-    for base in cls.__mro__ if mode is None and cls is not None else ():
-        parameter = inspect.signature(
-            base.__init__).parameters.get('bbox_mode')
-        if parameter is not None:
-            mode = parameter.default
-            break
-    return mode == 'image'

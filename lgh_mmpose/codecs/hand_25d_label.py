@@ -9,32 +9,7 @@ from mmpose.registry import KEYPOINT_CODECS
 
 from ..camera import (RootDepthStatus, back_project, lift_root_relative,
                       solve_root_depth, warp_points)
-
-# Usual bone lengths in mm: the rest pose of the generic hand in `assets`
-# (wrist to MCP over the metacarpals; tips on the skin, 5.5 mm past its tip
-# joints). Only their proportions matter, and only for weak perspective.
-HAND_BONE_LENGTHS = {
-    ('wrist', 'thumb1'): 49.5,
-    ('thumb1', 'thumb2'): 32.5,
-    ('thumb2', 'thumb3'): 33.8,
-    ('thumb3', 'thumb4'): 20.4,
-    ('wrist', 'forefinger1'): 91.9,
-    ('forefinger1', 'forefinger2'): 45.3,
-    ('forefinger2', 'forefinger3'): 24.3,
-    ('forefinger3', 'forefinger4'): 17.1,
-    ('wrist', 'middle_finger1'): 91.7,
-    ('middle_finger1', 'middle_finger2'): 46.9,
-    ('middle_finger2', 'middle_finger3'): 27.5,
-    ('middle_finger3', 'middle_finger4'): 17.7,
-    ('wrist', 'ring_finger1'): 86.7,
-    ('ring_finger1', 'ring_finger2'): 42.9,
-    ('ring_finger2', 'ring_finger3'): 26.6,
-    ('ring_finger3', 'ring_finger4'): 17.4,
-    ('wrist', 'pinky_finger1'): 82.9,
-    ('pinky_finger1', 'pinky_finger2'): 34.6,
-    ('pinky_finger2', 'pinky_finger3'): 20.3,
-    ('pinky_finger3', 'pinky_finger4'): 17.4,
-}
+from ..plausibility import HAND_BONE_LENGTHS, find_flip_fault
 
 
 @KEYPOINT_CODECS.register_module()
@@ -77,7 +52,7 @@ class Hand25DLabel(BaseKeypointCodec):
 
     # the last one is what mmpose's KeypointConverter leaves behind
     auxiliary_encode_keys = {
-        'keypoints_cam', 'bone_length', 'keypoint_names',
+        'keypoints_cam', 'bone_length', 'keypoint_names', 'flip', 'warp_mat',
         'keypoints_visible_weights'
     }
 
@@ -154,6 +129,8 @@ class Hand25DLabel(BaseKeypointCodec):
                keypoints_cam: Optional[np.ndarray] = None,
                bone_length: Optional[float] = None,
                keypoint_names: Optional[Sequence[str]] = None,
+               flip: Optional[bool] = None,
+               warp_mat: Optional[np.ndarray] = None,
                keypoints_visible_weights: Optional[np.ndarray] = None) -> dict:
         """Encode joints as network labels.
 
@@ -169,6 +146,11 @@ class Hand25DLabel(BaseKeypointCodec):
                 ``keypoints_cam``.
             keypoint_names (Sequence[str], optional): Names of the K joints,
                 to be compared with the codec's. Defaults to no comparison.
+            flip (bool, optional): Whether transforms have mirrored the
+                image, as ``warp_mat`` must have it. Defaults to no
+                comparison.
+            warp_mat (np.ndarray, optional): The image-to-input warp, (3, 3),
+                which is compared with ``flip``.
             keypoints_visible_weights (np.ndarray, optional): Must be None;
                 mmpose's ``KeypointConverter``, which reorders ``keypoints``
                 but not ``keypoints_cam``, sets it.
@@ -179,8 +161,12 @@ class Hand25DLabel(BaseKeypointCodec):
 
         Raises:
             ValueError: If there is no ``keypoints_cam``, the reference bone
-                has no length, or joints are in another order.
+                has no length, joints are in another order, or the image was
+                mirrored without its camera.
         """
+        fault = find_flip_fault(flip, warp_mat)
+        if fault is not None:
+            raise ValueError(fault)
         if keypoint_names is not None:
             self.check_keypoint_names(keypoint_names)
         if keypoints_visible_weights is not None:

@@ -2,6 +2,8 @@
 import gc
 import json
 import logging
+import os
+import os.path as osp
 from abc import abstractmethod
 from dataclasses import dataclass, field, fields
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
@@ -15,6 +17,10 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from ..camera import project
 from ..images import (ImageError, find_decoding_fault, find_file_fault,
                       read_image_size)
+from ..plausibility import (BONE_AGREEMENT, DEPTHS, HAND_RATIOS, bone_range,
+                            find_bone_fault, find_camera_fault,
+                            find_placement_fault, find_size_fault, hand_sizes,
+                            unit_advice)
 
 # mmpose's names; the joints of a finger are numbered from base (1) to tip (4)
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger',
@@ -132,11 +138,15 @@ def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
     wanted = '(' + ', '.join('N' if n is None else str(n) for n in shape) + ')'
     data = load_json(path)
     try:
-        array = np.array(data, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+        array = np.array(data)
+    except ValueError:
+        array = np.array(None)
+    # with a type of its own NumPy would read '1' and true as numbers
+    if array.dtype.kind not in 'iuf':
         raise ValueError(
             f'{path} must hold an array of numbers of shape {wanted}, but '
-            'its entries are ragged or not numbers') from None
+            'its entries are ragged or not numbers')
+    array = array.astype(np.float64)
     if array.ndim != len(shape) or any(
             n not in (None, m) for n, m in zip(shape, array.shape)):
         raise ValueError(f'{path} must hold an array of shape {wanted}, got '
@@ -144,21 +154,88 @@ def load_json_array(path: str, shape: Tuple[Optional[int], ...]) -> np.ndarray:
     return array
 
 
+def local_name(name: str, folder: str) -> str:
+    """A file name of an annotation as this system has it.
+
+    Args:
+        name (str): Path relative to a folder; one written on Windows may have
+            backslashes.
+        folder (str): The folder.
+
+    Returns:
+        str: The name, with slashes in place of backslashes unless there is a
+        file with backslashes in its name.
+    """
+    if '\\' in name and not osp.exists(osp.join(folder, name)):
+        return name.replace('\\', '/')
+    return name
+
+
+def portable_name(path: str, folder: str) -> str:
+    """Name of a file for annotations that lie in a folder.
+
+    Args:
+        path (str): The file.
+        folder (str): The folder; both may be reached through symbolic links.
+
+    Returns:
+        str: Path relative to where the folder really is, with slashes, which
+        leads to the file on any system.
+    """
+    folder = osp.realpath(folder)
+    name = osp.relpath(osp.abspath(path), folder)
+    # ".." goes up from where a link leads, not from where it stands
+    there = osp.normpath(osp.join(folder, name))
+    if not osp.exists(there) or not osp.samefile(there, path):
+        name = osp.relpath(osp.realpath(path), folder)
+    return name.replace(os.sep, '/')
+
+
+def find_annotation_fault(record: dict,
+                          image_size: Tuple[int, int]) -> Optional[str]:
+    """Say why the record of a sample is not that of its image.
+
+    Args:
+        record (dict): As :meth:`BaseHand3DDataset.get_data_info` gives it.
+        image_size (tuple[int, int]): Width and height of its image, upright.
+
+    Returns:
+        str | None: What is wrong with the annotated size, the box or the
+        joints, or None.
+    """
+    annotated = record.get('annotated_size')
+    fault = None if annotated is None else find_size_fault(
+        annotated, image_size)
+    if fault is not None:
+        return fault
+    keypoints = np.zeros((0, 2))
+    if record.get('keypoints') is not None:
+        visible = np.asarray(record['keypoints_visible'])[0]
+        visible = visible[:, 0] if visible.ndim == 2 else visible
+        keypoints = np.asarray(record['keypoints'])[0, :, :2][visible > 0]
+    return find_placement_fault(image_size, record['bbox'][0], keypoints)
+
+
 def check_camera_matrix(camera_matrix: np.ndarray,
                         path: str,
-                        ids: Optional[Sequence[int]] = None) -> None:
-    """Check that all cameras are invertible pinholes.
+                        ids: Optional[Sequence[int]] = None,
+                        image_sizes: Optional[np.ndarray] = None) -> None:
+    """Check that all cameras are invertible pinholes that fit their images.
 
     Args:
         camera_matrix (np.ndarray): Intrinsics in shape (R, 3, 3).
         path (str): Where they come from, for the message.
         ids (Sequence[int], optional): R ids of the samples, for the message.
             Defaults to their rows.
+        image_sizes (np.ndarray, optional): Width and height of the images in
+            shape (R, 2) or (2,), px. Defaults to not known.
 
     Raises:
         ValueError: Naming the file and the first bad sample.
     """
     finite = np.isfinite(camera_matrix).all((1, 2))
+    # so that products are finite, too
+    finite &= (np.abs(camera_matrix) < 1e9).all((1, 2))
     pinhole = finite & (camera_matrix[:, 2] == [0, 0, 1]).all(1)
     focal_area = np.linalg.det(
         np.where(pinhole[:, None, None], camera_matrix, np.eye(3)))
@@ -169,6 +246,18 @@ def check_camera_matrix(camera_matrix: np.ndarray,
             f'{path}: the camera matrix of sample {sample_id} is singular or '
             f'no pinhole matrix: {camera_matrix[bad[0]].tolist()} '
             f'({len(bad)} such samples)')
+    if image_sizes is None:
+        return
+    sizes = np.broadcast_to(image_sizes, (len(camera_matrix), 2))
+    # the matrices of a data set are few
+    cases = np.column_stack([camera_matrix[:, [0, 1], [0, 1]], sizes])
+    _, rows = np.unique(cases, axis=0, return_index=True)
+    for row in np.sort(rows).tolist():
+        fault = find_camera_fault(camera_matrix[row], sizes[row].tolist())
+        if fault is not None:
+            sample_id = row if ids is None else ids[row]
+            raise ValueError(f'{path}: the camera of sample {sample_id} has '
+                             f'{fault}')
 
 
 def check_keypoints_cam(keypoints_cam: np.ndarray,
@@ -198,9 +287,59 @@ def check_keypoints_cam(keypoints_cam: np.ndarray,
             f'({(~good).any(1).sum()} such samples)')
 
 
+def check_hand_sizes(keypoints_cam: np.ndarray,
+                     path: str,
+                     joint_names: Sequence[str],
+                     ids: Optional[Sequence[int]] = None,
+                     visible: Optional[np.ndarray] = None,
+                     unit: str = 'mm') -> None:
+    """Check that all hands are as large, and as far away, as hands can be.
+
+    Args:
+        keypoints_cam (np.ndarray): Joints in shape (R, K, 3), mm.
+        path (str): Where they come from, for the message.
+        joint_names (Sequence[str]): K names.
+        ids (Sequence[int], optional): R ids of the samples, for the message.
+            Defaults to their rows.
+        visible (np.ndarray, optional): Whether joints are annotated, (R, K).
+            Defaults to all.
+        unit (str): That of the numbers in the file, for the message.
+
+    Raises:
+        ValueError: Naming the file, the first bad sample and the unit that
+            was probably meant.
+    """
+    sizes = hand_sizes(keypoints_cam, joint_names, visible)
+    low, high = HAND_RATIOS
+    # where there are too few joints for a size it is NaN
+    bad = np.flatnonzero((sizes < low) | (sizes > high))
+    if len(bad):
+        sample_id = bad[0] if ids is None else ids[bad[0]]
+        raise ValueError(
+            f'{path}: the hand of sample {sample_id} has '
+            f'{sizes[bad[0]]:.3g} times the usual size, {low} to {high:g} are '
+            f'possible; {unit_advice(sizes[bad[0]], unit)} ({len(bad)} such '
+            'samples)')
+    odd = (keypoints_cam[..., 2] < DEPTHS[0]) | (
+        np.abs(keypoints_cam).max(-1) > DEPTHS[1])
+    if visible is not None:
+        odd &= np.asarray(visible) > 0
+    if odd.any():
+        row, joint = np.argwhere(odd)[0]
+        sample_id = row if ids is None else ids[row]
+        raise ValueError(
+            f'{path}: joint {joint_names[joint]} of sample {sample_id} lies '
+            f'at {keypoints_cam[row, joint].tolist()} mm, but depths of '
+            f'{DEPTHS[0]:g} to {DEPTHS[1]:g} mm are possible; lengths must be '
+            f'in {unit} ({odd.any(1).sum()} such samples)')
+
+
 def check_bone_length(bone_length: np.ndarray,
                       path: str,
-                      ids: Optional[Sequence[int]] = None) -> None:
+                      ids: Optional[Sequence[int]] = None,
+                      bone: Optional[Sequence[str]] = None,
+                      measured: Optional[np.ndarray] = None,
+                      unit: str = 'mm') -> None:
     """Check that the reference bones of all hands may be those of hands.
 
     Args:
@@ -208,18 +347,34 @@ def check_bone_length(bone_length: np.ndarray,
         path (str): Where they come from, for the message.
         ids (Sequence[int], optional): R ids of the samples, for the message.
             Defaults to their rows.
+        bone (Sequence[str], optional): The joints at its ends. Defaults to
+            any bone.
+        measured (np.ndarray, optional): Lengths of the bones by the joints,
+            (R,), mm, which the others must agree with; NaN where they are
+            not known.
+        unit (str): That of the numbers in the file, for the message.
 
     Raises:
-        ValueError: Naming the file and the first bad sample.
+        ValueError: Naming the file, the first bad sample and the unit that
+            was probably meant.
     """
-    # no hand has a bone of a metre: that is a file in the wrong unit
-    bad = np.flatnonzero(~((bone_length > 0) & (bone_length < 1000)))
+    low, high = bone_range(bone)
+    fault = None
+    bad = np.flatnonzero(~((bone_length >= low) & (bone_length <= high)))
     if len(bad):
+        fault = find_bone_fault(float(bone_length[bad[0]]), bone, unit)
+    elif measured is not None:
+        ratio = bone_length / np.maximum(measured, 1e-9)
+        bad = np.flatnonzero((ratio > BONE_AGREEMENT)
+                             | (ratio < 1 / BONE_AGREEMENT))
+        if len(bad):
+            fault = (f'{bone_length[bad[0]]:.4g} mm, but '
+                     f'{measured[bad[0]]:.4g} mm by the joints; both must be '
+                     f'of the bone {" to ".join(bone)} and in the same unit')
+    if fault is not None:
         sample_id = bad[0] if ids is None else ids[bad[0]]
-        raise ValueError(
-            f'{path}: the bone length of sample {sample_id} is '
-            f'{bone_length[bad[0]]:g} mm, must be positive and below 1000; '
-            f'check the unit of the file ({len(bad)} such samples)')
+        raise ValueError(f'{path}: the bone length of sample {sample_id} is '
+                         f'{fault} ({len(bad)} such samples)')
 
 
 def measure_bones(
@@ -253,7 +408,8 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
 
     A record has, besides mmpose's metainfo keys: ``img_path, img_id, id,
     bbox`` (1, 4), ``bbox_score`` (1,), ``camera_matrix`` (3, 3),
-    ``hand_side``, ``keypoint_names``, where it is known ``bone_length``,
+    ``hand_side``, ``keypoint_names``, where it is known ``bone_length`` and
+    ``annotated_size`` ([w, h], which the image must have),
     where joints are published ``keypoints`` (1, K, 2), ``keypoints_visible``
     (1, K), ``keypoints_cam`` (1, K, 3), and where the root is annotated
     ``root_depth``.
@@ -378,6 +534,10 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         """Side of the hand, ``'right'`` or ``'left'``."""
         return 'right'
 
+    def get_annotated_size(self, sample_id: int) -> Optional[Tuple[int, int]]:
+        """Width and height that the image must have; None if any will do."""
+        return self.image_size if self.bbox_mode == 'image' else None
+
     def load_data_list(self) -> List[dict]:
         """Load the annotations; the list itself holds nothing but ids."""
         name2id = self._metainfo['keypoint_name2id']
@@ -399,12 +559,18 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                     "which this split does not have; use bbox_mode='image'")
         if not self.test_mode:
             self._check_root_annotated(sample_ids)
+        self._check_boxes()
         if self.bbox_mode == 'annotation' and self.annotations.bbox is None:
             raise ValueError(f"{self.data_root}: bbox_mode='annotation' needs "
                              f'boxes, which {type(self).__name__} does not '
                              'have')
         if self.bbox_mode == 'image' and self.image_size is None:
             self.image_size = self._read_image_size(sample_ids[:10].tolist())
+        if self.bbox_mode == 'image':
+            check_camera_matrix(
+                self.annotations.camera_matrix,
+                f'{self.data_root}: camera_matrix',
+                image_sizes=self.image_size)
         self._unreadable = _UnreadableImages(
             torch.zeros(len(sample_ids), dtype=torch.bool).share_memory_())
         return [dict(id=sample_id) for sample_id in sample_ids.tolist()]
@@ -427,6 +593,22 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                 f'relative to ({len(bad)} such samples); annotate it, leave '
                 'these samples out of the file, or choose another root_joint '
                 'here and in the codec')
+
+    def _check_boxes(self) -> None:
+        """Check that boxes are finite, and have an area, as records have them.
+        """
+        if self.annotations.bbox is None:
+            return
+        with np.errstate(over='ignore'):
+            boxes = self.annotations.bbox.astype(np.float32)
+        bad = np.flatnonzero(~(np.isfinite(boxes).all(1)
+                               & (boxes[:, 2:] > boxes[:, :2]).all(1)))
+        if len(bad):
+            raise ValueError(
+                f'{self.data_root}: the box of row {bad[0]} must be finite '
+                'and have an area, got left, top, right, bottom = '
+                f'{self.annotations.bbox[bad[0]].tolist()} ({len(bad)} such '
+                'boxes)')
 
     def _read_image_size(self, sample_ids: Sequence[int]) -> Tuple[int, int]:
         for sample_id in sample_ids:
@@ -464,6 +646,9 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
             keypoint_names=self.keypoint_names)
         if self.annotations.bone_length is not None:
             data_info['bone_length'] = float(self.annotations.bone_length[row])
+        annotated_size = self.get_annotated_size(sample_id)
+        if annotated_size is not None:
+            data_info['annotated_size'] = annotated_size
         if self.annotations.keypoints_cam is not None:
             keypoints_cam = self.annotations.keypoints_cam[row].copy()
             keypoints = project(keypoints_cam, camera_matrix)

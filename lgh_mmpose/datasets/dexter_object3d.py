@@ -11,7 +11,8 @@ from mmpose.registry import DATASETS
 
 from ..camera import project
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
-                          check_bone_length, check_keypoints_cam)
+                          check_bone_length, check_hand_sizes,
+                          check_keypoints_cam)
 
 _HOMEPAGE = ('https://handtracker.mpi-inf.mpg.de/projects/RealtimeHO/'
              'dexter+object.htm')
@@ -142,7 +143,10 @@ class DexterObject3DDataset(BaseHand3DDataset):
         bone_length = None
         if self.bone_length is not None:
             bone_length = np.full(len(tips), self.bone_length, dtype=float)
-            check_bone_length(bone_length, 'argument bone_length')
+            check_bone_length(
+                bone_length,
+                'argument bone_length',
+                bone=('middle_finger1', 'middle_finger2'))
         return HandAnnotations(
             camera_matrix=np.tile(_COLOR_CAMERA, (len(tips), 1, 1)),
             bone_length=bone_length,
@@ -189,6 +193,8 @@ class DexterObject3DDataset(BaseHand3DDataset):
         check_keypoints_cam(
             np.where(annotated[..., None], tips, [0., 0., 1.]), path,
             DEXTER_JOINTS, numbers)
+        # five tips have no size, but a distance
+        check_hand_sizes(tips, path, DEXTER_JOINTS, numbers, annotated)
         tips[~annotated] = np.nan
         return tips, numbers
 
@@ -207,8 +213,8 @@ class DexterObject3DDataset(BaseHand3DDataset):
                     x, y, w, h = (float(row[c]) for c in _BOX_COLUMNS[1:])
                 except (TypeError, ValueError):
                     x = y = w = h = math.nan
-                if not (math.isfinite(x + y) and 0 < w < math.inf
-                        and 0 < h < math.inf):
+                if not (math.isfinite(x + w) and math.isfinite(y + h)
+                        and x < x + w and y < y + h):
                     raise ValueError(
                         f'{self.bbox_csv}, line {reader.line_num}: x, y, w '
                         f'and h must be numbers and the box have an area, got '

@@ -18,6 +18,7 @@ from mmpose.structures import PoseDataSample
 from scipy.special import ndtr, ndtri
 
 from ..images import ImageError, decode_reduced, name_image_error
+from .transforms import check_not_flipped, describe
 
 
 @TRANSFORMS.register_module()
@@ -205,8 +206,17 @@ class PackHandInputs(PackPoseInputs):
               ``gt_instance_labels`` as tensors, and metainfo
 
         Raises:
-            ValueError: If the codec makes heat maps or other fields.
+            ValueError: If the codec makes heat maps or other fields, or a
+                transform has mirrored or resized the image and not the
+                camera.
         """
+        check_not_flipped(results)
+        size = results['img'].shape[1::-1]
+        if size != tuple(results.get('input_size', size)):
+            raise ValueError(
+                f'{describe(results)}: a transform after the crop has made an '
+                f'input of {results["input_size"]} px one of {size}; leave it '
+                'out: TopdownAffineCamera crops and scales, with the camera')
         if results.get('field_mapping_table'):
             raise ValueError('PackHandInputs packs labels alone, but the '
                              'codec makes fields '

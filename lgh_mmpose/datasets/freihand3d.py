@@ -8,11 +8,13 @@ from mmpose.registry import DATASETS
 
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
-                          check_keypoints_cam, load_json_array, measure_bones)
+                          check_hand_sizes, check_keypoints_cam,
+                          load_json_array, measure_bones)
 
 _HOMEPAGE = 'https://lmb.informatik.uni-freiburg.de/projects/freihand/'
 # of the reference bone: the release computes its length from the joints
 _SCALE_TOLERANCE = 0.1
+_REFERENCE_BONE = ('middle_finger1', 'middle_finger2')
 
 # in the order of the files
 FREIHAND_JOINTS = ('wrist', *(f'{finger}{i}' for finger in FINGERS
@@ -111,13 +113,16 @@ class FreiHand3DDataset(BaseHand3DDataset):
         camera_matrix = load_json_array(paths['K'], (None, 3, 3))
         check_camera_matrix(camera_matrix, paths['K'])
         bone_length = load_json_array(paths['scale'], (None, )) * 1000
-        check_bone_length(bone_length, paths['scale'])
+        check_bone_length(
+            bone_length, paths['scale'], bone=_REFERENCE_BONE, unit='m')
         keypoints_cam = None
         lengths = {'K': len(camera_matrix), 'scale': len(bone_length)}
         if has_xyz:
             keypoints_cam = load_json_array(paths['xyz'],
                                             (None, len(FREIHAND_JOINTS), 3))
             check_keypoints_cam(keypoints_cam, paths['xyz'], FREIHAND_JOINTS)
+            check_hand_sizes(
+                1000 * keypoints_cam, paths['xyz'], FREIHAND_JOINTS, unit='m')
             measured = 1000 * measure_bones(keypoints_cam, FREIHAND_JOINTS)
             order = self.joint_order(FREIHAND_JOINTS, paths['xyz'])
             keypoints_cam = 1000 * keypoints_cam[:, order]

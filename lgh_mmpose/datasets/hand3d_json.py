@@ -1,5 +1,8 @@
 """One's own hands: a COCO-style json with cameras and 3D joints."""
+import contextlib
+import io
 import os.path as osp
+from itertools import chain
 from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -7,9 +10,11 @@ from mmpose.registry import DATASETS
 from xtcocotools.coco import COCO
 
 from ..camera import project
+from ..plausibility import boxes_are_corners
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
-                          check_keypoints_cam, load_json, measure_bones)
+                          check_hand_sizes, check_keypoints_cam, load_json,
+                          local_name, measure_bones)
 
 SIDES = ('left', 'right')
 
@@ -43,7 +48,9 @@ class Hand3DJsonDataset(BaseHand3DDataset):
     in that of the metainfo. A record's ``id`` and ``img_id`` are those of the
     annotation. Its pixels are the projection of ``keypoints_cam``; a file
     whose ``keypoints`` are elsewhere is refused, since its camera, units or
-    joint order are wrong.
+    joint order are wrong. So are hands, bones and cameras that are none, see
+    :mod:`lgh_mmpose.plausibility`, and a file whose boxes are corners. An
+    image that has not the size of the file is an error when it is read.
 
     Args:
         data_root (str): Folder that ``ann_file`` and images are relative to.
@@ -87,6 +94,10 @@ class Hand3DJsonDataset(BaseHand3DDataset):
         row = self.get_annotation_row(sample_id)
         return osp.join(self.img_prefix, str(self._file_names[row]))
 
+    def get_annotated_size(self, sample_id: int) -> Tuple[int, int]:
+        width, height = self._sizes[self.get_annotation_row(sample_id)]
+        return int(width), int(height)
+
     def get_hand_side(self, sample_id: int) -> str:
         return SIDES[self._sides[self.get_annotation_row(sample_id)]]
 
@@ -102,9 +113,24 @@ class Hand3DJsonDataset(BaseHand3DDataset):
             raise FileNotFoundError(
                 f'{path} does not exist: data_root and ann_file must lead to '
                 'a json file, see docs/own_data.md')
-        content = load_json(path)
+        return self.read_content(load_json(path))
+
+    def read_content(self, content: Any) -> Tuple[HandAnnotations, np.ndarray]:
+        """Check what the json file holds, or shall hold.
+
+        Args:
+            content (Any): As ``json.load`` gives it.
+
+        Returns:
+            tuple: See :meth:`load_hand_annotations`.
+
+        Raises:
+            ValueError: See the class.
+        """
+        path = self.json_file
         check_structure(content, path)
-        coco = COCO(path, ann_data=content)
+        with contextlib.redirect_stdout(io.StringIO()):  # it says hello
+            coco = COCO(path, ann_data=content)
         annotations = coco.loadAnns(sorted(coco.anns))
         names = self._joint_names(coco, annotations)
         order = self.joint_order(names, path)
@@ -112,7 +138,10 @@ class Hand3DJsonDataset(BaseHand3DDataset):
         ids = np.array([ann['id'] for ann in annotations])
         self._image_ids = np.array([ann['image_id'] for ann in annotations])
         images = coco.loadImgs(self._image_ids.tolist())
-        self._file_names = np.array([img['file_name'] for img in images])
+        self._file_names = np.array(
+            [local_name(img['file_name'], self.img_prefix) for img in images])
+        self._sizes = np.array([(img['width'], img['height'])
+                                for img in images])
         self._sides = np.array(
             [SIDES.index(ann['hand_side']) for ann in annotations],
             dtype=np.int8)
@@ -124,7 +153,8 @@ class Hand3DJsonDataset(BaseHand3DDataset):
 
         where = f'{path}, field %s of the annotations'
         camera_matrix = column('camera_matrix', 3, 3)
-        check_camera_matrix(camera_matrix, where % 'camera_matrix', ids)
+        check_camera_matrix(camera_matrix, where % 'camera_matrix', ids,
+                            self._sizes)
         keypoints = column('keypoints',
                            3 * len(names)).reshape(len(ids), len(names), 3)
         visible = self._visibility(keypoints[..., 2], ids)
@@ -132,6 +162,8 @@ class Hand3DJsonDataset(BaseHand3DDataset):
         check_keypoints_cam(
             np.where(visible[..., None], keypoints_cam, [0., 0., 1.]),
             where % 'keypoints_cam', names, ids)
+        check_hand_sizes(keypoints_cam, where % 'keypoints_cam', names, ids,
+                         visible)
         # in the middle of the others, which is in front of the camera
         keypoints_cam = np.where(
             visible[..., None], keypoints_cam,
@@ -141,14 +173,14 @@ class Hand3DJsonDataset(BaseHand3DDataset):
         self._check_projection(keypoints[..., :2], keypoints_cam,
                                camera_matrix, visible, names, ids)
         bone_length = self._bone_lengths(annotations, keypoints_cam, visible,
-                                         names)
-        check_bone_length(bone_length, where % 'bone_length', ids)
+                                         names, ids)
         return HandAnnotations(
             camera_matrix=camera_matrix,
             bone_length=bone_length,
             keypoints_cam=keypoints_cam[:, order],
             keypoints_visible=visible[:, order].astype(np.float32),
-            bbox=self._corners(column('bbox', 4), ids)), ids
+            bbox=self._corners(
+                column('bbox', 4), keypoints[..., :2], visible, ids)), ids
 
     def _joint_names(self, coco: COCO, annotations: List[dict]) -> List[str]:
         """The joints of the category that all annotations have."""
@@ -218,31 +250,56 @@ class Hand3DJsonDataset(BaseHand3DDataset):
                 f'max_reprojection_error={self.max_reprojection_error})')
 
     def _bone_lengths(self, annotations: List[dict], keypoints_cam: np.ndarray,
-                      visible: np.ndarray, names: Sequence[str]) -> np.ndarray:
+                      visible: np.ndarray, names: Sequence[str],
+                      ids: np.ndarray) -> np.ndarray:
         ends = [names.index(name) for name in self.reference_bone]
-        lengths = measure_bones(keypoints_cam, names, self.reference_bone)
+        measured = measure_bones(keypoints_cam, names, self.reference_bone)
+        measured[~visible[:, ends].all(1)] = np.nan
+        lengths = measured.copy()
         for row, ann in enumerate(annotations):
             given = ann.get('bone_length')
             if given is not None:
-                if type(given) not in (int, float):
+                try:
+                    lengths[row] = given if type(given) in (int,
+                                                            float) else 'no'
+                except (ValueError, OverflowError):  # of hundreds of digits
                     self._fail('bone_length', ann['id'],
                                f'must be a number, got {str(given)[:100]!r}')
-                lengths[row] = given
-            elif not visible[row, ends].all():
+            elif np.isnan(measured[row]):
                 self._fail(
                     'bone_length', ann['id'], 'is absent and cannot be '
                     f'measured, since {" or ".join(self.reference_bone)} is '
                     'not annotated')
+        check_bone_length(
+            lengths, f'{self.json_file}, field bone_length of the '
+            'annotations', ids, self.reference_bone, measured)
         return lengths
 
-    def _corners(self, bbox: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        bad = np.flatnonzero(~(np.isfinite(bbox).all(1)
-                               & (bbox[:, 2:] > 0).all(1)))
+    def _corners(self, bbox: np.ndarray, keypoints: np.ndarray,
+                 visible: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Left, top, right and bottom of the boxes of the file."""
+        with np.errstate(over='ignore'):
+            corners = np.concatenate([bbox[:, :2], bbox[:, :2] + bbox[:, 2:]],
+                                     1)
+            # records have float32
+            single = corners.astype(np.float32)
+        bad = np.flatnonzero(~(np.isfinite(single).all(1)
+                               & (single[:, 2:] > single[:, :2]).all(1)))
         if len(bad):
             self._fail(
                 'bbox', ids[bad[0]], 'must be [x, y, width, height] '
                 f'with an area, got {bbox[bad[0]].tolist()}')
-        return np.concatenate([bbox[:, :2], bbox[:, :2] + bbox[:, 2:]], 1)
+        shown = visible[..., None]
+        joints = np.concatenate([
+            np.where(shown, keypoints, np.inf).min(1),
+            np.where(shown, keypoints, -np.inf).max(1)
+        ], 1)
+        if boxes_are_corners(bbox, joints, self._sizes):
+            self._fail(
+                'bbox', ids[0], f'is {bbox[0].tolist()}, and like all boxes '
+                'of the file it seems to be [left, top, right, bottom]; it '
+                'must be [x, y, width, height]')
+        return corners
 
 
 def _is_id(value: Any) -> bool:
@@ -336,27 +393,30 @@ def stack_field(annotations: Sequence[dict], field: str,
         ValueError: Naming the first annotation where it is something else.
     """
 
-    def to_array(value: Any) -> Optional[np.ndarray]:
+    def to_array(values: Sequence[Any]) -> Optional[np.ndarray]:
+        flat = values
+        for length in shape:
+            if any(not isinstance(v, list) or len(v) != length for v in flat):
+                return None
+            flat = list(chain.from_iterable(flat))
+        # neither true nor '1', which NumPy takes for numbers
+        if not set(map(type, flat)) <= {int, float, type(None)}:
+            return None
         try:
-            array = np.array(value)
-            # strings would turn into numbers, too
-            if array.dtype.kind in 'iuf' or array.dtype.kind == 'O' and all(
-                    x is None or type(x) in (int, float) for x in array.flat):
-                return array.astype(np.float64)
-        except (ValueError, OverflowError):  # ragged, or a vast number
-            pass
-        return None
+            return np.array(flat, dtype=np.float64).reshape(-1, *shape)
+        except OverflowError:  # hundreds of digits
+            return None
 
     array = to_array([ann[field] for ann in annotations])
-    if array is not None and array.shape == (len(annotations), *shape):
+    if array is not None:
         return array
-    # one by one to find the culprit
-    for ann in annotations:
-        array = to_array(ann[field])
-        if array is None or array.shape != shape:
-            found = ('something else' if array is None else 'x'.join(
-                map(str, array.shape)))
-            raise ValueError(
-                f'{path}: {field} of annotation {ann["id"]} must be '
-                f'{"x".join(map(str, shape))} numbers, got {found}')
-    raise AssertionError('unreachable')
+    culprit = next(
+        ann for ann in annotations if to_array([ann[field]]) is None)
+    try:
+        found = np.shape(culprit[field])
+    except ValueError:  # ragged
+        found = shape
+    raise ValueError(f'{path}: {field} of annotation {culprit["id"]} must be '
+                     f'{"x".join(map(str, shape))} numbers, got ' +
+                     ('something else' if found in
+                      (shape, ()) else 'x'.join(map(str, found))))

@@ -13,7 +13,8 @@ from ..camera import project
 from ..images import ImageError, decode_labels, read_bytes
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           UnreadableImageError, check_bone_length,
-                          check_camera_matrix, check_keypoints_cam, load_json,
+                          check_camera_matrix, check_hand_sizes,
+                          check_keypoints_cam, load_json, local_name,
                           measure_bones)
 from .safe_pickle import load_array_pickle
 
@@ -155,6 +156,12 @@ class Rhd3DDataset(BaseHand3DDataset):
                             self._file_names[self._index(sample_id)])
         return self._release_path('color', sample_id)
 
+    def get_annotated_size(self, sample_id: int) -> Optional[Tuple[int, int]]:
+        if self.json_file and self._sizes is not None:
+            width, height = self._sizes[self._index(sample_id)].tolist()
+            return width, height
+        return super().get_annotated_size(sample_id)
+
     def get_hand_side(self, sample_id: int) -> str:
         return SIDES[self._sides[self.get_annotation_row(sample_id)]]
 
@@ -249,7 +256,9 @@ class Rhd3DDataset(BaseHand3DDataset):
         seen = in_sight.any(axis=1)
         check_keypoints_cam(xyz[seen], self._path, names, ids[seen])
         bone_length = measure_bones(xyz, names)
-        check_bone_length(bone_length, self._path, ids)
+        unit = 'mm' if self.json_file else 'm'
+        check_hand_sizes(xyz[seen], self._path, names, ids[seen], unit=unit)
+        check_bone_length(bone_length, self._path, ids, unit=unit)
         error = np.linalg.norm(
             project(xyz[seen], source.camera_matrix[seen]) - uv[seen], axis=-1)
         bad = np.argwhere((error > _MAX_REPROJECTION_ERROR) & in_sight[seen])
@@ -338,8 +347,16 @@ class Rhd3DDataset(BaseHand3DDataset):
             xyz.append(self._json_array(annotation, 'joint_cam', 63, where))
             uv_vis.append(self._json_array(annotation, 'keypoints', 63, where))
         self._image_ids = np.array(image_ids, dtype=np.int64)
-        self._file_names = np.array(
-            [images[i]['file_name'] for i in image_ids])
+        self._file_names = np.array([
+            local_name(images[i]['file_name'], self.img_prefix)
+            for i in image_ids
+        ])
+        sizes = [[images[i].get(key) for key in ('width', 'height')]
+                 for i in image_ids]
+        # mmpose's files have them
+        self._sizes = None if any(
+            type(n) is not int or n <= 0 for size in sizes
+            for n in size) else np.array(sizes)
         ids = np.array(ids, dtype=np.int64)
         source = _Source(
             row_ids=ids,
@@ -385,7 +402,10 @@ class Rhd3DDataset(BaseHand3DDataset):
         try:
             if isinstance(value, str):
                 value = json.loads(value)
-            array = np.array(value, dtype=np.float64).reshape(-1)
+            array = np.array(value).reshape(-1)
+            # NumPy would read '1' as a number, too
+            array = array.astype(np.float64) if array.dtype.kind in 'iuf' \
+                else np.empty(0)
         except (TypeError, ValueError, OverflowError, RecursionError):
             array = np.empty(0)
         if array.size != size:

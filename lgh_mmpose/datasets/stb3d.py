@@ -8,8 +8,8 @@ import scipy.io
 from mmpose.registry import DATASETS
 
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
-                          check_bone_length, check_keypoints_cam,
-                          measure_bones)
+                          check_bone_length, check_hand_sizes,
+                          check_keypoints_cam, measure_bones)
 
 _HOMEPAGE = 'https://github.com/zhjwustc/icip17_stereo_hand_pose_dataset'
 
@@ -132,6 +132,7 @@ class Stb3DDataset(BaseHand3DDataset):
                     hand[:, 0] = middle + self.wrist_factor * (
                         hand[:, 0] - middle)
                     check_keypoints_cam(hand, path, names)
+                check_hand_sizes(hand, path, names)
                 check_bone_length(measure_bones(hand, names), path)
                 number = (
                     len(self.CAMERAS) * self.SEQUENCES.index(sequence) +

@@ -13,12 +13,49 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix
 
 from ..camera import back_project, warp_points
+from ..plausibility import find_camera_fault, find_flip_fault, find_size_fault
 from .hand3d_json import SIDES
 
 
-def _describe(results: Dict) -> str:
+def describe(results: Dict) -> str:
     """Name a sample in an error message."""
     return f'sample {results.get("id")} ({results.get("img_path")})'
+
+
+def check_not_flipped(results: Dict) -> None:
+    """Check that no transform has mirrored the image without the camera.
+
+    Args:
+        results (dict): The result dict.
+
+    Raises:
+        ValueError: See :func:`~lgh_mmpose.plausibility.find_flip_fault`.
+    """
+    fault = find_flip_fault(results.get('flip'), results.get('warp_mat'))
+    if fault is not None:
+        raise ValueError(f'{describe(results)}: {fault}')
+
+
+def _check_image(results: Dict) -> None:
+    """Check that the image before the crop is that of the camera."""
+    height, width = (
+        n * results.get('img_reduction', 1) for n in results['img'].shape[:2])
+    original = results.get('ori_shape', (height, width))
+    if (height, width) != tuple(original):
+        raise ValueError(
+            f'{describe(results)}: a transform before the crop has made an '
+            f'image of {original[1]} x {original[0]} px one of {width} x '
+            f'{height}, but left the camera as it was, as Resize and crops '
+            'do; leave it out: TopdownAffineCamera crops and scales, with '
+            'the camera')
+    annotated = results.get('annotated_size')
+    fault = None if annotated is None else find_size_fault(
+        annotated, (width, height))
+    if fault is None and results.get('camera_matrix') is not None:
+        fault = find_camera_fault(results['camera_matrix'], (width, height))
+        fault = fault and f'its camera has {fault}'
+    if fault is not None:
+        raise ValueError(f'{describe(results)}: {fault}')
 
 
 def _warp_matrix(center: np.ndarray, box_width: float, rotation: float,
@@ -44,6 +81,8 @@ class TopdownAffineCamera(TopdownAffine):
 
         - img
         - img_reduction (optional, of :class:`LoadHandImage`)
+        - ori_shape, annotated_size, camera_matrix (optional): to be compared
+          with the image
         - bbox_center
         - bbox_scale
         - bbox_rotation (optional)
@@ -79,19 +118,23 @@ class TopdownAffineCamera(TopdownAffine):
             dict: The result dict.
 
         Raises:
-            ValueError: If the box has no area or is not finite.
+            ValueError: If the box has no area or is not finite, the image is
+                not that of the annotation and the camera, or a transform has
+                mirrored or resized it.
         """
+        check_not_flipped(results)
+        _check_image(results)
         w, h = self.input_size
         center, scale = results['bbox_center'], results['bbox_scale']
         if center.shape != (1, 2) or scale.shape != (1, 2):
             raise ValueError(
-                f'{_describe(results)}: one box per sample is supported, got '
+                f'{describe(results)}: one box per sample is supported, got '
                 f'bbox_center {center.shape} and bbox_scale {scale.shape}')
         rotation = float(results.get('bbox_rotation', [0.])[0])
         numbers = [*center[0].tolist(), *scale[0].tolist(), rotation]
         if not all(map(math.isfinite, numbers)) or min(numbers[2:4]) <= 0:
             raise ValueError(
-                f'{_describe(results)}: the box has no area or is not finite '
+                f'{describe(results)}: the box has no area or is not finite '
                 f'(center {numbers[:2]}, size {numbers[2:4]}, '
                 f'rotation {rotation}); correct or drop this sample')
 
@@ -178,9 +221,10 @@ class CanonicalizeHandSide(BaseTransform):
             dict: The result dict.
 
         Raises:
-            ValueError: If the side of the hand is unknown or there is no
-                ``warp_mat`` yet.
+            ValueError: If the side of the hand is unknown, there is no
+                ``warp_mat`` yet, or another transform has mirrored the image.
         """
+        check_not_flipped(dict(results, warp_mat=None))
         if 'hand_side' not in results and 'keypoints' not in results:
             results['hand_side'] = self.side
             if not self._said_assumed:
@@ -192,10 +236,10 @@ class CanonicalizeHandSide(BaseTransform):
                     level=logging.WARNING)
         hand_side = results.get('hand_side')
         if hand_side not in SIDES:
-            raise ValueError(f'{_describe(results)}: hand_side must be one '
+            raise ValueError(f'{describe(results)}: hand_side must be one '
                              f'of {SIDES}, got {hand_side!r}')
         if 'warp_mat' not in results:
-            raise ValueError(f'{_describe(results)}: CanonicalizeHandSide '
+            raise ValueError(f'{describe(results)}: CanonicalizeHandSide '
                              'must stand after TopdownAffineCamera')
         results['flip'] = hand_side != self.side
         results['flip_direction'] = None
@@ -328,13 +372,14 @@ class OfficialRhdCrop(BaseTransform):
             if results.get(key) is None
         ]
         if missing:
-            raise ValueError(f'{_describe(results)}: OfficialRhdCrop needs '
+            raise ValueError(f'{describe(results)}: OfficialRhdCrop needs '
                              f'{", ".join(missing)}, as Rhd3DDataset gives')
         shape = results['img'].shape[:2]
         if shape != (self.IMAGE_SIZE, self.IMAGE_SIZE):
             raise ValueError(
-                f'{_describe(results)}: OfficialRhdCrop is made for images of '
+                f'{describe(results)}: OfficialRhdCrop is made for images of '
                 f'{self.IMAGE_SIZE} x {self.IMAGE_SIZE} px, got {shape}')
+        _check_image(results)
         names = list(results['keypoint_names'])
         keypoints = results['keypoints'][0].astype(np.float64)
         corner, size = self.crop_square(

@@ -1,11 +1,11 @@
 """Trained models as files that need neither mmpose nor torch."""
 from .deploy_form import DeployForm, to_deploy
-from .exporting import COMBINATIONS, check_combination, export, load_exported
+from .exporting import COMBINATIONS, choose_precision, export, load_exported
 from .from_config import export_config, read_crop, select_samples
 from .verification import ExportError, Tolerance, verify, verify_crop
 
 __all__ = [
     'COMBINATIONS', 'DeployForm', 'ExportError', 'Tolerance',
-    'check_combination', 'export', 'export_config', 'load_exported',
+    'choose_precision', 'export', 'export_config', 'load_exported',
     'read_crop', 'select_samples', 'to_deploy', 'verify', 'verify_crop'
 ]

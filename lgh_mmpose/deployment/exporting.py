@@ -9,15 +9,13 @@ import tempfile
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
 from mmengine.model import BaseModel
 
-import lgh_mmpose.camera
-from lgh_mmpose.engine.optim_wrappers.bf16_optim_wrapper import \
-    cpu_computes_bf16
+from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.version import __version__
 
 from . import hand_pose_runner
@@ -53,20 +51,36 @@ _FILES = dict(
     torchscript='hand_pose.pt')
 
 
-def check_combination(backend: str, precision: str) -> None:
-    """Refuse what does not exist.
+def choose_precision(backend: str, precision: str = 'auto') -> Tuple[str, str]:
+    """What a model is exported in, and why.
+
+    Args:
+        backend (str): See :func:`export`.
+        precision (str): See :func:`export`. Defaults to ``'auto'``: bf16
+            where the backend and this CPU compute it, else fp32.
+
+    Returns:
+        tuple[str, str]: The precision, one of :data:`COMBINATIONS`, and the
+        reason, a clause.
 
     Raises:
-        ValueError: With the reason and the possible combinations.
-        ExportError: If this CPU cannot run, and so not verify, bf16.
+        ValueError: If there is no such combination, with the reason and the
+            possible ones.
+        ExportError: If bf16 is asked for that this CPU cannot compute, and
+            so not verify.
     """
-    if precision in COMBINATIONS.get(backend, ()):
-        if precision == 'bf16' and \
-                not cpu_computes_bf16():
+    known = COMBINATIONS.get(backend, ())
+    if precision == 'auto' and known:
+        if 'bf16' not in known:
+            return 'fp32', _WHY_NOT[backend, 'bf16']
+        return 'bf16' if bf16_instructions() else 'fp32', describe_bf16()
+    if precision in known:
+        if precision == 'bf16' and not bf16_instructions():
             raise ExportError(
-                'this CPU has no bf16 instructions, so that a bf16 export '
-                'can neither run nor be verified here; use --precision fp32')
-        return
+                f'{describe_bf16()}, so that a bf16 export can neither run '
+                'nor be verified here: leave --precision out, which takes '
+                'fp32, or export where the CPU has them')
+        return precision, 'as asked for'
     possible = '; '.join(f'{b}: {", ".join(p)}'
                          for b, p in COMBINATIONS.items())
     reason = _WHY_NOT.get((backend, precision))
@@ -78,7 +92,7 @@ def check_combination(backend: str, precision: str) -> None:
 def export(model: BaseModel,
            path: Union[str, Path],
            backend: str = 'openvino',
-           precision: str = 'fp32',
+           precision: str = 'auto',
            *,
            verification: Sequence[dict] = (),
            calibration: Sequence[dict] = (),
@@ -96,7 +110,9 @@ def export(model: BaseModel,
         backend (str): ``'onnx'`` (ONNX Runtime), ``'openvino'`` or
             ``'torchscript'``.
         precision (str): ``'fp32'``, ``'bf16'``, ``'fp16'`` (weights alone)
-            or ``'int8'``, see :data:`COMBINATIONS`.
+            or ``'int8'``, see :data:`COMBINATIONS`. Defaults to ``'auto'``,
+            see :func:`choose_precision`; what it is and why stands in the
+            json.
         verification (Sequence[dict]): Samples of a data set, ``inputs``
             (3, H, W), uint8, and ``data_samples``, on which the written file
             is compared with ``model``. Without any it is not verified, and
@@ -105,9 +121,10 @@ def export(model: BaseModel,
             runner's crop is compared with the pipeline's.
         calibration (Sequence[dict]): Such samples of the training set, which
             ``'int8'`` needs.
-        crop (dict, optional): ``padding``, ``use_udp`` and ``hand_side``, how
-            the input is cut from the image, see :func:`read_crop`. Defaults
-            to the box as it is and right hands.
+        crop (dict, optional): ``padding``, ``whole_image_padding``,
+            ``use_udp`` and ``hand_side``, how the input is cut from the
+            image, see :func:`read_crop`. Defaults to the box as it is and
+            right hands.
         tolerance (Tolerance, optional): Differences to accept. Defaults to
             those of the precision.
         info (dict, optional): More to say in the json.
@@ -119,20 +136,22 @@ def export(model: BaseModel,
         ValueError: If there is no such combination, or ``'int8'`` is given
             no samples.
         ExportError: If the differences exceed the tolerance, the runner
-            crops otherwise than the pipeline, or this CPU has no bf16.
+            crops otherwise than the pipeline, or ``'bf16'`` is asked for
+            and this CPU has none.
         FileExistsError: If ``path`` exists.
         ImportError: If the backend is not installed.
     """
-    check_combination(backend, precision)
+    precision, reason = choose_precision(backend, precision)
     path = Path(path)
     if precision == 'int8' and not len(calibration):
         raise ValueError('int8 needs calibration samples')
     if tolerance is None:
         tolerance = Tolerance.of(precision)
-    # of what is not quantised
-    inference_precision = 'bf16' if precision == 'bf16' or (
-        backend == 'openvino' and precision == 'int8'
-        and cpu_computes_bf16()) else 'f32'
+    inference_precision = 'bf16' if precision == 'bf16' else 'f32'
+    if (backend, precision) == ('openvino', 'int8'):
+        inference_precision = 'bf16' if bf16_instructions() else 'f32'
+        reason += (f'; what is not quantised in {inference_precision}: '
+                   f'{describe_bf16()}')
     form = to_deploy(model)
     info = dict(
         schema=SCHEMA,
@@ -141,6 +160,7 @@ def export(model: BaseModel,
             file=_FILES[backend],
             backend=backend,
             precision=precision,
+            precision_reason=reason,
             inference_precision=inference_precision),
         **describe(model, form, crop),
         **(info or {}))
@@ -157,10 +177,18 @@ def export(model: BaseModel,
         info['verification'] = None
         if len(verification):
             hand_pose = HandPose(folder)
-            info['verification'] = dict(
-                # the cheaper one first
-                crop=verify_crop(hand_pose, verification),
-                **verify(model, hand_pose.network, verification, tolerance))
+            # the cheaper one first
+            crop_report = verify_crop(hand_pose, verification)
+            try:
+                report = verify(model, hand_pose.network, verification,
+                                tolerance)
+            except ExportError as error:
+                if precision != 'bf16':
+                    raise
+                raise ExportError(
+                    f'{error}; this was bf16 ({reason}): --precision fp32 '
+                    'is exact, --tolerance-* accepts more') from error
+            info['verification'] = dict(crop=crop_report, **report)
         _write_json(info, folder / INFO_FILE)
     return info
 
@@ -214,24 +242,28 @@ def describe(model: BaseModel, form: DeployForm,
         bones=codec._bones.tolist(),
         bone_lengths=codec._bone_lengths.tolist(),
         crop=dict(
-            dict(padding=1.0, use_udp=False, hand_side='right'), **(crop
-                                                                    or {})))
+            dict(
+                padding=1.0,
+                whole_image_padding=1.0,
+                use_udp=False,
+                hand_side='right'), **(crop or {})))
 
 
 def runner_source() -> str:
-    """The runner as one file, the camera maths included."""
+    """The runner as one file, what it imports of the package included."""
     source = Path(hand_pose_runner.__file__).read_text(encoding='utf-8')
-    camera = Path(lgh_mmpose.camera.__file__).read_text(encoding='utf-8')
-    line, = (
-        node for node in ast.parse(source).body
-        if isinstance(node, ast.ImportFrom)
-        and node.module == lgh_mmpose.camera.__name__)
-    docstring = ast.parse(camera).body[0]
     lines = source.splitlines()
-    lines[line.lineno - 1:line.end_lineno] = [
-        '# -- lgh_mmpose/camera.py -----------------------------------------'
-        '-----------', *camera.splitlines()[docstring.end_lineno:]
-    ]
+    for node in reversed(ast.parse(source).body):
+        if not isinstance(node, ast.ImportFrom) or \
+                not node.module.startswith('lgh_mmpose.'):
+            continue
+        file = importlib.util.find_spec(node.module).origin
+        module = Path(file).read_text(encoding='utf-8')
+        docstring = ast.parse(module).body[0]
+        lines[node.lineno - 1:node.end_lineno] = [
+            f'# -- {node.module.replace(".", "/")}.py '.ljust(79, '-'),
+            *module.splitlines()[docstring.end_lineno:]
+        ]
     return '\n'.join(lines) + '\n'
 
 
@@ -341,4 +373,5 @@ def _new_directory(path: Path) -> Iterator[Path]:
 
 
 def _write_json(info: dict, file: Path) -> None:
-    file.write_text(json.dumps(info, indent=1) + '\n', encoding='utf-8')
+    text = json.dumps(info, indent=1, allow_nan=False)
+    file.write_text(text + '\n', encoding='utf-8')

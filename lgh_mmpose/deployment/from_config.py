@@ -15,10 +15,11 @@ from mmpose.datasets.transforms import GetBBoxCenterScale, TopdownAffine
 from mmpose.registry import DATASETS, MODELS
 
 from ..apis.checkpoint import load_weights
+from ..apis.hand_crop import WHOLE_IMAGE_PADDING, HandCrop
 from ..config import config_errors, require_keys
 from ..datasets.transforms import CanonicalizeHandSide
 from .deploy_form import check_kind
-from .exporting import check_combination, export
+from .exporting import choose_precision, export
 from .verification import Tolerance
 
 
@@ -26,7 +27,7 @@ def export_config(cfg: Config,
                   checkpoint: str,
                   path: Union[str, Path],
                   backend: str = 'openvino',
-                  precision: str = 'fp32',
+                  precision: str = 'auto',
                   verify_samples: Optional[int] = None,
                   calibration_samples: int = 300,
                   tolerance: Optional[Tolerance] = None,
@@ -45,9 +46,9 @@ def export_config(cfg: Config,
             in training, that ``'int8'`` is calibrated on. Defaults to 300.
         tolerance (Tolerance, optional): Differences to accept. Defaults to
             those of the precision.
-        padding (float, optional): Factor on the boxes that the runner will
-            be given, where the test pipeline does not crop a box. The crop
-            is then not compared with the pipeline's. Defaults to the
+        padding (float, optional): Factor on the tight boxes that the runner
+            will be given, where the test pipeline does not crop a box. The
+            crop is then not compared with the pipeline's. Defaults to the
             pipeline's factor, compared.
 
     Returns:
@@ -63,7 +64,7 @@ def export_config(cfg: Config,
     Warns:
         UserWarning: If the checkpoint was trained with another input size.
     """
-    check_combination(backend, precision)
+    choose_precision(backend, precision)  # before anything is read
     if Path(path).exists():
         raise FileExistsError(
             f'{path} exists: remove it, or give another directory')
@@ -88,6 +89,9 @@ def export_config(cfg: Config,
     if padding is not None:
         for sample in verification:
             del sample['record']
+    else:
+        _crop_as_inferencer(verification,
+                            HandCrop(cfg, model.head.decoder.input_size))
     calibration = []
     if precision == 'int8':
         set_random_seed(0)
@@ -144,6 +148,28 @@ def select_samples(dataset: Any, num: Optional[int] = None) -> List[dict]:
     return samples
 
 
+def _crop_as_inferencer(samples: List[dict], cut_out: HandCrop) -> None:
+    """Add ``tight_box`` and ``tight_warp_mat``, which the inferencer makes.
+
+    Of samples with annotated joints, whose box it is.
+    """
+    # the warp does not depend on the pixels
+    image = np.zeros((2, 2, 3), np.uint8)
+    for sample in samples:
+        record = sample['record']
+        if record.get('keypoints') is None:
+            continue
+        shown = record['keypoints'][0][record['keypoints_visible'][0] > 0]
+        box = np.concatenate([shown.min(0), shown.max(0)])
+        if (box[2:] <= box[:2]).any():  # of one joint
+            continue
+        side = record.get('hand_side') or 'right'
+        packed = cut_out(image, box, side)
+        sample.update(
+            tight_box=box,
+            tight_warp_mat=packed['data_samples'].metainfo['warp_mat'])
+
+
 def _warn_of_other_input_size(input_size: Tuple[int, int],
                               checkpoint: str) -> None:
     """Warn if the config in a checkpoint names other input sizes only."""
@@ -166,31 +192,39 @@ def _warn_of_other_input_size(input_size: Tuple[int, int],
 
 
 def read_crop(dataset: Any, padding: Optional[float] = None) -> Dict[str, Any]:
-    """How the pipeline of a data set cuts the network input.
+    """How the runner shall cut the network input, as the inferencer does.
 
     Args:
         dataset (BaseDataset): With its pipeline.
-        padding (float, optional): To take instead of the pipeline's, as
-            which it need not crop a box.
+        padding (float, optional): To take for tight boxes instead of the
+            pipeline's, as which it need not crop a box.
 
     Returns:
-        dict: ``padding`` (factor on the box), ``use_udp`` and ``hand_side``,
-        the side that all hands get by mirroring, None for both as they are.
+        dict: ``padding``, the factor on a box tight round the hand;
+        ``whole_image_padding``, that on the whole image as the box of one
+        hand; ``use_udp``; and ``hand_side``, the side that all hands get by
+        mirroring, None for both as they are. A network that was trained on
+        whole images gets tight boxes enlarged by
+        :data:`~lgh_mmpose.apis.WHOLE_IMAGE_PADDING`.
 
     Raises:
         ValueError: If the pipeline crops by other means than a box, and there
             is no ``padding``.
     """
-    crop = dict(padding=1.0, use_udp=False, hand_side=None)
+    crop = dict(
+        padding=1.0, whole_image_padding=1.0, use_udp=False, hand_side=None)
     known = False
     for transform in dataset.pipeline.transforms:
         if isinstance(transform, GetBBoxCenterScale):
-            crop['padding'] = float(transform.padding)
+            crop['whole_image_padding'] = float(transform.padding)
         elif isinstance(transform, TopdownAffine):
             crop['use_udp'] = bool(transform.use_udp)
             known = True
         elif isinstance(transform, CanonicalizeHandSide):
             crop['hand_side'] = transform.side
+    crop['padding'] = crop['whole_image_padding']
+    if getattr(dataset, 'bbox_mode', None) == 'image':
+        crop['padding'] *= WHOLE_IMAGE_PADDING
     if not known:
         # OfficialRhdCrop, which places its square by the joints and mirrors
         if padding is None:
@@ -199,7 +233,7 @@ def read_crop(dataset: Any, padding: Optional[float] = None) -> Dict[str, Any]:
                 'box, which is all that the runner can: say by which factor '
                 'it shall pad the boxes that it will be given, e.g. '
                 '--padding 1.25')
-        crop['hand_side'] = 'right'
+        crop.update(hand_side='right', whole_image_padding=padding)
     if padding is not None:
         crop['padding'] = padding
     return crop

@@ -25,9 +25,11 @@ import numpy as np
 from lgh_mmpose.camera import (RootDepthStatus, back_project,
                                lift_root_relative, solve_root_depth,
                                warp_points)
+from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.images import read_image
+from lgh_mmpose.plausibility import find_bone_fault, find_camera_fault
 
-SCHEMA = 'lgh_mmpose/exported_hand_pose/2'
+SCHEMA = 'lgh_mmpose/exported_hand_pose/3'
 HANDS_SCHEMA = 'lgh_mmpose/hands/1'
 SIDES = ('right', 'left')
 OUTPUTS = ('uv', 'depth', 'scores')
@@ -96,13 +98,12 @@ def _openvino(path: Path, model: dict, num_threads: Optional[int]) -> Any:
     openvino = _import('openvino')
     core = openvino.Core()
     hint = model['inference_precision']
-    able = core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-    if hint == 'bf16' and 'BF16' not in able:
+    if hint == 'bf16' and not bf16_instructions():
         warnings.warn(
-            'this CPU has no bf16 instructions: what should run in bf16 runs '
-            'in fp32',
+            f'{describe_bf16()}: what should run in bf16 runs in fp32',
             stacklevel=3)
         hint = 'f32'
+    # given in any case: by itself OpenVINO takes bf16 where it can
     config = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_PRECISION_HINT=hint)
     if num_threads is not None:
         config['INFERENCE_NUM_THREADS'] = num_threads
@@ -124,12 +125,10 @@ def _openvino(path: Path, model: dict, num_threads: Optional[int]) -> Any:
 
 def _torchscript(path: Path, model: dict, num_threads: Optional[int]) -> Any:
     torch = _import('torch')
-    probes = ('_is_amx_tile_supported', '_is_avx512_bf16_supported')
-    if model['inference_precision'] == 'bf16' and not any(
-            getattr(torch.cpu, name, bool)() for name in probes):
+    if model['inference_precision'] == 'bf16' and not bf16_instructions():
         warnings.warn(
-            'this CPU has no bf16 instructions, which torch imitates, slowly: '
-            'export the model with --precision fp32 for it',
+            f'{describe_bf16()}, and torch imitates bf16, slowly: export the '
+            'model with --precision fp32 for it',
             stacklevel=3)
     if num_threads is not None:
         torch.set_num_threads(num_threads)
@@ -190,8 +189,8 @@ def read_info(directory: Union[str, Path]) -> dict:
     try:
         info = json.loads(path.read_text(encoding='utf-8'))
         if info['schema'] != SCHEMA:
-            raise ValueError(f'its schema is {info["schema"]!r}, not '
-                             f'{SCHEMA!r}')
+            raise ValueError(f'its schema is {str(info["schema"])[:100]!r}, '
+                             f'not {SCHEMA!r}: export the model again')
         _check_info(info)
     except (ValueError, KeyError, TypeError) as error:
         what = f'it has no {error}' if isinstance(error, KeyError) else error
@@ -231,6 +230,8 @@ def _check_info(info: dict) -> None:
         and all(v > 0 for v in info['bone_lengths']),
         'crop.padding':
         crop['padding'] > 0,
+        'crop.whole_image_padding':
+        crop['whole_image_padding'] > 0,
         'crop.use_udp':
         isinstance(crop['use_udp'], bool),
         'crop.hand_side':
@@ -382,8 +383,9 @@ class HandPose:
 
         Args:
             image (np.ndarray): (h, w, 3), uint8, BGR as OpenCV reads it.
-            bboxes (Sequence): Boxes of N hands, each left, top, right and
-                bottom in px. Defaults to one, the whole image.
+            bboxes (Sequence): Boxes tight round N hands, each left, top,
+                right and bottom in px. Defaults to one hand, for which the
+                whole image is the box.
             camera_matrix (np.ndarray, optional): Intrinsics (3, 3) of the
                 image. Without it the joints are relative to the root, by weak
                 perspective.
@@ -412,8 +414,10 @@ class HandPose:
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or \
                 image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ValueError('image must be uint8 (h, w, 3), BGR')
-        if bboxes is None:
-            bboxes = [[0, 0, image.shape[1], image.shape[0]]]
+        height, width = image.shape[:2]
+        whole_image = bboxes is None
+        if whole_image:
+            bboxes = [[0, 0, width, height]]
         sides = [hand_side] * len(bboxes) if isinstance(hand_side, str) else \
             list(hand_side)
         if len(sides) != len(bboxes) or not set(sides) <= set(SIDES):
@@ -427,12 +431,20 @@ class HandPose:
                                                            root_depth)):
             if value is not None and not 0 < value < np.inf:
                 raise ValueError(f'{name} must be positive (mm), got {value}')
+        fault = None if bone_length is None else find_bone_fault(
+            bone_length, self.info['reference_bone'])
+        if fault is not None:
+            raise ValueError(f'bone_length is {fault}')
+        fault = None if camera_matrix is None else find_camera_fault(
+            camera_matrix, (width, height))
+        if fault is not None:
+            raise ValueError(f'the given camera has {fault}')
         if root_depth is not None and (camera_matrix is None
                                        or bone_length is None):
             raise ValueError('root_depth (mm) is only of use together with '
                              'camera_matrix and bone_length')
 
-        crops, warps = zip(*(self.crop(image, b, s)
+        crops, warps = zip(*(self.crop(image, b, s, whole_image)
                              for b, s in zip(bboxes, sides)))
         uv, depth, scores = self.network(np.stack(crops))
         keypoints = warp_points(uv, np.linalg.inv(np.stack(warps)))
@@ -462,14 +474,20 @@ class HandPose:
             for i in range(len(bboxes))
         ]
 
-    def crop(self, image: np.ndarray, bbox: Sequence[float],
-             hand_side: str) -> Tuple[np.ndarray, np.ndarray]:
+    def crop(self,
+             image: np.ndarray,
+             bbox: Sequence[float],
+             hand_side: str,
+             whole_image: bool = False) -> Tuple[np.ndarray, np.ndarray]:
         """The network's view of one hand.
 
         Args:
             image (np.ndarray): (h, w, 3), uint8, BGR.
             bbox (Sequence[float]): Left, top, right and bottom in px.
             hand_side (str): ``'right'`` or ``'left'``.
+            whole_image (bool): Whether the box is the whole image, as which
+                it is padded, and not tight round the hand. Defaults to
+                ``False``.
 
         Returns:
             tuple: Network input (3, H, W), uint8, mirrored if need be, and
@@ -477,7 +495,8 @@ class HandPose:
         """
         options = self.info['crop']
         size = self.network.input_size
-        warp = crop_matrix(bbox, size, options['padding'], options['use_udp'])
+        padding = options['whole_image_padding' if whole_image else 'padding']
+        warp = crop_matrix(bbox, size, padding, options['use_udp'])
         pixels = crop_image(image, warp, size)
         if options['hand_side'] not in (None, hand_side):
             pixels = pixels[:, ::-1]
@@ -572,8 +591,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         type=float,
         action='append',
         metavar=('X', 'Y', 'W', 'H'),
-        help='box of a hand: left, top, width, height in px; may be given '
-        'again for more hands (default: the whole picture)')
+        help='box tight round a hand: left, top, width, height in px; may be '
+        'given again for more hands (default: the whole picture is one hand)')
     parser.add_argument(
         '--camera-matrix',
         metavar='FILE',
@@ -620,7 +639,8 @@ def main() -> None:
                 camera=None if camera is None else dict(
                     matrix=camera.tolist(), source='given'),
                 hands=hands),
-            indent=1))
+            indent=1,
+            allow_nan=False))
 
 
 if __name__ == '__main__':

@@ -74,13 +74,14 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
         dict: ``num_samples``; ``px``, ``scores`` and what follows with
         ``max``, ``p99`` (what 99 % of the joints keep) and ``mean`` of the
         differences; of samples with camera and bone length ``mm``, at the
-        original's root depth, and ``mm_own_root``, each with the root depth
-        that itself leads to, which is what a user sees and an ill-posed pose
-        makes large; of the other samples ``bones``, the depths in lengths of
-        the reference bone, and ``bones_own_scale``, the joints in the same
-        unit, each at the scale that itself leads to; ``tolerance``; and,
-        where samples with camera and bone length are annotated, ``MPJPE``
-        and ``PA-MPJPE`` in mm of both (``original``, ``exported``).
+        true root depth or, where it is not annotated, the original's, and
+        ``mm_own_root``, each with the root depth that itself leads to, which
+        is what a user sees and an ill-posed pose makes large; of the other
+        samples ``bones``, the depths in lengths of the reference bone, and
+        ``bones_own_scale``, the joints in the same unit, each at the scale
+        that itself leads to; ``tolerance``; and, where samples with camera
+        and bone length are annotated, ``MPJPE`` and ``PA-MPJPE`` in mm of
+        both (``original``, ``exported``).
 
     Raises:
         ExportError: If a number of an output is not finite, or a difference,
@@ -105,20 +106,20 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
         for sample, *joints in zip(samples, original.joints, exported.joints)
     ]
     if metric.any():
-        truth, reference, same_root, own_root = zip(
+        truth, before, after, *at_one_depth = zip(
             *(decoded[i] for i in metric.nonzero()[0]))
         report.update(
-            mm=_difference(same_root, reference),
-            mm_own_root=_difference(own_root, reference))
+            mm=_difference(*at_one_depth),
+            mm_own_root=_difference(after, before))
         report.update(
-            _scores(model, truth, dict(original=reference, exported=own_root)))
+            _scores(model, truth, dict(original=before, exported=after)))
     if not metric.all():
         rest = (~metric).nonzero()[0]
         report.update(
             bones=_difference(exported.joints[rest, :, 2],
                               original.joints[rest, :, 2]),
             bones_own_scale=_difference(*([decoded[i][k] for i in rest]
-                                          for k in (3, 1))))
+                                          for k in (1, 2))))
     _judge(report, tolerance)
     return report
 
@@ -202,16 +203,19 @@ def _judge(report: Dict[str, Any], tolerance: Tolerance) -> None:
 
 def verify_crop(hand_pose: HandPose,
                 samples: Sequence[dict]) -> Optional[Dict[str, Any]]:
-    """Compare the runner's crop with that of the pipeline.
+    """Compare the runner's crop with those of pipeline and inferencer.
 
     The runner cuts the samples' boxes out of the original images, as its json
     says; the warps must be those that the pipeline has left in ``warp_mat``.
+    Where samples have tight boxes, it must cut these out as the inferencer
+    does.
 
     Args:
         hand_pose (HandPose): The runner of the written model.
         samples (Sequence[dict]): With ``record``, as :func:`select_samples`
             gives them: ``img_path`` or ``img``, ``bbox`` and, if known,
-            ``hand_side``.
+            ``hand_side``; and, if known, ``tight_box`` (4,) and
+            ``tight_warp_mat`` (3, 3), what the inferencer makes of it.
 
     Returns:
         dict: ``num_samples`` and ``px``, the largest distance between the
@@ -222,10 +226,6 @@ def verify_crop(hand_pose: HandPose,
         ExportError: If they differ by more than 0.05 px, or a sample has no
             ``warp_mat``.
     """
-    width, height = hand_pose.network.input_size
-    corners = np.array(
-        [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]],
-        float)
     worst, compared = 0., 0
     for sample in samples:
         record = sample.get('record')
@@ -241,21 +241,46 @@ def verify_crop(hand_pose: HandPose,
         if image is None:
             image = read_image(record['img_path'])
         side = record.get('hand_side') or hand_pose.info['crop']['hand_side']
-        _, warp = hand_pose.crop(image, np.reshape(record['bbox'], -1), side
-                                 or 'right')
-        places = warp_points(corners, warp @ np.linalg.inv(warp_mat))
-        distance = float(np.linalg.norm(places - corners, axis=-1).max())
+        side = side or 'right'
+        name = f'crop of {record.get("img_path", "an image")}'
+        # the pipeline pads its boxes as it pads a whole image, whatever it
+        # was trained on
+        _, warp = hand_pose.crop(
+            image, np.reshape(record['bbox'], -1), side, whole_image=True)
+        distance = _corner_distance(hand_pose, warp, warp_mat)
         if not distance <= _CROP_TOLERANCE:
             raise ExportError(
-                f"the runner's crop of {record.get('img_path', 'an image')} "
-                f'is {distance:.3g} px of the input off that of the test '
+                f"the runner's {name} is {distance:.3g} px of the input off "
+                'that of the test '
                 f'pipeline, more than {_CROP_TOLERANCE:g}: it can pad a box '
                 'and mirror, as GetBBoxCenterScale, TopdownAffineCamera and '
                 'CanonicalizeHandSide do, and no more; test with such a '
                 'pipeline, or give the padding of the boxes it will be run on '
                 '(--padding): nothing was exported')
         worst, compared = max(worst, distance), compared + 1
+        if sample.get('tight_box') is None:
+            continue
+        _, warp = hand_pose.crop(image, sample['tight_box'], side)
+        distance = _corner_distance(hand_pose, warp, sample['tight_warp_mat'])
+        if not distance <= _CROP_TOLERANCE:
+            raise ExportError(
+                f"the runner's {name} by a box tight round the hand is "
+                f'{distance:.3g} px of the input off that of the inferencer, '
+                f'more than {_CROP_TOLERANCE:g}: crop.padding is another than '
+                'the network was trained for; nothing was exported')
+        worst = max(worst, distance)
     return dict(num_samples=compared, px=worst) if compared else None
+
+
+def _corner_distance(hand_pose: HandPose, warp: np.ndarray,
+                     expected: np.ndarray) -> float:
+    """Largest distance of two crops at the corners of the input, px."""
+    width, height = hand_pose.network.input_size
+    corners = np.array(
+        [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]],
+        float)
+    places = warp_points(corners, warp @ np.linalg.inv(expected))
+    return float(np.linalg.norm(places - corners, axis=-1).max())
 
 
 class _Results(NamedTuple):
@@ -309,13 +334,12 @@ def _is_metric(sample: Any) -> bool:
         for key in ('camera_matrix', 'bone_length'))
 
 
-def _decode(
-    model: BaseModel, sample: Any, original: np.ndarray, exported: np.ndarray
-) -> Tuple[Optional[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
-    """Joints (K, 3): truth, original, exported at its root, own root.
+def _decode(model: BaseModel, sample: Any, original: np.ndarray,
+            exported: np.ndarray) -> Tuple[Optional[np.ndarray], ...]:
+    """Joints (K, 3): truth; original and exported; both at one root depth.
 
     In mm in the camera frame where camera and bone length are known, else in
-    lengths of the reference bone, without truth or the original's root.
+    lengths of the reference bone, without truth or root depth.
     """
     codec, meta = model.head.decoder, sample.metainfo
     metric = _is_metric(sample)
@@ -329,20 +353,25 @@ def _decode(
             bone_length=meta['bone_length'] if metric else None,
             root_depth=root_depth)['keypoints_cam'][0]
 
-    root_depth = meta.get('root_depth') if given and metric else None
-    reference, own_root = (
-        decode(joints, root_depth) for joints in (original, exported))
+    annotated = meta.get('root_depth') if metric else None
+    own = [
+        decode(joints, annotated if given else None)
+        for joints in (original, exported)
+    ]
     if not metric:
-        return None, reference, own_root, own_root
-    # keypoints_cam is depth + root depth
-    root = codec.root_index
-    same_root = decode(
-        exported, reference[root, 2] - original[root, 2] * meta['bone_length'])
+        return None, *own, *own
+    # the true one where it is known: joints of an untrained network may lie as
+    # those of a hand 30 m away, where pixels are millimetres
+    depth = annotated
+    if depth is None:
+        # keypoints_cam is depth + root depth
+        root = codec.root_index
+        depth = own[0][root, 2] - original[root, 2] * meta['bone_length']
     truth = None
     gt = sample.get('gt_instances')
     if gt is not None and 'keypoints_cam' in gt:
-        visible = np.asarray(gt.keypoints_visible)
-        visible = visible.reshape(len(reference), -1)[:, 0] > 0
         truth = np.asarray(gt.keypoints_cam, dtype=np.float64)[0]
+        visible = np.asarray(gt.keypoints_visible)
+        visible = visible.reshape(len(truth), -1)[:, 0] > 0
         truth = np.where(visible[:, None], truth, np.nan)
-    return truth, reference, same_root, own_root
+    return truth, *own, decode(original, depth), decode(exported, depth)

@@ -159,9 +159,12 @@ def write_submission(xyz: np.ndarray, out_file: PathLike) -> Path:
 
     Returns:
         Path: The zip beside it, which holds the same as ``pred.json``.
+
+    Raises:
+        ValueError: If a number is not finite.
     """
     no_mesh = json.dumps([[0, 0, 0]] * NUM_VERTICES, separators=(',', ':'))
-    joints = json.dumps((xyz / 1000).tolist())
+    joints = json.dumps((xyz / 1000).tolist(), allow_nan=False)
     text = f'[{joints},[{",".join([no_mesh] * len(xyz))}]]'.encode()
     zip_file = Path(out_file).with_suffix('.zip')
     with atomic_write(out_file) as file:

@@ -106,7 +106,7 @@ def write_synthhand(out_dir: Union[str, Path],
         _write_splits(partial, layout, (num_train, num_eval),
                       (seed, size, difficulty), workers, quiet)
         with open(partial / PARAMETERS_FILE, 'w') as file:
-            json.dump(parameters, file, indent=2)
+            json.dump(parameters, file, indent=2, allow_nan=False)
             file.write('\n')
         _move_into_place(partial, out_dir)
     finally:

@@ -55,5 +55,7 @@ class FreiHandLayout(Layout):
                           annotations: List[tuple]) -> None:
         for i, name in enumerate(self.annotation_files(split)):
             with open(root / name, 'w') as file:
-                json.dump([annotation[i] for annotation in annotations], file)
+                json.dump([annotation[i] for annotation in annotations],
+                          file,
+                          allow_nan=False)
                 file.write('\n')

@@ -5,10 +5,11 @@ import cv2
 import numpy as np
 
 from lgh_mmpose.camera import project, warp_points
-from lgh_mmpose.codecs.hand_25d_label import HAND_BONE_LENGTHS
-from lgh_mmpose.datasets.base_hand3d import UnreadableImageError
+from lgh_mmpose.datasets.base_hand3d import (UnreadableImageError,
+                                             find_annotation_fault)
 from lgh_mmpose.images import (find_decoding_fault, find_file_fault,
                                read_image_size)
+from lgh_mmpose.plausibility import HAND_BONE_LENGTHS, HAND_RATIOS, unit_advice
 
 from .figures import draw_view, read_image
 from .skeleton import VIEWS, draw_skeleton_2d, hand_links, joint_colors
@@ -23,8 +24,6 @@ MAX_WARP_PX = .1
 MAX_DECODED_MM = .1
 # shortest and longest bones, over the usual ones of a hand of this size
 BONE_RATIOS = (.45, 2.2)
-# smallest and largest hands, over the usual one: children to 3 times an adult
-HAND_RATIOS = (.3, 3.)
 
 
 class Stage(NamedTuple):
@@ -53,6 +52,26 @@ class TracedSample(NamedTuple):
     results: Dict[str, Any]
     packed: Any
     codec: Any
+
+
+def check_annotation(dataset, index: int) -> Optional[str]:
+    """Compare a sample's annotation with the header of its image.
+
+    Args:
+        dataset (mmengine.dataset.BaseDataset): Data set.
+        index (int): Index of the sample.
+
+    Returns:
+        str | None: What is wrong with the annotated size, the box or the
+        joints. None if nothing is, or if the image cannot be read, of which
+        :func:`trace_sample` tells.
+    """
+    try:
+        record = dataset.get_data_info(index)
+        size = read_image_size(str(record['img_path']))
+    except (OSError, ValueError):
+        return None
+    return find_annotation_fault(record, size)
 
 
 def trace_sample(dataset, index: int) -> TracedSample:
@@ -259,8 +278,8 @@ def _odd_bones(xyz: np.ndarray, names: Sequence[str],
 
 def _judge_size(faults: List[str], what: str, ratio: float) -> None:
     if not HAND_RATIOS[0] <= ratio <= HAND_RATIOS[1]:
-        faults.append(f'a {what} of {ratio:.2g} times the usual size: are the '
-                      'lengths in mm?')
+        faults.append(f'a {what} of {ratio:.2g} times the usual size: '
+                      f'{unit_advice(ratio)}')
 
 
 def draw_sample(sample: TracedSample,

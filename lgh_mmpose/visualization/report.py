@@ -87,7 +87,8 @@ def write_report(work_dir: PathLike,
                  protocol: Optional[str] = None,
                  alignment: Optional[str] = None,
                  num_samples: int = 6,
-                 command: Sequence[str] = ()) -> Path:
+                 command: Sequence[str] = (),
+                 more_facts: Optional[Dict[str, str]] = None) -> Path:
     """Write a report about a trained model as one HTML file.
 
     Args:
@@ -116,6 +117,8 @@ def write_report(work_dir: PathLike,
             each; fewer of a small set. Defaults to 6.
         command (Sequence[str]): Words of the command that made the report,
             to be named in it; of paths only what :func:`local_paths` leaves.
+        more_facts (dict[str, str], optional): More of what stands at the top
+            of the page, as of the machine that trained.
 
     Returns:
         Path: ``out``.
@@ -156,7 +159,8 @@ def write_report(work_dir: PathLike,
     sections = [
         _facts_section(cfg, config, checkpoint if known else None, facts,
                        dumps,
-                       shlex.join(local_paths(w, work_dir) for w in command)),
+                       shlex.join(local_paths(w, work_dir) for w in command),
+                       more_facts or {}),
         _headline_section(dumps, baseline, local_paths(no_baseline, work_dir)),
         _pck_section(dumps, alignment, baseline, charts),
         _joint_section(first, alignment),
@@ -423,7 +427,7 @@ def _rgb(index: int) -> str:
 
 def _facts_section(cfg: Config, config: Path, checkpoint: Optional[Path],
                    facts: CheckpointFacts, dumps: Dict[str, Dump],
-                   command: str) -> str:
+                   command: str, more: Dict[str, str]) -> str:
     first = next(iter(dumps.values()))
     dataset = cfg.test_dataloader.dataset
     split = dataset.get('split') or dataset.get('ann_file') or ''
@@ -449,6 +453,7 @@ def _facts_section(cfg: Config, config: Path, checkpoint: Optional[Path],
         ('Protocol', f'{first["protocol"]}, root joint '
          f'{first["root_joint"]}'),
         ('Predictions', '; '.join(dumps)),
+        *more.items(),
         ('Made by', command or 'a call of write_report()'),
         ('Versions', ', '.join(f'{name} {version(name)}'
                                for name in ('lgh_mmpose', 'mmpose', 'mmengine',

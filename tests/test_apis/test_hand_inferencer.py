@@ -19,6 +19,7 @@ from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
                              FrameSource, HandInferencer, OneEuroFilter,
                              Smoothing, camera_of_fov, draw_hands)
 from lgh_mmpose.apis.drawing import _label, _write
+from lgh_mmpose.apis.hand_inferencer import _bone_length
 from lgh_mmpose.apis.tracking import HandTracker
 from lgh_mmpose.camera import project
 from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
@@ -549,8 +550,8 @@ def test_a_camera_of_another_resolution_is_named_once(inferencer, images,
     assert 'array, 192 x 108 px' in warning
 
 
-def test_each_camera_and_size_that_do_not_fit_are_named(
-        inferencer, images, caplog, monkeypatch):
+def test_each_camera_that_does_not_fit_is_named_once(inferencer, images,
+                                                     caplog, monkeypatch):
     monkeypatch.setattr(inferencer, '_said', set())
     other = CAMERA + [[0, 0, 60], [0, 0, 0], [0, 0, 0]]
     large = np.zeros((108, 192, 3), np.uint8)
@@ -559,9 +560,9 @@ def test_each_camera_and_size_that_do_not_fit_are_named(
         list(inferencer(image, camera_matrix=matrix))
     said = [r.message for r in caplog.records if 'camera' in r.message]
     assert [re.search('camera, (.*), is far', text)[1]
-            for text in said] == ['90 34', '30 34', '90 34']
+            for text in said] == ['90 34', '30 34']
     assert [re.search('array, (.*) px', text)[1]
-            for text in said] == ['64 x 64', '192 x 108', '192 x 108']
+            for text in said] == ['64 x 64', '192 x 108']
 
 
 def test_smoothing_keeps_joints_on_their_pixels(checkpoint, images):
@@ -643,7 +644,11 @@ def test_labels_at_the_edges_are_whole(size):
     (dict(batch_size=0), 'batch_size'),
     (dict(bone_length=-1), 'bone_length must be a positive'),
     (dict(bone_length='short'), 'bone_length must be a positive'),
-    (dict(fov=0), 'between 1 and 170'),
+    (dict(bone_length=10**400), 'bone_length must be a positive'),
+    (dict(bone_length=.045), 'bone_length is 0.045 mm.* seem to be in m, the'),
+    (dict(bone_length=4.5), 'bone_length is 4.5 mm.* seem to be in cm, they'),
+    (dict(bone_length=45000), 'bone_length is 45000 mm.* seem to be in um, '),
+    (dict(fov=0), 'between 1 and 135'),
     (dict(fov=60, camera_matrix=CAMERA), 'not both'),
     (dict(camera_matrix=np.eye(2)), 'camera_matrix must be'),
     (dict(camera_matrix=-CAMERA), 'camera_matrix must be'),
@@ -655,6 +660,41 @@ def test_labels_at_the_edges_are_whole(size):
 def test_wrong_arguments_are_named(checkpoint, options, message):
     with pytest.raises(ValueError, match=message):
         HandInferencer(CONFIG, checkpoint, **options)
+
+
+@pytest.mark.parametrize('factor, advice', [
+    (1e-3, 'in pixels'),
+    (1 / 64, 'shares of the image size'),
+    (1e6, 'in pixels'),
+])
+def test_a_camera_in_another_unit_is_refused(inferencer, images, factor,
+                                             advice):
+    matrix = np.diag([factor, factor, 1]) @ CAMERA
+    with pytest.raises(ValueError, match=f'camera has focal .*{advice}.*, fr'):
+        list(inferencer(images[0], camera_matrix=matrix))
+
+
+def test_another_reference_bone_has_another_average():
+    length, source = _bone_length(None, ('wrist', 'middle_finger1'))
+    # the metacarpal is about twice the phalanx
+    assert source == 'average' and 80 < length < 95
+
+
+def test_a_camera_off_the_middle_is_said_once_a_run(inferencer, images,
+                                                    caplog):
+    inferencer._said.clear()
+    off = CAMERA + [[0, 0, 40], [0, 0, 0], [0, 0, 0]]
+    # of several sizes, one of which suits
+    large = np.zeros((70, 140, 3), np.uint8)
+    small = [image[:60, :60 - i] for i, image in enumerate(images[:3])]
+    list(inferencer([*small, large], camera_matrix=off))
+    said = [m for m in caplog.messages if 'principal point' in m]
+    assert len(said) == 2
+    assert 'far from the middle of' in said[0]
+    assert said[1].endswith('middle of 3 of 4 images')
+    caplog.clear()
+    list(inferencer(large, camera_matrix=off))
+    assert not [m for m in caplog.messages if 'principal point' in m]
 
 
 def test_steps_that_inference_does_not_know_are_refused(checkpoint):
@@ -728,8 +768,8 @@ def test_configs_that_take_the_root_depth_from_annotations_work(
     ('lgh_stb.py', 1.25),
 ])
 def test_padding_is_what_the_config_trains_with(name, padding):
-    from lgh_mmpose.apis.hand_inferencer import (_inference_steps,
-                                                 _trained_on_whole_images)
+    from lgh_mmpose.apis.hand_crop import (_inference_steps,
+                                           _trained_on_whole_images)
     config = Config.fromfile(REPO_ROOT / 'configs' / name)
     steps = _inference_steps(config, (256, 256))
     assert [step['type'] for step in steps] == [
@@ -795,7 +835,7 @@ def test_inference_does_not_change_the_model(inferencer, images):
         camera_matrix=CAMERA,
         hand_side='right',
         bone_length=40.)
-    batch = pseudo_collate([inferencer._pipeline(info)])
+    batch = pseudo_collate([inferencer._cut_out._pipeline(info)])
     with torch.no_grad():
         sample, = inferencer.model.test_step(batch)
     assert not inferencer.model.training

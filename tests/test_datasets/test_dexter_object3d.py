@@ -78,7 +78,7 @@ def test_no_root_and_no_bone_unless_given(dexter):
     assert not {'root_depth', 'bone_length'} & record.keys()
     record = build(dexter[0], bone_length=31.5).get_data_info(0)
     assert record['bone_length'] == 31.5
-    with pytest.raises(ValueError, match='argument bone_length.*unit'):
+    with pytest.raises(ValueError, match='argument bone_length.*are in mm'):
         build(dexter[0], bone_length=0.)
 
 
@@ -140,7 +140,9 @@ def test_boxes_from_a_file(dexter, own_root, tmp_path):
                     *rows[:-1]]), 'no box for Rotate/color/image_00001.png'),
         ('img_name,x,y,w,h\nGrasp1/color/image_00000.png,1,2,3,four',
          'line 2'), ('img_name,x,y,w,h\na.png,1,2,0,4',
-                     'line 2'), ('img_name,x,y,w,h\na.png,1,2', 'line 2')):
+                     'line 2'), ('img_name,x,y,w,h\na.png,1,2', 'line 2'),
+        ('img_name,x,y,w,h\na.png,1e308,2,1e308,4',
+         'line 2'), ('img_name,x,y,w,h\na.png,1,2,5e-324,4', 'line 2')):
         path.write_text(text)
         with pytest.raises(ValueError, match=message) as error:
             build(dexter[0], bbox_csv=str(path))

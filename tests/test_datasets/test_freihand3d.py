@@ -383,6 +383,9 @@ def test_no_images(own_root):
     (b'{"a": 1}', 'numbers of shape'),
     (b'[[[1, 2, 3], [4, 5]]]', 'ragged or not numbers'),
     (b'[["a"]]', 'ragged or not numbers'),
+    (b'[["1.5"]]', 'ragged or not numbers'),
+    (b'[[true]]', 'ragged or not numbers'),
+    (b'[[' + b'1' * 401 + b']]', 'ragged or not numbers'),
     (b'[]', r'shape \(N, 21, 3\), got \(0,\)'),
     (b'[[[1, 2, 3], [4, 5, 6]]]', r'shape \(N, 21, 3\), got \(1, 2, 3\)'),
 ])
@@ -444,9 +447,9 @@ def test_joints_in_another_unit_are_found_out(own_root):
     path.write_text(json.dumps((100 * raw(own_root, path.name)).tolist()))
     with pytest.raises(ValueError) as error:
         FreiHand3DDataset(data_root=str(own_root))
-    assert 'training_xyz.json: the reference bone of sample 0' in str(
-        error.value)
-    assert 'training_scale.json (4 such samples)' in str(error.value)
+    message = str(error.value)
+    assert 'training_xyz.json: the hand of sample 0 has' in message
+    assert 'in cm, they must be in m (4 such samples)' in message
 
 
 def test_a_reference_bone_of_another_length_is_named(own_root):

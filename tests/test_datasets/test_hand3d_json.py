@@ -1,10 +1,11 @@
 import copy
 import json
+import os.path as osp
 
 import numpy as np
 import pytest
 from dataset_writers import (FREIHAND_NAMES, RHD_NAMES, hand3d_json,
-                             write_hand3d_json)
+                             write_hand3d_json, write_image)
 from mmpose.registry import DATASETS
 from xtcocotools.coco import COCO
 
@@ -327,7 +328,10 @@ def test_wrong_unit_is_noticed(tmp_path):
     content = hand3d_json()
     ann = content['annotations'][3]
     ann['keypoints_cam'] = (1000 * np.array(ann['keypoints_cam'])).tolist()
-    with pytest.raises(ValueError, match='sample 35 is 44000 mm.*the unit'):
+    with pytest.raises(
+            ValueError,
+            match='hand of sample 35 has .* seem to be in um, they must be in '
+            'mm'):
         build_content(tmp_path, content)
 
 
@@ -337,3 +341,157 @@ def test_reprojection_error_allowed(tmp_path):
     build_content(tmp_path, copy.deepcopy(content))
     with pytest.raises(ValueError, match='annotation 35 puts thumb4 1.5 px'):
         build_content(tmp_path, content, max_reprojection_error=1)
+
+
+# -- units and numbers -------------------------------------------------------
+
+
+@pytest.mark.parametrize('factor, unit', [(1e-3, 'm'), (.1, 'cm'),
+                                          (1e3, 'um')])
+def test_joints_in_another_unit_are_refused(tmp_path, factor, unit):
+    """In all hands alike, bones included, which no projection tells."""
+    content = hand3d_json()
+    for ann in content['annotations']:
+        joints = factor * np.array(ann['keypoints_cam'])
+        ann['keypoints_cam'] = joints.tolist()
+        ann['bone_length'] = float(np.linalg.norm(joints[9] - joints[10]))
+    with pytest.raises(
+            ValueError,
+            match=f'keypoints_cam .* hand of sample 5 .* seem to be in {unit},'
+            r' they must be in mm \(4 such samples\)'):
+        build_content(tmp_path, content)
+
+
+@pytest.mark.parametrize('length, message', [
+    (4.4, 'is 4.4 mm, .* seem to be in cm, they must be in mm'),
+    (.044, 'is 0.044 mm, .* seem to be in m, they must be in mm'),
+    (90., 'is 90 mm, but 44 mm by the joints; both must be of the bone midd'),
+    (25., 'is 25 mm, but 44 mm by the joints'),
+    (1e300, r'is 1e\+300 mm, while those of hands are'),
+])
+def test_bone_lengths_that_are_not_those_of_the_joints(tmp_path, length,
+                                                       message):
+    content = hand3d_json()
+    content['annotations'][2]['bone_length'] = length
+    with pytest.raises(
+            ValueError, match=f'bone_length .* of sample 25 {message}'):
+        build_content(tmp_path, content)
+
+
+def test_a_bone_that_was_measured_by_hand_may_differ(tmp_path):
+    content = hand3d_json()
+    content['annotations'][2]['bone_length'] = 50.
+    record = build_content(tmp_path, content).get_data_info(2)
+    assert record['bone_length'] == 50.
+
+
+def test_hands_of_children_and_giants(tmp_path):
+    for factor in (.4, 1.7):
+        content = hand3d_json()
+        for ann in content['annotations']:
+            joints = np.array(ann['keypoints_cam'])
+            ann['keypoints_cam'] = (factor * joints).tolist()
+        build_content(tmp_path, content)
+
+
+def test_joints_at_the_lens_are_refused(tmp_path):
+    content = hand3d_json(num=1)
+    ann = content['annotations'][0]
+    ann['keypoints_cam'][4] = [.1, .1, 2.]
+    ann['keypoints'][12:15] = [47 + 200 * .1 / 2, 40 + 205 * .1 / 2, 2]
+    with pytest.raises(
+            ValueError, match='thumb4 of sample 5 lies at .* 2.0. '):
+        build_content(tmp_path, content)
+
+
+@pytest.mark.parametrize('edit, message', [
+    (annotation('camera_matrix', [[2., 0, .5], [0, 2.05, .5], [0, 0, 1]]),
+     'the camera of sample 25 has focal lengths .* shares of the image size'),
+    (annotation('camera_matrix', [[6., 0, 47], [0, 6., 40], [0, 0, 1]]),
+     'the camera of sample 25 has .* they must be in pixels'),
+    (annotation('camera_matrix', [[1e200, 0, 0], [0, 1e200, 0], [0, 0, 1]]),
+     'the camera matrix of sample 25 is singular or no pinhole'),
+    (annotation('bbox', [0, 0, 1e308, 1e308]), 'bbox of annotation 25 must'),
+    (annotation('bbox', [1e308, 0, 1e308, 5]), 'bbox of annotation 25 must'),
+    (annotation('bbox', [0, 0, 1e39, 5]), 'bbox of annotation 25 must'),
+    (annotation('bbox', [50, 50, 5e-324, 9]), 'bbox of annotation 25 must'),
+    (annotation('bbox', [10**400, 0, 5, 5]),
+     'bbox of annotation 25 must be 4 numbers, got something else'),
+    (annotation('bone_length', 10**400), 'bone_length of annotation 25 must'),
+    (annotation('bone_length', True), 'bone_length of annotation 25 must'),
+    (annotation('keypoints_cam', [[1e308] * 3] * 21),
+     'hand of sample 25 has|of sample 25 lies at'),
+    (annotation('keypoints_cam',
+                [[1., 2., 5e-324]] * 21), 'hand of sample 25 has 0 times'),
+])
+def test_numbers_that_make_no_sense(tmp_path, edit, message):
+    content = hand3d_json()
+    edit(content)
+    with pytest.raises(ValueError, match=message) as error:
+        build_content(tmp_path, content)
+    assert 'hands.json' in str(error.value)
+
+
+@pytest.mark.parametrize('field', ['bbox', 'keypoints', 'camera_matrix'])
+def test_true_is_no_number_whatever_the_others_are(tmp_path, field):
+    """Beside null in another annotation it is an object for NumPy."""
+    for null in (False, True):
+        content = hand3d_json()
+        for index, value in ((2, True), (1, None)):
+            node = content['annotations'][index][field]
+            if value or null:
+                (node[0] if isinstance(node[0], list) else node)[0] = value
+        with pytest.raises(
+                ValueError, match=f'{field} of annotation 25 must be'):
+            build_content(tmp_path, content)
+
+
+# -- images ------------------------------------------------------------------
+
+
+def test_an_image_of_another_size_is_named_when_it_is_read(tmp_path):
+    content = write_hand3d_json(tmp_path)
+    write_image(tmp_path / 'images/2.png', (48, 40))
+    dataset = build(
+        tmp_path,
+        pipeline=[
+            dict(type='GetBBoxCenterScale'),
+            dict(type='LoadHandImage'),
+            dict(type='TopdownAffineCamera', input_size=(32, 32))
+        ])
+    assert dataset[1]['img'].shape == (32, 32, 3)
+    with pytest.raises(
+            ValueError,
+            match=r'sample 25 \(.*2.png\): the image has 48 x 40 px, its '
+            'annotation says 96 x 80; restore the image, or scale'):
+        dataset[2]
+    assert content['images'][2]['width'] == 96
+
+
+def test_boxes_that_are_corners_are_refused(tmp_path):
+    content = hand3d_json(size=(192, 160))
+    for ann in content['annotations']:
+        ann['camera_matrix'][0][2] += 60
+        ann['camera_matrix'][1][2] += 60
+        x, y, w, h = ann['bbox']
+        ann['bbox'] = [x + 60, y + 60, w, h]
+        for i in range(0, 63, 3):
+            ann['keypoints'][i] += 60
+            ann['keypoints'][i + 1] += 60
+    build_content(tmp_path, content)
+    for ann in content['annotations']:
+        x, y, w, h = ann['bbox']
+        ann['bbox'] = [x, y, x + w, y + h]
+    with pytest.raises(
+            ValueError, match=r'seems to be \[left, top, right, bottom\]'):
+        build_content(tmp_path, content)
+
+
+def test_file_names_from_windows(tmp_path):
+    content = write_hand3d_json(tmp_path)
+    for image in content['images']:
+        image['file_name'] = f'images\\{image["file_name"]}'
+    (tmp_path / 'hands.json').write_text(json.dumps(content))
+    dataset = Hand3DJsonDataset(str(tmp_path), 'hands.json')
+    assert all(
+        osp.isfile(dataset.get_data_info(i)['img_path']) for i in range(4))

@@ -614,8 +614,36 @@ def test_file_in_millimetres_is_told(own_root):
             raw['xyz'] = raw['xyz'] * 1000
 
     change(own_root, edit)
-    with pytest.raises(ValueError, match='check the unit of the file'):
+    with pytest.raises(
+            ValueError,
+            match='the numbers seem to be in mm, they must be in m '):
         Rhd3DDataset(str(own_root))
+
+
+@pytest.mark.parametrize('factor, unit', [(1e-3, 'm'), (.1, 'cm')])
+def test_json_in_another_unit_is_told(own_root, factor, unit):
+    content = json_of(own_root)
+    for ann in content['annotations']:
+        ann['joint_cam'] = (factor * np.array(ann['joint_cam'])).tolist()
+    with pytest.raises(
+            ValueError,
+            match=f'anno.json: .* to be in {unit}, they must be in mm'):
+        json_dataset(own_root, content)
+
+
+def test_json_tells_the_size_and_windows_names(own_root):
+    content = json_of(own_root)
+    assert 'annotated_size' not in json_dataset(own_root,
+                                                content).get_data_info(0)
+    for image in content['images']:
+        image.update(width=320, height=320)
+        image['file_name'] = f'color\\{image["file_name"]}'
+    (own_root / 'anno.json').write_text(json.dumps(content))
+    record = Rhd3DDataset(
+        str(own_root), ann_file='anno.json',
+        data_prefix=dict(img='training')).get_data_info(0)
+    assert record['annotated_size'] == (320, 320)
+    assert os.path.isfile(record['img_path'])
 
 
 def test_hand_out_of_sight_may_be_behind_the_camera(own_root):

@@ -185,13 +185,24 @@ def test_bad_choices(stb, options, message):
     (dict(handPara=np.ones((3, 21, 1501))), 'N up to 1500'),
     (dict(handPara=np.full((3, 21, 3), np.nan)), 'joint palm of sample 0'),
     (dict(handPara=-np.ones((3, 21, 3))), 'not in front of the camera'),
-    (dict(handPara=1000 * np.ones((3, 21, 3))), 'bone length of sample 0'),
+    (dict(handPara=1000 * np.ones((3, 21, 3))), 'hand of sample 0 has 0 t'),
 ])
 def test_bad_labels_are_named(own_root, content, message):
     scipy.io.savemat(own_root / 'labels' / 'B1Counting_SK.mat', content)
     with pytest.raises(ValueError, match=message) as error:
         build(own_root)
     assert 'B1Counting_SK.mat' in str(error.value)
+
+
+@pytest.mark.parametrize('factor, unit', [(1e-3, 'm'), (.1, 'cm')])
+def test_labels_in_another_unit_are_told(own_root, factor, unit):
+    path = own_root / 'labels' / 'B1Counting_SK.mat'
+    hands = scipy.io.loadmat(path)['handPara']
+    scipy.io.savemat(path, dict(handPara=factor * hands))
+    with pytest.raises(
+            ValueError,
+            match=f'SK.mat: .* to be in {unit}, they must be in mm'):
+        build(own_root)
 
 
 @pytest.mark.parametrize('how', ['truncated', 'empty', 'html'])

@@ -2,14 +2,17 @@ import cv2
 import numpy as np
 import pytest
 from geometry_strategies import bone_sine, cameras, floats, hands
+from helpers import REPO_ROOT
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from mmengine.config import Config
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
 
 from lgh_mmpose.camera import project
 from lgh_mmpose.codecs import Hand25DLabel
-from lgh_mmpose.datasets import CanonicalizeHandSide, TopdownAffineCamera
+from lgh_mmpose.datasets import (CanonicalizeHandSide, FreiHand3DDataset,
+                                 TopdownAffineCamera)
 
 CODEC = Hand25DLabel((96, 128))
 
@@ -219,3 +222,99 @@ def test_crop_is_what_opencv_makes_of_the_stored_matrix():
     # OpenCV interpolates with 1/32 px, so mirrored weights differ a little
     difference = np.abs(results['img'].astype(int) - expected)
     assert difference.mean() < 2
+
+
+# -- what keeps image and camera together ------------------------------------
+
+
+@pytest.fixture(scope='module')
+def pipeline_config():
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_freihand.py')
+    return cfg.train_dataloader.dataset.pipeline
+
+
+@pytest.mark.parametrize('after, prob', [
+    ('LoadHandImage', 0.),
+    ('LoadHandImage', 1.),
+    ('TopdownAffineCamera', 0.),
+    ('TopdownAffineCamera', 1.),
+    ('CanonicalizeHandSide', 1.),
+    ('GenerateTarget', 1.),
+])
+@pytest.mark.parametrize('pack', ['PackHandInputs', 'PackPoseInputs'])
+def test_a_flip_that_leaves_the_camera_is_refused(freihand_root,
+                                                  pipeline_config, after, prob,
+                                                  pack):
+    if pack == 'PackPoseInputs' and after == 'GenerateTarget':
+        pytest.skip("mmpose's own packing looks at nothing")
+    steps = [dict(step) for step in pipeline_config]
+    at = [step['type'] for step in steps].index(after)
+    steps.insert(at + 1, dict(type='RandomFlip', prob=prob))
+    steps[-1]['type'] = pack
+    dataset = FreiHand3DDataset(str(freihand_root), pipeline=steps)
+    with pytest.raises(ValueError, match='RandomFlip does; leave it out'):
+        dataset[0]
+
+
+def test_a_flip_in_a_test_pipeline_is_refused(freihand_root):
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_freihand.py')
+    steps = cfg.test_dataloader.dataset.pipeline
+    steps.insert(2, dict(type='RandomFlip', prob=1.))
+    dataset = FreiHand3DDataset(
+        str(freihand_root), split='evaluation', pipeline=steps, test_mode=True)
+    with pytest.raises(ValueError, match='RandomFlip does; leave it out'):
+        dataset[0]
+
+
+@pytest.mark.parametrize('load', ['LoadHandImage', 'LoadImage'])
+def test_an_image_that_was_resized_before_the_crop_is_refused(
+        freihand_root, pipeline_config, load):
+    steps = [dict(step) for step in pipeline_config]
+    at = [step['type'] for step in steps].index('LoadHandImage')
+    steps[at] = dict(type=load)
+    steps.insert(at + 1, dict(type='mmcv.Resize', scale=(32, 32)))
+    dataset = FreiHand3DDataset(str(freihand_root), pipeline=steps)
+    with pytest.raises(
+            ValueError, match='64 x 64 px one of 32 x 32, but left the cam'):
+        dataset[0]
+
+
+def test_an_input_that_was_resized_after_the_crop_is_refused(
+        freihand_root, pipeline_config):
+    steps = [dict(step) for step in pipeline_config]
+    steps.insert(-2, dict(type='mmcv.Resize', scale=(32, 32)))
+    dataset = FreiHand3DDataset(str(freihand_root), pipeline=steps)
+    with pytest.raises(ValueError, match='input of .* px one of .32, 32.; le'):
+        dataset[0]
+
+
+@pytest.mark.parametrize('size', [(320, 240), (50, 60)])
+def test_an_image_of_another_size_than_annotated_is_refused(size):
+    results = make_results(np.zeros((480, 640, 3), np.uint8))
+    crop = TopdownAffineCamera((96, 96))
+    crop(dict(results, annotated_size=(640, 480)))
+    with pytest.raises(
+            ValueError,
+            match='640 x 480 px, its annotation says '
+            f'{size[0]} x {size[1]}'):
+        crop(dict(results, annotated_size=size))
+
+
+def test_what_was_decoded_at_less_is_as_large_as_annotated():
+    results = make_results(
+        np.zeros((240, 320, 3), np.uint8),
+        img_reduction=2,
+        ori_shape=(480, 640),
+        annotated_size=(640, 480))
+    TopdownAffineCamera((96, 96))(dict(results))
+    results['annotated_size'] = 320, 240
+    with pytest.raises(ValueError, match='annotation says 320 x 240'):
+        TopdownAffineCamera((96, 96))(results)
+
+
+def test_a_camera_in_millimetres_is_refused():
+    results = make_results(
+        np.zeros((480, 640, 3), np.uint8),
+        camera_matrix=np.diag([4.2, 4.2, 1.]))
+    with pytest.raises(ValueError, match='its camera has focal lengths of'):
+        TopdownAffineCamera((96, 96))(results)

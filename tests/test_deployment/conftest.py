@@ -47,5 +47,5 @@ def openvino_export(toy, tmp_path_factory):
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(exporting, 'to_deploy',
                             lambda model: copy.deepcopy(toy.form))
-        export(toy.model, folder, 'openvino', verification=toy.samples)
+        export(toy.model, folder, 'openvino', 'fp32', verification=toy.samples)
     return folder

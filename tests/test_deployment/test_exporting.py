@@ -3,6 +3,8 @@ import ast
 import copy
 import hashlib
 import json
+import re
+import runpy
 import sys
 import tempfile
 import zipfile
@@ -14,7 +16,7 @@ from helpers import REPO_ROOT
 
 from lgh_mmpose.deployment import (COMBINATIONS, ExportError, Tolerance,
                                    export, exporting, load_exported)
-from lgh_mmpose.deployment.exporting import check_combination, runner_source
+from lgh_mmpose.deployment.exporting import choose_precision, runner_source
 
 pytestmark = pytest.mark.usefixtures('traced_once')
 
@@ -49,11 +51,10 @@ def assert_nothing_of_the_machine(folder):
                           for backend, precisions in COMBINATIONS.items()
                           for precision in precisions])
 def test_written_model_gives_what_the_original_gives(toy, tmp_path, backend,
-                                                     precision):
-    try:
-        check_combination(backend, precision)
-    except RuntimeError as error:
-        pytest.skip(str(error))
+                                                     precision, monkeypatch):
+    if precision == 'bf16':
+        # which torch imitates and OpenVINO replaces where there is none
+        monkeypatch.setenv('LGH_MMPOSE_BF16', 'AVX512_BF16')
     quantised = precision == 'int8'
     info = export(
         toy.model,
@@ -114,6 +115,7 @@ def test_difference_over_the_tolerance_leaves_nothing(toy, tmp_path):
             toy.model,
             tmp_path / 'out',
             'torchscript',
+            'fp32',
             verification=toy.samples,
             tolerance=LOOSE._replace(px=1e-12))
     assert_nothing_was_left(tmp_path)
@@ -129,6 +131,7 @@ def test_another_model_is_found_out(toy, tmp_path, monkeypatch):
             toy.model,
             tmp_path / 'out',
             'torchscript',
+            'fp32',
             verification=toy.samples)
     assert_nothing_was_left(tmp_path)
 
@@ -141,7 +144,7 @@ def test_another_crop_is_found_out(toy, tmp_path):
             tmp_path / 'out',
             'torchscript',
             # a corner is 48 * sqrt(2) px from the middle
-            crop=dict(padding=1 / (1 - 12 / (48 * 2**.5))),
+            crop=dict(whole_image_padding=1 / (1 - 12 / (48 * 2**.5))),
             verification=toy.samples)
     assert_nothing_was_left(tmp_path)
 
@@ -174,13 +177,72 @@ def test_nothing_is_overwritten(toy, tmp_path):
 ])
 def test_what_does_not_exist_is_refused(backend, precision, reason):
     with pytest.raises(ValueError, match=reason):
-        check_combination(backend, precision)
+        choose_precision(backend, precision)
 
 
-def test_bf16_needs_a_cpu_that_has_it(monkeypatch):
-    monkeypatch.setattr(exporting, 'cpu_computes_bf16', lambda: False)
-    with pytest.raises(ExportError, match='this CPU has no bf16'):
-        check_combination('openvino', 'bf16')
+@pytest.mark.parametrize('backend', ['openvino', 'torchscript'])
+def test_auto_is_what_the_cpu_computes(backend, cpu_bf16):
+    precision, reason = choose_precision(backend)
+    assert precision == ('bf16' if cpu_bf16 else 'fp32')
+    assert (cpu_bf16 or 'no bf16 instructions') in reason
+    # what is asked for stays
+    assert choose_precision(backend, 'fp32') == ('fp32', 'as asked for')
+
+
+def test_auto_asks_the_backend_too(cpu_bf16):
+    precision, reason = choose_precision('onnx')
+    assert precision == 'fp32'
+    assert reason == 'ONNX Runtime has no bf16 kernels for x86 CPUs'
+
+
+def test_bf16_needs_a_cpu_that_has_it(cpu_bf16):
+    if cpu_bf16:
+        assert choose_precision('openvino', 'bf16')[0] == 'bf16'
+        return
+    with pytest.raises(ExportError, match='no bf16 .* leave --precision out'):
+        choose_precision('openvino', 'bf16')
+
+
+@pytest.mark.parametrize('cpu_bf16', ['AVX512_BF16', 'none'], indirect=True)
+def test_the_choice_and_its_reason_are_kept(toy, tmp_path, cpu_bf16):
+    out = tmp_path / 'out'
+    export(toy.model, out, 'openvino')
+    model = json.loads((out / 'hand_pose.json').read_text())['model']
+    assert model['precision'] == ('bf16' if cpu_bf16 else 'fp32')
+    assert model['inference_precision'] == ('bf16' if cpu_bf16 else 'f32')
+    assert model['precision_reason'] == choose_precision('openvino')[1]
+
+
+@pytest.mark.parametrize('cpu_bf16', ['AVX512_BF16', 'none'], indirect=True)
+def test_the_rest_of_int8_is_what_the_cpu_computes(toy, tmp_path, cpu_bf16,
+                                                   monkeypatch):
+    # takes seconds, and decides nothing here
+    monkeypatch.setattr(exporting, 'quantize_openvino',
+                        lambda model, images: model)
+    model = export(
+        toy.model,
+        tmp_path / 'out',
+        'openvino',
+        'int8',
+        calibration=toy.samples[:1])['model']
+    assert model['inference_precision'] == ('bf16' if cpu_bf16 else 'f32')
+    assert re.match(
+        'as asked for; what is not quantised in '
+        f'{model["inference_precision"]}: this CPU ',
+        model['precision_reason'])
+
+
+def test_bf16_over_the_tolerance_names_the_mend(toy, tmp_path, monkeypatch):
+    monkeypatch.setenv('LGH_MMPOSE_BF16', 'AVX512_BF16')
+    with pytest.raises(
+            ExportError, match=r'\(AVX512_BF16\).*--precision fp32'):
+        export(
+            toy.model,
+            tmp_path / 'out',
+            'torchscript',
+            verification=toy.samples,
+            tolerance=LOOSE._replace(px=1e-4))
+    assert_nothing_was_left(tmp_path)
 
 
 def test_int8_needs_samples(toy, tmp_path):
@@ -200,13 +262,15 @@ def test_missing_backend_is_named_with_the_extra(toy, tmp_path, monkeypatch):
     assert_nothing_was_left(tmp_path)
 
 
-def test_runner_is_one_file():
+def test_runner_is_one_file(tmp_path, cpu_bf16):
     source = runner_source()
-    compile(source, 'hand_pose_runner.py', 'exec')
+    (tmp_path / 'runner.py').write_text(source)
+    runner = runpy.run_path(str(tmp_path / 'runner.py'))
+    assert runner['bf16_instructions']() == cpu_bf16
     assert 'import lgh_mmpose' not in source
     assert 'from lgh_mmpose' not in source
-    assert source.count('def solve_root_depth(') == 1
-    assert source.count('def decode_image(') == 1
+    for name in ('solve_root_depth', 'bf16_instructions', 'decode_image'):
+        assert source.count(f'def {name}(') == 1
     # none of the files that it is made of takes a name of another
     names = [
         name for node in ast.parse(source).body

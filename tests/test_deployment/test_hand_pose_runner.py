@@ -9,16 +9,18 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from deploy_models import toy_config
 from helpers import REPO_ROOT, run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.dataset import pseudo_collate
 from mmpose.datasets.transforms import GetBBoxCenterScale
 
+from lgh_mmpose.apis import HandInferencer
 from lgh_mmpose.apis.camera_model import load_camera_matrix
 from lgh_mmpose.camera import RootDepthStatus
 from lgh_mmpose.datasets.transforms import TopdownAffineCamera
-from lgh_mmpose.deployment import export
+from lgh_mmpose.deployment import export, read_crop
 from lgh_mmpose.deployment.hand_pose_runner import (HandPose, Network,
                                                     crop_image, crop_matrix,
                                                     read_camera_matrix,
@@ -75,16 +77,40 @@ def test_equals_the_original(toy, onnx_export, side):
         image = cv2.imread(record['img_path'])
         # not the whole image, and not square
         bbox = np.array([[5.5, -3, 50, 61.25]], np.float32)
-        hands = hand_pose(image, bbox, record['camera_matrix'],
+        # the pipeline pads its boxes as whole images
+        padding = hand_pose.info['crop']['padding']
+        centre = np.tile((bbox[:, :2] + bbox[:, 2:]) / 2, 2)
+        tight = centre + (bbox - centre) / padding
+        hands = hand_pose(image, tight, record['camera_matrix'],
                           record['bone_length'], side)
         expected = prediction(toy, index, bbox=bbox, hand_side=side)
         assert len(hands) == 1
         compare(hands[0], expected)
         assert hands[0]['hand_side'] == side
-    right, = hand_pose(image, bbox, record['camera_matrix'],
+    right, = hand_pose(image, tight, record['camera_matrix'],
                        record['bone_length'])
     same = np.allclose(right['keypoints'], hands[0]['keypoints'], atol=.1)
     assert same == (side == 'right')
+
+
+@pytest.mark.parametrize('box', [[12, 9, 50, 47.5], None])
+def test_equals_the_inferencer_on_the_same_box(toy, onnx_export, tmp_path,
+                                               box):
+    """Boxes are tight round the hand for both, or the whole image."""
+    checkpoint = tmp_path / 'toy.pth'
+    torch.save(dict(state_dict=toy.model.state_dict(), meta={}), checkpoint)
+    inferencer = HandInferencer(
+        toy_config(), str(checkpoint), hand_side='right')
+    record = toy.dataset.get_data_info(0)
+    image = cv2.imread(record['img_path'])
+    known = record['camera_matrix'], record['bone_length']
+    hand_pose = HandPose(onnx_export)
+    hand_pose.info['crop'].update(read_crop(toy.dataset))
+    ours, = hand_pose(image, box and [box], *known)
+    theirs = next(inferencer(image, box, *known))['hands'][0]
+    np.testing.assert_allclose(
+        ours['keypoints'], theirs['keypoints'], rtol=0, atol=.01)
+    np.testing.assert_allclose(ours['bbox'], theirs['bbox'], atol=1e-3)
 
 
 @pytest.mark.parametrize('keys', [('camera_matrix', ), ('bone_length', ), ()])
@@ -122,7 +148,7 @@ def test_runs_where_nothing_else_is(toy, backend, request, tmp_path):
         *(sys.executable, '-I', '-c', FORBID),
         shutil.copytree(shipped, tmp_path / 'shipped') / 'hand_pose_runner.py',
         record['img_path'],
-        *('--bbox', 0, 0, 64, 64, '--camera-matrix', 'camera.json'),
+        *('--camera-matrix', 'camera.json'),
         *('--bone-length', record['bone_length'], '--threads', 1),
         cwd=tmp_path).stdout
     frame = json.loads(output)
@@ -247,6 +273,9 @@ def test_boxes_without_area_are_refused(bbox):
     (dict(hand_side='both'), 'hand_side must be one of'),
     (dict(camera_matrix=np.zeros((3, 3))), 'camera_matrix must be an inver'),
     (dict(bone_length=-1.), 'bone_length must be positive'),
+    (dict(bone_length=.045), 'bone_length is 0.045 mm.* seem to be in m,'),
+    (dict(bone_length=4.5), 'bone_length is 4.5 mm.* seem to be in cm,'),
+    (dict(camera_matrix=np.diag([4.2, 4.2, 1])), 'camera has focal lengths'),
     (dict(root_depth=500.), 'only of use together with'),
 ])
 def test_bad_arguments_are_named(onnx_export, arguments, message):
@@ -281,6 +310,10 @@ def copy_of(onnx_export, tmp_path, **changes):
 
 @pytest.mark.parametrize('changes, message', [
     (dict(schema='other/1'), "its schema is 'other/1'"),
+    (dict(schema='lgh_mmpose/exported_hand_pose/2'),
+     'exported_hand_pose/3.: export the model again'),
+    (dict(crop__whole_image_padding=None), "has no 'whole_image_padding'"),
+    (dict(crop__whole_image_padding=0), 'bad crop.whole_image_padding'),
     (dict(joint_names=None), "has no 'joint_names'"),
     (dict(root_joint='nose'), 'bad root_joint'),
     (dict(input_size=[96, -1]), 'bad input_size'),
@@ -327,19 +360,56 @@ def test_files_that_were_not_exported_are_refused(openvino_export, tmp_path,
         HandPose(shipped)
 
 
-@pytest.mark.parametrize('able', [True, False])
-def test_bf16_that_torch_imitates_is_said(toy, traced_once, tmp_path,
-                                          monkeypatch, able):
-    export(toy.model, tmp_path / 'exported', 'torchscript')
-    info = read_info(tmp_path / 'exported')
-    info['model'].update(precision='bf16', inference_precision='bf16')
-    (tmp_path / 'exported/hand_pose.json').write_text(json.dumps(info))
-    monkeypatch.setattr(
-        torch.cpu, '_is_amx_tile_supported', lambda: False, raising=False)
-    monkeypatch.setattr(
-        torch.cpu, '_is_avx512_bf16_supported', lambda: able, raising=False)
+@pytest.mark.parametrize('cpu_bf16', ['AMX', 'none'], indirect=True)
+@pytest.mark.parametrize('backend, message', [
+    ('torchscript', 'torch imitates bf16, slowly.*--precision fp32'),
+    ('openvino', 'what should run in bf16 runs in fp32'),
+])
+def test_bf16_that_the_cpu_lacks_is_said(toy, traced_once, tmp_path,
+                                         monkeypatch, cpu_bf16, backend,
+                                         message):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv('LGH_MMPOSE_BF16', 'AMX')
+        export(toy.model, tmp_path / 'exported', backend, 'bf16')
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always')
         Network(tmp_path / 'exported')
-    assert ['--precision fp32' in str(w.message)
-            for w in said] == [True] * (not able)
+    assert [
+        bool(re.search(f'this CPU has no bf16 .*{message}', str(w.message)))
+        for w in said
+    ] == [True] * (not cpu_bf16)
+
+
+@pytest.mark.parametrize('precision', ['f32', 'bf16'])
+def test_openvino_does_not_choose_by_itself(openvino_export, tmp_path,
+                                            monkeypatch, cpu_bf16, precision):
+    import openvino
+    shipped = shutil.copytree(openvino_export, tmp_path / 'shipped')
+    info = read_info(shipped)
+    info['model']['inference_precision'] = precision
+    (shipped / 'hand_pose.json').write_text(json.dumps(info))
+    hints, compile_model = [], openvino.Core.compile_model
+
+    def compile_and_note(core, model, device, config):
+        hints.append(config['INFERENCE_PRECISION_HINT'])
+        return compile_model(core, model, device, config)
+
+    monkeypatch.setattr(openvino.Core, 'compile_model', compile_and_note)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        network = Network(shipped)
+    network(np.zeros((1, 3, 96, 96), np.uint8))
+    assert hints == [precision if cpu_bf16 else 'f32']
+
+
+def test_exports_of_earlier_versions_are_read(openvino_export, tmp_path):
+    """Which do not say why they are in their precision."""
+    shipped = shutil.copytree(openvino_export, tmp_path / 'shipped')
+    info = read_info(shipped)
+    del info['model']['precision_reason']
+    (shipped / 'hand_pose.json').write_text(json.dumps(info))
+    images = np.full((1, 3, 96, 96), 128, np.uint8)
+    for now, before in zip(
+            Network(openvino_export)(images),
+            Network(shipped)(images)):
+        np.testing.assert_array_equal(now, before)

@@ -8,8 +8,11 @@ import torch
 from deploy_models import toy_config
 from mmpose.registry import DATASETS
 
+from lgh_mmpose.apis.hand_crop import HandCrop
 from lgh_mmpose.deployment import (ExportError, Tolerance, read_crop,
-                                   select_samples, verify, verify_crop)
+                                   select_samples, to_deploy, verify,
+                                   verify_crop)
+from lgh_mmpose.deployment.from_config import _crop_as_inferencer
 from lgh_mmpose.deployment.hand_pose_runner import HandPose
 
 ANYTHING = Tolerance(*[np.inf] * 5)
@@ -111,6 +114,30 @@ def test_original_must_be_finite(toy, samples):
     model.head.depth_layers[-1].bias.data[:] = np.nan
     with pytest.raises(ExportError, match='original model gives depth that'):
         verify(model, written(toy), samples, Tolerance.of('fp32'))
+
+
+def test_an_untrained_network_is_compared_at_the_true_depth(toy, samples):
+    """Its joints lie within a pixel, as of a hand that is 30 m away."""
+    model = copy.deepcopy(toy.model)
+    model.head.heatmap_layers[-1].weight.data *= .02
+    depths = []
+
+    def change(uv, depth, scores):
+        uv += 1e-5
+        # of lengths of the reference bone, as large as a bone is
+        bone = np.linalg.norm(uv[0, 9] - uv[0, 10])
+        depths.append(bone)
+
+    network = written(SimpleNamespace(form=to_deploy(model)), change)
+    report = verify(model, network, samples, Tolerance.of('fp32'))
+    assert max(depths) < .5
+    # 1e-5 px of 96 that are 128 px, at some 0.7 m
+    assert 0 < report['mm']['max'] < 1e-4
+    # without the truth it is at the depth that the network gives
+    for sample in (hidden := copy.deepcopy(samples)):
+        sample['data_samples'].set_metainfo(dict(root_depth=None))
+    report = verify(model, network, hidden, ANYTHING)
+    assert report['mm']['max'] > 1e-3
 
 
 def test_growth_of_the_error_is_judged(toy, samples):
@@ -238,6 +265,18 @@ def shift(results):
 def test_pipeline_that_crops_otherwise_is_found_out(toy, step):
     crop, samples = samples_of(toy, [step])
     with pytest.raises(ExportError, match='px of the input off.*--padding'):
+        verify_crop(runner_of(toy, crop), samples)
+
+
+def test_tight_boxes_are_cropped_as_the_inferencer_does(toy):
+    crop, samples = samples_of(toy, [])
+    _crop_as_inferencer(samples, HandCrop(toy_config(), (96, 96)))
+    assert all(len(sample['tight_box']) == 4 for sample in samples)
+    assert verify_crop(runner_of(toy, crop), samples)['px'] < 1e-3
+    # as the runner did once: all boxes alike
+    crop['padding'] = crop['whole_image_padding']
+    with pytest.raises(
+            ExportError, match='tight round the hand is .* px of the in'):
         verify_crop(runner_of(toy, crop), samples)
 
 

@@ -1,4 +1,6 @@
 """bf16 training steps where there is no GPU."""
+import logging
+
 import pytest
 import torch
 from mmpose.registry import OPTIM_WRAPPERS
@@ -36,24 +38,42 @@ def test_forward_runs_in_bf16_and_weights_stay_fp32():
     assert model(torch.ones(2, 4)).dtype == torch.float32
 
 
-@pytest.mark.parametrize('cpu, cuda, expected', [
-    (True, False, torch.bfloat16),
-    (False, False, torch.float32),
-    (True, True, torch.float32),
-])
+@pytest.mark.parametrize('cuda', [False, True])
 def test_auto_is_bf16_where_the_cpu_has_it_and_there_is_no_gpu(
-        cpu, cuda, expected, monkeypatch):
-    monkeypatch.setattr(bf16_optim_wrapper, 'cpu_computes_bf16', lambda: cpu)
+        cpu_bf16, cuda, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
-    assert forward_dtype(enabled='auto') == expected
+    bf16 = cpu_bf16 and not cuda
+    assert forward_dtype(enabled='auto') == (
+        torch.bfloat16 if bf16 else torch.float32)
     assert forward_dtype(enabled=False) == torch.float32
     assert forward_dtype(enabled=True) == torch.bfloat16
 
 
-def test_what_torch_does_not_tell_counts_as_no(monkeypatch):
-    for name in ('_is_amx_tile_supported', '_is_avx512_bf16_supported'):
-        monkeypatch.delattr(torch.cpu, name, raising=False)
-    assert bf16_optim_wrapper.cpu_computes_bf16() is False
+@pytest.mark.parametrize('enabled, cuda, message', [
+    ('auto', False, 'training in {}: this CPU '),
+    ('auto', True, 'training in fp32: there is a GPU'),
+    (True, False, 'training in bf16 (autocast){}'),
+    (True, True, 'training in bf16 (autocast)'),
+    (False, False, 'training in fp32'),
+])
+def test_the_log_says_what_and_why(cpu_bf16, enabled, cuda, message,
+                                   monkeypatch):
+    said = []
+    monkeypatch.setattr(bf16_optim_wrapper, 'print_log',
+                        lambda text, level, **_: said.append((level, text)))
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
+    forward_dtype(enabled=enabled)
+    (level, text), = said
+    if enabled == 'auto':
+        message = message.format('bf16 (autocast)' if cpu_bf16 else 'fp32')
+    else:
+        imitated = ', which torch imitates, slowly: this CPU has no bf16'
+        message = message.format('' if cpu_bf16 else imitated)
+    assert text.startswith(message)
+    # what is asked for and will take long is no mere information
+    imitated = 'imitates' in text
+    assert imitated == (enabled is True and not cuda and not cpu_bf16)
+    assert level == (logging.WARNING if imitated else logging.INFO)
 
 
 def test_other_words_are_refused():

@@ -8,7 +8,6 @@ from mmpose.registry import OPTIMIZERS
 from torch import nn
 
 from lgh_mmpose.engine import ConvMuon
-from lgh_mmpose.engine.optimizers import conv_muon
 from lgh_mmpose.engine.optimizers.conv_muon import orthogonalize
 
 
@@ -30,11 +29,8 @@ def random_steps(*shape, num=4):
     return torch.randn(*shape), [torch.randn(*shape) for _ in range(num)]
 
 
-@pytest.mark.parametrize('in_bf16', [True, False])
 @pytest.mark.parametrize('shape', [(16, 40), (40, 16), (24, 24)])
-def test_orthogonalize_keeps_directions_and_evens_out_lengths(
-        shape, in_bf16, monkeypatch):
-    monkeypatch.setattr(conv_muon, 'cpu_computes_bf16', lambda: in_bf16)
+def test_orthogonalize_keeps_directions_and_evens_out_lengths(shape, cpu_bf16):
     torch.manual_seed(0)
     left, values, right = torch.linalg.svd(
         torch.randn(shape), full_matrices=False)
@@ -52,7 +48,7 @@ def test_zero_gradient_gives_no_step():
     assert orthogonalize(torch.zeros(16, 16)).abs().max() == 0
 
 
-def test_step_on_a_matrix_is_that_of_torch():
+def test_step_on_a_matrix_is_that_of_torch(cpu_bf16):
     muon = getattr(torch.optim, 'Muon', None)
     if muon is None:
         pytest.skip('torch.optim.Muon came with torch 2.9')

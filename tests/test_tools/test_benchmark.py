@@ -14,8 +14,6 @@ import pytest
 import torch
 from helpers import REPO_ROOT, run_command, run_script
 
-from lgh_mmpose.engine.optim_wrappers import bf16_optim_wrapper
-
 SCRIPT = REPO_ROOT / 'tools/benchmark.py'
 PLOT = REPO_ROOT / 'tools/analysis_tools/plot_performance.py'
 
@@ -27,7 +25,10 @@ def tool():
 
 @pytest.fixture(scope='module')
 def bench(tmp_path_factory):
-    """A run of one case of nearly every kind, in toy sizes."""
+    """A run of one case of nearly every kind, in toy sizes.
+
+    As on a CPU with bf16: where there is none, torch imitates it.
+    """
     folder = tmp_path_factory.mktemp('bench')
     output = run_command(
         *(sys.executable, SCRIPT, '--json', folder / 'bench.json'),
@@ -36,7 +37,8 @@ def bench(tmp_path_factory):
         *('pipeline', 'metric', 'infer/lite'),
         *('--rounds', 1, '--input-size', 64, '--batch', 2, '--no-memory'),
         *('--index-samples', 8, '--metric-samples', 3),
-        cwd=folder).stdout
+        cwd=folder,
+        LGH_MMPOSE_BF16='AVX512_BF16').stdout
     return json.loads((folder / 'bench.json').read_text()), output, folder
 
 
@@ -224,45 +226,87 @@ def test_mmpose_reads_the_same_samples(tool, tmp_path):
             assert not own, transform
 
 
-@pytest.mark.parametrize('bf16', [True, False])
-def test_without_bf16_the_rest_is_measured(bf16, monkeypatch, tmp_path):
-    monkeypatch.setattr(bf16_optim_wrapper, 'cpu_computes_bf16', lambda: bf16)
+def test_without_bf16_the_rest_is_measured(cpu_bf16, tmp_path):
     output = run_script(
         *(SCRIPT, '--json', 'bench.json', '--rounds', 1, '--no-memory'),
         *('--only', 'limit/matmul_bf16', 'metric', '--metric-samples', 3),
         cwd=tmp_path).stdout
     result = json.loads((tmp_path / 'bench.json').read_text())
-    left_out = [] if bf16 else ['limit/matmul_bf16']
-    assert result['left_out'] == left_out
-    assert ('no bf16 instructions; left out are limit/matmul_bf16'
-            in output) != bf16
     # no autograd, which torch refuses in a fork of a process that has used it
-    assert list(
-        result['ms']) == ['metric/freihand', *(['limit/matmul_bf16'] * bf16)]
+    cases = {'limit/matmul_bf16'} if cpu_bf16 else set()
+    assert set(result['ms']) == cases | {'metric/freihand'}
+    assert set(result['bf16']) == cases
+    assert result['left_out'] == ([] if cpu_bf16 else ['limit/matmul_bf16'])
+    assert ('this CPU has no bf16 instructions, as LGH_MMPOSE_BF16 says; '
+            'left out are limit/matmul_bf16\n' in output) != bool(cpu_bf16)
+    assert result['environment']['bf16'] == cpu_bf16
 
 
 def test_nothing_left_to_measure_is_an_error(monkeypatch, tmp_path):
-    monkeypatch.setattr(bf16_optim_wrapper, 'cpu_computes_bf16', lambda: False)
+    monkeypatch.setenv('LGH_MMPOSE_BF16', 'none')
     result = run_script(
         SCRIPT, '--only', 'limit/conv_bf16', cwd=tmp_path, check=False)
     assert result.returncode == 'error: nothing is left to measure'
 
 
-def test_cases_in_bf16_say_so(tool, tmp_path):
-    args = SimpleNamespace(
-        input_size=None,
-        threads=1,
-        batch=None,
-        index_samples=8,
-        metric_samples=3)
-    cases = tool.all_cases(tmp_path, args)
-    for name, bf16 in (('infer/official', False), ('infer/exported', True),
-                       ('infer/exported_fp32', False), ('infer/lite', True),
-                       ('step/freihand', True), ('step/freihand_fp32', False),
-                       ('part/synthhand/head', True),
+@pytest.fixture
+def cases(tool, tmp_path, cpu_bf16):
+    return tool.all_cases(
+        tmp_path,
+        SimpleNamespace(
+            input_size=None,
+            threads=1,
+            batch=None,
+            index_samples=8,
+            metric_samples=3))
+
+
+def test_cases_in_bf16_say_so(cases, cpu_bf16):
+    computed = bool(cpu_bf16)
+    for name, bf16 in (('infer/official', False), ('infer/exported', computed),
+                       ('infer/exported_fp32', False),
+                       ('infer/lite', computed), ('step/freihand', computed),
+                       ('step/freihand_fp32', False), ('part/synthhand/head',
+                                                       True),
                        ('conv/48x12/dense', True), ('limit/conv_bf16', True),
                        ('limit/conv_fp32', False), ('index/ours', False)):
         assert cases[name].bf16 == bf16, name
+
+
+def test_what_is_about_bf16_needs_it(tool, cases, cpu_bf16):
+    """And nothing else: networks and trainings run everywhere."""
+    left_out = tool.leave_out(list(cases), cases)
+    if cpu_bf16:
+        assert left_out == []
+        return
+    assert {name.split('/')[0]
+            for name in left_out if '/' in name} == {'part', 'conv', 'limit'}
+    assert [name for name in left_out if '/' not in name] == [
+        'train_step_bf16_vs_fp32', 'official_train_step_bf16_vs_fp32',
+        'synthhand_train_step_bf16_vs_fp32'
+    ]
+
+
+@pytest.mark.parametrize('name, step, reference', [
+    ('train_step_bf16_vs_fp32', 'step/freihand', 'step/freihand_fp32'),
+    ('g3_vs_g1_step', 'step/freihand_g1', 'step/freihand'),
+])
+def test_ratios_of_bf16_need_it(tool, cpu_bf16, monkeypatch, name, step,
+                                reference):
+    functions = tool.run.__globals__
+    monkeypatch.setitem(functions, 'forked', lambda call: call())
+    monkeypatch.setitem(
+        functions, 'measure', lambda calls, rounds: {
+            name: tool.Timing([i + 1.], [i + 1.])
+            for i, name in enumerate(calls)
+        })
+    case = tool.Case(lambda: None)
+    result = tool.run([step, reference], {
+        step: case,
+        reference: case
+    }, SimpleNamespace(no_memory=True, quick=True, scaling=False, rounds=1), 1)
+    measured = bool(cpu_bf16) or 'bf16' not in name
+    assert list(result['ratio']) == [name] * measured
 
 
 def test_processes_run_together(tool, monkeypatch):
@@ -289,7 +333,6 @@ def test_numbers_of_processes_have_their_turns(tool, monkeypatch):
     counts, rates = [], iter([1, 20, 2, 30, 90, 40, 5, 6, 7, 80, 6, 7])
     functions = tool.process_throughput.__globals__
     monkeypatch.setitem(functions, '_num_cores', lambda: 1)
-    monkeypatch.setitem(functions, 'cpu_computes_bf16', lambda: True)
     monkeypatch.setitem(
         functions, 'run_processes',
         lambda case, count: counts.append(count) or next(rates))
@@ -376,6 +419,31 @@ def test_page_and_plots_follow_the_figures(bench, scaling, tmp_path):
     # written again from the same figures it stays as it is
     run_script(PLOT, *arguments, cwd=tmp_path)
     assert page.read_text() == written
+
+
+def test_page_of_a_cpu_without_bf16(bench, scaling, tmp_path):
+    """Lacks the rows of what is left out there, and says of what."""
+    result, page = dict(bench[0]), tmp_path / 'page.md'
+    left_out = [name for name in result['ms'] if name.startswith('part/')]
+    for key in ('ms', 'cpu_ms', 'per_second', 'gflops', 'rounds'):
+        result[key] = {
+            name: value
+            for name, value in result[key].items() if name not in left_out
+        }
+    environment = dict(result['environment'], bf16='')
+    result.update(left_out=left_out, bf16=[], environment=environment)
+    (tmp_path / 'bench.json').write_text(json.dumps(result))
+    (tmp_path / 'scaling.json').write_text(json.dumps(whole_scaling(scaling)))
+    page.write_text((REPO_ROOT / 'docs/performance.md').read_text())
+    run_script(
+        *(PLOT, 'bench.json', 'scaling.json', '--page', page),
+        *('--out-dir', tmp_path),
+        cwd=tmp_path)
+    written = page.read_text()
+    assert ', no bf16; 1 thread' in written
+    assert f'(left out, without bf16: {", ".join(left_out)})' in written
+    assert '| `step/synthhand` |' in written
+    assert 'all | ' not in written.split('<!-- parts -->')[1].split('<!--')[0]
 
 
 def test_page_from_other_files_is_refused(bench, scaling, tmp_path):

@@ -2,6 +2,7 @@ import json
 
 import cv2
 import pytest
+from dataset_writers import write_hand3d_json
 from helpers import REPO_ROOT, run_script, write_freihand
 
 BROWSE = REPO_ROOT / 'tools/misc/browse_dataset.py'
@@ -50,7 +51,7 @@ def test_unreadable_images_are_named_and_the_others_browsed(tmp_path):
     (images / '00000002.jpg').write_bytes(b'no image')
     whole = (images / '00000003.jpg').read_bytes()
     (images / '00000003.jpg').write_bytes(whole[:len(whole) // 2])
-    # what find_image_fault() takes for a whole one
+    # what find_file_fault() takes for a whole one
     (images / '00000004.jpg').write_bytes(b'\xff\xd8nothing\xff\xd9')
     result = browse(tmp_path, root, '--output-dir', 'out', check=False)
     assert result.returncode == 1
@@ -82,3 +83,30 @@ def test_a_wrong_config_is_one_sentence(text, message, tmp_path):
     error = str(result.returncode)
     assert error.startswith('error: ') and len(error.splitlines()) == 1
     assert 'own.py' in error and message in error
+
+
+def test_all_annotations_are_held_against_their_images(tmp_path):
+    root = tmp_path / 'own'
+    content = write_hand3d_json(root, 'training.json', num=6)
+    for image in content['images']:
+        image['file_name'] = f'images/{image["file_name"]}'
+    cv2.imwrite(
+        str(root / 'images/1.png'),
+        cv2.imread(str(root / 'images/1.png'))[:40, :48])
+    content['annotations'][4]['bbox'] = [-50., 0., 20., 20.]
+    (root / 'training.json').write_text(json.dumps(content))
+    result = run_script(
+        BROWSE,
+        *(REPO_ROOT / 'configs/lgh_own-data.py', '--not-show'),
+        *('--max-item-per-dataset', 2, '--cfg-options', f'data_root={root}'),
+        cwd=tmp_path,
+        check=False)
+    # though two samples alone are looked at, which have no fault
+    assert '2 of 6 samples, 0 with a fault, 0 unreadable' in result.stdout
+    assert '2 of 6 annotations do not fit their image' in result.stdout
+    assert result.returncode == 1
+    first, second = (
+        line for line in result.stdout.splitlines() if '.png: the ' in line)
+    assert '1.png: the image has 48 x 40 px, its annotation says 96 x 80' \
+        in first
+    assert '4.png: the box from -50, 0 to -30, 20 lies outside' in second

@@ -146,7 +146,11 @@ def seen(monkeypatch):
         runner = HandPose.__new__(HandPose)
         runner.network = Network()
         runner.info = dict(
-            crop=dict(padding=1.25, use_udp=False, hand_side='right'))
+            crop=dict(
+                padding=1.25,
+                whole_image_padding=1.25,
+                use_udp=False,
+                hand_side='right'))
         return runner
 
     monkeypatch.setattr(hand_pose_runner, 'HandPose', hand_pose)

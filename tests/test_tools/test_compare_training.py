@@ -43,14 +43,27 @@ def test_budget_below_a_batch(script, iterations, available):
         script.set_iterations(Config.fromfile(CONFIG), iterations, available)
 
 
-def test_time_budget_from_two_short_runs(script, monkeypatch, tmp_path):
-    """3 s to start, 0.5 s an iteration: 20 s hold 34."""
+def parse_args(script, monkeypatch, tmp_path, *arguments):
     monkeypatch.setattr(sys, 'argv', [
         str(SCRIPT),
         str(CONFIG), '--data-root', 'data', '--work-dir',
-        str(tmp_path), '--cpu-minutes', '1'
+        str(tmp_path), '--cpu-minutes', '1', *arguments
     ])
-    args = script.parse_args()
+    return script.parse_args()
+
+
+def test_precision_is_what_the_cpu_computes(script, monkeypatch, tmp_path,
+                                            cpu_bf16):
+    args = parse_args(script, monkeypatch, tmp_path)
+    assert args.precision == ['bf16' if cpu_bf16 else 'fp32']
+    args = parse_args(script, monkeypatch, tmp_path, '--precision', 'fp32',
+                      'bf16')
+    assert args.precision == ['fp32', 'bf16']
+
+
+def test_time_budget_from_two_short_runs(script, monkeypatch, tmp_path):
+    """3 s to start, 0.5 s an iteration: 20 s hold 34."""
+    args = parse_args(script, monkeypatch, tmp_path)
 
     def train(cfg, work_dir, precision):
         assert precision == 'bf16'

@@ -1,5 +1,6 @@
 """tools/dataset_converters/convert_hand3d.py."""
 import json
+import os
 
 import cv2
 import numpy as np
@@ -244,3 +245,63 @@ def test_refuses_what_it_cannot_do(own_data, tmp_path):
         check=False)
     assert 'has no data set to convert' in result.stdout
     assert result.returncode == 1
+
+
+def test_a_data_folder_behind_a_symbolic_link(own_data, tmp_path):
+    (tmp_path / 'disk/far/away').mkdir(parents=True)
+    (tmp_path / 'data').symlink_to(tmp_path / 'disk/far/away')
+    convert(tmp_path, 'lgh_own-data.py', 'data/out', '--layout', 'json',
+            '--splits', 'training', '--cfg-options', f'data_root={own_data}')
+    dataset = Hand3DJsonDataset(str(tmp_path / 'data/out'), 'training.json')
+    for i in range(len(dataset)):
+        path = dataset.get_data_info(i)['img_path']
+        assert os.path.samefile(path, own_data / f'images/{i}.png')
+
+
+def resize(root, content):
+    cv2.imwrite(str(root / 'images/2.png'), np.zeros((40, 48, 3), np.uint8))
+
+
+def cut(root, content):
+    path = root / 'images/2.png'
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def move_box(root, content):
+    content['annotations'][2]['bbox'] = [100., 0., 20., 20.]
+
+
+def move_hand(root, content):
+    ann = content['annotations'][2]
+    xyz = np.array(ann['keypoints_cam']) + [1000, 0, 0]
+    uv = xyz @ np.array(ann['camera_matrix']).T
+    ann['keypoints_cam'] = xyz.tolist()
+    ann['keypoints'] = np.column_stack([uv[:, :2] / uv[:, 2:],
+                                        np.full(21, 2)]).ravel().tolist()
+
+
+@pytest.mark.parametrize('layout', ['json', 'freihand'])
+@pytest.mark.parametrize('damage, message', [
+    (resize, 'the image has 48 x 40 px, its annotation says 96 x 80'),
+    (cut, 'the file is truncated'),
+    (move_box, 'the box from 100, 0 to 120, 20 lies outside of the image'),
+    (move_hand, 'no joint lies in the image of 96 x 80 px'),
+])
+def test_annotations_that_do_not_fit_their_image_are_refused(
+        tmp_path, layout, damage, message):
+    root = tmp_path / 'own'
+    content = write_hand3d_json(root, 'training.json')
+    for image in content['images']:
+        image['file_name'] = f'images/{image["file_name"]}'
+    damage(root, content)
+    (root / 'training.json').write_text(json.dumps(content))
+    result = convert(
+        tmp_path,
+        'lgh_own-data.py',
+        'out',
+        *('--layout', layout, '--splits', 'training', '--cfg-options'),
+        'data_root=own',
+        check=False)
+    assert result.returncode == 1 and message in result.stdout
+    assert 'sample 25' in result.stdout and '2.png' in result.stdout
+    assert not (tmp_path / 'out').exists()

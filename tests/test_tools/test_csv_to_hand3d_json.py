@@ -1,6 +1,7 @@
 """tools/dataset_converters/csv_to_hand3d_json.py and docs/own_data.md."""
 import csv
 import json
+import os
 import re
 import shlex
 
@@ -113,7 +114,7 @@ def test_optional_columns_unit_and_camera(my_hands):
             bbox_y=2,
             bbox_w=30,
             bbox_h=40,
-            bone_length=.0123 if i else '',
+            bone_length=.0412 if i else '',
             split='evaluation' if i in (0, 3) else 'training')
     for key in 'xyzuv':
         rows[0][f'thumb4_{key}'] = ''
@@ -129,7 +130,7 @@ def test_optional_columns_unit_and_camera(my_hands):
     assert first['keypoints_visible'].sum() == 20
     assert first['keypoints_visible'][0, 4] == 0
     assert first['bone_length'] == pytest.approx(44)
-    assert second['bone_length'] == pytest.approx(12.3)
+    assert second['bone_length'] == pytest.approx(41.2)
     np.testing.assert_array_equal(first['bbox'], [[1, 2, 31, 42]])
 
 
@@ -141,9 +142,12 @@ def test_pixels_find_a_wrong_camera(my_hands):
             row.update({f'{name}_u': u, f'{name}_v': v})
         row['fx'] = 250
     write(folder, rows)
-    convert(folder)
-    with pytest.raises(ValueError, match='px from the projection'):
-        read(folder, 'training')
+    result = convert(folder, check=False)
+    assert result.returncode == 1
+    # the id of an annotation is its line
+    assert re.search(
+        'error: hands.csv: keypoints of annotation 2 .*px from '
+        'the projection', result.stdout)
 
 
 def test_both_hands_of_an_image_stay_together(my_hands):
@@ -207,6 +211,135 @@ def test_errors_name_line_and_column(my_hands, edit, message):
     assert result.stdout.startswith('error: hands.csv')
     assert re.search(message, result.stdout)
     assert not (folder / 'out').exists()
+
+
+def scale_joints(factor):
+    """All joints and bones of all lines in another unit."""
+
+    def edit(rows):
+        for row in rows:
+            for name in row:
+                if name[-2:] in ('_x', '_y', '_z'):
+                    row[name] *= factor
+
+    return edit
+
+
+def give_box(index, box):
+
+    def edit(rows):
+        for i, row in enumerate(rows):
+            row.update(bbox_x='', bbox_y='', bbox_w='', bbox_h='')
+            if i == index:
+                row.update(zip(('bbox_x', 'bbox_y', 'bbox_w', 'bbox_h'), box))
+
+    return edit
+
+
+def give_bones(length):
+    return lambda rows: [
+        row.update(bone_length=length if i == 1 else '')
+        for i, row in enumerate(rows)
+    ]
+
+
+def move_hand(rows):
+    for name in list(rows[1]):
+        if name.endswith('_x'):
+            rows[1][name] += 1000
+
+
+@pytest.mark.parametrize('edit, message', [
+    (scale_joints(1e-3), 'line 2: the hand of sample 0.png has .* seem to be '
+     'in m, they must be in mm'),
+    (scale_joints(.1), 'line 2: .* seem to be in cm, they must be in mm'),
+    (give_bones(4.4), 'line 3: the bone length of sample 1.png is 4.4 mm, .* '
+     'in cm, they must be in mm'),
+    (give_bones(90), 'line 3: .* is 90 mm, but 44 mm by the joints'),
+    (cell(1, 'fx', 4.2), 'line 3: the camera of sample 1.png has focal len'),
+    (cell(1, 'fx', 1e308), 'line 3: the camera'),
+    (cell(1, 'thumb2_x', 1e308), 'line 3: joint thumb2 of sample 1.png lies'),
+    (cell(1, 'cx', 1e308), 'line 3: the camera matrix of sample 1.png is'),
+    (cell(1, 'thumb2_z', 5e-324), 'line 3: joint thumb2 of sample 1.png lies'),
+    (cell(1, 'middle_finger1_z', 1e308), 'line 3: '),
+    (give_box(1, [100, 0, 50, 50]), 'line 3: the box from 100, 0 .* outside'),
+    (give_box(1, [0, 0, 1e308, 50]), 'hands.csv: bbox of annotation 3 must'),
+    (move_hand, 'line 3: the box .* lies outside of the image of 96 x 80 px'),
+])
+def test_what_no_hand_is_like_is_refused(my_hands, edit, message):
+    folder, _, rows = my_hands
+    edit(rows)
+    write(folder, rows)
+    result = convert(folder, check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith('error: hands.csv')
+    assert re.search(message, result.stdout), result.stdout
+    assert not (folder / 'out').exists()
+
+
+def test_a_unit_that_is_given_is_the_one_that_is_told(my_hands):
+    folder, _, rows = my_hands
+    write(folder, rows)
+    result = convert(folder, '--unit', 'm', check=False)
+    assert 'seem to be in mm, they must be in m' in result.stdout
+
+
+@pytest.mark.parametrize('camera', ['nan nan nan nan', '1e308 1e308 0 0'])
+def test_a_camera_that_is_none(my_hands, camera):
+    folder, _, rows = my_hands
+    for row in rows:
+        for name in ('fx', 'fy', 'cx', 'cy'):
+            del row[name]
+    write(folder, rows)
+    result = convert(folder, '--camera', *camera.split(), check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith('error: hands.csv, line 2: ')
+
+
+def test_images_that_training_would_refuse_are_refused(my_hands):
+    folder, _, rows = my_hands
+    write(folder, rows)
+    path = folder / 'images/1.png'
+    path.write_bytes(path.read_bytes()[:-20])
+    result = convert(folder, check=False)
+    assert 'line 3: cannot read the image images/1.png (' in result.stdout
+
+
+def test_a_data_folder_behind_a_symbolic_link(my_hands):
+    """The usual set-up of OpenMMLab: data is a link to a larger disk."""
+    folder, _, rows = my_hands
+    write(folder, rows)
+    (folder / 'disk/far/away').mkdir(parents=True)
+    (folder / 'data').symlink_to(folder / 'disk/far/away')
+    run_script(CONVERT, 'hands.csv', 'images', 'data/own', cwd=folder)
+    dataset = Hand3DJsonDataset(str(folder / 'data/own'), 'training.json')
+    for i in range(len(dataset)):
+        path = dataset.get_data_info(i)['img_path']
+        assert os.path.samefile(path, folder / 'images' / rows[i]['image'])
+
+
+def test_images_behind_a_symbolic_link(my_hands):
+    folder, _, rows = my_hands
+    write(folder, rows)
+    (folder / 'disk/far').mkdir(parents=True)
+    (folder / 'images').rename(folder / 'disk/far/images')
+    (folder / 'here').symlink_to(folder / 'disk/far')
+    # ".." of a link is where it leads
+    (folder / 'disk/images').symlink_to('far/images')
+    for images in ('here/images', 'here/../images'):
+        run_script(CONVERT, 'hands.csv', images, 'out', cwd=folder)
+        dataset = read(folder, 'training')
+        assert os.path.isfile(dataset.get_data_info(0)['img_path'])
+
+
+def test_file_names_from_windows(my_hands):
+    folder, _, rows = my_hands
+    for row in rows:
+        row['image'] = f'images\\{row["image"]}'
+    write(folder, rows)
+    run_script(CONVERT, 'hands.csv', '.', 'out', cwd=folder)
+    content = json.loads((folder / 'out/training.json').read_text())
+    assert content['images'][0]['file_name'] == '../images/0.png'
 
 
 def test_former_file_of_an_empty_split_is_removed(my_hands):
@@ -344,14 +477,3 @@ def test_sizes_are_those_of_the_upright_image(my_hands):
     write(folder, rows)
     convert(folder)
     assert image_size_in(folder) == image.size
-
-
-def test_images_that_cannot_be_decoded_are_named_with_their_line(my_hands):
-    folder, _, rows = my_hands
-    path = folder / 'images' / rows[1]['image']
-    path.write_bytes(path.read_bytes()[:-20])
-    write(folder, rows)
-    result = convert(folder, check=False)
-    assert result.returncode == 1
-    assert re.search(r'line 3: cannot read the image .*: the file is truncat',
-                     result.stdout)

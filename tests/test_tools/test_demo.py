@@ -5,7 +5,10 @@ import sys
 import pytest
 from helpers import REPO_ROOT, run_command
 
+from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 
+
+@pytest.mark.bf16
 def test_demo_writes_what_it_names(tmp_path):
     output = run_command(
         *(sys.executable, REPO_ROOT / 'tools/demo.py', '--work-dir', 'demo'),
@@ -27,3 +30,15 @@ def test_demo_writes_what_it_names(tmp_path):
         assert (tmp_path / 'demo' / name).stat().st_size > 0
         assert f'demo/{name}' in output
     assert f'{summary["mpjpe_mm"]:.1f} mm' in output
+    # two batches of 48
+    assert summary['train_samples'] == 96
+    assert summary['cpu_bf16'] == bf16_instructions()
+    page = (tmp_path / 'demo/report.html').read_text()
+    for text in (describe_bf16(), '96 samples, 1 epochs of 96'):
+        assert text in output and text in page
+    assert summary['cpu'] == describe_bf16()
+    precision = 'bf16' if summary['cpu_bf16'] else 'fp32'
+    assert f'network, one core, {precision} ' in output
+    log = (tmp_path / 'demo/train.log').read_text()
+    assert 'training in bf16' in log or not summary['cpu_bf16']
+    assert 'training in fp32' in log or summary['cpu_bf16']

@@ -20,9 +20,10 @@ def files(synthhand_root, tmp_path_factory):
 def test_exports_and_prints_the_differences(files, synthhand_root, tmp_path):
     output = run_command(
         *(sys.executable, EXPORT, *files, '-o', 'out'),
-        *('--backend', 'openvino', '--verify-samples', 4),
-        *('--data-root', synthhand_root),
+        *('--backend', 'openvino', '--precision', 'fp32'),
+        *('--verify-samples', 4, '--data-root', synthhand_root),
         cwd=tmp_path).stdout
+    assert 'exporting to openvino in fp32: as asked for' in output
     assert 'openvino fp32, compared with the original on 4 samples' in output
     assert 'MPJPE' in output and 'written to out' in output
     assert 'px of the input off that of the pipeline at most' in output
@@ -36,8 +37,39 @@ def test_exports_and_prints_the_differences(files, synthhand_root, tmp_path):
     assert info['config']['name'] == 'toy.py'
     assert info['checkpoint']['name'] == 'toy.pth'
     # the pipeline of the test set
-    assert info['crop'] == dict(padding=1.0, use_udp=False, hand_side='right')
+    # tight boxes are smaller than the whole images it was trained on
+    assert info['crop'] == dict(
+        padding=1.5, whole_image_padding=1.0, use_udp=False, hand_side='right')
     assert info['verification']['num_samples'] == 4
+
+
+@pytest.mark.parametrize('cpu_bf16', ['AMX', 'none'], indirect=True)
+def test_precision_is_what_the_cpu_computes(files, tmp_path, cpu_bf16):
+    arguments = (EXPORT, *files, '-o', 'out', '--backend', 'torchscript',
+                 '--verify-samples', 2, '--tolerance-mpjpe', .5,
+                 '--tolerance-px', 9, '--tolerance-mm', 90)
+    output = run_script(*arguments, cwd=tmp_path).stdout
+    model = json.loads((tmp_path / 'out/hand_pose.json').read_text())['model']
+    assert model['precision'] == ('bf16' if cpu_bf16 else 'fp32')
+    reason = (f'this CPU computes bf16 ({cpu_bf16})'
+              if cpu_bf16 else 'this CPU has no bf16 instructions')
+    assert model['precision_reason'].startswith(reason)
+    assert (f'exporting to torchscript in {model["precision"]}: '
+            f'{model["precision_reason"]}\n') in output
+    assert f'torchscript {model["precision"]}, compared with the' in output
+    # fp32 is judged by its own tolerances, but for those given
+    tolerance = json.loads(
+        (tmp_path /
+         'out/hand_pose.json').read_text())['verification']['tolerance']
+    assert tolerance['scores'] == (.05 if cpu_bf16 else 1e-4)
+
+
+def test_bf16_that_the_cpu_lacks_is_one_error(files, tmp_path, monkeypatch):
+    monkeypatch.setenv('LGH_MMPOSE_BF16', 'none')
+    assert re.fullmatch(
+        'error: this CPU has no bf16 instructions, as LGH_MMPOSE_BF16 says, '
+        'so .*: leave --precision out, which takes fp32, or export .*',
+        assert_one_error(*files, '--precision', 'bf16', cwd=tmp_path))
 
 
 def test_int8_is_calibrated_and_scored_on_the_whole_test_set(files, tmp_path):
@@ -134,6 +166,7 @@ def test_other_input_size_than_in_training_is_said(files, tmp_path, size,
             files[0],
             'other.pth',
             *('-o', 'out', '--backend', 'torchscript', '--verify-samples', 1),
+            *('--precision', 'fp32'),
             cwd=tmp_path)
     said = [
         str(w.message) for w in said if 'was trained with' in str(w.message)
@@ -164,6 +197,7 @@ def test_pipeline_that_crops_otherwise(files, tmp_path):
         'shifted.py',
         files[1],
         *('-o', 'out', '--backend', 'torchscript', '--padding', 1.5),
+        *('--precision', 'fp32'),
         cwd=tmp_path).stdout
     assert "runner's crop: not compared with that of the pipeline" in output
     info = json.loads((tmp_path / 'out/hand_pose.json').read_text())

@@ -397,7 +397,7 @@ def test_wrong_arguments_are_named(demo, monkeypatch, arguments, message):
     (('nothing.jpg', ), 'no such file, folder or pattern: nothing.jpg'),
     (('.', '--camera-matrix', 'k.json'), 'no image or video in the folder'),
     (('f.jpg', '--camera-matrix', 'k.json'), 'camera file not found: k.json'),
-    (('f.jpg', '--fov', '200'), 'between 1 and 170'),
+    (('f.jpg', '--fov', '200'), 'between 1 and 135'),
     (('f.jpg', '--bbox', 9, 9, 1, 1), 'left < right'),
 ])
 def test_wrong_input_is_one_sentence(demo, tmp_path, arguments, message):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT, run_command, write_freihand
+from helpers import REPO_ROOT, run_command, run_script, write_freihand
 
 import lgh_mmpose  # noqa: F401  (before anything of mmpose, for mmcv-lite)
 
@@ -189,3 +189,14 @@ def test_a_strangers_mesh_is_scored(root, tmp_path):
     assert scores['xyz_al_mean3d'] < 1e-4
     assert scores['mesh_mean3d'] == 0
     assert scores['f_score_5'] == scores['f_al_score_15'] == 1
+
+
+def test_truth_in_another_unit_is_refused(tmp_path):
+    root = write_freihand(tmp_path / 'data', num_train=1, num_eval=2)
+    path = root / 'evaluation_xyz.json'
+    truth = json.loads(path.read_text())
+    (tmp_path / 'pred.json').write_text(json.dumps([truth, [[], []]]))
+    path.write_text(json.dumps((1000 * np.array(truth)).tolist()))
+    result = run_script(SCORE, 'pred.json', root, cwd=tmp_path, check=False)
+    assert 'evaluation_xyz.json: the hand of sample 0' in result.returncode
+    assert 'seem to be in mm, they must be in m ' in result.returncode

@@ -67,11 +67,12 @@ def swapped(points):
     (dict(keypoints=lambda uv: uv + 2), 'off their projection by 2.8'),
     (dict(camera_matrix=lambda k: k * [[1.1], [1.1], [1]]),
      'off their projection'),
-    (dict(keypoints_cam=lambda xyz: xyz / 1000), 'are the lengths in mm'),
+    (dict(keypoints_cam=lambda xyz: xyz / 1000),
+     'times the usual size: the numbers seem to be in m, they must'),
     (dict(keypoints=swapped,
           keypoints_cam=swapped), 'odd length: .*forefinger4'),
     (dict(keypoints_cam=lambda xyz: xyz * [1, 1, -1]), 'behind the camera'),
-    (dict(bone_length=lambda mm: mm / 1000), 'are the lengths in mm'),
+    (dict(bone_length=lambda mm: mm / 10), 'seem to be in cm, they must'),
     (dict(keypoints=lambda uv: uv + 1e3), 'are outside'),
 ])
 def test_wrong_annotations_are_told(dataset, monkeypatch, change, message):

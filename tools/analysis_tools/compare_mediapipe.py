@@ -157,11 +157,13 @@ def read_crops(args: argparse.Namespace) -> Tuple[object, np.ndarray]:
     except ValueError as error:
         raise SystemExit(str(error)) from None
     height, width = image.shape[:2]
+    whole_image = args.bbox is None
     x, y, w, h = args.bbox or (0, 0, width, height)
     bbox = x, y, x + w, y + h
     hand_pose = HandPose(args.export, num_threads=1)
-    ours = hand_pose.crop(image, bbox, 'right')[0][None]
-    padding = hand_pose.info['crop']['padding']
+    ours = hand_pose.crop(image, bbox, 'right', whole_image)[0][None]
+    padding = hand_pose.info['crop'][
+        'whole_image_padding' if whole_image else 'padding']
     theirs = crop_image(image, crop_matrix(bbox, MODEL_INPUT, padding, False),
                         MODEL_INPUT)
     theirs = theirs[None, ..., ::-1].astype(np.float32) / 255
@@ -227,7 +229,8 @@ def main() -> None:
     if args.json:
         from lgh_mmpose.fileio import atomic_write
         with atomic_write(args.json) as file:
-            file.write((json.dumps(summary, indent=2) + '\n').encode())
+            text = json.dumps(summary, indent=2, allow_nan=False)
+            file.write((text + '\n').encode())
 
 
 if __name__ == '__main__':

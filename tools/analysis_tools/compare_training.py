@@ -8,8 +8,9 @@ time is that of the whole training process, imports included. Learning rate
 and temperature fall over the run, however long it is. All draw from the whole
 training set, with one seed in the same order, until their budget is spent.
 
-``bf16`` is how the configs train where the CPU can: bf16 autocast,
-channels_last and memory that is kept. ``fp32`` is PyTorch as it comes: no
+``bf16`` is how the configs train where the CPU computes it: bf16 autocast,
+channels_last and memory that is kept. Other CPUs imitate it, slowly: their
+times tell nothing, the errors do. ``fp32`` is PyTorch as it comes: no
 autocast, NCHW and the system's allocator as it is; all else is equal.
 """
 import argparse
@@ -23,6 +24,7 @@ from typing import Dict, List, Tuple
 from mmengine.config import Config, DictAction
 
 from lgh_mmpose.config import merge_cfg_options, set_data_root
+from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.fileio import atomic_write
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -48,8 +50,8 @@ def parse_args() -> argparse.Namespace:
         '--precision',
         nargs='+',
         choices=['bf16', 'fp32'],
-        default=['bf16'],
-        help='how to compute (default: bf16)')
+        help='how to compute (default: bf16 where the CPU does so in '
+        'hardware, else fp32)')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
     parser.add_argument(
         '--probe-iters',
@@ -77,6 +79,8 @@ def parse_args() -> argparse.Namespace:
     if not 0 < few < more:
         parser.error('--probe-iters must grow: FEW < MORE, got '
                      f'{few} {more}')
+    if args.precision is None:
+        args.precision = ['bf16' if bf16_instructions() else 'fp32']
     return args
 
 
@@ -243,6 +247,7 @@ def main() -> None:
     import lgh_mmpose  # noqa: F401
     register_all_modules()
 
+    print(f'training in {" and ".join(args.precision)}: {describe_bf16()}')
     results = []
     out = args.work_dir / 'results.json'
     # the seed outermost: what is compared runs close together
@@ -265,8 +270,14 @@ def main() -> None:
                             args))
                 # a long run: show and keep what there is
                 print(table(results[-1:]).splitlines()[-1], flush=True)
+                # scores of a diverged training are no numbers, and no json
+                known = [{
+                    key: None if value != value else value
+                    for key, value in result.items()
+                } for result in results]
+                text = json.dumps(known, indent=2, allow_nan=False)
                 with atomic_write(out) as file:
-                    file.write((json.dumps(results, indent=2) + '\n').encode())
+                    file.write((text + '\n').encode())
     print('\n' + table(results) + f'\n\nwrote {out}')
 
 

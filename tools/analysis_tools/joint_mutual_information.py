@@ -227,7 +227,7 @@ def write_groups(path: Path, names: List[str], groups: np.ndarray,
             for name, row in zip(names, information)
         })
     with atomic_write(path) as file:
-        text = json.dumps(content, indent=1)
+        text = json.dumps(content, indent=1, allow_nan=False)
         # a line for each joint
         file.write(
             (text.replace('\n   ', ' ').replace('\n  ]', ']') + '\n').encode())

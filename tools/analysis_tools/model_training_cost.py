@@ -226,7 +226,8 @@ def main() -> None:
     if args.json is not None:
         result = dict(counted=counted, batch_size=batch, calculated=rows)
         with atomic_write(args.json) as file:
-            file.write((json.dumps(result, indent=2) + '\n').encode())
+            text = json.dumps(result, indent=2, allow_nan=False)
+            file.write((text + '\n').encode())
 
 
 if __name__ == '__main__':

@@ -345,10 +345,8 @@ def relative(series: Series) -> Series:
 
 def draw(result: dict, folder: Path) -> None:
     """Draw one plot for each thing that grows."""
-    names = {
-        'infer': 'inference, batch 1, fp32',
-        'step': 'training step, batch 8, bf16'
-    }
+    step = f'training step, {"bf16" if result["bf16"] else "fp32"}'
+    names = {'infer': 'inference, fp32, batch 1', 'step': f'{step}, batch 8'}
 
     def named(what: str) -> Series:
         return {
@@ -375,7 +373,7 @@ def draw(result: dict, folder: Path) -> None:
         'CPU time, ns per input pixel and image',
         ticks=next(iter(sizes.values()))[0],
         scale=lambda x, y: 1e6 * y / x**2)
-    names['infer'], names['step'] = 'inference, fp32', 'training step, bf16'
+    names['infer'], names['step'] = 'inference, fp32', step
     batches = named('batch')
     plot(
         folder / 'performance_batch.png',

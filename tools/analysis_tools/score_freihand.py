@@ -26,7 +26,9 @@ def parse_args() -> argparse.Namespace:
 
 def score(args: argparse.Namespace) -> None:
     # after the arguments are known to be good: these take seconds to import
-    from lgh_mmpose.datasets.base_hand3d import load_json_array
+    from lgh_mmpose.datasets.base_hand3d import (check_hand_sizes,
+                                                 load_json_array)
+    from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
     from lgh_mmpose.evaluation.freihand_submission import (NUM_VERTICES,
                                                            read_submission,
                                                            score_submission)
@@ -37,6 +39,11 @@ def score(args: argparse.Namespace) -> None:
         return load_json_array(path, (None, num_points, 3)) * 1000
 
     gt_xyz = load_truth('xyz', 21)
+    check_hand_sizes(
+        gt_xyz,
+        osp.join(args.gt_dir, 'evaluation_xyz.json'),
+        FREIHAND_JOINTS,
+        unit='m')
     xyz, verts = read_submission(args.pred, len(gt_xyz))
     gt_verts = None
     if verts is None:
@@ -54,7 +61,8 @@ def score(args: argparse.Namespace) -> None:
         print(f'{name:18s}{value:10.6f}{unit}')
     if args.out:
         with atomic_write(args.out) as file:
-            file.write(json.dumps(scores, indent=2).encode())
+            text = json.dumps(scores, indent=2, allow_nan=False)
+            file.write(text.encode())
 
 
 def main() -> None:

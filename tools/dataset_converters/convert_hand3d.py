@@ -25,9 +25,12 @@ from mmpose.utils import register_all_modules
 from tqdm import tqdm
 
 from lgh_mmpose.config import merge_cfg_options
-from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
+from lgh_mmpose.datasets.base_hand3d import (find_annotation_fault,
+                                             portable_name)
+from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS, FreiHand3DDataset
+from lgh_mmpose.datasets.hand3d_json import Hand3DJsonDataset
 from lgh_mmpose.fileio import atomic_write, write_image
-from lgh_mmpose.images import read_image_size
+from lgh_mmpose.images import ImageError, image_size, read_bytes
 
 # data loader of the config -> name of the split in both layouts
 SPLITS = dict(train_dataloader='training', test_dataloader='evaluation')
@@ -83,11 +86,14 @@ def describe(record: dict) -> str:
 
 
 def read_records(dataset) -> Iterator[dict]:
-    """Records of a data set, checked for 3D joints of one order.
+    """Records of a data set with the ``image_size`` of each.
+
+    They are checked for 3D joints of one order, and against their images.
 
     Raises:
+        OSError: If an image cannot be read.
         ValueError: If a sample has no 3D joints, no names, or other ones than
-            the first sample.
+            the first sample, or its image is not the one that was annotated.
     """
     first = None
     for i in tqdm(range(len(dataset)), leave=False):
@@ -105,6 +111,14 @@ def read_records(dataset) -> Iterator[dict]:
             raise ValueError(
                 f'{describe(record)} has its joints in another order than '
                 f'{describe(first)}: give the data sets the same metainfo')
+        try:
+            # upright, and of a format that training reads
+            record['image_size'] = image_size(read_bytes(record['img_path']))
+            fault = find_annotation_fault(record, record['image_size'])
+        except ImageError as error:
+            fault = error
+        if fault is not None:
+            raise ValueError(f'{describe(record)}: {fault}')
         yield record
 
 
@@ -115,11 +129,10 @@ def to_json(dataset, path: str) -> str:
         names = record['keypoint_names']
         img_path = record['img_path']
         if img_path not in images:
-            # upright, as the pixels are read
-            width, height = read_image_size(img_path)
+            width, height = record['image_size']
             images[img_path] = dict(
                 id=len(images),
-                file_name=osp.relpath(img_path, osp.dirname(path)),
+                file_name=portable_name(img_path, osp.dirname(path)),
                 width=width,
                 height=height)
         annotated = record['keypoints_visible'][0] > 0
@@ -152,7 +165,7 @@ def to_json(dataset, path: str) -> str:
         annotations=annotations,
         categories=[category])
     with atomic_write(path) as file:
-        file.write(json.dumps(content).encode())
+        file.write(json.dumps(content, allow_nan=False).encode())
     return f'{path}: {len(annotations)} hands in {len(images)} images'
 
 
@@ -213,7 +226,7 @@ def to_freihand(dataset, root: str, split: str, size: int,
         lengths.append(record['bone_length'] / 1000)
     for name, data in (('K', cameras), ('xyz', hands), ('scale', lengths)):
         with atomic_write(osp.join(root, f'{split}_{name}.json')) as file:
-            file.write(json.dumps(data).encode())
+            file.write(json.dumps(data, allow_nan=False).encode())
     return f'{split}: {len(hands)} images of {size}x{size} px'
 
 
@@ -247,10 +260,17 @@ def convert(args: argparse.Namespace) -> None:
             if args.layout == 'json':
                 path = osp.join(unfinished, f'{split}.json')
                 reports.append(to_json(dataset, path))
+                # what will read it asks more of it
+                Hand3DJsonDataset(
+                    unfinished,
+                    f'{split}.json',
+                    metainfo=cfg[loader].dataset.get('metainfo'),
+                    test_mode=True)
             else:
                 reports.append(
                     to_freihand(dataset, unfinished, split, args.size,
                                 args.padding))
+                FreiHand3DDataset(unfinished, split, test_mode=True)
         if not reports:
             raise ValueError(f'{args.config} has no data set to convert')
         os.chmod(unfinished, 0o755)

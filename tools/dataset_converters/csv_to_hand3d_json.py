@@ -18,15 +18,21 @@ import numpy as np
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from lgh_mmpose.camera import project
-from lgh_mmpose.datasets.hand3d_json import SIDES
+from lgh_mmpose.datasets.base_hand3d import (check_bone_length,
+                                             check_camera_matrix,
+                                             check_hand_sizes, local_name,
+                                             measure_bones, portable_name)
+from lgh_mmpose.datasets.hand3d_json import SIDES, Hand3DJsonDataset
 from lgh_mmpose.fileio import atomic_write
-from lgh_mmpose.images import ImageError, read_image_size
+from lgh_mmpose.images import ImageError, image_size, read_bytes
+from lgh_mmpose.plausibility import find_placement_fault
 
 UNITS = dict(mm=1., cm=10., m=1000.)
 SPLITS = ('training', 'evaluation')
 CAMERA = ('fx', 'fy', 'cx', 'cy')
 BOX = ('bbox_x', 'bbox_y', 'bbox_w', 'bbox_h')
 ROOT_JOINT = 'middle_finger1'  # that of configs/lgh_own-data.py
+REFERENCE_BONE = ('middle_finger1', 'middle_finger2')
 
 
 def parse_args() -> argparse.Namespace:
@@ -162,27 +168,34 @@ class Converter:
 
     def image(self, line: int, name: str) -> dict:
         """The COCO image of a file name."""
+        name = local_name(name, self.args.images)
         if name not in self.images:
             path = osp.join(self.args.images, name)
             try:
-                # upright and of a format that training reads
-                width, height = read_image_size(path)
-            except ImageError as e:
-                self.table.fail(line, str(e))
-            except OSError as e:
-                self.table.fail(line, f'cannot read the image {path} ({e})')
+                # upright, and of a format that training reads
+                width, height = image_size(read_bytes(path))
+                fault = None
+            except (ImageError, OSError) as e:
+                fault = e
+            if fault is not None:
+                self.table.fail(line,
+                                f'cannot read the image {path} ({fault})')
             self.images[name] = dict(
                 id=len(self.images),
-                file_name=osp.relpath(path, self.args.out),
+                file_name=portable_name(path, self.args.out),
                 width=width,
                 height=height)
         return self.images[name]
 
-    def annotation(self, index: int, line: int, row: Dict[str, str]) -> dict:
-        """The COCO annotation of a line."""
+    def annotation(self, line: int, row: Dict[str, str]) -> dict:
+        """The COCO annotation of a line, whose number is its id."""
         table, scale = self.table, UNITS[self.args.unit]
         image = self.image(line, (row['image'] or '').strip())
+        size = image['width'], image['height']
         camera_matrix = self.camera_matrix(line, row)
+        # what the checks of data sets call a sample
+        where, ids = f'{table.path}, line {line}', [row['image'].strip()]
+        check_camera_matrix(camera_matrix[None], where, ids, np.array(size))
         xyz = np.zeros((len(self.names), 3))
         visible = np.zeros(len(self.names), dtype=bool)
         uv = np.zeros((len(self.names), 2))
@@ -210,10 +223,12 @@ class Converter:
             table.fail(
                 line, f'{ROOT_JOINT} is not annotated; all depths are '
                 'relative to it, so leave the line out')
+        check_hand_sizes(xyz[None], where, self.names, ids, visible[None],
+                         self.args.unit)
         if not self.has_pixels:
             uv[visible] = project(xyz[visible], camera_matrix)
         annotation = dict(
-            id=index,
+            id=line,
             image_id=image['id'],
             category_id=1,
             iscrowd=0,
@@ -225,8 +240,19 @@ class Converter:
         if 'bone_length' in table.columns:
             length = table.number(line, row, 'bone_length')
             if length is not None:
+                measured = measure_bones(xyz[None], self.names, REFERENCE_BONE)
+                if not visible[self.names.index(REFERENCE_BONE[1])]:
+                    measured = None
+                check_bone_length(
+                    np.array([length * scale]), where, ids, REFERENCE_BONE,
+                    measured, self.args.unit)
                 annotation['bone_length'] = length * scale
-        annotation['area'] = annotation['bbox'][2] * annotation['bbox'][3]
+        x, y, width, height = annotation['bbox']
+        fault = find_placement_fault(size, (x, y, x + width, y + height),
+                                     uv[visible])
+        if fault is not None:
+            table.fail(line, fault)
+        annotation['area'] = width * height
         annotation['num_keypoints'] = int(visible.sum())
         return annotation
 
@@ -237,7 +263,7 @@ class Converter:
         if camera is None:
             self.table.fail(line, f'{", ".join(CAMERA)} are empty')
         fx, fy, cx, cy = camera
-        if min(fx, fy) <= 0:
+        if not min(fx, fy) > 0:
             self.table.fail(
                 line, 'fx and fy must be positive, got '
                 f'{fx:g} and {fy:g}')
@@ -279,11 +305,16 @@ def convert(args: argparse.Namespace) -> None:
     """Write the json files."""
     table = Table(args.csv)
     converter = Converter(table, args)
-    annotations = [
-        converter.annotation(i, line, row)
-        for i, (line, row) in enumerate(table.rows)
-    ]
+    annotations = [converter.annotation(line, row) for line, row in table.rows]
     category = dict(id=1, name='hand', keypoints=converter.names, skeleton=[])
+    # what reads the files asks more of them, of all lines together, too
+    reader = Hand3DJsonDataset(args.out, args.csv, lazy_init=True)
+    reader.json_file = args.csv
+    reader.read_content(
+        dict(
+            images=list(converter.images.values()),
+            annotations=annotations,
+            categories=[category]))
     for split, chosen in converter.split(annotations).items():
         path = osp.join(args.out, f'{split}.json')
         if not chosen:
@@ -298,7 +329,7 @@ def convert(args: argparse.Namespace) -> None:
         content = dict(
             images=images, annotations=chosen, categories=[category])
         with atomic_write(path) as file:
-            file.write(json.dumps(content).encode())
+            file.write(json.dumps(content, allow_nan=False).encode())
         print(f'{path}: {len(chosen)} hands in {len(images)} images')
 
 

@@ -11,7 +11,7 @@ import os.path as osp
 from mmengine.config import DictAction
 
 BACKENDS = ('onnx', 'openvino', 'torchscript')
-PRECISIONS = ('fp32', 'bf16', 'fp16', 'int8')
+PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16', 'int8')
 TOLERANCES = dict(
     px='difference of a joint to accept, px of the network input',
     mm='the same in mm, at the same root depth',
@@ -39,8 +39,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--precision',
         choices=PRECISIONS,
-        default='fp32',
-        help='what it computes in; fp16 stores the weights so (default: fp32)')
+        default='auto',
+        help='what it computes in; fp16 stores the weights so (default: auto, '
+        'bf16 where backend and CPU compute it, else fp32)')
     parser.add_argument(
         '--data-root', help='folder of the data, in place of the config\'s')
     parser.add_argument(
@@ -60,7 +61,8 @@ def parse_args() -> argparse.Namespace:
         '--padding',
         type=float,
         metavar='FACTOR',
-        help='size of the crop in boxes, for pipelines that crop otherwise; '
+        help='size of the crop in tight boxes, for pipelines that crop '
+        'otherwise; '
         "the runner's crop is then not compared with the pipeline's "
         '(default: as in the test pipeline, compared)')
     for name, what in TOLERANCES.items():
@@ -150,9 +152,13 @@ def export(args: argparse.Namespace) -> dict:
         merge_cfg_options(cfg, options)
 
     # after the arguments are known to be good: these take seconds to import
-    from lgh_mmpose.deployment import Tolerance, export_config
+    from lgh_mmpose.deployment import (Tolerance, choose_precision,
+                                       export_config)
+    precision, reason = choose_precision(args.backend, args.precision)
+    # before the minutes that int8 takes, and in case that it fails
+    print(f'exporting to {args.backend} in {precision}: {reason}', flush=True)
     own = {name: getattr(args, f'tolerance_{name}') for name in TOLERANCES}
-    tolerance = Tolerance.of(args.precision)._replace(**{
+    tolerance = Tolerance.of(precision)._replace(**{
         name: value
         for name, value in own.items() if value is not None
     })

@@ -10,12 +10,17 @@ network's input after all transforms, and how far the decoded labels are from
 the 3D joints. Samples with a fault (a joint off its projection or behind the
 camera, bones that no hand has, units that are not mm, most joints outside) or
 an image that cannot be read are named, and make the command fail at its end.
+So do, of all samples, those whose image has not the annotated size, or whose
+box or joints lie outside of it: these are counted by the headers of the
+images.
 """
 import argparse
 import os.path as osp
-from typing import Any, Iterator
+from typing import Any, Dict, Iterator
 
 from mmengine.config import Config, DictAction
+
+MAX_NAMED = 10  # of the samples that do not fit their image
 
 
 def parse_args() -> argparse.Namespace:
@@ -80,6 +85,26 @@ def spread(length: int, count: int) -> Iterator[int]:
     return (i * length // count for i in range(count))
 
 
+def check_all(dataset: Any) -> Dict[int, str]:
+    """Faults of the annotations against the headers of all images."""
+    from tqdm import tqdm
+
+    from lgh_mmpose.visualization.browse import check_annotation
+    faults = {}
+    for index in tqdm(range(len(dataset)), 'images', leave=False):
+        fault = check_annotation(dataset, index)
+        if fault is not None:
+            faults[index] = fault
+            if len(faults) <= MAX_NAMED:
+                record = dataset.get_data_info(index)
+                tqdm.write(f'{index:7d}  {record["img_path"]}: {fault}')
+    if len(faults) > MAX_NAMED:
+        print(f'         and {len(faults) - MAX_NAMED} more')
+    print(f'{len(faults)} of {len(dataset)} annotations do not fit their '
+          'image (size, box or joints)')
+    return faults
+
+
 def describe(check: Any) -> str:
     figures = [('image', check.reprojection_px, 'px'),
                ('input', check.warp_px, 'px'),
@@ -110,9 +135,12 @@ def browse(args: argparse.Namespace) -> int:
     if not args.not_show:
         from mmengine.visualization import Visualizer
         window = Visualizer()
+    misplaced = check_all(dataset)
     faulty = unreadable = seen = 0
     for index in spread(len(dataset), args.max_item_per_dataset):
         seen += 1
+        if index in misplaced:  # told already; the pipeline may refuse it
+            continue
         try:
             sample = trace_sample(dataset, index)
         except UnreadableImageError as error:
@@ -139,7 +167,7 @@ def browse(args: argparse.Namespace) -> int:
           f'{unreadable} unreadable')
     if args.output_dir is not None:
         print(f'wrote {args.output_dir}')
-    return faulty + unreadable
+    return faulty + unreadable + len(misplaced)
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 """Mixed precision where mmengine's AmpOptimWrapper asks for a GPU."""
+import logging
 from contextlib import contextmanager
 from typing import Any, Iterator, Union
 
@@ -8,15 +9,7 @@ from mmengine.optim import OptimWrapper
 from mmpose.registry import OPTIM_WRAPPERS
 from torch import nn
 
-
-def cpu_computes_bf16() -> bool:
-    """Whether this CPU multiplies bf16 in hardware (AMX or AVX512_BF16).
-
-    Others emulate it, which is slower than fp32. False before torch 2.6,
-    which does not tell.
-    """
-    probes = ('_is_amx_tile_supported', '_is_avx512_bf16_supported')
-    return any(getattr(torch.cpu, name, bool)() for name in probes)
+from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -44,14 +37,18 @@ class Bf16OptimWrapper(OptimWrapper):
         if enabled not in (True, False, 'auto'):
             raise ValueError("enabled must be True, False or 'auto', got "
                              f'{enabled!r}')
-        reason = ''
+        gpu, level, reason = torch.cuda.is_available(), logging.INFO, ''
         if enabled == 'auto':
-            enabled = not torch.cuda.is_available() and cpu_computes_bf16()
-            reason = ', chosen by what this machine computes fastest'
+            enabled = not gpu and bool(bf16_instructions())
+            reason = ': ' + ('there is a GPU' if gpu else describe_bf16())
+        elif enabled and not gpu and not bf16_instructions():
+            level = logging.WARNING
+            reason = f', which torch imitates, slowly: {describe_bf16()}'
         self.enabled = enabled
         print_log(
             f'training in {"bf16 (autocast)" if enabled else "fp32"}{reason}',
-            logger='current')
+            logger='current',
+            level=level)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:

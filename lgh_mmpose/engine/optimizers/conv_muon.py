@@ -5,7 +5,7 @@ import torch
 from mmpose.registry import OPTIMIZERS
 from torch import Tensor
 
-from ..optim_wrappers.bf16_optim_wrapper import cpu_computes_bf16
+from lgh_mmpose.cpu import bf16_instructions
 
 # one step maps a singular value s to a s + b s^3 + c s^5
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -27,7 +27,7 @@ def orthogonalize(matrix: Tensor, steps: int = 5) -> Tensor:
         device does so in hardware.
     """
     a, b, c = _NEWTON_SCHULZ
-    in_bf16 = matrix.is_cuda or cpu_computes_bf16()
+    in_bf16 = matrix.is_cuda or bf16_instructions()
     x = matrix.bfloat16() if in_bf16 else matrix.float()
     x = x.T if len(matrix) > matrix.shape[1] else x
     x = x / (x.norm() + 1e-7)

@@ -10,6 +10,7 @@ from mmpose.utils.typing import (ConfigType, InstanceList, OptConfigType,
                                  OptSampleList)
 from torch import Tensor, nn
 
+from ...plausibility import find_flip_fault
 from ..layers import expected_value, peak_mass, soft_argmax, spatial_softmax
 
 _ROOT_DEPTHS = ('given', 'solved')
@@ -379,6 +380,9 @@ class GroupedJointHead(BaseHead):
                 'them to the meta_keys of PackPoseInputs, with '
                 "TopdownAffineCamera in the pipeline; root_depth='given' "
                 'needs annotated 3D joints')
+        fault = find_flip_fault(meta.get('flip'), meta['warp_mat'])
+        if fault is not None:
+            raise ValueError(f'sample {meta.get("img_path", "?")}: {fault}')
         try:
             if 'keypoint_names' in meta:
                 self.decoder.check_keypoint_names(meta['keypoint_names'])
