@@ -70,7 +70,7 @@ def parse_args() -> argparse.Namespace:
     camera.add_argument(
         '--camera-matrix',
         metavar='FILE',
-        help="camera matrix, px: .json, .npy, text, or OpenCV's .yml")
+        help="camera matrix, px: .json, .npy, text, or OpenCV's .yml or .xml")
     camera.add_argument(
         '--fov',
         type=float,

@@ -9,6 +9,10 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
+_LARGEST = 1e50
+"""What is squared twice below stays finite, which float32 and the cameras of
+this world are far within."""
+
 
 class RootDepthStatus(IntEnum):
     """How :func:`solve_root_depth` came to a root depth."""
@@ -119,6 +123,35 @@ def warp_points(uv: np.ndarray, warp_mat: np.ndarray) -> np.ndarray:
     return warped[..., :2] / warped[..., 2:]
 
 
+def check_lengths(name: str, lengths: np.ndarray) -> np.ndarray:
+    """Lengths that arithmetic cannot make infinite or zero.
+
+    Args:
+        name (str): What the error calls them.
+        lengths (float | np.ndarray): Numbers of any shape.
+
+    Returns:
+        np.ndarray: The same, float64.
+
+    Raises:
+        ValueError: If they are no numbers from 1e-50 to 1e50.
+    """
+    array = np.asarray(lengths)
+    # text and truth values would turn into numbers, too
+    if array.dtype.kind not in 'iuf' or not ((array >= 1 / _LARGEST) &
+                                             (array <= _LARGEST)).all():
+        raise ValueError(f'{name} must be positive, a number from '
+                         f'{1 / _LARGEST:g} to {_LARGEST:g}, got {lengths!r}')
+    return array.astype(np.float64)
+
+
+def _check_values(name: str, values: np.ndarray) -> np.ndarray:
+    # false for NaN, too
+    if not (np.abs(values) <= _LARGEST).all():
+        raise ValueError(f'{name} must be finite, up to {_LARGEST:g}')
+    return values
+
+
 def weak_perspective_depth(points: np.ndarray,
                            relative_depth: np.ndarray,
                            bones: np.ndarray,
@@ -191,8 +224,16 @@ def lift_root_relative(keypoints: np.ndarray, relative_depth: np.ndarray,
     Returns:
         np.ndarray: Points in shape (N, K, 3), in the unit of ``bone_length``,
         along the axes of the image.
+
+    Raises:
+        ValueError: Outside the domain of :func:`solve_root_depth`, pixels
+            taking the place of rays.
     """
-    ratio = relative_depth / bone_length[:, None]
+    _check_values('keypoints', keypoints)
+    bone_length = check_lengths('the bone length', bone_length)
+    check_lengths('usual bone lengths', bone_lengths)
+    ratio = _check_values('relative depths in bone lengths',
+                          relative_depth / bone_length[:, None])
     hand = weak_perspective_depth(
         keypoints, ratio, bones, bone_lengths, min_size=1.)
     start, end = reference_bone
@@ -225,7 +266,12 @@ def solve_root_depth(keypoints: np.ndarray,
     Latent 2.5D Heatmap Regression", ECCV 2018, section 3.1). It is exact on
     exact input. Where it gives no answer the depth comes from the apparent
     size of all bones (:func:`weak_perspective_depth`), so the result is
-    always finite and puts every joint in front of the camera.
+    finite and puts every joint in front of the camera.
+
+    That holds for any relative depths up to 1e50 bone lengths and viewing
+    rays up to 1e50 focal lengths off the axis, which is far more than a
+    network can answer in float32; bone lengths and the size of a pixel on the
+    plane z = 1 must be from 1e-50 to 1e50. The rest is refused.
 
     Args:
         keypoints (np.ndarray): Pixel coordinates in shape (..., K, 2).
@@ -252,34 +298,35 @@ def solve_root_depth(keypoints: np.ndarray,
         RootDepth: Depth (...) in the unit of ``bone_length`` and status.
 
     Raises:
-        ValueError: If an input is not finite or a bone length not positive.
+        ValueError: If an input is not finite, a bone length not positive, or
+            one of them outside the domain.
+        np.linalg.LinAlgError: If a camera matrix is singular.
     """
-    keypoints = np.asarray(keypoints, dtype=np.float64)
-    relative_depth = np.asarray(relative_depth, dtype=np.float64)
-    bone_length = np.asarray(bone_length, dtype=np.float64)
-    if not (np.isfinite(keypoints).all()
-            and np.isfinite(relative_depth).all()):
-        raise ValueError('cannot solve the root depth: keypoints or relative '
-                         'depths are not finite')
-    if not (np.isfinite(bone_length).all() and (bone_length > 0).all()):
-        raise ValueError('cannot solve the root depth: the bone length must '
-                         f'be positive, got {bone_length}')
+    bone_length = check_lengths('the bone length', bone_length)
     if bones is None:
         bones = np.array([reference_bone])
     if bone_lengths is None:
         bone_lengths = np.ones(len(bones))
+    check_lengths('usual bone lengths', bone_lengths)
 
     # in units of the reference bone from here on
-    depth = relative_depth / bone_length[..., None]
-    rays = viewing_rays(keypoints, camera_matrix)
-    nearest = depth.min(-1)
+    with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
+        depth = np.asarray(
+            relative_depth, dtype=np.float64) / bone_length[..., None]
+        rays = viewing_rays(keypoints, camera_matrix)
+        # the area of a pixel on the plane z = 1 is 1 / |det K|
+        pixel = 1. / np.sqrt(np.abs(np.linalg.det(camera_matrix)))
+    _check_values('relative depths in bone lengths', depth)
+    _check_values('viewing rays of the keypoints', rays)
+    check_lengths('the size of a pixel in focal lengths', pixel)
 
-    # the area of a pixel on the plane z = 1 is 1 / |det K|
-    pixel = 1. / np.sqrt(np.abs(np.linalg.det(camera_matrix)))
     weak = weak_perspective_depth(
         rays[..., :2], depth, bones, bone_lengths, min_size=pixel)
+    # where the camera would touch a joint, which rounding moves
+    touching = -depth.min(-1)
+    touching = touching + 1e-12 * np.abs(touching)
     # one bone length in front of the camera at least
-    weak = np.maximum(weak, 1. - nearest)
+    weak = np.maximum(weak, 1. + touching)
 
     start, end = reference_bone
     slope = rays[..., end, :] - rays[..., start, :]
@@ -297,8 +344,9 @@ def solve_root_depth(keypoints: np.ndarray,
     q = -(half_b + np.copysign(np.sqrt(np.maximum(discriminant, 0.)), half_b))
     with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
         roots = np.stack([q / a, c / q], axis=-1)
-    roots = np.where(np.isfinite(roots), roots, -np.inf)
-    valid = roots > np.maximum(-nearest, 0.)[..., None]
+    # false for NaN, too
+    roots = np.where(np.abs(roots) <= _LARGEST**4, roots, -np.inf)
+    valid = roots > np.maximum(touching, 0.)[..., None]
     distance = np.where(
         valid, np.abs(np.log(np.where(valid, roots, 1.) / weak[..., None])),
         np.inf)

@@ -245,6 +245,53 @@ def test_root_depth_is_finite_and_all_joints_are_in_front(
     assert status in list(RootDepthStatus)
 
 
+def magnitudes(low, high):
+    return st.builds(lambda exponent, sign: sign * 10.**exponent,
+                     floats(low, high), st.sampled_from([-1, 1]))
+
+
+@given(
+    st.lists(
+        st.tuples(*[magnitudes(-50, 50) | st.just(0.)] * 3),
+        min_size=3,
+        max_size=3), floats(-7, 7), floats(-50, 50), st.booleans())
+def test_so_it_is_in_the_whole_domain(joints, focal, bone_length, any_root):
+    camera = np.diag([10.**focal, 10.**focal, 1])
+    bone_length = 10.**bone_length
+    joints = np.array(joints) * [10.**focal, 10.**focal, bone_length]
+    joints[:, 2] -= joints[0, 2]
+    # within the domain though numbers are rounded
+    joints *= .4
+    with np.errstate(over='raise', invalid='raise'):
+        depth, status = solve_root_depth(
+            joints[:, :2],
+            joints[:, 2],
+            camera, (0, 1),
+            max(bone_length, 1e-50),
+            **BONES,
+            max_ratio=None if any_root else 2.)
+    assert np.isfinite(depth) and depth > 0
+    assert (depth + joints[:, 2] > 0).all()
+    assert status in list(RootDepthStatus)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            *[st.floats(width=32, allow_nan=False, allow_infinity=False)] * 3),
+        min_size=3,
+        max_size=3), floats(-7, 7), floats(-2, 4))
+def test_whatever_float32_holds_gives_a_depth(joints, focal, bone_length):
+    """Of a network that is not trained, or lost."""
+    joints = np.array(joints, np.float32).astype(float)
+    camera = np.diag([10.**focal, 10.**focal, 1])
+    depth = (joints[:, 2] - joints[0, 2]) * 10.**bone_length
+    root, _ = solve_root_depth(joints[:, :2], depth, camera, (0, 1),
+                               10.**bone_length, **BONES)
+    assert (root + depth > 0).all()
+    assert np.isfinite(back_project(joints[:, :2], root + depth, camera)).all()
+
+
 def test_all_joints_on_one_pixel_still_give_a_depth():
     depth, status = solve_root_depth(
         np.full((3, 2), 100.), np.zeros(3), CAMERA, (0, 1), 30., **BONES)
@@ -255,13 +302,33 @@ def test_all_joints_on_one_pixel_still_give_a_depth():
 
 @pytest.mark.parametrize('name, value', [('keypoints', np.nan),
                                          ('relative_depth', np.inf),
+                                         ('keypoints', 1e55),
+                                         ('relative_depth', -1e55),
                                          ('bone_length', 0.),
-                                         ('bone_length', np.nan)])
+                                         ('bone_length', np.nan),
+                                         ('bone_length', 1e-60),
+                                         ('bone_length', 1e60)])
 def test_senseless_input_is_refused(name, value):
     hand = np.random.default_rng(0).normal([0, 0, 600.], 40., (21, 3))
     arguments = scene(hand)
     arguments[name] = np.full_like(arguments[name], value)
     with pytest.raises(ValueError, match=name.split('_')[0]):
+        solve_root_depth(**arguments)
+
+
+@pytest.mark.parametrize('focal', [1e-60, 1e200, 1e308])
+def test_camera_of_no_world_is_refused(focal):
+    hand = np.random.default_rng(0).normal([0, 0, 600.], 40., (21, 3))
+    arguments = dict(scene(hand), camera_matrix=np.diag([focal, focal, 1]))
+    with pytest.raises(ValueError, match='pixel|rays'):
+        solve_root_depth(**arguments)
+
+
+@pytest.mark.parametrize('length', [0, np.inf, '1'])
+def test_usual_lengths_are_lengths(length):
+    arguments = scene(np.eye(3) + [0, 0, 9], bone=(0, 1))
+    arguments.update(BONES, bone_lengths=np.array([1, length]))
+    with pytest.raises(ValueError, match='usual bone lengths'):
         solve_root_depth(**arguments)
 
 

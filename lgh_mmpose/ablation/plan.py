@@ -1,6 +1,7 @@
 """Plans: which variants of a config are trained, on what budget."""
 import hashlib
 import json
+import os.path as osp
 import re
 from copy import deepcopy
 from functools import lru_cache
@@ -13,6 +14,7 @@ from mmengine.config import Config
 from ..config import merge_cfg_options, set_data_root
 from ..models.layers.fixed_selectors import (find_groups_file, joint_names,
                                              read_groups)
+from ..reading import read_small_file, reason
 
 BUDGETS = ('samples', 'cpu_seconds')
 
@@ -132,11 +134,11 @@ def read_plan(path: Union[str, Path]) -> Plan:
             has no meaning.
     """
     path = Path(path)
+    content = read_small_file(path)
     try:
-        with open(path, encoding='utf-8') as file:
-            data = yaml.safe_load(file)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not YAML: {error}') from None
+        data = yaml.safe_load(content.decode('utf-8'))
+    except Exception as error:  # of a date or a number it raises anything
+        raise ValueError(f'{path} is not YAML: {reason(error)}') from None
     if not isinstance(data, dict):
         raise ValueError(f'{path} must be a mapping of keys')
     keys = ('title', 'config', 'budget', 'seeds', 'baseline', 'variants')
@@ -151,7 +153,7 @@ def read_plan(path: Union[str, Path]) -> Plan:
         if not isinstance(data[key], str):
             raise ValueError(f'{path}: {key} must be text, got {data[key]!r}')
     config = path.parent / data['config']
-    if not config.is_file():
+    if not osp.isfile(config):  # unlike Path, False where the name is too long
         raise ValueError(f'{path}: config not found: {config}')
     variants = _check_variants(path, data['variants'])
     return Plan(path.stem, data['title'], config,
@@ -167,7 +169,7 @@ def _check_budget(path: Path, budget: Any) -> Dict[str, float]:
                          f'{" or ".join(BUDGETS)}, got {budget!r}')
     value = next(iter(budget.values()))
     if isinstance(value, bool) or not isinstance(value, (int, float)) or \
-            not 0 < value < float('inf'):
+            not 0 < value <= 1e15:
         raise ValueError(f'{path}: the budget must be a positive number, got '
                          f'{value!r}')
     return budget
@@ -175,10 +177,11 @@ def _check_budget(path: Path, budget: Any) -> Dict[str, float]:
 
 def _check_seeds(path: Path, seeds: Any) -> Tuple[int, ...]:
     if not isinstance(seeds, list) or not seeds or \
-            any(type(seed) is not int or seed < 0 for seed in seeds) or \
+            any(type(seed) is not int or not 0 <= seed < 2**32
+                for seed in seeds) or \
             len(set(seeds)) < len(seeds):
         raise ValueError(f'{path}: seeds must be a list of different numbers '
-                         f'from 0 on, got {seeds!r}')
+                         f'from 0 to 2^32 - 1, got {seeds!r}')
     return tuple(seeds)
 
 

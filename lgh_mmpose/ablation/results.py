@@ -1,11 +1,13 @@
 """Results files: one json object a line, only ever added to."""
 import fcntl
 import json
-import math
 import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple, Union
+
+_LARGEST = sys.float_info.max
 
 # what the report reads of a result, and its type
 _FIELDS = dict(
@@ -128,9 +130,14 @@ def _split_tail(content: bytes) -> Tuple[bytes, bytes]:
     whole, tail = content[:end], content[end:]
     try:
         json.loads(tail)
-    except ValueError:
+    except (ValueError, RecursionError):
         return whole, b''
     return whole, tail
+
+
+def _is_number(value: Any) -> bool:
+    """Whether float64 holds it; json may have more digits, or NaN."""
+    return type(value) in (int, float) and abs(value) <= _LARGEST
 
 
 def _check(result: Any, where: str) -> None:
@@ -139,17 +146,16 @@ def _check(result: Any, where: str) -> None:
     for name, kind in _FIELDS.items():
         value = result.get(name)
         good = type(value) is kind or (kind is float and type(value) is int)
-        if not good or (kind is float and not math.isfinite(value)):
+        if not good or (kind in (int, float) and not _is_number(value)):
             raise ValueError(f'{where}: {name} must be a {kind.__name__}, got '
                              f'{value!r}')
     joints = len(result['joint_names'])
     if not joints:
         raise ValueError(f'{where}: joint_names is empty')
-    numbers = (int, float)
-    for name, kinds in (('joint_names', str), ('joint_mpjpe_mm', numbers),
-                        ('groups', int)):
-        if len(result[name]) != joints or not all(
-                isinstance(v, kinds) for v in result[name]):
+    for name, good in (('joint_names', lambda v: isinstance(v, str)),
+                       ('joint_mpjpe_mm',
+                        _is_number), ('groups', lambda v: type(v) is int)):
+        if len(result[name]) != joints or not all(map(good, result[name])):
             raise ValueError(f'{where}: {name} must have one entry for each '
                              f'of the {joints} joints')
     tables = dict(probabilities=None, curve=2, train_curve=2)
@@ -157,7 +163,7 @@ def _check(result: Any, where: str) -> None:
         rows = result[name]
         if not all(isinstance(row, list) for row in rows) or len({
                 columns or len(rows[0]), *map(len, rows)
-        }) > 1 or not all(isinstance(v, numbers) for row in rows for v in row):
+        }) > 1 or not all(_is_number(v) for row in rows for v in row):
             raise ValueError(f'{where}: {name} must be a table of numbers')
     if len(result['probabilities']) != joints:
         raise ValueError(f'{where}: probabilities must have a row for each of '

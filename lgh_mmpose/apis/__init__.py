@@ -1,5 +1,6 @@
 """Inference: hands in one's own images and videos."""
-from .camera_model import ASSUMED_FOV, camera_of_fov, load_camera_matrix
+from ..camera_files import load_camera_matrix
+from .camera_model import ASSUMED_FOV, camera_of_fov
 from .drawing import draw_hands
 from .hand_crop import WHOLE_IMAGE_PADDING, HandCrop
 from .hand_inferencer import AVERAGE_BONE_LENGTH, SCHEMA, HandInferencer

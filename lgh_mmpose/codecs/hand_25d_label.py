@@ -7,8 +7,8 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import KEYPOINT_CODECS
 
-from ..camera import (RootDepthStatus, back_project, lift_root_relative,
-                      solve_root_depth, warp_points)
+from ..camera import (RootDepthStatus, back_project, check_lengths,
+                      lift_root_relative, solve_root_depth, warp_points)
 from ..plausibility import HAND_BONE_LENGTHS, find_flip_fault
 
 
@@ -314,9 +314,7 @@ class Hand25DLabel(BaseKeypointCodec):
 
     @staticmethod
     def _positive(value: np.ndarray, name: str, num: int) -> np.ndarray:
-        value = np.asarray(value, dtype=np.float64).reshape(-1)
-        if not (np.isfinite(value).all() and (value > 0).all()):
-            raise ValueError(f'{name} must be positive, got {value}')
+        value = check_lengths(name, value).reshape(-1)
         if len(value) not in (1, num):
             raise ValueError(f'{name} must be one number or {num}, got '
                              f'{len(value)}')

@@ -29,6 +29,7 @@ _EXTRINSICS = np.array([[0.9999, 0.0034, 0.0161, 19.0473],
                         [-0.0162, 0.0079, 0.9998, -4.7501]])
 _IMAGES_PER_SEQUENCE = 100000  # that file names can number
 _MIN_BOX_SIDE = 100.  # mm
+_MAX_PIXELS = 1e6
 _BOX_COLUMNS = ('img_name', 'x', 'y', 'w', 'h')
 
 
@@ -200,26 +201,36 @@ class DexterObject3DDataset(BaseHand3DDataset):
 
     def _load_boxes(self, sample_ids: np.ndarray) -> np.ndarray:
         boxes = {}
-        with open(self.bbox_csv, newline='') as file:
+        with open(
+                self.bbox_csv, newline='', encoding='utf-8',
+                errors='replace') as file:
             reader = csv.DictReader(file)
-            lacking = set(_BOX_COLUMNS) - set(reader.fieldnames or ())
-            if lacking:
+            try:
+                lacking = set(_BOX_COLUMNS) - set(reader.fieldnames or ())
+                rows = [(reader.line_num, row) for row in reader]
+            except csv.Error as e:
                 raise ValueError(
-                    f'{self.bbox_csv}: the first line must name the columns '
-                    f'{", ".join(_BOX_COLUMNS)}; {", ".join(sorted(lacking))}'
-                    ' missing')
-            for row in reader:
-                try:
-                    x, y, w, h = (float(row[c]) for c in _BOX_COLUMNS[1:])
-                except (TypeError, ValueError):
-                    x = y = w = h = math.nan
-                if not (math.isfinite(x + w) and math.isfinite(y + h)
-                        and x < x + w and y < y + h):
-                    raise ValueError(
-                        f'{self.bbox_csv}, line {reader.line_num}: x, y, w '
-                        f'and h must be numbers and the box have an area, got '
-                        f'{[row[c] for c in _BOX_COLUMNS[1:]]}')
-                boxes[row['img_name']] = (x, y, x + w, y + h)
+                    f'{self.bbox_csv}, line {reader.reader.line_num}: '
+                    f'{e}') from None
+        if lacking:
+            raise ValueError(
+                f'{self.bbox_csv}: the first line must name the columns '
+                f'{", ".join(_BOX_COLUMNS)}; {", ".join(sorted(lacking))} '
+                'missing')
+        for line, row in rows:
+            try:
+                x, y, w, h = (float(row[c]) for c in _BOX_COLUMNS[1:])
+            except (TypeError, ValueError):
+                x = y = w = h = math.nan
+            # false for NaN, too
+            if not (abs(x) <= _MAX_PIXELS and abs(y) <= _MAX_PIXELS
+                    and x < x + w <= x + _MAX_PIXELS
+                    and y < y + h <= y + _MAX_PIXELS):
+                cells = [str(row[c])[:40] for c in _BOX_COLUMNS[1:]]
+                raise ValueError(
+                    f'{self.bbox_csv}, line {line}: x, y, w and h must be '
+                    f'numbers and the box have an area, got {cells}')
+            boxes[row['img_name']] = (x, y, x + w, y + h)
         names = [self._img_name(i) for i in sample_ids.tolist()]
         missing = [name for name in names if name not in boxes]
         if missing:

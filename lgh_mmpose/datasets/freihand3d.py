@@ -1,5 +1,4 @@
 """FreiHAND with its 3D annotations."""
-import json
 import os.path as osp
 from typing import Dict, Optional, Sequence, Tuple, Union
 
@@ -8,7 +7,7 @@ from mmpose.registry import DATASETS
 
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
-                          check_hand_sizes, check_keypoints_cam,
+                          check_hand_sizes, check_keypoints_cam, load_json,
                           load_json_array, measure_bones)
 
 _HOMEPAGE = 'https://lmb.informatik.uni-freiburg.de/projects/freihand/'
@@ -158,12 +157,11 @@ class FreiHand3DDataset(BaseHand3DDataset):
 
     @staticmethod
     def _read_ids(path: str) -> Sequence[int]:
-        with open(path) as file:
-            text = file.read()
+        if path.endswith('.json'):
+            return load_json(path)
         try:
-            if path.endswith('.json'):
-                return json.loads(text)
-            return [int(line) for line in text.split()]
+            with open(path, encoding='utf-8') as file:
+                return [int(line) for line in file.read().split()]
         except ValueError as e:
             raise ValueError(f'{path}: not a list of integers ({e})') from None
 

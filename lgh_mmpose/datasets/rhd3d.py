@@ -26,6 +26,7 @@ PART_IDS = ((2, 17), (18, 33))  # of the masks, first and last
 _MIN_BOX_SIDE = 30.  # px, that of the authors' crop
 _MAX_REPROJECTION_ERROR = 5.  # px; rounding makes 0.1
 _UNKNOWN_ROW = -1
+_MAX_ID = 2**62  # twice that is an int64
 
 
 @dataclass(frozen=True)
@@ -287,7 +288,8 @@ class Rhd3DDataset(BaseHand3DDataset):
                 '--layout rhd.')
         annotations = load_array_pickle(self._path)
         if not isinstance(annotations, dict) or not annotations or not all(
-                type(key) is int and key >= 0 for key in annotations):
+                type(key) is int and 0 <= key < _MAX_ID
+                for key in annotations):
             raise ValueError(f'{self._path} must hold a dict from the numbers '
                              'of the images to their annotations')
         image_ids = sorted(annotations)
@@ -374,7 +376,8 @@ class Rhd3DDataset(BaseHand3DDataset):
         by_id = {}
         for i, item in enumerate(items):
             item_id = item.get('id') if isinstance(item, dict) else None
-            if type(item_id) is not int or item_id in by_id:
+            if type(item_id) is not int or item_id in by_id or not (
+                    -_MAX_ID < item_id < _MAX_ID):
                 raise ValueError(f'{self.json_file}: {key}[{i}] must have an '
                                  f'integer id of its own, got {item_id!r}')
             by_id[item_id] = item

@@ -9,17 +9,22 @@ pickle is read, and NumPy gets checked sizes and types only.
 """
 import io
 import math
+import operator
 import pickle
 import re
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, NoReturn, Optional, Tuple
 
 import numpy as np
+
+from ..reading import reason
+
+_MAX_DIMS = 32  # NumPy's own limit before 2.0
+# keys of dicts and elements of sets
+_PLAIN = (str, bytes, int, float, np.generic, type(None))
 
 
 class _NumericDtype:
     """Stands for a ``numpy.dtype`` inside a pickle."""
-
-    __hash__ = None  # no key of a dict or element of a set
 
     def __init__(self, code: str, align: bool = False, copy: bool = False):
         if not (isinstance(code, str)
@@ -28,7 +33,7 @@ class _NumericDtype:
                                          ' only numbers are read')
         self.dtype = self.native = np.dtype(code)
 
-    def __setstate__(self, state: tuple) -> None:
+    def set_state(self, state: tuple) -> None:
         version, order, *rest = state
         # subarray, names, fields, size, alignment and flags; version 4 adds
         # metadata, which tell nothing of the numbers
@@ -42,35 +47,35 @@ class _NumericDtype:
 class _NumericArray:
     """Stands for a ``numpy.ndarray`` inside a pickle."""
 
-    __hash__ = None
-
     def __init__(self) -> None:
         self.array: Optional[np.ndarray] = None  # until its state is set
 
-    def __setstate__(self, state: tuple) -> None:
+    def set_state(self, state: tuple) -> None:
         version, shape, dtype, is_fortran, data = state
         if version != 1:
             raise pickle.UnpicklingError(f'it holds an array of version '
                                          f'{version!r}')
         self.fill(
             _encode(data, 'latin1'), dtype, shape, 'F' if is_fortran else 'C')
-        # a copy, in the byte order of the machine, as NumPy makes it
-        self.array = self.array.astype(dtype.native)
+        # in the byte order of the machine, as NumPy makes it
+        self.array = self.array.astype(dtype.native, copy=False)
 
     def fill(self, data: bytes, dtype: _NumericDtype, shape: Tuple[int, ...],
              order: str) -> None:
-        if not (isinstance(dtype, _NumericDtype)
-                and isinstance(data, (bytes, bytearray))):
+        if not isinstance(dtype, _NumericDtype) or type(data) is not bytes:
             raise pickle.UnpicklingError('it holds an array that is not made '
                                          'of a type and bytes')
+        shape = tuple(map(operator.index, shape))
         # NumPy takes -1 for any length
-        if min(
+        if len(shape) > _MAX_DIMS or min(
                 shape, default=0) < 0 or (math.prod(shape) *
                                           dtype.dtype.itemsize != len(data)):
             raise pickle.UnpicklingError(
                 f'it holds an array of {len(data)} bytes whose shape is not '
                 'of as many')
-        self.array = np.ndarray(shape, dtype.dtype, data, order=order)
+        # the memory is the array's own
+        self.array = np.ndarray(
+            shape, dtype.dtype, data, order=order).copy(order)
 
 
 def _empty_array(subtype: type, shape: tuple, code: bytes) -> _NumericArray:
@@ -90,7 +95,7 @@ def _array_from_buffer(buffer: bytes, dtype: _NumericDtype,
 def _scalar(dtype: _NumericDtype, data: bytes) -> np.generic:
     array = _NumericArray()
     array.fill(_encode(data, 'latin1'), dtype, (), 'C')
-    return array.array[()]  # immutable: NumPy ignores a state
+    return array.array[()]
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -98,6 +103,32 @@ def _encode(text: str, encoding: str) -> bytes:
     if encoding != 'latin1':
         raise pickle.UnpicklingError(f'it holds bytes as {encoding!r}')
     return text.encode('latin1') if isinstance(text, str) else text
+
+
+def _no_bytes() -> bytes:
+    """The bytes of an array without elements."""
+    return b''
+
+
+def _set(items: list) -> set:
+    return set(_plain(items))
+
+
+def _frozenset(items: list) -> frozenset:
+    return frozenset(_plain(items))
+
+
+def _plain(items: Iterable) -> Iterable:
+    """Check keys of a dict, or elements of a set.
+
+    Python's hash of a deeply nested tuple overruns the stack.
+    """
+    for item in items:
+        if not isinstance(item, _PLAIN):
+            raise pickle.UnpicklingError(
+                f'it holds a {type(item).__name__} as a key, only numbers and '
+                'texts are read')
+    return items
 
 
 _ADMITTED = {
@@ -113,23 +144,147 @@ for _core in ('numpy.core', 'numpy._core'):  # before and since NumPy 2
     })
 for _builtins in ('builtins', '__builtin__'):  # Python 3 and 2
     _ADMITTED.update({
-        (_builtins, 'set'): set,
-        (_builtins, 'frozenset'): frozenset,
-        (_builtins, 'bytes'): lambda: b'',  # of an array without elements
+        (_builtins, 'set'): _set,
+        (_builtins, 'frozenset'): _frozenset,
+        (_builtins, 'bytes'): _no_bytes,
     })
+_FUNCTIONS = frozenset(_ADMITTED.values())
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickler of containers, numbers and stand-ins of arrays."""
+class _ArrayUnpickler(pickle._Unpickler):
+    """Unpickler of containers, numbers and stand-ins of arrays.
 
-    forbidden: str = ''
+    It is Python's own, but the one in Python: that in C cannot be told what
+    an opcode may do, and allocates as much as an index or a length says.
+
+    Args:
+        content (bytes): The pickle.
+    """
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding='latin1')
+        self.forbidden = ''
+        # bytes may be encoded first, then become an array
+        self._budget = 2 * len(content)
 
     def find_class(self, module: str, name: str) -> Callable:
         try:
             return _ADMITTED[module, name]
         except KeyError:
-            self.forbidden = f'{module}.{name}'
+            self.forbidden = ' '.join(f'{module}.{name}'.split())[:200]
             raise pickle.UnpicklingError(self.forbidden) from None
+
+    def _charge(self, item: Any) -> None:
+        """Count what was made of bytes that a pickle may name repeatedly."""
+        if isinstance(item, _NumericArray):
+            self._budget -= 0 if item.array is None else item.array.nbytes
+        elif isinstance(item, (bytes, set, frozenset)):
+            self._budget -= len(item)
+        if self._budget < 0:
+            raise pickle.UnpicklingError('its arrays are larger than the file')
+
+    def _top(self, kind: type) -> Any:
+        """The item that an opcode changes."""
+        if type(self.stack[-1]) is not kind:
+            raise pickle.UnpicklingError(
+                f'it treats a {type(self.stack[-1]).__name__} as a '
+                f'{kind.__name__}')
+        return self.stack[-1]
+
+    def _reduce(self) -> None:
+        arguments = self.stack.pop()
+        function = self.stack[-1]
+        if type(arguments) is not tuple or not callable(
+                function) or function not in _FUNCTIONS:
+            raise pickle.UnpicklingError('it calls what is no function')
+        self.stack[-1] = function(*arguments)
+        self._charge(self.stack[-1])
+
+    def _build(self) -> None:
+        state = self.stack.pop()
+        item = self.stack[-1]
+        if type(item) not in (_NumericArray, _NumericDtype):
+            raise pickle.UnpicklingError('it sets the state of a '
+                                         f'{type(item).__name__}')
+        item.set_state(state)
+        self._charge(item)
+
+    def _append(self) -> None:
+        item = self.stack.pop()
+        self._top(list).append(item)
+
+    def _append_all(self) -> None:
+        items = self.pop_mark()
+        self._top(list).extend(items)
+
+    def _set_item(self) -> None:
+        self._set_items_of([self.stack.pop(), self.stack.pop()][::-1])
+
+    def _set_items(self) -> None:
+        self._set_items_of(self.pop_mark())
+
+    def _dict(self) -> None:
+        items = self.pop_mark()
+        self.stack.append({})
+        self._set_items_of(items)
+
+    def _set_items_of(self, items: list) -> None:
+        if len(items) % 2:
+            raise pickle.UnpicklingError('it holds a key without a value')
+        self._top(dict).update(zip(_plain(items[::2]), items[1::2]))
+
+    def _add_items(self) -> None:
+        items = self.pop_mark()
+        self._top(set).update(_plain(items))
+
+    def _make_frozenset(self) -> None:
+        items = self.pop_mark()
+        self.stack.append(_frozenset(items))
+
+    def _instance(self) -> None:
+        # names the class, unlike the other ways to make an object
+        module, name = (self.readline()[:-1].decode('utf-8') for _ in 'mn')
+        self.find_class(module, name)
+        self._object()
+
+    def _object(self) -> NoReturn:
+        raise pickle.UnpicklingError('it makes an object')
+
+    dispatch.update({
+        pickle.REDUCE[0]:
+        _reduce,
+        pickle.BUILD[0]:
+        _build,
+        pickle.APPEND[0]:
+        _append,
+        pickle.APPENDS[0]:
+        _append_all,
+        pickle.SETITEM[0]:
+        _set_item,
+        pickle.SETITEMS[0]:
+        _set_items,
+        pickle.DICT[0]:
+        _dict,
+        pickle.ADDITEMS[0]:
+        _add_items,
+        pickle.FROZENSET[0]:
+        _make_frozenset,
+        pickle.INST[0]:
+        _instance,
+        # nothing that may change once it has been looked at
+        pickle.BYTEARRAY8[0]:
+        pickle._Unpickler.load_binbytes8,
+    })
+    dispatch.update(
+        dict.fromkeys(
+            (opcode[0]
+             for opcode in (pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX,
+                            pickle.EXT1, pickle.EXT2, pickle.EXT4,
+                            pickle.PERSID, pickle.BINPERSID,
+                            pickle.NEXT_BUFFER, pickle.READONLY_BUFFER)),
+            _object))
 
 
 def _replace_stand_ins(item: Any, done: Dict[int, tuple]) -> Any:
@@ -149,9 +304,11 @@ def _replace_stand_ins(item: Any, done: Dict[int, tuple]) -> Any:
         return item.array
     if isinstance(item, _NumericDtype):
         return item.dtype
-    # sets hold none, for stand-ins have no hash
-    if not isinstance(item, (dict, list, tuple)):
+    # what sets hold has been looked at
+    if isinstance(item, _PLAIN + (set, frozenset)):
         return item
+    if not isinstance(item, (dict, list, tuple)):
+        raise pickle.UnpicklingError(f'it holds a {type(item).__name__}')
     if id(item) in done:
         return done[id(item)][1]
     # the item itself is kept, so that its id stays its own
@@ -169,7 +326,9 @@ def _replace_stand_ins(item: Any, done: Dict[int, tuple]) -> Any:
 def load_array_pickle(path: str) -> Any:
     """Load a pickle of containers, numbers and arrays of numbers.
 
-    Those that Python 2 or an older NumPy wrote are read as well.
+    Those that Python 2 or an older NumPy wrote are read as well. Keys of
+    dicts and elements of sets are numbers, texts or bytes; a bytearray comes
+    as bytes.
 
     Args:
         path (str): The file.
@@ -183,9 +342,7 @@ def load_array_pickle(path: str) -> Any:
             which is named and not run, or if it is not a whole pickle.
     """
     with open(path, 'rb') as file:
-        # read at once: a truncated file raises here or there otherwise
-        content = io.BytesIO(file.read())
-    unpickler = _ArrayUnpickler(content, encoding='latin1')
+        unpickler = _ArrayUnpickler(file.read())
     try:
         return _replace_stand_ins(unpickler.load(), {})
     except Exception as e:  # a damaged pickle may raise anything
@@ -197,4 +354,4 @@ def load_array_pickle(path: str) -> Any:
         raise ValueError(
             f'{path} is not a whole pickle of arrays of numbers, perhaps an '
             'incomplete download or extraction; fetch it again '
-            f'({type(e).__name__}: {e})') from None
+            f'({reason(e)})') from None

@@ -1,12 +1,14 @@
 """STB, the Stereo Tracking Benchmark, with its 3D annotations."""
 import os.path as osp
-from typing import List, Optional, Sequence, Tuple
+import struct
+import zlib
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
-import scipy.io
 from mmpose.registry import DATASETS
 
+from ..reading import read_small_file, reason
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_hand_sizes,
                           check_keypoints_cam, measure_bones)
@@ -17,6 +19,22 @@ _HOMEPAGE = 'https://github.com/zhjwustc/icip17_stereo_hand_pose_dataset'
 STB_JOINTS = ('palm', *(f'{finger}{i}' for finger in reversed(FINGERS)
                         for i in range(1, 5)))
 _NUM_FRAMES = 1500  # of a sequence
+# kinds of the elements of a .mat file, and classes of its matrices of numbers
+_MAT_MATRIX, _MAT_COMPRESSED = 14, 15
+_MAT_NUMBERS = {
+    1: 'i1',
+    2: 'u1',
+    3: 'i2',
+    4: 'u2',
+    5: 'i4',
+    6: 'u4',
+    7: 'f4',
+    9: 'f8',
+    12: 'i8',
+    13: 'u8'
+}
+_MAT_CLASSES = range(6, 16)
+_MAX_BYTES = 2**22  # its label file has a fifth, compressed less
 
 _BB_CAMERA = np.array([[822.79041, 0., 318.47345], [0., 822.79041, 250.31296],
                        [0., 0., 1.]])
@@ -202,22 +220,73 @@ def load_hand_para(path: str) -> np.ndarray:
             numbers in shape (3, 21, N).
     """
     try:
-        content = scipy.io.loadmat(path, variable_names=['handPara'])
-    except Exception as e:  # it raises what it stumbles over
+        array = _read_mat(read_small_file(path, _MAX_BYTES), 'handPara')
+    except FileNotFoundError:
+        raise
+    except Exception as e:  # anything may stand in it
         raise ValueError(
             f'{path} is not a valid .mat file, perhaps an incomplete download '
-            f'or extraction; fetch it again ({e})') from None
-    if 'handPara' not in content:
+            f'or extraction; fetch it again ({reason(e)})') from None
+    if array is None:
         raise ValueError(f'{path} has no variable handPara, so it is not a '
                          'label file of STB')
-    array = content['handPara']
-    shape = getattr(array, 'shape', None)
-    if (shape is None or array.dtype.kind not in 'fiu' or len(shape) != 3
+    shape = array.shape
+    if (array.dtype.kind not in 'fiu' or len(shape) != 3
             or shape[:2] != (3, len(STB_JOINTS))
             or not 0 < shape[2] <= _NUM_FRAMES):
         raise ValueError(
             f'{path}: handPara must be numbers in shape (3, '
             f'{len(STB_JOINTS)}, N) with N up to {_NUM_FRAMES}, got '
-            f'{getattr(array, "dtype", type(array).__name__)} in shape '
-            f'{shape}')
+            f'{array.dtype} in shape {shape}')
     return array.transpose(2, 1, 0).astype(np.float64)
+
+
+def _read_mat(content: bytes, name: str) -> Optional[np.ndarray]:
+    """A variable of a .mat file of level 5, as MATLAB writes 3D arrays.
+
+    SciPy's reader looks up what the file says in tables without a check of
+    their bounds, which ends the process on a damaged file.
+
+    Args:
+        content (bytes): The file.
+        name (str): Name of the variable.
+
+    Returns:
+        np.ndarray: Its value, of dtype object if that is not real numbers;
+        None if there is no such variable.
+    """
+    order = {b'IM': '<', b'MI': '>'}.get(content[126:128])
+    if order is None:
+        raise ValueError('it is none of level 5')
+    for kind, data in _mat_elements(content[128:], order):
+        if kind == _MAT_COMPRESSED:
+            data = zlib.decompressobj().decompress(data, _MAX_BYTES)
+            (kind, data), = _mat_elements(data, order)
+        parts = list(_mat_elements(data, order)) if kind == _MAT_MATRIX else []
+        if len(parts) < 3 or parts[2][1] != name.encode():
+            continue
+        (_, flags), (_, shape), _, *values = parts
+        # text, structs and the like have other classes, complex two parts
+        if (struct.unpack(f'{order}II', flags)[0] & 0xff not in _MAT_CLASSES
+                or len(values) != 1):
+            return np.empty(0, dtype=object)
+        (kind, numbers), = values
+        return np.frombuffer(numbers, order + _MAT_NUMBERS[kind]).reshape(
+            np.frombuffer(shape, f'{order}i4'), order='F')
+    return None
+
+
+def _mat_elements(data: bytes, order: str) -> Iterator[Tuple[int, bytes]]:
+    """Kinds and contents of the elements of a .mat file."""
+    place = 0
+    while place + 8 <= len(data):
+        kind, size = struct.unpack_from(f'{order}II', data, place)
+        start = place + 8
+        if kind >> 16:  # up to four bytes stand in the tag itself
+            kind, size, start = kind & 0xffff, kind >> 16, place + 4
+        if start + size > len(data):
+            raise ValueError('it is cut off')
+        yield kind, data[start:start + size]
+        place = start + size
+        if kind != _MAT_COMPRESSED:
+            place += -place % 8

@@ -1,6 +1,7 @@
 """Writing a trained model as a directory that runs without mmpose."""
 import ast
 import contextlib
+import importlib
 import importlib.util
 import io
 import json
@@ -9,7 +10,9 @@ import tempfile
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from types import ModuleType
+from typing import (Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple,
+                    Union)
 
 import numpy as np
 import torch
@@ -250,21 +253,38 @@ def describe(model: BaseModel, form: DeployForm,
 
 
 def runner_source() -> str:
-    """The runner as one file, what it imports of the package included."""
-    source = Path(hand_pose_runner.__file__).read_text(encoding='utf-8')
-    lines = source.splitlines()
-    for node in reversed(ast.parse(source).body):
-        if not isinstance(node, ast.ImportFrom) or \
-                not node.module.startswith('lgh_mmpose.'):
+    """The runner as one file, all that it uses of the package included."""
+    return '\n'.join(_inlined(hand_pose_runner, set())) + '\n'
+
+
+def _inlined(module: ModuleType, done: Set[str]) -> List[str]:
+    """Lines of a module, what it imports of the package in their place.
+
+    Args:
+        module (ModuleType): It imports by absolute names, at its top.
+        done (set[str]): Modules that the file has already; extended.
+
+    Returns:
+        list[str]: The lines.
+    """
+    source = Path(module.__file__).read_text(encoding='utf-8')
+    lines, nodes = source.splitlines(), ast.parse(source).body
+    # one docstring is enough
+    start = nodes[0].end_lineno if done else 0
+    result = []
+    for node in nodes:
+        name = getattr(node, 'module', None) or ''
+        if not name.startswith('lgh_mmpose.'):
             continue
-        file = importlib.util.find_spec(node.module).origin
-        module = Path(file).read_text(encoding='utf-8')
-        docstring = ast.parse(module).body[0]
-        lines[node.lineno - 1:node.end_lineno] = [
-            f'# -- {node.module.replace(".", "/")}.py '.ljust(79, '-'),
-            *module.splitlines()[docstring.end_lineno:]
-        ]
-    return '\n'.join(lines) + '\n'
+        result += lines[start:node.lineno - 1]
+        start = node.end_lineno
+        if name not in done:
+            done.add(name)
+            result += [
+                f'# -- {name.replace(".", "/")}.py '.ljust(79, '-'),
+                *_inlined(importlib.import_module(name), done)
+            ]
+    return result + lines[start:]
 
 
 # -- backends ----------------------------------------------------------------

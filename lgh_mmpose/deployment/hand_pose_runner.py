@@ -12,22 +12,24 @@ returns them. Pixels are those of the image, pixel centres at integers;
 lengths are millimetres in the frame of the camera.
 """
 import argparse
+import contextlib
 import hashlib
 import json
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
-from zipfile import BadZipFile
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from lgh_mmpose.camera import (RootDepthStatus, back_project,
+from lgh_mmpose.camera import (RootDepthStatus, back_project, check_lengths,
                                lift_root_relative, solve_root_depth,
                                warp_points)
+from lgh_mmpose.camera_files import check_camera_matrix, load_camera_matrix
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.images import read_image
 from lgh_mmpose.plausibility import find_bone_fault, find_camera_fault
+from lgh_mmpose.reading import read_small_file, reason
 
 SCHEMA = 'lgh_mmpose/exported_hand_pose/3'
 HANDS_SCHEMA = 'lgh_mmpose/hands/1'
@@ -69,8 +71,10 @@ class Network:
         model = self.info['model']
         for name, digest in model['sha256'].items():
             _check_file(directory / name, digest)
-        self._run = _BACKENDS[model['backend']](directory / model['file'],
-                                                model, num_threads)
+        self._file = directory / model['file']
+        with self._errors('loaded'):
+            self._run = _BACKENDS[model['backend']](self._file, model,
+                                                    num_threads)
 
     def __call__(self, images: np.ndarray) -> Tuple[np.ndarray, ...]:
         width, height = self.input_size
@@ -80,7 +84,24 @@ class Network:
                 'the network takes images as uint8 (B, 3, H, W) = '
                 f'(B, 3, {height}, {width}), got {images.dtype} '
                 f'{images.shape}')
-        return self._run(np.ascontiguousarray(images))
+        num = len(images), len(self.info['joint_names'])
+        with self._errors('run'):
+            outputs = self._run(np.ascontiguousarray(images))
+            shapes = [output.shape for output in outputs]
+            if shapes != [(*num, 2), num, num]:
+                raise ValueError(f'it gives {shapes}')
+        return outputs
+
+    @contextlib.contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        """Let what an engine raises name the file."""
+        try:
+            yield
+        except ImportError:
+            raise
+        except Exception as error:
+            raise ValueError(f'{self._file} cannot be {what}: {reason(error)};'
+                             ' export the model again') from error
 
 
 def _onnx(path: Path, model: dict, num_threads: Optional[int]) -> Any:
@@ -187,15 +208,20 @@ def read_info(directory: Union[str, Path]) -> dict:
         raise FileNotFoundError(f'{path} is missing: give the directory that '
                                 'tools/deployment/export.py wrote')
     try:
-        info = json.loads(path.read_text(encoding='utf-8'))
+        info = json.loads(read_small_file(path).decode('utf-8'))
         if info['schema'] != SCHEMA:
             raise ValueError(f'its schema is {str(info["schema"])[:100]!r}, '
                              f'not {SCHEMA!r}: export the model again')
         _check_info(info)
-    except (ValueError, KeyError, TypeError) as error:
-        what = f'it has no {error}' if isinstance(error, KeyError) else error
+    except Exception as error:  # anything may stand in it
+        what = f'it has no {error}' if isinstance(error, KeyError) else \
+            reason(error)
         raise ValueError(f'{path} cannot be used: {what}') from error
     return info
+
+
+def _is_padding(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value <= 1e3
 
 
 def _check_info(info: dict) -> None:
@@ -205,33 +231,35 @@ def _check_info(info: dict) -> None:
                                'reference_bone', 'bones', 'bone_lengths'))):
         for key in keys:
             if not isinstance(info[key], kind):
-                raise ValueError(f'{key} must be a {kind.__name__}, not '
-                                 f'{info[key]!r}')
+                raise ValueError(f'{key} must be a {kind.__name__}')
     bones = np.asarray(info['bones'])
     checks = {
         'input_size':
         len(info['input_size']) == 2
-        and all(isinstance(v, int) and v > 0 for v in info['input_size']),
+        and all(type(v) is int and 0 < v <= 4096 for v in info['input_size']),
         'joint_names':
-        all(isinstance(name, str) for name in names),
+        all(isinstance(name, str)
+            for name in names) and len(set(names)) == len(names),
         'joint_groups':
-        len(info['joint_groups']) == len(names),
+        len(info['joint_groups']) == len(names)
+        and all(type(v) is int for v in info['joint_groups']),
         'root_joint':
         info['root_joint'] in names,
         'reference_bone':
-        len(info['reference_bone']) == 2
+        len(info['reference_bone']) == len(set(info['reference_bone'])) == 2
         and set(info['reference_bone']) <= set(names),
         'bones':
         bones.ndim == 2 and bones.shape[1] == 2
         and np.issubdtype(bones.dtype, np.integer) and bones.min() >= 0
         and bones.max() < len(names),
         'bone_lengths':
-        len(info['bone_lengths']) == len(bones)
-        and all(v > 0 for v in info['bone_lengths']),
+        len(info['bone_lengths']) == len(bones) and all(
+            type(v) in (int, float) and 0 < v <= 1e3
+            for v in info['bone_lengths']),  # in reference bones
         'crop.padding':
-        crop['padding'] > 0,
+        _is_padding(crop['padding']),
         'crop.whole_image_padding':
-        crop['whole_image_padding'] > 0,
+        _is_padding(crop['whole_image_padding']),
         'crop.use_udp':
         isinstance(crop['use_udp'], bool),
         'crop.hand_side':
@@ -426,11 +454,12 @@ class HandPose:
                              f'{hand_side!r}')
         if not len(bboxes):
             return []
-        camera_matrix = _check_camera(camera_matrix)
+        if camera_matrix is not None:
+            camera_matrix = check_camera_matrix(camera_matrix)
         for name, value in (('bone_length', bone_length), ('root_depth',
                                                            root_depth)):
-            if value is not None and not 0 < value < np.inf:
-                raise ValueError(f'{name} must be positive (mm), got {value}')
+            if value is not None:
+                check_lengths(f'{name} (mm)', value)
         fault = None if bone_length is None else find_bone_fault(
             bone_length, self.info['reference_bone'])
         if fault is not None:
@@ -530,55 +559,7 @@ class HandPose:
             status=status)
 
 
-def _check_camera(camera_matrix: Optional[np.ndarray]) -> Optional[np.ndarray]:
-    if camera_matrix is None:
-        return None
-    camera_matrix = np.asarray(camera_matrix, dtype=np.float64)
-    if camera_matrix.shape != (
-            3, 3) or not np.isfinite(camera_matrix).all() or abs(
-                np.linalg.det(camera_matrix)) < 1e-12:
-        raise ValueError('camera_matrix must be an invertible (3, 3) matrix, '
-                         f'got {camera_matrix.tolist()}')
-    return camera_matrix
-
-
 # -- command line ------------------------------------------------------------
-
-
-def read_camera_matrix(path: str) -> np.ndarray:
-    """Read a camera matrix.
-
-    Args:
-        path (str): ``.json``: 3 rows of 3 numbers, alone or under
-            ``camera_matrix`` or ``K``; ``.npy``; any other: text, numbers
-            with white space between them.
-
-    Returns:
-        np.ndarray: (3, 3), float64.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds no camera matrix.
-    """
-    suffix = Path(path).suffix.lower()
-    try:
-        if suffix == '.npy':
-            matrix = np.load(path, allow_pickle=False)
-        elif suffix == '.json':
-            matrix = json.loads(Path(path).read_text(encoding='utf-8'))
-            if isinstance(matrix, dict):
-                matrix = matrix.get('camera_matrix', matrix.get('K'))
-        else:
-            matrix = np.loadtxt(path)
-        if matrix is None:
-            raise ValueError('no camera_matrix and no K in it')
-        return _check_camera(matrix)
-    except (ValueError, TypeError, EOFError, RecursionError,
-            BadZipFile) as error:
-        raise ValueError(
-            f'cannot read the camera matrix in {path}: {error}; give 3 rows '
-            'of 3 numbers: as .json (alone or under camera_matrix or K), as '
-            '.npy, or as text') from error
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -597,8 +578,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--camera-matrix',
         metavar='FILE',
         help='3x3 intrinsics of the picture: .json (alone or under '
-        'camera_matrix or K), .npy or text (default: unknown; joints are then '
-        'relative to the root)')
+        'camera_matrix or K), .npy, .yml or .xml of OpenCV, or text (default: '
+        'unknown; joints are then relative to the root)')
     parser.add_argument(
         '--bone-length',
         type=float,
@@ -619,7 +600,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     try:
-        camera = args.camera_matrix and read_camera_matrix(args.camera_matrix)
+        camera = args.camera_matrix and load_camera_matrix(args.camera_matrix)
         image = read_image(args.image)
         bboxes = args.bbox and [[x, y, x + w, y + h]
                                 for x, y, w, h in args.bbox]

@@ -5,8 +5,11 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from lgh_mmpose.reading import reason
+
 # half the width of an adult's finger
 FINGER_RADIUS_MM = 8.
+_MAX_DUMP_BYTES = 2**32  # of a million hands
 # the joints that span the palm
 PALM_JOINTS = ('wrist', 'forefinger1', 'pinky_finger1')
 
@@ -31,6 +34,34 @@ class ErrorBin(NamedTuple):
     upper: float
 
 
+def load_dump(dump_file: Union[str, Path]) -> Dict[str, np.ndarray]:
+    """Read the arrays of what ``HandKeypoint3DMetric`` wrote.
+
+    Args:
+        dump_file (str | Path): Its ``dump_file``.
+
+    Returns:
+        dict[str, np.ndarray]: The arrays, unchecked.
+
+    Raises:
+        ValueError: If the file is no archive of arrays.
+    """
+    try:
+        with zipfile.ZipFile(dump_file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > _MAX_DUMP_BYTES:
+            raise ValueError(f'it unpacks to {size} bytes')
+        with np.load(dump_file) as archive:  # refuses pickled objects
+            dump = {name: archive[name] for name in archive.files}
+        others = [k for k, v in dump.items() if not isinstance(v, np.ndarray)]
+        if others:
+            raise ValueError(f'{others[0]} is no array')
+        return dump
+    except Exception as error:  # a damaged archive may raise anything
+        raise ValueError(f'{dump_file} is not what HandKeypoint3DMetric '
+                         f'writes with dump_file=: {reason(error)}') from None
+
+
 def load_predictions(dump_file: Union[str, Path]) -> Dict[str, np.ndarray]:
     """Read and check what ``HandKeypoint3DMetric`` wrote.
 
@@ -44,9 +75,8 @@ def load_predictions(dump_file: Union[str, Path]) -> Dict[str, np.ndarray]:
     Raises:
         ValueError: If the file is no such dump, or one without 3D errors.
     """
+    dump = load_dump(dump_file)
     try:
-        with np.load(dump_file) as archive:  # refuses pickled objects
-            dump = {name: archive[name] for name in archive.files}
         num, joints = dump['annotated'].shape
         expected = dict(
             id=(num, ),
@@ -72,8 +102,7 @@ def load_predictions(dump_file: Union[str, Path]) -> Dict[str, np.ndarray]:
                                  f'type {dump[name].dtype}, not {shape}')
         if not num:
             raise ValueError('it holds no sample')
-    except (ValueError, KeyError, OSError, AttributeError, EOFError,
-            zipfile.BadZipFile) as error:
+    except (ValueError, KeyError) as error:
         raise ValueError(f'{dump_file} is not what HandKeypoint3DMetric '
                          f'writes with dump_file=: {error}') from None
     if not scored_alignments(dump):

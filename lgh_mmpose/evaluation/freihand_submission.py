@@ -3,7 +3,6 @@ import json
 import logging
 import os.path as osp
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
@@ -15,6 +14,7 @@ from mmpose.registry import METRICS
 from lgh_mmpose.datasets.base_hand3d import load_json_array
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
 from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.reading import read_small_file, reason
 
 from .functional import (PROTOCOLS, align, auc, epe, f_score, keypoint_errors,
                          pck_curve)
@@ -29,8 +29,8 @@ F_THRESHOLDS_MM = (5, 15)
 
 # nothing farther is a hand, and squares of it stay finite
 _MAX_METRES = 1e6
-# a whole one with all vertices takes a quarter of it
-_MAX_ZIPPED_BYTES = 2**30
+# a whole one with all vertices takes a quarter of it, zipped or not
+_MAX_BYTES = 2**30
 
 
 @METRICS.register_module()
@@ -203,12 +203,13 @@ def read_submission(
         if zipfile.is_zipfile(path):
             content = _read_zipped_json(path)
         else:
-            content = Path(path).read_bytes()
+            content = read_small_file(path, _MAX_BYTES)
         data = json.loads(content)
-    except (ValueError, RecursionError, EOFError, NotImplementedError,
-            RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged archive may raise anything
         raise ValueError(f'{path} is neither json nor a zip of one json '
-                         f'file: {error}') from None
+                         f'file: {reason(error)}') from None
     if not (isinstance(data, list) and len(data) == 2
             and all(isinstance(part, list) for part in data)):
         raise ValueError(f'{path} must hold two lists, [xyz, verts]')
@@ -246,10 +247,10 @@ def _read_zipped_json(path: PathLike) -> bytes:
         if len(members) != 1:
             raise ValueError(f'it holds {len(members)} json files, not one: '
                              f'{[info.filename for info in members[:5]]}')
-        if members[0].file_size > _MAX_ZIPPED_BYTES:
+        if members[0].file_size > _MAX_BYTES:
             raise ValueError(f'{members[0].filename} unpacks to '
                              f'{members[0].file_size} bytes, a submission '
-                             f'has less than {_MAX_ZIPPED_BYTES}')
+                             f'has less than {_MAX_BYTES}')
         return archive.read(members[0])
 
 

@@ -124,7 +124,7 @@ def _read_parameters(directory: Path) -> Union[dict, None]:
     """Parameters of the data set in ``directory``; None if it has none."""
     try:
         parameters = json.loads((directory / PARAMETERS_FILE).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return parameters if isinstance(parameters, dict) else None
 

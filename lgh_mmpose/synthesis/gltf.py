@@ -12,6 +12,8 @@ from typing import Tuple, Union
 
 import numpy as np
 
+from lgh_mmpose.reading import reason
+
 _MAGIC = b'glTF'
 _CHUNK_JSON = 0x4E4F534A
 _CHUNK_BIN = 0x004E4942
@@ -65,15 +67,15 @@ def read_glb(path: Union[str, Path]) -> SkinnedMesh:
     try:
         document, binary = _split_chunks(data)
         return _read_skinned_mesh(document, binary)
-    except (KeyError, IndexError, TypeError, struct.error) as error:
-        raise ValueError(
-            f'{path}: not a usable glTF hand mesh: malformed or missing entry '
-            f'({type(error).__name__}: {error}). Restore the file from the '
-            'distribution.') from error
     except ValueError as error:
         raise ValueError(
-            f'{path}: not a usable glTF hand mesh: {error}. Restore the file '
-            'from the distribution.') from error
+            f'{path}: not a usable glTF hand mesh: {reason(error)}. Restore '
+            'the file from the distribution.') from error
+    except Exception as error:  # anything may stand in its JSON
+        raise ValueError(
+            f'{path}: not a usable glTF hand mesh: malformed or missing entry '
+            f'({reason(error)}). Restore the file from the distribution.'
+        ) from error
 
 
 def _split_chunks(data: bytes) -> Tuple[dict, bytes]:

@@ -11,9 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lgh_mmpose.evaluation.breakdown import load_dump, scored_alignments
 from lgh_mmpose.evaluation.functional import align
 from lgh_mmpose.fileio import atomic_write, write_image
 from lgh_mmpose.images import read_image as read_bgr
+from lgh_mmpose.reading import reason
 
 from .skeleton import (GT_COLOR_2D, GT_COLOR_3D, VIEWS, add_axes_3d,
                        draw_skeleton_2d, draw_skeleton_3d, figure_to_image,
@@ -132,14 +134,10 @@ def contact_sheet_of_predictions(dump_file: PathLike,
         ValueError: If the file has no errors of this alignment, not one
             sample with an error, or an image cannot be read.
     """
-    with np.load(dump_file) as archive:
-        if f'errors_{alignment}' not in archive:
-            scored = [
-                k[len('errors_'):] for k in archive if k.startswith('errors_')
-            ]
-            raise ValueError(f'{dump_file} has no errors with alignment '
-                             f'{alignment!r}, only {scored}')
-        dump = dict(archive)
+    dump = load_dump(dump_file)
+    if f'errors_{alignment}' not in dump:
+        raise ValueError(f'{dump_file} has no errors with alignment '
+                         f'{alignment!r}, only {scored_alignments(dump)}')
     errors = dump[f'errors_{alignment}']
     # a sample without a joint to compare is neither good nor bad
     scored = np.flatnonzero((~np.isnan(errors)).any(axis=1))
@@ -271,15 +269,15 @@ def read_scalars(scalars_json: PathLike) -> List[dict]:
         ValueError: If a line is not a json object; the line is named.
     """
     records = []
-    with open(scalars_json, encoding='utf-8') as file:
+    with open(scalars_json, 'rb') as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f'{scalars_json}, line {number} is not '
-                                 f'json: {error}') from None
+                                 f'json: {reason(error)}') from None
             if not isinstance(record, dict):
                 raise ValueError(
                     f'{scalars_json}, line {number} is not a json object')

@@ -1,6 +1,5 @@
 """What a selector has learned: its history, and runs compared."""
 import math
-import pickle
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence, Union
 
@@ -8,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from lgh_mmpose.fileio import write_image
+from lgh_mmpose.reading import reason
 
 from .skeleton import (figure_to_image, group_colors, hand_layout, hand_links,
                        new_figure, text_color)
@@ -114,14 +114,21 @@ def read_checkpoint(path: Union[str, Path]) -> CheckpointFacts:
     import lgh_mmpose  # noqa: F401  (lets torch.load read mmengine's own)
     try:
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError,
-            ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error)
-        raise ValueError(
-            f'{path} cannot be read as a checkpoint: {reason}') from None
+    except Exception as error:  # of a text the unpickler raises anything
+        raise ValueError(f'{path} cannot be read as a checkpoint: '
+                         f'{reason(error)}') from None
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path} is no checkpoint: it holds a '
                          f'{type(checkpoint).__name__}')
+    try:
+        return _checkpoint_facts(checkpoint)
+    except Exception as error:  # anything may stand in it
+        raise ValueError(f'{path}: {reason(error)}') from None
+
+
+def _checkpoint_facts(checkpoint: dict) -> CheckpointFacts:
+    import torch
+
     state = checkpoint.get('state_dict', checkpoint)
     meta = checkpoint.get('meta')
     meta = meta if isinstance(meta, dict) else {}
@@ -138,10 +145,10 @@ def read_checkpoint(path: Union[str, Path]) -> CheckpointFacts:
         return CheckpointFacts(*numbers, names, None)
     if (not isinstance(logits, torch.Tensor) or logits.ndim != 2
             or not torch.isfinite(logits).all()):
-        raise ValueError(f'{path}: {_LOGITS} must be finite numbers (K, G)')
+        raise ValueError(f'{_LOGITS} must be finite numbers (K, G)')
     if names is not None and len(names) != len(logits):
-        raise ValueError(f'{path}: {_LOGITS} is of {len(logits)} joints, the '
-                         f'metainfo names {len(names)}')
+        raise ValueError(f'{_LOGITS} is of {len(logits)} joints, the metainfo '
+                         f'names {len(names)}')
     alive = state.get(_ALIVE)
     if alive is not None:
         logits = logits.masked_fill(~alive, -torch.inf)

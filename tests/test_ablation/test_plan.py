@@ -107,6 +107,9 @@ def test_a_variant_is_the_same_however_often_it_is_asked_for(tmp_path):
     (dict(budget=dict(samples=0)), 'positive number'),
     (dict(budget=dict(samples='many')), 'positive number'),
     (dict(seeds=[0, 0]), 'different numbers'),
+    (dict(budget=dict(samples=10**401)), 'positive number'),
+    (dict(budget=dict(cpu_seconds=float('nan'))), 'positive number'),
+    (dict(seeds=[2**32]), 'different numbers'),
     (dict(seeds=[]), 'different numbers'),
     (dict(seeds=3), 'different numbers'),
     (dict(baseline='two'), "'two' is no variant"),
@@ -128,10 +131,16 @@ def test_refuses_a_plan_that_means_nothing(tmp_path, changes, message):
     assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize('text', ['[1, 2', '- 1', ''])
+@pytest.mark.parametrize('text', [
+    '[1, 2', '- 1', '', '[' * 10**4, '{a: ' * 10**4, '- ' * 10**4,
+    'title: 2026-99-99', 'title: !!int x', 'title: !!int ""',
+    'title: !!bool x', 'title: !!float x', 'title: !!python/name:os.system',
+    'title: *nothing', '? [a]\n: b', '\udcff', '\0',
+    '#' * (2**20 + 1)
+], ids=range(17))  # yapf: disable
 def test_refuses_a_file_that_is_no_plan(tmp_path, text):
     path = tmp_path / 'toy.yaml'
-    path.write_text(text)
+    path.write_bytes(text.encode(errors='surrogateescape'))
     with pytest.raises(ValueError, match='toy.yaml'):
         read_plan(path)
 

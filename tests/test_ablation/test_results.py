@@ -33,6 +33,14 @@ def test_an_interrupted_write_costs_only_itself(tmp_path, cut):
     assert [r['seed'] for r in read_results(path)] == [*expected, 2]
 
 
+def test_what_an_interrupted_write_left_may_be_anything(tmp_path):
+    path = tmp_path / 'toy.jsonl'
+    append_result(path, result())
+    with open(path, 'ab') as file:
+        file.write(b'[' * 10**5)
+    assert len(read_results(path)) == 1
+
+
 def test_processes_that_write_at_once_lose_nothing(tmp_path):
     path = tmp_path / 'toy.jsonl'
     context = multiprocessing.get_context('fork')
@@ -54,13 +62,24 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path):
     ('[1]', 'a json object'),
     (json.dumps(result(mpjpe_mm='much')), 'mpjpe_mm must be a float'),
     (json.dumps(result(mpjpe_mm=float('nan'))), 'mpjpe_mm must be a float'),
+    (json.dumps(result(mpjpe_mm=10**401)), 'mpjpe_mm must be a float'),
+    (json.dumps(result(seed=10**401)), 'seed must be a int'),
+    (json.dumps(result(samples=True)), 'samples must be a int'),
+    (json.dumps(result(curve=[[1, float('nan')]])), 'curve must be a table'),
+    (json.dumps(result(curve=[[1, 10**401]])), 'curve must be a table'),
+    (json.dumps(result()).replace('"plan"',
+                                  '"x": 1e999, "gmacs"'), 'plan must'),
+    ('[' * 10**5, 'line 1 is not json'),
+    ('1' * 5000, 'line 1 is not json'),
+    ('\udcff', 'line 1 is not json'),
     (json.dumps(result(groups=[0])), 'groups must have one entry'),
     (json.dumps(result(curve=[[1]])), 'curve must be a table'),
     (json.dumps(result(probabilities=[[1.]])), 'a row for each'),
 ])
 def test_names_the_line_that_is_damaged(tmp_path, line, message):
     path = tmp_path / 'toy.jsonl'
-    path.write_text(line + '\n' + json.dumps(result()) + '\n')
+    line = line.encode(errors='surrogateescape')
+    path.write_bytes(line + b'\n' + json.dumps(result()).encode() + b'\n')
     with pytest.raises(ValueError, match=message) as error:
         read_results(path)
     assert str(path) in str(error.value)

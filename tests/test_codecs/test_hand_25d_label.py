@@ -249,6 +249,22 @@ def test_root_depth_along_a_degenerate_bone_is_that_of_the_whole_hand():
         hand[9, 2], rel=.15)
 
 
+@given(
+    st.lists(
+        st.floats(width=32, allow_nan=False, allow_infinity=False),
+        min_size=63,
+        max_size=63), st.booleans(), st.booleans())
+def test_whatever_a_network_answers_has_a_place(numbers, camera, bone):
+    encoded = np.array(numbers, np.float32).reshape(1, 21, 3)
+    decoded = CODEC.decode(
+        encoded,
+        warp_mat=np.diag([.01, .01, 1.]),
+        camera_matrix=CAMERA if camera else None,
+        bone_length=45. if bone else None)
+    assert np.isfinite(decoded['keypoints']).all()
+    assert np.isfinite(decoded['keypoints_cam']).all()
+
+
 # -- decode: bad input -------------------------------------------------------
 
 
@@ -259,6 +275,11 @@ def test_root_depth_along_a_degenerate_bone_is_that_of_the_whole_hand():
     (dict(camera_matrix=np.eye(2)), 'camera_matrix must'),
     (dict(warp_mat=np.zeros((3, 3))), 'warp_mat is singular'),
     (dict(bone_length=0.), 'bone_length must be positive'),
+    (dict(bone_length=1e200), 'bone_length must be positive, a number from'),
+    (dict(bone_length=10**401), 'bone_length must be positive'),
+    (dict(bone_length='45'), 'bone_length must be positive'),
+    (dict(root_depth=1e300), 'root_depth must be positive'),
+    (dict(camera_matrix=np.diag([1e200, 1e200, 1.])), 'size of a pixel'),
     (dict(bone_length=np.ones(2)), 'bone_length must be one number'),
     (dict(root_depth=-700.), 'root_depth must be positive'),
     (dict(root_depth=700., camera_matrix=None), 'only of use together'),

@@ -142,8 +142,14 @@ def test_boxes_from_a_file(dexter, own_root, tmp_path):
          'line 2'), ('img_name,x,y,w,h\na.png,1,2,0,4',
                      'line 2'), ('img_name,x,y,w,h\na.png,1,2', 'line 2'),
         ('img_name,x,y,w,h\na.png,1e308,2,1e308,4',
-         'line 2'), ('img_name,x,y,w,h\na.png,1,2,5e-324,4', 'line 2')):
-        path.write_text(text)
+         'line 2'), ('img_name,x,y,w,h\na.png,1,2,5e-324,4', 'line 2'),
+        ('img_name,x,y,w,h\na.png,1,nan,3,4',
+         'line 2'), ('img_name,x,y,w,h\na.png,1,2,3,inf', 'line 2'),
+        (f'img_name,x,y,w,h\na.png,{"9" * 401},2,3,4',
+         'line 2'), ('img_name,x,y,w,h\n\udcff,1,2,3,4',
+                     'no box for'), ('img_name,x,y,w,h\n' + 'a' * 200000,
+                                     'line 2')):
+        path.write_bytes(text.encode(errors='surrogateescape'))
         with pytest.raises(ValueError, match=message) as error:
             build(dexter[0], bbox_csv=str(path))
         assert 'boxes.csv' in str(error.value)

@@ -208,9 +208,14 @@ def test_bad_sample_ids(four_versions, sample_ids, message):
 
 @pytest.mark.parametrize('name, text', [('ids.txt', '1\ntwo\n'),
                                         ('ids.json', '[1, '),
+                                        ('ids.json', '[' * 10**5),
+                                        ('ids.json', f'[{"9" * 401}]'),
+                                        ('ids.json', '\udcff'),
+                                        ('ids.txt', '\udcff'),
+                                        ('ids.txt', '9' * 401),
                                         ('ids.json', '{"ids": [1]}')])
 def test_bad_sample_id_file_is_named(four_versions, tmp_path, name, text):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text.encode(errors='surrogateescape'))
     with pytest.raises(ValueError, match=name):
         FreiHand3DDataset(
             data_root=str(four_versions), sample_ids=str(tmp_path / name))

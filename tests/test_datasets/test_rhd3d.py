@@ -463,6 +463,11 @@ def test_json_and_release_give_the_same(own_root):
     ('images', 'cam_param', dict(focal=[1, 1], princpt=['a', 1]),
      'princpt of image 101 must be 2 numbers'),
     ('annotations', 'id', True, r'annotations\[1\] must have an integer id'),
+    ('annotations', 'id', 10**
+     401, r'annotations\[1\] must have an integer id'),
+    ('images', 'id', -2**62, r'images\[1\] must have an integer id'),
+    ('images', 'cam_param', dict(focal=[10**401, 1], princpt=[1, 1]),
+     'focal of image 101 must be 2 numbers'),
     ('annotations', 'image_id', 5, 'annotation 49 has image_id 5'),
     ('annotations', 'image_id', [], 'annotation 49 has image_id'),
     ('annotations', 'hand_type', 'both', 'hand_type of annotation 49'),

@@ -1,5 +1,6 @@
 import os
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -7,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lgh_mmpose.datasets import safe_pickle
 from lgh_mmpose.datasets.safe_pickle import load_array_pickle
 
+ADMITTED = safe_pickle._ADMITTED
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
 numbers = st.integers() | st.floats(allow_nan=False) | st.booleans()
@@ -268,3 +271,118 @@ def test_shared_tuples_are_walked_once(path):
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_array_pickle(str(tmp_path / 'none.pickle'))
+
+
+# -- programs that no pickler writes -----------------------------------------
+
+
+def array_of(buffer, size):
+    """Opcodes of an array of bytes over a buffer."""
+    return (b'cnumpy.core.numeric\n_frombuffer\n(' + buffer +
+            b'cnumpy\ndtype\n(U\x02u1\x89\x89tR' + pickle.BININT +
+            size.to_bytes(4, 'little') + b'\x85' + b'U\x01Ct' + pickle.REDUCE)
+
+
+BYTEARRAY = pickle.BYTEARRAY8 + (8).to_bytes(8, 'little') + bytes(8)
+
+
+@pytest.mark.parametrize('program', [
+    pytest.param(
+        array_of(BYTEARRAY + b'q\x07', 8) + b'h\x07(' + b'K\x01' * 200 +
+        pickle.APPENDS + b'\x86',
+        id='buffer that grows below an array'),
+    pytest.param(b'c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb',
+                 id='attribute of a function'),
+    pytest.param(b'cnumpy\nndarray\n}X\x01\x00\x00\x00aK\x01sb',
+                 id='attribute of a class'),
+    pytest.param(b'c_codecs\nencode\nN}X\x0c\x00\x00\x00__defaults__)s\x86b',
+                 id='defaults of a function'),
+    pytest.param(b'c_codecs\nencode\n', id='function'),
+    pytest.param(b']cbuiltins\nset\na', id='function in a list'),
+    pytest.param(b'}K\x00cnumpy\ndtype\ns', id='function in a dict'),
+    pytest.param(b'c_codecs\nencode\n\x85', id='function in a tuple'),
+    pytest.param(b'cbuiltins\nset\n]c_codecs\nencode\na\x85R',
+                 id='function in a set'),
+    pytest.param(b'(c_codecs\nencode\n\x91', id='function in a frozenset'),
+    pytest.param(b'}' + b')' + b'\x85' * (2 * 10**5) + b'K\x00s',
+                 id='key whose hash overruns the stack'),
+    pytest.param(b'\x8f()' + b'\x85' * (2 * 10**5) + pickle.ADDITEMS,
+                 id='element whose hash overruns the stack'),
+    pytest.param(b'(i_codecs\nencode\n', id='instance of a function'),
+    pytest.param(b')\x81', id='object of no class'),
+    pytest.param(b'U\x01ahR', id='call of a text'),
+    pytest.param(b'K\x01]a', id='list appended to a number'),
+    pytest.param(b']K\x00K\x01s', id='item of a list'),
+    pytest.param(b'(K\x00d', id='key without a value'),
+    pytest.param(BYTEARRAY + pickle.READONLY_BUFFER, id='view of a buffer'),
+    pytest.param(b'L' + b'9' * 5000 + b'L\n', id='number of 5000 digits'),
+    pytest.param(b']' * 10**4 + b'a' * (10**4 - 1), id='nesting'),
+])  # yapf: disable
+def test_program_that_no_pickler_writes_is_refused(path, program):
+    with open(path, 'wb') as file:
+        file.write(b'\x80\x05' + program + b'.')
+    before = {key: vars(value).copy() for key, value in ADMITTED.items()}
+    defaults = [getattr(f, '__defaults__', None) for f in ADMITTED.values()]
+    with pytest.raises(ValueError, match='not a whole pickle') as error:
+        load_array_pickle(path)
+    assert len(str(error.value)) < 500
+    assert before == {key: vars(value) for key, value in ADMITTED.items()}
+    assert defaults == [
+        getattr(f, '__defaults__', None) for f in ADMITTED.values()
+    ]
+
+
+def test_arrays_of_one_buffer_are_no_larger_than_the_file(path):
+    """A few bytes each, which name the same megabyte."""
+    size = 10**6
+    first = array_of(
+        b'B' + size.to_bytes(4, 'little') + bytes(size) + b'q\x07', size)
+    again = array_of(b'h\x07', size)
+    for number, refused in ((1, False), (10, True)):
+        with open(path, 'wb') as file:
+            file.write(b'\x80\x05(' + first + again * number + b'l.')
+        if refused:
+            with pytest.raises(ValueError, match='larger than the file'):
+                load_array_pickle(path)
+        else:
+            one, other = load_array_pickle(path)
+            one[0] = 1
+            assert other[0] == 0  # memory of its own
+
+
+@pytest.mark.parametrize('program, result', [
+    (b'K\x01r' + (10**8).to_bytes(4, 'little') + b'.', 1),
+    (b'K\x01p100000000\n.', 1),
+    (pickle.BYTEARRAY8 + (2**28).to_bytes(8, 'little') + b'x.', None),
+])
+def test_index_or_length_takes_no_memory(path, program, result):
+    with open(path, 'wb') as file:
+        file.write(b'\x80\x05' + program)
+    tracemalloc.start()
+    try:
+        if result is None:
+            with pytest.raises(ValueError, match='not a whole pickle'):
+                load_array_pickle(path)
+        else:
+            assert load_array_pickle(path) == result
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize('protocol', PROTOCOLS)
+def test_damaged_pickle_is_read_or_refused(path, protocol):
+    rng = np.random.default_rng(protocol)
+    whole = pickle.dumps(
+        {i: dict(xyz=np.ones((2, 3)), K=[1, 2.5, 'a', {3}]) for i in range(2)},
+        protocol)  # yapf: disable
+    for _ in range(50):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole), rng.integers(1, 4)):
+            damaged[place] = rng.integers(0, 256)
+        with open(path, 'wb') as file:
+            file.write(damaged)
+        try:
+            pickle.dumps(load_array_pickle(path))
+        except ValueError as error:
+            assert path in str(error)

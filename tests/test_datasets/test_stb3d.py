@@ -10,6 +10,7 @@ from mmpose.registry import DATASETS
 
 from lgh_mmpose.camera import project
 from lgh_mmpose.datasets import Stb3DDataset
+from lgh_mmpose.datasets.stb3d import load_hand_para
 
 RHD = dict(from_file='configs/_base_/datasets/rhd2d.py')
 
@@ -205,14 +206,54 @@ def test_labels_in_another_unit_are_told(own_root, factor, unit):
         build(own_root)
 
 
-@pytest.mark.parametrize('how', ['truncated', 'empty', 'html'])
+@pytest.mark.parametrize('compressed', [False, True])
+@pytest.mark.parametrize('kind', ['f8', 'f4', 'i2', 'u1', '>f8'])
+def test_kinds_of_mat_files(tmp_path, kind, compressed):
+    joints = np.random.default_rng(0).integers(0, 200, (3, 21, 5))
+    scipy.io.savemat(
+        tmp_path / 'a.mat',
+        dict(
+            text='before',
+            record=dict(a=[1, 'b']),
+            x=np.eye(2) * 1j,
+            handPara=joints.astype(kind),
+            after=np.zeros(3)),
+        do_compression=compressed)
+    np.testing.assert_array_equal(
+        load_hand_para(str(tmp_path / 'a.mat')), joints.T)
+
+
+def test_damaged_mat_file_is_read_or_refused(tmp_path):
+    """SciPy's reader ends the process on some of these."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / 'a.mat'
+    for compressed in (False, True):
+        scipy.io.savemat(
+            path,
+            dict(handPara=np.ones((3, 21, 1))),
+            do_compression=compressed)
+        content = path.read_bytes()
+        for _ in range(120):
+            damaged = bytearray(content)
+            for place in rng.integers(120, min(len(damaged), 220), 2):
+                damaged[place] = rng.integers(0, 256)
+            path.write_bytes(damaged)
+            try:
+                assert load_hand_para(str(path)).dtype == np.float64
+            except ValueError as error:
+                assert str(path) in str(error)
+
+
+@pytest.mark.parametrize('how', ['truncated', 'empty', 'html', 'huge'])
 def test_broken_mat_file_is_named(own_root, how):
     path = own_root / 'labels' / 'B2Random_SK.mat'
     path.write_bytes(
         dict(
             truncated=path.read_bytes()[:700],
             empty=b'',
-            html=b'<html>404</html>' * 20)[how])
+            html=b'<html>404</html>' * 20,
+            # its zeros unpack to a thousand times as much
+            huge=bytes(2**22 + 1))[how])
     with pytest.raises(ValueError, match='B2Random_SK.mat is not a valid'):
         build(own_root)
 

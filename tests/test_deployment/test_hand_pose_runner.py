@@ -1,4 +1,5 @@
 """The runner does with NumPy alone what the pipeline and the codec do."""
+import hashlib
 import json
 import re
 import shutil
@@ -17,13 +18,11 @@ from mmengine.dataset import pseudo_collate
 from mmpose.datasets.transforms import GetBBoxCenterScale
 
 from lgh_mmpose.apis import HandInferencer
-from lgh_mmpose.apis.camera_model import load_camera_matrix
 from lgh_mmpose.camera import RootDepthStatus
 from lgh_mmpose.datasets.transforms import TopdownAffineCamera
 from lgh_mmpose.deployment import export, read_crop
 from lgh_mmpose.deployment.hand_pose_runner import (HandPose, Network,
                                                     crop_image, crop_matrix,
-                                                    read_camera_matrix,
                                                     read_info)
 
 # what the shipped directory must do without
@@ -188,42 +187,6 @@ def test_command_names_what_is_wrong(onnx_export, tmp_path):
     assert 'Traceback' not in result.stdout
 
 
-MATRIX = [[150., 0, 30], [0, 150, 34], [0, 0, 1]]
-
-
-@pytest.mark.parametrize('name, write', [
-    ('camera.json', lambda path: path.write_text(json.dumps(MATRIX))),
-    ('camera.json', lambda path: path.write_text(json.dumps(dict(K=MATRIX)))),
-    ('camera.json', lambda path: path.write_text(
-        json.dumps(dict(camera_matrix=MATRIX, K=None)))),
-    ('camera.npy', lambda path: np.save(path, MATRIX)),
-    ('camera.txt', lambda path: np.savetxt(path, MATRIX)),
-])
-def test_camera_matrix_is_read(tmp_path, name, write):
-    write(tmp_path / name)
-    matrix = read_camera_matrix(str(tmp_path / name))
-    assert matrix.tolist() == MATRIX
-    assert load_camera_matrix(str(tmp_path / name)).tolist() == MATRIX
-
-
-@pytest.mark.parametrize('name, content', [
-    ('camera.json', '{"K": [[1, 2], [3]]}'),
-    ('camera.json', '{"intrinsics": 1}'),
-    ('camera.json', '{"K": {"fx": 1}}'),
-    ('camera.json', '{K: 1}'),
-    ('camera.json', 'null'),
-    ('camera.npy', ''),
-    ('camera.npy', 'PK\x03\x04'),
-    ('camera.yml', '%YAML:1.0'),
-    ('camera.txt', '1 2 3'),
-])
-def test_file_without_camera_matrix_is_named(tmp_path, name, content):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(
-            ValueError, match=f'{name}: .*camera_matrix or K.*npy.*text'):
-        read_camera_matrix(str(tmp_path / name))
-
-
 # -- the crop ----------------------------------------------------------------
 
 box_sides = st.floats(3, 150, width=32)
@@ -271,11 +234,18 @@ def test_boxes_without_area_are_refused(bbox):
 @pytest.mark.parametrize('arguments, message', [
     (dict(image=np.zeros((4, 4), np.uint8)), 'image must be uint8'),
     (dict(hand_side='both'), 'hand_side must be one of'),
-    (dict(camera_matrix=np.zeros((3, 3))), 'camera_matrix must be an inver'),
-    (dict(bone_length=-1.), 'bone_length must be positive'),
+    (dict(camera_matrix=np.zeros((3, 3))), 'camera_matrix must be '),
+    (dict(camera_matrix=np.diag([1e200, 500, 1])), 'camera_matrix must be '),
+    (dict(camera_matrix=np.ones((3, 3), bool)), 'camera_matrix must be 3 row'),
+    (dict(bone_length=-1.), r'bone_length \(mm\) must be positive'),
     (dict(bone_length=.045), 'bone_length is 0.045 mm.* seem to be in m,'),
     (dict(bone_length=4.5), 'bone_length is 4.5 mm.* seem to be in cm,'),
     (dict(camera_matrix=np.diag([4.2, 4.2, 1])), 'camera has focal lengths'),
+    (dict(bone_length='45'), "bone_length .* must be positive.* got '45'"),
+    (dict(bone_length=1e200, camera_matrix=np.diag(
+        [500., 500, 1])), r'bone_length \(mm\) must be'),
+    (dict(root_depth='500', bone_length=45,
+          camera_matrix=np.eye(3)), r'root_depth \(mm\) must be positive'),
     (dict(root_depth=500.), 'only of use together with'),
 ])
 def test_bad_arguments_are_named(onnx_export, arguments, message):
@@ -317,6 +287,21 @@ def copy_of(onnx_export, tmp_path, **changes):
     (dict(joint_names=None), "has no 'joint_names'"),
     (dict(root_joint='nose'), 'bad root_joint'),
     (dict(input_size=[96, -1]), 'bad input_size'),
+    (dict(input_size=[10**9, 10**9]), 'bad input_size'),
+    (dict(input_size=[10**401, 96]), 'bad input_size'),
+    (dict(input_size=[True, 96]), 'bad input_size'),
+    (dict(joint_names=['wrist'] * 21), 'bad joint_names'),
+    (dict(joint_groups=['x'] * 21), 'bad joint_groups'),
+    (dict(reference_bone=['wrist', 'wrist']), 'bad reference_bone'),
+    (dict(reference_bone=[[], []]), 'unhashable'),
+    (dict(bone_lengths=[float('inf')] * 20), 'bad bone_lengths'),
+    (dict(bone_lengths=[float('nan')] * 20), 'bad bone_lengths'),
+    (dict(bone_lengths=[10**401] * 20), 'bad bone_lengths'),
+    (dict(bone_lengths=['1'] * 20), 'bad bone_lengths'),
+    (dict(bones=[[10**401, 0]]), 'bad bones'),
+    (dict(bones=[]), 'IndexError|bad bones'),
+    (dict(crop__padding=float('inf')), 'bad crop.padding'),
+    (dict(crop__padding='1'), 'bad crop.padding'),
     (dict(bones=[[0, 99]]), 'bad bones'),
     (dict(model__file='../hand_pose.onnx'), 'bad model.file'),
     (dict(model__backend='shell'), 'bad model.backend'),
@@ -330,6 +315,57 @@ def copy_of(onnx_export, tmp_path, **changes):
 def test_damaged_json_is_refused(onnx_export, tmp_path, changes, message):
     with pytest.raises(ValueError, match=f'hand_pose.json cannot.*{message}'):
         HandPose(copy_of(onnx_export, tmp_path, **changes))
+
+
+@pytest.mark.parametrize('content, message', [
+    (b'[' * 10**5, 'RecursionError'),
+    (b'[]', 'TypeError'),
+    (b'\xff', 'utf-8'),
+    (b'1' * 5000, '4300 digits'),
+    (b' ' * 2**20 + b'{}', 'more than 1048576 bytes'),
+])
+def test_json_that_is_no_export_is_refused(tmp_path, content, message):
+    (tmp_path / 'hand_pose.json').write_bytes(content)
+    with pytest.raises(
+            ValueError, match=f'hand_pose.json cannot be .*{message}'):
+        read_info(tmp_path)
+
+
+@pytest.mark.parametrize('backend, name', [('onnx', 'hand_pose.onnx'),
+                                           ('openvino', 'hand_pose.xml'),
+                                           ('torchscript', 'hand_pose.pt')])
+@pytest.mark.parametrize('content', [b'', b'no model', b'<a>' * 9])
+def test_damaged_model_of_a_right_hash_is_named(onnx_export, tmp_path, backend,
+                                                name, content):
+    (tmp_path / name).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    copy_of(
+        onnx_export,
+        tmp_path,
+        model__backend=backend,
+        model__file=name,
+        model__sha256={name: digest})
+    with pytest.raises(
+            ValueError, match=f'{name} cannot be loaded: .*export') as error:
+        HandPose(tmp_path)
+    assert '\n' not in str(error.value) and len(str(error.value)) < 500
+
+
+def test_model_of_another_input_or_output_is_named(onnx_export, tmp_path):
+    shutil.copy(onnx_export / 'hand_pose.onnx', tmp_path)
+    names = [f'joint {i}' for i in range(20)] + ['wrist']
+    for changes in (dict(input_size=[97, 96]),
+                    dict(
+                        joint_names=names[1:],
+                        joint_groups=[0] * 20,
+                        root_joint='wrist',
+                        reference_bone=['wrist', names[9]],
+                        bones=[[0, 1]],
+                        bone_lengths=[1.])):
+        copy_of(onnx_export, tmp_path, **changes)
+        with pytest.raises(
+                ValueError, match='hand_pose.onnx cannot be run: .*export'):
+            HandPose(tmp_path)(np.zeros((64, 64, 3), np.uint8))
 
 
 def test_missing_files_are_named(onnx_export, tmp_path):

@@ -1,3 +1,7 @@
+import io
+import struct
+import zipfile
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -121,7 +125,66 @@ def test_other_files_are_named(tmp_path, change, message):
         B.load_predictions(path)
 
 
-def test_no_archive_is_named(tmp_path):
-    (tmp_path / 'a.npz').write_bytes(b'PK')
-    with pytest.raises(ValueError, match=r'a\.npz is not what'):
-        B.load_predictions(tmp_path / 'a.npz')
+def header(descr, shape):
+    text = str(dict(descr=descr, fortran_order=False, shape=shape)) + '\n'
+    return b'\x93NUMPY\x01\x00' + struct.pack('<H', len(text)) + text.encode()
+
+
+def archive_of(content, method=zipfile.ZIP_DEFLATED, at=None):
+    """A zip of one array, damaged at a place."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, 'w', method) as archive:
+        archive.writestr('annotated.npy', content)
+    data = bytearray(stream.getvalue())
+    if at is not None:
+        data[at:at + 9] = b'\xff' * 9
+    return bytes(data)
+
+
+ARRAY = header('<f8', (9, )) + bytes(72)
+
+
+@pytest.mark.parametrize(
+    'content', [
+        b'PK',
+        ARRAY,
+        archive_of(b'no array'),
+        archive_of(ARRAY, at=45),
+        archive_of(ARRAY, zipfile.ZIP_BZIP2, at=60),
+        archive_of(ARRAY, zipfile.ZIP_LZMA, at=48),
+        archive_of(ARRAY, at=8),
+        archive_of(header('<f8', (10**13, ))),
+        archive_of(header('<f8', (-1, ))),
+        archive_of(header('O', (1, )) + b'\x80\x04N.'),
+        archive_of(b'\x93NUMPY\x01\x00\x05\x00((((\n'),
+        archive_of(b'\x93NUMPY\x01\x00\x03\x00 {\n'),
+        b'',
+    ],
+    ids=range(13))
+def test_damaged_archive_is_named(tmp_path, content):
+    path = tmp_path / 'a.npz'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r'a\.npz is not what') as error:
+        B.load_predictions(path)
+    assert len(str(error.value)) < 500
+
+
+def test_archives_are_no_bombs(tmp_path, monkeypatch):
+    path = write_predictions(tmp_path / 'run.npz', num=3)
+    monkeypatch.setattr(B, '_MAX_DUMP_BYTES', 1000)
+    with pytest.raises(ValueError, match='run.npz .* unpacks to'):
+        B.load_predictions(path)
+
+
+def test_damaged_dump_is_read_or_refused(tmp_path):
+    content = write_predictions(tmp_path / 'run.npz', num=1).read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(damaged), 20):
+            damaged[place] = rng.integers(0, 256)
+        (tmp_path / 'a.npz').write_bytes(damaged)
+        try:
+            B.load_predictions(tmp_path / 'a.npz')
+        except ValueError as error:
+            assert 'a.npz' in str(error)

@@ -291,13 +291,26 @@ def test_broken_zips_are_named(hands, tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match='broken.zip is neither'):
         read_submission(path, NUM)
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        path = tmp_path / 'method.zip'
+        with zipfile.ZipFile(path, 'w', method) as archive:
+            archive.writestr('pred.json', text)
+        content = bytearray(path.read_bytes())
+        content[60:90] = bytes(30)
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match='method.zip is neither'):
+            read_submission(path, NUM)
     # in a folder of its own is fine
     assert len(read_submission(zip_of(tmp_path / 'c.zip', f__p=text), NUM)[0])
 
 
 def test_zip_bombs_are_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        'lgh_mmpose.evaluation.freihand_submission._MAX_ZIPPED_BYTES', 10**6)
+    monkeypatch.setattr('lgh_mmpose.evaluation.freihand_submission._MAX_BYTES',
+                        10**6)
     path = zip_of(tmp_path / 'bomb.zip', pred=' ' * (10**6 + 1))
     with pytest.raises(ValueError, match='unpacks to 1000001 bytes'):
         read_submission(path, NUM)
+    with open(tmp_path / 'long.json', 'wb') as file:
+        file.truncate(2**40)  # takes no room
+    with pytest.raises(ValueError, match='long.json has more than 1000000'):
+        read_submission(tmp_path / 'long.json', NUM)

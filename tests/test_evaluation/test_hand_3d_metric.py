@@ -66,6 +66,17 @@ def score(samples, metric=None, **kwargs):
     return metric.evaluate(len(samples))
 
 
+@pytest.mark.parametrize('scale', [1e10, 1e40, 1e80])
+def test_predictions_of_a_lost_network_have_scores(hands, scale):
+    """Of depths as large as float32 holds them."""
+    pred, gt = hands
+    scores = score([
+        make_sample(i, pred[i] * scale, gt[i]) for i in range(4)
+    ], align=('none', 'root', 'procrustes'))  # yapf: disable
+    assert np.isfinite(list(scores.values())).all()
+    assert scores['hand/EPE'] > scale and scores['hand/PA-MPJPE'] < 100
+
+
 def check_official(ref, name, scores, dump, alignment='none', prefix=''):
     """Mean, median, areas and PCK curve of one official evaluator."""
     expected = {

@@ -18,7 +18,10 @@ def split(data):
 
 
 def join(document, binary):
-    text = json.dumps(document).encode()
+    return with_json(json.dumps(document).encode(), binary)
+
+
+def with_json(text, binary=b''):
     text += b' ' * (-len(text) % 4)
     return b''.join([
         b'glTF',
@@ -90,6 +93,22 @@ PRIMITIVE = 'meshes__0__primitives__0__'
     (edited(**{f'accessors__{INDICES}__count': 100}), 'triangles'),
     (edited(**{f'accessors__{POSITIONS}__sparse': {}}), 'sparse'),
     (edited(bufferViews__0__buffer=1), 'embedded buffer'),
+    (edited(bufferViews__0=[]), 'malformed'),
+    (edited(bufferViews__0='x'), 'malformed'),
+    (edited(bufferViews__0=None), 'malformed'),
+    (edited(bufferViews={}), 'malformed|does not exist'),
+    (edited(**{f'accessors__{POSITIONS}': []}), 'malformed|sparse'),
+    (edited(**{f'accessors__{POSITIONS}__componentType': []}), 'malformed'),
+    (edited(**{f'accessors__{POSITIONS}__type': {}}), 'malformed'),
+    (edited(**{f'accessors__{POSITIONS}__count': 10**401}), 'beyond'),
+    (edited(**{PRIMITIVE + 'attributes': []}), 'malformed'),
+    (edited(meshes__0__primitives=[[]]), 'malformed'),
+    (edited(skins=[3]), 'malformed'),
+    (edited(nodes=3), 'malformed'),
+    (with_json(b'[' * 10**5), 'RecursionError'),
+    (with_json(b'1' * 5000), '4300 digits'),
+    (with_json(b'\xff'), 'utf-8'),
+    (with_json(b'[]'), 'not an object'),
 ])
 def test_damaged_file_is_named(tmp_path, data, message):
     path = tmp_path / 'damaged.glb'

@@ -94,9 +94,9 @@ def test_what_cannot_be_drawn_is_named(dump, tmp_path, monkeypatch):
     main = runpy.run_path(str(PLOT))['main']
     monkeypatch.chdir(tmp_path)
     for arguments, message in (
-        (['text.npz'], 'text.npz is not a dump'),
+        (['text.npz'], 'text.npz is not what'),
         (['general.npz'], "protocol 'general', which has no published"),
-        (['pickled.npz'], 'pickled.npz is not a dump'),
+        (['pickled.npz'], 'pickled.npz is not what'),
         (['flat.npz'], 'flat.npz: errors_none must be'),
         (['tipless.npz'], r"the joints \['forefinger4'"),
         (['run.npz', '--align', 'procrustes'], r"only \['none', 'root'\]"),

@@ -270,12 +270,15 @@ def test_training_curve_is_drawn(tmp_path):
 @pytest.mark.parametrize('text, message', [
     ('{"loss": 1, "step": 1}\n{"loss": 2, "st', 'line 2 is not json'),
     ('[1, 2]\n', 'line 1 is not a json object'),
+    ('{"loss": 1, "step": 1}\n' + '[' * 10**5, 'line 2 is not json'),
+    ('{"loss": 1, "step": 1}\n\udcff', 'line 2 is not json'),
+    ('1' * 5000, 'line 1 is not json'),
     ('{"hand/MPJPE": 3, "step": 1}\n', 'no record with a loss'),
     ('', 'no record with a loss'),
 ])
 def test_damaged_scalars_are_named(tmp_path, text, message):
     path = tmp_path / 'scalars.json'
-    path.write_text(text)
+    path.write_bytes(text.encode(errors='surrogateescape'))
     with pytest.raises(ValueError, match=message):
         figures.plot_training_curve(path, tmp_path / 'curve.png')
     assert os.listdir(tmp_path) == ['scalars.json']

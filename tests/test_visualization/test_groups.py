@@ -123,13 +123,33 @@ def test_checkpoint_tells_its_training(tmp_path):
     assert G.read_checkpoint(tmp_path / 'b.pth') == (None, ) * 5
 
 
-@pytest.mark.parametrize('content', [
-    b'', b'no checkpoint', [1, 2],
-    dict(state_dict={'head.selector.logits': torch.full((2, 3), np.nan)}),
-    dict(
-        state_dict={'head.selector.logits': torch.ones(2, 3)},
-        meta=dict(dataset_meta=dict(keypoint_id2name={0: 'wrist'})))
-])
+@pytest.mark.parametrize(
+    'content', [
+        b'', b'no checkpoint', [1, 2],
+        dict(state_dict={'head.selector.logits': torch.full((2, 3), np.nan)}),
+        dict(
+            state_dict={'head.selector.logits': torch.ones(2, 3)},
+            meta=dict(dataset_meta=dict(keypoint_id2name={0: 'wrist'}))),
+        dict(state_dict={
+            'head.selector.logits': torch.ones(2, 3),
+            'head.selector.alive': 3
+        }),
+        dict(
+            state_dict={
+                'head.selector.logits': torch.ones(2, 3),
+                'head.selector.alive': torch.ones(2, dtype=torch.bool)
+            }),
+        dict(
+            state_dict={'head.selector.logits': torch.ones(2, 3).to_sparse()}),
+        dict(
+            state_dict={'head.selector.logits': torch.ones(2, 3)},
+            meta=dict(dataset_meta=dict(keypoint_id2name={
+                0: 'a',
+                'b': 'c'
+            }))), b'PK\x03\x04' + bytes(100), b'\x80\x02(',
+        b'\x80\x05\x96' + b'\xff' * 8
+    ],
+    ids=range(12))
 def test_damaged_checkpoints_are_named(tmp_path, content):
     path = tmp_path / 'broken.pth'
     if isinstance(content, bytes):

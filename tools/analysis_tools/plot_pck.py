@@ -14,7 +14,6 @@ same alignment, at the same root joint, and of all joints that are scored.
 """
 import argparse
 import os.path as osp
-import zipfile
 from typing import List, Tuple
 
 import numpy as np
@@ -67,23 +66,20 @@ def read_dump(path: str, alignment: str,
         ValueError: If the file is no such dump, lacks the alignment or has it
             about another root joint.
     """
+    from lgh_mmpose.evaluation.breakdown import load_dump, scored_alignments
+
     key = f'errors_{alignment}'
+    dump = load_dump(path)
     try:
-        with np.load(path) as archive:  # refuses pickled objects
-            scored = [
-                name[len('errors_'):] for name in archive.files
-                if name.startswith('errors_') and name != 'errors_2d'
-            ]
-            if key not in archive.files:
-                raise ValueError(f'it has no errors with alignment '
-                                 f'{alignment!r}, only {scored}; use --align')
-            errors = archive[key]
-            names = archive['joint_names']
-            root = root_joint
-            if alignment == 'root':
-                root = str(archive['root_joint'])
-    except (ValueError, KeyError, OSError, AttributeError,
-            zipfile.BadZipFile) as error:
+        if key not in dump:
+            raise ValueError(f'it has no errors with alignment {alignment!r}, '
+                             f'only {scored_alignments(dump)}; use --align')
+        errors = dump[key]
+        names = dump['joint_names']
+        root = root_joint
+        if alignment == 'root':
+            root = str(dump['root_joint'])
+    except (ValueError, KeyError) as error:
         raise ValueError(f'{path} is not a dump of HandKeypoint3DMetric that '
                          f'can be drawn: {error}') from None
     if (errors.ndim != 2 or errors.dtype.kind != 'f'
@@ -104,13 +100,9 @@ def default_protocol(path: str) -> str:
     Raises:
         ValueError: If it is none that has published curves.
     """
-    try:
-        with np.load(path) as archive:
-            protocol = str(archive['protocol'])
-    except (ValueError, KeyError, OSError, AttributeError,
-            zipfile.BadZipFile) as error:
-        raise ValueError(f'{path} is not a dump of HandKeypoint3DMetric: '
-                         f'{error}') from None
+    from lgh_mmpose.evaluation.breakdown import load_dump
+
+    protocol = str(load_dump(path).get('protocol'))
     if protocol not in PROTOCOLS:
         raise ValueError(f'{path} was scored by protocol {protocol!r}, which '
                          f'has no published curves; give --protocol, one of '

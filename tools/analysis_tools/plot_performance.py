@@ -49,7 +49,7 @@ def load(path: str) -> dict:
     """
     try:
         result = json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f'cannot read {path}: {error}') from None
     if not isinstance(result, dict) or result.get('schema') != SCHEMA:
         raise ValueError(f'{path} is not what tools/benchmark.py writes '

@@ -69,7 +69,7 @@ def main() -> None:
     args = parse_args()
     try:
         score(args)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
 
 
