@@ -187,11 +187,12 @@ def check_json(path: str, read: Iterable[Optional[str]]) -> None:
     Raises:
         ValueError: If it is one of them.
     """
-    from lgh_mmpose.apis.sources import IMAGE_EXTENSIONS
+    from lgh_mmpose.apis.sources import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
     for name in filter(None, read):
         files = matches(name)
         # JSON beside the images of a folder is welcome
-        if osp.isdir(name) and path.lower().endswith(IMAGE_EXTENSIONS):
+        if osp.isdir(name) and path.lower().endswith(IMAGE_EXTENSIONS +
+                                                     VIDEO_EXTENSIONS):
             files = glob.glob(osp.join(glob.escape(name), '*'))
         if osp.realpath(path) in map(osp.realpath, files):
             raise ValueError(f'--json {path} would overwrite what is read '

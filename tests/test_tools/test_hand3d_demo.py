@@ -358,6 +358,13 @@ def test_an_input_is_not_overwritten(demo, freihand_root, tmp_path, source):
     assert (tmp_path / 'a.jpg').read_bytes() == before
 
 
+def test_a_film_of_a_folder_is_not_overwritten(demo, film):
+    before = film.read_bytes()
+    result = demo(film.parent, '--json', film, check=False)
+    assert 'would overwrite what is read' in str(result.returncode)
+    assert film.read_bytes() == before
+
+
 def test_the_weights_are_not_overwritten(demo, checkpoint, freihand_root):
     before = checkpoint.stat().st_mtime_ns
     result = demo(
