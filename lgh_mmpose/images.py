@@ -233,6 +233,9 @@ def decode_reduced(content: bytes,
         raise _DamagedError(f'OpenCV refuses it ({error.err})') from error
     if pixels is None:
         raise _DamagedError('the file does not decode, it is damaged')
+    # OpenCV and Pillow may read a damaged header differently
+    if tuple(reduction * n for n in pixels.shape[1::-1]) != header.size:
+        raise _DamagedError('its header is damaged')
     return to_bgr(pixels, header.orientation), reduction
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers import REPO_ROOT, run_script
 
 from lgh_mmpose import cpu
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
@@ -117,3 +118,21 @@ def test_other_words_are_refused(monkeypatch):
     monkeypatch.setenv('LGH_MMPOSE_BF16', '0')
     with pytest.raises(ValueError, match="AVX512_BF16 or none, got '0'"):
         bf16_instructions()
+
+
+@pytest.mark.parametrize('command', [
+    ('demo.py', ),
+    ('benchmark.py', '--only', 'metric'),
+    ('analysis_tools/benchmark_training.py', 'config.py'),
+    ('analysis_tools/compare_training.py', __file__, '--data-root', 'data',
+     '--work-dir', 'work', '--num-samples', 4),
+])
+def test_other_words_are_one_sentence(command, monkeypatch, tmp_path):
+    monkeypatch.setenv('LGH_MMPOSE_BF16', 'yes')
+    script, *arguments = command
+    result = run_script(
+        REPO_ROOT / 'tools' / script, *arguments, cwd=tmp_path, check=False)
+    # argparse prints its errors, sys.exit carries ours
+    assert "LGH_MMPOSE_BF16 must be AMX, AVX512_BF16 or none, got 'yes'" in \
+        f'{result.stdout} {result.returncode}'
+    assert not list(tmp_path.iterdir())

@@ -1284,8 +1284,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make, depth = (scaling_cases, 3) if args.scaling else (all_cases, 1)
-        cases = make(root, args)
         try:
+            cases = make(root, args)
             names = select(args.only, cases)
         except ValueError as error:
             sys.exit(f'error: {error}')

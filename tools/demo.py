@@ -284,7 +284,10 @@ def main() -> None:
     args = parse_args()
     # the page comes last: what it lacks should not
     import_plotly()
-    print(describe_bf16(), flush=True)
+    try:
+        print(describe_bf16(), flush=True)
+    except ValueError as error:
+        raise SystemExit(f'demo: {error}') from None
     begin = time.time()
     args.work_dir = args.work_dir.resolve()
     args.work_dir.mkdir(parents=True, exist_ok=True)

@@ -90,8 +90,13 @@ def export_config(cfg: Config,
         for sample in verification:
             del sample['record']
     else:
-        _crop_as_inferencer(verification,
-                            HandCrop(cfg, model.head.decoder.input_size))
+        try:
+            cut_out = HandCrop(cfg, model.head.decoder.input_size)
+        except ValueError as error:
+            # what the inferencer cannot do the runner cannot do either
+            raise ValueError(f'{error}, or give the padding of the boxes that '
+                             'the runner will be run on (--padding)') from None
+        _crop_as_inferencer(verification, cut_out)
     calibration = []
     if precision == 'int8':
         set_random_seed(0)

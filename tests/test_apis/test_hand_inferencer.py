@@ -665,7 +665,7 @@ def test_wrong_arguments_are_named(checkpoint, options, message):
 @pytest.mark.parametrize('factor, advice', [
     (1e-3, 'in pixels'),
     (1 / 64, 'shares of the image size'),
-    (1e6, 'in pixels'),
+    (3e4, 'in pixels'),
 ])
 def test_a_camera_in_another_unit_is_refused(inferencer, images, factor,
                                              advice):

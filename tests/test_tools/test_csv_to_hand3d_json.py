@@ -302,7 +302,7 @@ def test_images_that_training_would_refuse_are_refused(my_hands):
     path = folder / 'images/1.png'
     path.write_bytes(path.read_bytes()[:-20])
     result = convert(folder, check=False)
-    assert 'line 3: cannot read the image images/1.png (' in result.stdout
+    assert 'line 3: cannot read the image images/1.png: ' in result.stdout
 
 
 def test_a_data_folder_behind_a_symbolic_link(my_hands):

@@ -106,6 +106,10 @@ def parse_args() -> argparse.Namespace:
     if not 0 < args.warm_up + 1 < args.iters:
         parser.error('--iters must exceed --warm-up by 2 at least, got '
                      f'{args.iters} and {args.warm_up}')
+    try:
+        args.bf16 = bool(bf16_instructions())
+    except ValueError as error:
+        parser.error(str(error))
     return args
 
 
@@ -130,7 +134,7 @@ def run_config(args: argparse.Namespace, variant: str,
     cfg.default_hooks.checkpoint = dict(
         type='CheckpointHook', interval=-1, by_epoch=False, save_last=False)
     cfg.optim_wrapper.type = 'Bf16OptimWrapper'
-    cfg.optim_wrapper.enabled = variant == 'fast' and bool(bf16_instructions())
+    cfg.optim_wrapper.enabled = variant == 'fast' and args.bf16
     if variant == 'fp32':
         cfg.custom_hooks = [
             hook for hook in cfg.custom_hooks if hook.type not in _FASTER_HOOKS

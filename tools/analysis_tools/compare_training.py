@@ -79,8 +79,11 @@ def parse_args() -> argparse.Namespace:
     if not 0 < few < more:
         parser.error('--probe-iters must grow: FEW < MORE, got '
                      f'{few} {more}')
-    if args.precision is None:
-        args.precision = ['bf16' if bf16_instructions() else 'fp32']
+    try:
+        default = 'bf16' if bf16_instructions() else 'fp32'
+    except ValueError as error:
+        parser.error(str(error))
+    args.precision = args.precision or [default]
     return args
 
 

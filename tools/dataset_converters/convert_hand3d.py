@@ -30,7 +30,7 @@ from lgh_mmpose.datasets.base_hand3d import (find_annotation_fault,
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS, FreiHand3DDataset
 from lgh_mmpose.datasets.hand3d_json import Hand3DJsonDataset
 from lgh_mmpose.fileio import atomic_write, write_image
-from lgh_mmpose.images import ImageError, image_size, read_bytes
+from lgh_mmpose.images import ImageError, read_image_size
 
 # data loader of the config -> name of the split in both layouts
 SPLITS = dict(train_dataloader='training', test_dataloader='evaluation')
@@ -112,11 +112,11 @@ def read_records(dataset) -> Iterator[dict]:
                 f'{describe(record)} has its joints in another order than '
                 f'{describe(first)}: give the data sets the same metainfo')
         try:
-            # upright, and of a format that training reads
-            record['image_size'] = image_size(read_bytes(record['img_path']))
-            fault = find_annotation_fault(record, record['image_size'])
+            # upright, as the pixels are read
+            record['image_size'] = read_image_size(record['img_path'])
         except ImageError as error:
-            fault = error
+            raise ValueError(f'{describe(record)}: {error}') from error
+        fault = find_annotation_fault(record, record['image_size'])
         if fault is not None:
             raise ValueError(f'{describe(record)}: {fault}')
         yield record

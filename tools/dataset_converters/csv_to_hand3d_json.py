@@ -24,7 +24,7 @@ from lgh_mmpose.datasets.base_hand3d import (check_bone_length,
                                              measure_bones, portable_name)
 from lgh_mmpose.datasets.hand3d_json import SIDES, Hand3DJsonDataset
 from lgh_mmpose.fileio import atomic_write
-from lgh_mmpose.images import ImageError, image_size, read_bytes
+from lgh_mmpose.images import ImageError, read_image_size
 from lgh_mmpose.plausibility import find_placement_fault
 
 UNITS = dict(mm=1., cm=10., m=1000.)
@@ -172,14 +172,12 @@ class Converter:
         if name not in self.images:
             path = osp.join(self.args.images, name)
             try:
-                # upright, and of a format that training reads
-                width, height = image_size(read_bytes(path))
-                fault = None
-            except (ImageError, OSError) as e:
-                fault = e
-            if fault is not None:
-                self.table.fail(line,
-                                f'cannot read the image {path} ({fault})')
+                # upright and of a format that training reads
+                width, height = read_image_size(path)
+            except ImageError as e:
+                self.table.fail(line, str(e))
+            except OSError as e:
+                self.table.fail(line, f'cannot read the image {path} ({e})')
             self.images[name] = dict(
                 id=len(self.images),
                 file_name=portable_name(path, self.args.out),
