@@ -7,6 +7,7 @@ Each part steps aside where it is not needed: full mmcv, a torch older than
 import importlib.util
 import sys
 from datetime import timedelta
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pickle import UnpicklingError
 from types import ModuleType
@@ -18,7 +19,7 @@ from mmengine.device import get_device
 
 __all__ = [
     'install', 'install_mmcv_ext_stub', 'add_checkpoint_safe_globals',
-    'setup_cpu_distributed'
+    'load_urls_safely', 'order_fsdp_arguments', 'setup_cpu_distributed'
 ]
 
 
@@ -32,6 +33,8 @@ def install() -> None:
     """
     install_mmcv_ext_stub()
     add_checkpoint_safe_globals()
+    load_urls_safely()
+    order_fsdp_arguments()
 
 
 # -- 1. compiled ops ---------------------------------------------------------
@@ -160,6 +163,34 @@ def add_checkpoint_safe_globals() -> bool:
     return True
 
 
+def load_urls_safely() -> None:
+    """Let mmengine read checkpoints from the web as it reads files.
+
+    torch's function for URLs runs whatever code a checkpoint holds unless it
+    is told otherwise, and mmengine does not tell it.
+    """
+    from mmengine.runner import checkpoint
+    if not isinstance(checkpoint.load_url, partial):
+        checkpoint.load_url = partial(checkpoint.load_url, weights_only=True)
+
+
+def order_fsdp_arguments() -> None:
+    """Let a training with FSDP be resumed.
+
+    mmengine hands the optimizer's state to torch in the order of arguments
+    that torch had before 2.1.
+    """
+    from mmengine._strategy.fsdp import FSDP, FSDPStrategy
+
+    def load_optim_state_dict(self, state_dict: dict) -> None:
+        self.optim_wrapper.load_state_dict(
+            FSDP.optim_state_dict_to_load(self.model,
+                                          self.optim_wrapper.optimizer,
+                                          state_dict))
+
+    FSDPStrategy.load_optim_state_dict = load_optim_state_dict
+
+
 # -- 3. process groups on CPU ------------------------------------------------
 
 
@@ -177,6 +208,10 @@ def setup_cpu_distributed(cfg: Config) -> bool:
 
     Returns:
         bool: Whether a CPU group is in use.
+
+    Raises:
+        ValueError: If ``env_cfg.dist_cfg.timeout``, the seconds that a
+            process waits for another, is no positive number.
     """
     if cfg.get('launcher') != 'pytorch' or get_device() != 'cpu':
         return False
@@ -184,6 +219,9 @@ def setup_cpu_distributed(cfg: Config) -> bool:
         options = {}
         timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
         if timeout is not None:
+            if not isinstance(timeout, (int, float)) or not timeout > 0:
+                raise ValueError('env_cfg.dist_cfg.timeout must be seconds, '
+                                 f'more than 0, not {timeout!r}')
             options['timeout'] = timedelta(seconds=timeout)
         torch.distributed.init_process_group('gloo', **options)
     wrapper = dict(

@@ -1,10 +1,32 @@
 """Help with configs that mmengine does not give."""
+import copy
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
+
+# What mmengine's runners, mmpose and this package read of a config. All other
+# keys are variables: parsing has copied them to where they are used.
+RUN_KEYS = frozenset(
+    ('activation_checkpointing', 'auto_scale_lr', 'backend_args', 'compile',
+     'custom_hooks', 'custom_imports', 'data_mode', 'data_preprocessor',
+     'default_hooks', 'default_scope', 'efficient_conv_bn_eval', 'env_cfg',
+     'experiment_name', 'find_unused_parameters', 'launcher', 'load_from',
+     'log_level', 'log_processor', 'model', 'model_wrapper_cfg',
+     'optim_wrapper', 'param_scheduler', 'randomness', 'resume', 'runner_type',
+     'strategy', 'sync_bn', 'test_cfg', 'test_dataloader', 'test_evaluator',
+     'train_cfg', 'train_dataloader', 'tta_model', 'tta_pipeline', 'val_cfg',
+     'val_dataloader', 'val_evaluator', 'visualizer', 'work_dir'))
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+# a number is known by its name: where it is set, whatever stands there
+_NAMED = {
+    'data_root': _LOADERS,
+    'max_epochs': ('train_cfg', ),
+    'num_groups': ('model', ),
+    'codec.input_size': ('model', *_LOADERS),
+}
 
 
 @contextmanager
@@ -35,12 +57,17 @@ def _cannot_build(config: Union[str, Path], error: Exception) -> str:
 
 
 class _StartHook(Hook):
-    """Knows that a run has begun, for which all has been built."""
+    """Knows that a run has its first batch: what it needs is there."""
 
-    started = False
+    priority = 'LOWEST'
 
-    def before_run(self, runner) -> None:
+    def __init__(self) -> None:
+        self.started = False
+
+    def _begin(self, *args: Any, **kwargs: Any) -> None:
         self.started = True
+
+    before_train_iter = before_val_iter = before_test_iter = _begin
 
 
 @contextmanager
@@ -50,8 +77,8 @@ def exit_on_config_errors(config: Union[str, Path],
 
     Args:
         config (str | Path): What the sentence names.
-        runner (mmengine.runner.Runner, optional): What is run; once all is
-            built and its run begins, its errors are left as they are.
+        runner (mmengine.runner.Runner, optional): What is run; once its first
+            batch has come, its errors are left as they are.
 
     Raises:
         SystemExit: With the sentence, upon OSError, ValueError, and what
@@ -60,7 +87,7 @@ def exit_on_config_errors(config: Union[str, Path],
     """
     start = _StartHook()
     if runner is not None:
-        runner.register_hook(start, priority='LOWEST')
+        runner.register_hook(start)
     try:
         yield
     except Exception as error:
@@ -70,7 +97,7 @@ def exit_on_config_errors(config: Union[str, Path],
         source = frame.tb_frame.f_globals.get('__name__', '').split('.')[0]
         # an argument too many comes from who calls, maybe a class for its base
         argument = isinstance(error, TypeError) and '__init__() ' in f'{error}'
-        text = str(error)
+        text = _of_worker(error)
         if not isinstance(error, (OSError, ValueError)):
             text = _cannot_build(config, error)
             if not argument and source not in ('mmengine', 'mmcv'):
@@ -78,6 +105,15 @@ def exit_on_config_errors(config: Union[str, Path],
         if start.started:
             raise
         raise SystemExit(f'error: {text}') from None
+
+
+def _of_worker(error: Exception) -> str:
+    """What an error says; of one in a worker of a data loader, without the
+    trace that torch has put before it."""
+    text = str(error).strip()
+    if text.startswith('Caught ') and 'Original Traceback' in text:
+        text = text.splitlines()[-1].partition(': ')[2]
+    return text
 
 
 def require_keys(cfg: Config, config: Union[str, Path], keys: Sequence[str],
@@ -97,6 +133,32 @@ def require_keys(cfg: Config, config: Union[str, Path], keys: Sequence[str],
         if cfg.get(key) is None:
             raise ValueError(f'the config {config} has no {key}, which {what} '
                              'needs; give it there, or another config')
+
+
+def check_decay(cfg: Config) -> None:
+    """Check that a weight decay that is scaled is given.
+
+    Args:
+        cfg (Config): The config of a training.
+
+    Raises:
+        ValueError: If ``paramwise_cfg`` scales a decay that the optimizer's
+            config does not name, and mmengine could not.
+    """
+    wrapper = cfg.optim_wrapper
+    optimizer = wrapper.get('optimizer')
+    if not isinstance(optimizer, dict) or 'weight_decay' in optimizer:
+        return
+    scaled = next(
+        _paths(
+            wrapper.get('paramwise_cfg'),
+            lambda name, _: str(name).endswith('decay_mult')), None)
+    if scaled is not None:
+        raise ValueError(
+            f'optim_wrapper.paramwise_cfg scales the weight decay ({scaled}), '
+            f'but optim_wrapper.optimizer, {optimizer.get("type")}, has no '
+            'weight_decay: set optim_wrapper.optimizer.weight_decay, to 0 '
+            'for none')
 
 
 def load_config(path: Union[str, Path]) -> Config:
@@ -129,25 +191,103 @@ def _first_line(error: Exception) -> str:
 
 
 def merge_cfg_options(cfg: Config, options: Dict[str, Any]) -> None:
-    """Merge what ``--cfg-options`` gives; ``data_root`` moves all data sets.
+    """Merge what ``--cfg-options`` gives, variables of the config included.
+
+    mmengine reads ``num_groups = 3`` of a config once, while it parses it:
+    to set the variable later changes nothing of what it was copied to. Here
+    it does: ``data_root``, ``num_groups``, ``max_epochs`` and the codec's
+    ``input_size`` are set wherever the data sets, the model, the loop and
+    the pipelines have them; any other variable that is a dict or a list,
+    such as ``codec`` or ``train_pipeline``, where its value stands.
 
     Args:
         cfg (Config): Config to change in place.
         options (dict): Values by dotted key, as mmengine's ``DictAction``
-            makes them. A data set's own ``data_root`` among them wins over
-            the common one.
+            makes them. A place that is named itself, such as
+            ``model.head.num_groups``, wins over the variable.
+
+    Raises:
+        ValueError: If a key is nothing that is run and no variable that has
+            been used; the keys to set instead are named.
     """
-    if 'data_root' in options:
-        set_data_root(cfg, options['data_root'])
-    cfg.merge_from_dict(options)
+    variables = {
+        key: value
+        for key, value in options.items() if key.split('.')[0] not in RUN_KEYS
+    }
+    for key, value in variables.items():
+        _set_variable(cfg, key, value)
+    cfg.merge_from_dict(
+        {key: options[key]
+         for key in options if key not in variables})
+
+
+def _set_variable(cfg: Config, key: str, value: Any) -> None:
+    name = key.split('.')[0]
+    run = {k: v for k, v in cfg.items() if k in RUN_KEYS}
+    old, found = cfg.get(name), False
+    if old is not None:
+        changed = Config({name: copy.deepcopy(old)})
+        changed.merge_from_dict({key: value})
+        new = changed[name]
+        if old and isinstance(old, (dict, list, tuple)):
+            found = any(_paths(run, lambda _, node: node == old))
+            # other variables hold it as well
+            everything = dict(cfg.items())
+            _replace(everything, old, new)
+            for other, node in everything.items():
+                cfg[other] = node
+        cfg[name] = new
+        if key == 'codec' and isinstance(new, dict) and 'input_size' in new:
+            key, value = 'codec.input_size', new['input_size']
+    leaf = key.split('.')[-1]
+    for part, node in cfg.items():
+        if key in _NAMED and (part in _NAMED[key] or part not in RUN_KEYS):
+            found |= _set(node, leaf, value) and part in RUN_KEYS
+    if not found:
+        raise ValueError(_without_effect(run, key, old))
+
+
+def _without_effect(run: Dict[str, Any], key: str, old: Any) -> str:
+    if key == 'data_root':
+        return 'no data set of the config has a data_root to set'
+    leaf = key.split('.')[-1]
+    places = list(
+        _paths(
+            run, lambda name, node: name == leaf or isinstance(old, str) and
+            node == old))
+    text = f'the option {key} has no effect: nothing that is run reads it'
+    if not places:
+        return f'{text}, and the config has no other {leaf}'
+    return f'{text}; set {" or ".join(places[:4])} instead'
+
+
+def _paths(node: Any, test: Any, path: str = '') -> Iterator[str]:
+    """Dotted keys of what passes ``test(name, value)`` in a nested config."""
+    for name, value in _items(node):
+        here = f'{path}.{name}' if path else str(name)
+        if test(name, value):
+            yield here
+        else:
+            yield from _paths(value, test, here)
+
+
+def _items(node: Any) -> List[Tuple[Any, Any]]:
+    if isinstance(node, dict):
+        return list(node.items())
+    return list(enumerate(node)) if isinstance(node, (list, tuple)) else []
+
+
+def _replace(node: Any, old: Any, new: Any) -> None:
+    """Put ``new`` wherever ``old`` stands in a nested config."""
+    for name, value in _items(node):
+        if value == old and not isinstance(node, tuple):
+            node[name] = copy.deepcopy(new)
+        else:
+            _replace(value, old, new)
 
 
 def set_data_root(cfg: Config, data_root: str) -> None:
     """Point every data set of a config to another folder.
-
-    mmengine reads ``data_root`` once, while it parses the config: setting the
-    variable later, as ``--cfg-options data_root=DIR`` does, changes nothing
-    of what was built from it.
 
     Args:
         cfg (Config): Config whose train, val and test data sets, wrapped ones
@@ -157,13 +297,7 @@ def set_data_root(cfg: Config, data_root: str) -> None:
     Raises:
         ValueError: If no data set of the config has a ``data_root``.
     """
-    loaders = [
-        cfg[name]
-        for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')
-        if cfg.get(name) is not None
-    ]
-    if not _set(loaders, data_root):
-        raise ValueError('no data set of the config has a data_root to set')
+    merge_cfg_options(cfg, dict(data_root=data_root))
     cfg.data_root = data_root
 
 
@@ -234,21 +368,20 @@ def limit_samples(cfg: Config, num_samples: int, num_available: int) -> None:
                          f'{batch}')
     cfg.train_dataloader.dataset.indices = per_epoch
     cfg.max_epochs = cfg.train_cfg.max_epochs = epochs
-    cfg.param_scheduler[-1].end = epochs
+    # it ends with the training
+    cfg.param_scheduler[-1].pop('end', None)
     # a short run is not to be over before the learning rate has come up
     warmup = cfg.param_scheduler[0]
     warmup.end = min(warmup.end, max(epochs * per_epoch // batch // 10, 1))
 
 
-def _set(node: Any, data_root: str) -> bool:
-    """Set ``data_root`` in a nested config; tells whether there was one."""
+def _set(node: Any, key: str, value: Any) -> bool:
+    """Set a key wherever a nested config has it; tells whether it had one."""
     found = False
-    if isinstance(node, dict):
-        if 'data_root' in node:
-            node['data_root'] = data_root
+    for name, child in _items(node):
+        if name == key:
+            node[key] = value
             found = True
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for item in node:
-            found |= _set(item, data_root)
+        else:
+            found |= _set(child, key, value)
     return found

@@ -132,7 +132,15 @@ def train_with_fsdp(data_root, work_dir):
     runner.register_hook(hook)
     runner.train()
     local = sum(p.numel() for p in runner.model.parameters())
+    cfg.update(
+        experiment_name='again',
+        resume=True,
+        load_from=osp.join(work_dir, 'epoch_1.pth'))
+    cfg.train_cfg.max_epochs = 2
+    again = RUNNERS.get(cfg.runner_type).from_cfg(cfg)
+    again.train()
     return dict(
+        iterations=[runner.iter, again.iter],
         wrapper=type(runner.model).__name__,
         parameters_here=local,
         loss=hook.loss,

@@ -3,8 +3,11 @@ import os
 import subprocess
 import sys
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner.checkpoint import load_checkpoint
 
 from lgh_mmpose import compat
+from lgh_mmpose.apis.checkpoint import read_checkpoint
 
 COMPAT_FILE = Path(compat.__file__)
 
@@ -273,6 +277,23 @@ def test_malicious_checkpoint_is_refused(kind, tmp_path):
     assert not mark.exists()
 
 
+def test_a_malicious_checkpoint_of_the_web_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    mark = tmp_path / 'executed'
+    torch.save(
+        dict(weight=Call(touch, str(mark))), tmp_path / f'{tmp_path.name}.pth')
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f'http://127.0.0.1:{server.server_port}/{tmp_path.name}.pth'
+        try:
+            with pytest.raises(ValueError, match='dangerous.*touch'):
+                read_checkpoint(url)
+        finally:
+            server.shutdown()
+    assert not mark.exists()
+
+
 # -- process groups on CPU ---------------------------------------------------
 
 needs_cpu = pytest.mark.skipif(
@@ -366,3 +387,48 @@ def test_settings_of_the_model_wrapper_are_kept(monkeypatch):
         broadcast_buffers=True,
         find_unused_parameters=True,
         device_ids=None)
+
+
+# the second process stops, as a debugger or a full memory may stop it
+STOPPED = '''
+import os, signal, torch
+from mmengine.config import Config
+
+rank = 0 if (child := os.fork()) else 1
+os.environ['RANK'] = os.environ['LOCAL_RANK'] = str(rank)
+cfg = Config(
+    dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(timeout=5))))
+assert compat.setup_cpu_distributed(cfg)
+torch.distributed.all_reduce(torch.ones(1))
+if rank:
+    os.kill(os.getpid(), signal.SIGSTOP)
+try:
+    torch.distributed.all_reduce(torch.ones(1))
+    print('GOES ON')
+except RuntimeError as error:
+    print('ENDS:', error)
+finally:
+    os.kill(child, signal.SIGKILL)
+os._exit(0)
+'''
+
+
+@needs_cpu
+def test_a_stopped_process_ends_the_training_after_the_timeout():
+    result = run_python(
+        LOAD_COMPAT + STOPPED,
+        WORLD_SIZE='2',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(free_port()),
+        PYTHONUNBUFFERED='1')
+    assert 'ENDS:' in result.stdout, result.stdout + result.stderr
+    assert 'Timed out waiting 5000ms' in result.stdout
+
+
+@needs_cpu
+@pytest.mark.parametrize('timeout', [0, -1, 'soon', float('nan')])
+def test_a_timeout_is_a_number_of_seconds(timeout):
+    cfg = Config(
+        dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(timeout=timeout))))
+    with pytest.raises(ValueError, match='dist_cfg.timeout must be seconds'):
+        compat.setup_cpu_distributed(cfg)

@@ -147,7 +147,6 @@ def plan_epochs(iters: int, iters_per_epoch: int,
 
 def set_epochs(cfg: Config, epochs: int) -> None:
     cfg.max_epochs = cfg.train_cfg.max_epochs = epochs
-    cfg.param_scheduler[-1].end = epochs
 
 
 def read_scalars(work_dir: Path, since: float) -> List[dict]:

@@ -78,7 +78,7 @@ def parse_args() -> argparse.Namespace:
     if args.submission and not args.submission.endswith('.json'):
         parser.error('--submission must end in .json, not be '
                      f'{args.submission}')
-    if '://' not in args.checkpoint and not osp.isfile(args.checkpoint):
+    if '://' not in args.checkpoint and not osp.exists(args.checkpoint):
         parser.error(f'checkpoint not found: {args.checkpoint}')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args

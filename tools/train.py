@@ -2,6 +2,7 @@
 import argparse
 import os
 import os.path as osp
+from typing import Optional
 
 from mmengine.config import Config, DictAction
 
@@ -19,7 +20,8 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         metavar='CHECKPOINT',
         help='resume from this checkpoint; without a value, from the latest '
-        'one in the work dir')
+        'one in the work dir that is whole. If there is none yet, the '
+        'training starts as it does without --resume')
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument(
         '--amp',
@@ -80,9 +82,6 @@ def parse_args() -> argparse.Namespace:
     # torch.distributed.launch passes --local-rank since torch 2.0
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
-    if args.resume not in (None, 'auto') and '://' not in args.resume and \
-            not osp.exists(args.resume):
-        parser.error(f'checkpoint not found: {args.resume}')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
@@ -137,7 +136,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         ]
     if args.resume is not None:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if args.resume != 'auto':
+            cfg.load_from = args.resume
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
             raise ValueError('--auto-scale-lr needs '
@@ -151,27 +151,61 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     return cfg
 
 
+def find_start(cfg: Config, automatic: bool) -> Optional[str]:
+    """The checkpoint that the training begins with, if any.
+
+    Args:
+        cfg (Config): Config; its ``resume`` is unset if there is nothing to
+            resume, for the training to begin from its ``load_from``.
+        automatic (bool): Whether to resume from the latest checkpoint of the
+            work dir, if there is one, and not from ``load_from``.
+    """
+    if not cfg.get('resume') or not (automatic
+                                     or cfg.get('load_from') is None):
+        return cfg.get('load_from')
+    from lgh_mmpose.apis.checkpoint import latest_checkpoint
+    latest = latest_checkpoint(cfg.work_dir)
+    cfg.resume = latest is not None
+    if latest is None:
+        print(f'nothing to resume in {cfg.work_dir} yet: the training begins')
+        return cfg.get('load_from')
+    # in the config that is written down it stands for the latest one
+    cfg.load_from = None
+    return str(latest)
+
+
 def main() -> None:
     args = parse_args()
-    from lgh_mmpose.config import (exit_on_config_errors, load_config,
-                                   require_keys)
+    from lgh_mmpose.config import (check_decay, exit_on_config_errors,
+                                   load_config, require_keys)
     with exit_on_config_errors(args.config):
         cfg = merge_args(load_config(args.config), args)
         require_keys(
             cfg, args.config,
             ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
             'a training')
+        check_decay(cfg)
+        start = find_start(cfg, automatic=args.resume == 'auto')
         # after the config is known to be good: these take seconds to import
         from mmengine.registry import RUNNERS
 
+        from lgh_mmpose.apis.checkpoint import start_from
         from lgh_mmpose.compat import setup_cpu_distributed
 
         setup_cpu_distributed(cfg)
         # a strategy, such as FSDP's, needs mmengine's FlexibleRunner
         kind = RUNNERS.get(cfg.get('runner_type', 'Runner'))
         runner = kind.from_cfg(cfg)
+        if start is not None:
+            start_from(runner, start, bool(cfg.get('resume')))
     # the data sets and the optimizer are built in it
     with exit_on_config_errors(args.config, runner):
+        loader = runner.train_dataloader
+        if not len(loader):
+            raise ValueError(
+                f'the training set of {len(loader.dataset)} samples does not '
+                f'fill one batch of {cfg.train_dataloader.batch_size}: lower '
+                'train_dataloader.batch_size, or unset its drop_last')
         runner.train()
 
 

@@ -94,7 +94,13 @@ def _read_config(path: Path) -> Config:
 
 
 def _fingerprint(cfg: Config, budget: Dict[str, float]) -> str:
-    text = json.dumps([_read_group_files(cfg.to_dict()), budget],
+    settings = cfg.to_dict()
+    # an end that is left to the runner is that of the training
+    for scheduler in settings.get('param_scheduler') or ():
+        if scheduler.get('by_epoch', True):
+            scheduler.setdefault('end',
+                                 settings['train_cfg'].get('max_epochs'))
+    text = json.dumps([_read_group_files(settings), budget],
                       sort_keys=True,
                       default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

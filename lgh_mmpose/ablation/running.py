@@ -3,7 +3,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import pickle
 import socket
 import statistics
 import time
@@ -21,6 +20,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..apis.checkpoint import DamagedCheckpointError, latest_checkpoint
 from ..config import limit_samples
 from ..fileio import atomic_write
 from ..models.layers import ConcreteSelector
@@ -289,7 +289,10 @@ def _train_and_score(plan: Plan, run: Run, data_root: Optional[str],
     cfg = _run_config(plan, run.variant, run.seed, data_root, folder)
     limit_samples(cfg, num_samples(plan, run.variant, data_root,
                                    folder.parent), data['training'])
-    checkpoint = last_whole_checkpoint(folder)
+    try:
+        checkpoint = latest_checkpoint(folder)
+    except DamagedCheckpointError:  # the first was cut off: begin anew
+        checkpoint = None
     if checkpoint is not None:
         cfg.resume, cfg.load_from = True, str(checkpoint)
     runner = Runner.from_cfg(cfg)
@@ -339,24 +342,6 @@ def _train_and_score(plan: Plan, run: Run, data_root: Optional[str],
         data=data,
         versions=dict(lgh_mmpose=__version__, torch=torch.__version__),
         finished=datetime.now(timezone.utc).isoformat(timespec='seconds'))
-
-
-def last_whole_checkpoint(folder: Path) -> Optional[Path]:
-    """The newest checkpoint that can be read; None if there is none.
-
-    mmengine's own note of the last one may have been cut off as well.
-    """
-    found = {
-        int(path.stem[6:]): path
-        for path in folder.glob('epoch_*.pth') if path.stem[6:].isdigit()
-    }
-    for _, path in sorted(found.items(), reverse=True):
-        try:
-            torch.load(path, map_location='cpu', weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError):
-            continue
-        return path
-    return None
 
 
 def count_gmacs(model: torch.nn.Module) -> float:

@@ -538,6 +538,21 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         """Width and height that the image must have; None if any will do."""
         return self.image_size if self.bbox_mode == 'image' else None
 
+    def _get_unserialized_subset(
+            self, indices: Union[Sequence[int], int]) -> List[dict]:
+        """The samples of ``indices``, which mmengine does not check."""
+        num = len(self.data_list)
+        if isinstance(indices, Sequence):
+            wrong = [i for i in indices if not -num <= i < num]
+            if wrong:
+                raise ValueError(
+                    f'indices has {wrong[0]}, but {self.data_root}'
+                    f' has {num} samples, 0 to {num - 1}')
+        samples = super()._get_unserialized_subset(indices)
+        if not samples:
+            raise ValueError(f'indices leaves no sample of {self.data_root}')
+        return samples
+
     def load_data_list(self) -> List[dict]:
         """Load the annotations; the list itself holds nothing but ids."""
         name2id = self._metainfo['keypoint_name2id']

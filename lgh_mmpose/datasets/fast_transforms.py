@@ -71,9 +71,11 @@ class LoadHandImage(LoadImage):
             OSError: If the file cannot be read.
             ImageError: If it is empty, damaged, too large, or of a format
                 that is not decoded.
+            ValueError: If ``img`` is given and no uint8 (H, W, 3).
         """
         results['img_reduction'] = 1
         if 'img' in results:
+            _check_array(results['img'])
             return super().transform(results)
         path = results['img_path']
         content = fileio.get(path, backend_args=self.backend_args)
@@ -182,15 +184,20 @@ class PackHandInputs(PackPoseInputs):
     """:class:`PackPoseInputs` of one hand, without copies.
 
     The image stays as it lies in memory, row by row of pixels, of which the
-    tensor is a view; metainfo is not copied for every sample. Takes
-    ``meta_keys`` of :class:`PackPoseInputs`.
+    tensor is a view; metainfo is not copied for every sample.
 
     Args:
         meta_keys (Sequence[str]): Keys to be stored as metainfo.
+        pack_transformed (bool): Whether to pack the joints in pixels of the
+            crop as well, which mmpose's ``browse_dataset`` draws. Defaults to
+            ``False``.
     """
 
-    def __init__(self, meta_keys: Tuple[str, ...]) -> None:
-        super().__init__(meta_keys=meta_keys)
+    def __init__(self,
+                 meta_keys: Tuple[str, ...],
+                 pack_transformed: bool = False) -> None:
+        super().__init__(
+            meta_keys=meta_keys, pack_transformed=pack_transformed)
 
     def transform(self, results: Dict) -> dict:
         """Pack the sample.
@@ -224,6 +231,9 @@ class PackHandInputs(PackPoseInputs):
                              'use PackPoseInputs')
         instances = results.get('instance_mapping_table',
                                 self.instance_mapping_table)
+        if self.pack_transformed:
+            instances = dict(
+                instances, transformed_keypoints='transformed_keypoints')
         labels = results.get('label_mapping_table', self.label_mapping_table)
         sample = PoseDataSample()
         sample.gt_instances = _instance_data({
@@ -240,6 +250,16 @@ class PackHandInputs(PackPoseInputs):
                 sample.set_field(results[key], key, field_type='metainfo')
         inputs = torch.from_numpy(results['img']).permute(2, 0, 1)
         return dict(inputs=inputs, data_samples=sample)
+
+
+def _check_array(image: np.ndarray) -> None:
+    """Of an image that is given: other kinds fail later, or silently."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[
+            2] != 3 or not image.size:
+        raise ValueError(
+            'an array must be an image in BGR, uint8 (H, W, 3), got '
+            f'{image.dtype} {image.shape}: convert it, by cv2.cvtColor with '
+            'COLOR_GRAY2BGR or COLOR_BGRA2BGR')
 
 
 def _instance_data(fields: Dict) -> InstanceData:

@@ -10,11 +10,10 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
-from mmengine.runner.checkpoint import CheckpointLoader
 from mmpose.datasets.transforms import GetBBoxCenterScale, TopdownAffine
 from mmpose.registry import DATASETS, MODELS
 
-from ..apis.checkpoint import load_weights
+from ..apis.checkpoint import load_weights, read_checkpoint
 from ..apis.hand_crop import WHOLE_IMAGE_PADDING, HandCrop
 from ..config import config_errors, require_keys
 from ..datasets.transforms import CanonicalizeHandSide
@@ -178,9 +177,7 @@ def _crop_as_inferencer(samples: List[dict], cut_out: HandCrop) -> None:
 def _warn_of_other_input_size(input_size: Tuple[int, int],
                               checkpoint: str) -> None:
     """Warn if the config in a checkpoint names other input sizes only."""
-    loaded = CheckpointLoader.load_checkpoint(
-        checkpoint, map_location='cpu', logger='silent')
-    meta = loaded.get('meta')
+    meta = read_checkpoint(checkpoint).get('meta')
     # Python as text, which is searched, not run
     text = meta.get('cfg') if isinstance(meta, dict) else None
     if not isinstance(text, str):

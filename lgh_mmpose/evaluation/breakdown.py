@@ -73,7 +73,8 @@ def load_predictions(dump_file: Union[str, Path]) -> Dict[str, np.ndarray]:
         :meth:`HandKeypoint3DMetric.dump`.
 
     Raises:
-        ValueError: If the file is no such dump, or one without 3D errors.
+        ValueError: If the file is no such dump, one without 3D errors, or
+            one whose errors or predictions are not finite.
     """
     dump = load_dump(dump_file)
     try:
@@ -102,6 +103,7 @@ def load_predictions(dump_file: Union[str, Path]) -> Dict[str, np.ndarray]:
                                  f'type {dump[name].dtype}, not {shape}')
         if not num:
             raise ValueError('it holds no sample')
+        _check_finite(dump)
     except (ValueError, KeyError) as error:
         raise ValueError(f'{dump_file} is not what HandKeypoint3DMetric '
                          f'writes with dump_file=: {error}') from None
@@ -109,6 +111,24 @@ def load_predictions(dump_file: Union[str, Path]) -> Dict[str, np.ndarray]:
         raise ValueError(f'{dump_file} holds no 3D errors: its evaluator had '
                          'align=[]')
     return dump
+
+
+def _check_finite(dump: Dict[str, np.ndarray]) -> None:
+    """Raise ValueError unless joints are compared, and all are numbers."""
+    scored = scored_alignments(dump)
+    for name, key in [('2d', 'keypoints'),
+                      *((name, 'keypoints_cam') for name in scored)]:
+        errors = dump[f'errors_{name}']
+        # NaN where nothing is compared
+        compared = ~np.isnan(errors)
+        if name in scored and not compared.any():
+            raise ValueError(f'no joint is compared: errors_{name} is NaN '
+                             'throughout')
+        finite = np.isfinite(errors) & np.isfinite(dump[f'pred_{key}']).all(-1)
+        if (compared & ~finite).any():
+            sample = dump['id'][(compared & ~finite).any(1)][0]
+            raise ValueError(f'errors_{name} or pred_{key} of sample {sample} '
+                             'are not finite')
 
 
 def scored_alignments(dump: Dict[str, np.ndarray]) -> List[str]:

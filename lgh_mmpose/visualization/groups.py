@@ -107,16 +107,12 @@ def read_checkpoint(path: Union[str, Path]) -> CheckpointFacts:
         CheckpointFacts: What it tells.
 
     Raises:
+        OSError: If there is no such file, or it may not be read.
         ValueError: If the file is no checkpoint or its selector is damaged.
     """
-    import torch
 
-    import lgh_mmpose  # noqa: F401  (lets torch.load read mmengine's own)
-    try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # of a text the unpickler raises anything
-        raise ValueError(f'{path} cannot be read as a checkpoint: '
-                         f'{reason(error)}') from None
+    from lgh_mmpose.apis.checkpoint import read_checkpoint as load
+    checkpoint = load(path)
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path} is no checkpoint: it holds a '
                          f'{type(checkpoint).__name__}')

@@ -191,7 +191,11 @@ class HandLocalVisualizer(PoseLocalVisualizer):
             scores = np.ones(instances.keypoints.shape[:2])
         if scores.ndim == 3:  # (N, K, 2): visibility and weight
             scores = scores[..., 0]
-        return InstanceData(**dict(instances.items()), shown=scores >= kpt_thr)
+        fields = dict(instances.items(), shown=scores >= kpt_thr)
+        # where they lie in the crop, if that is the image
+        fields['keypoints'] = fields.get('transformed_keypoints',
+                                         fields['keypoints'])
+        return InstanceData(**fields)
 
     def _enlarge(self, image: np.ndarray) -> Tuple[np.ndarray, float]:
         """The image, at least ``panel_size`` high, and its enlargement."""

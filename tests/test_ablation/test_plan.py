@@ -189,3 +189,24 @@ def test_groups_by_information_hold_each_joint_once():
     path = REPO_ROOT / 'configs/ablations/mutual_information_g3.json'
     groups = json.loads(path.read_text())['groups']
     assert len(groups) == 3 and len({n for g in groups for n in g}) == 21
+
+
+@pytest.mark.parametrize('path', PLANS, ids=lambda path: path.stem)
+def test_published_results_count_for_their_plan(path):
+    """A change of the configs would ask for hours of training again."""
+    plan = read_plan(path)
+    settings = {name: plan.settings(name) for name in plan.variants}
+    results = REPO_ROOT / f'results/ablations/{plan.name}.jsonl'
+    for line in results.read_text().splitlines():
+        result = json.loads(line)
+        assert result['settings'] == settings[result['variant']]
+
+
+def test_an_end_left_to_the_runner_is_that_of_the_training(tmp_path):
+    end = tmp_path / 'end.py'
+    end.write_text(f'_base_ = [{str(CONFIG)!r}]\n'
+                   'param_scheduler = _base_.param_scheduler\n'
+                   'param_scheduler[1].end = 24\n')
+    written = read_plan(write(tmp_path / 'a.yaml', config=str(end)))
+    left = read_plan(write(tmp_path / 'b.yaml'))
+    assert written.settings('one') == left.settings('one')

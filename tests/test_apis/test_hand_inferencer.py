@@ -732,7 +732,8 @@ def test_weights_must_be_those_of_the_config(checkpoint, tmp_path):
         with pytest.raises(ValueError, match=r'notes\.txt: it is no file of'):
             HandInferencer(CONFIG, str(notes))
     torch.save(dict(state_dict={}, meta=Notes()), tmp_path / 'own.pth')
-    with pytest.raises(ValueError, match=r'own\.pth: it holds a .*Notes, '):
+    with pytest.raises(
+            ValueError, match=r'own\.pth may be dangerous: .*Notes\)'):
         HandInferencer(CONFIG, str(tmp_path / 'own.pth'))
     torch.save(dict(state_dict={}), tmp_path / 'empty.pth')
     with pytest.raises(ValueError, match='lacks .* weights'):

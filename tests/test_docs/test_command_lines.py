@@ -21,6 +21,7 @@ import setuptools
 from helpers import REPO_ROOT, run_command
 from mmengine.config import Config
 
+from lgh_mmpose import __main__ as mmpose_tool
 from lgh_mmpose.config import merge_cfg_options
 
 DOCUMENTS = sorted([
@@ -123,7 +124,7 @@ def check_config(name, cfg_options):
 
 def check_python(arguments, monkeypatch):
     if arguments[0] == '-m':
-        check_module(*arguments[1:])
+        check_module(monkeypatch, *arguments[1:])
     elif Path(arguments[0]).name == RUNNER.name:
         # tools/deployment/export.py puts a copy beside the model
         parse(RUNNER, arguments[1:], monkeypatch)
@@ -131,7 +132,12 @@ def check_python(arguments, monkeypatch):
         check_script(arguments[0], arguments[1:], monkeypatch)
 
 
-def check_module(module, *arguments):
+def check_module(monkeypatch, module, *arguments):
+    if module == 'lgh_mmpose':
+        # one of mmpose's own tools
+        script, = mmpose_tool.TOOLS.rglob(f'{arguments[0]}.py')
+        parse(script, arguments[1:], monkeypatch)
+        return
     assert module == 'mkdocs', f'python -m {module} is not checked yet'
     from mkdocs.__main__ import cli
     cli.commands[arguments[0]].make_context(arguments[0], list(arguments[1:]))

@@ -70,6 +70,12 @@ ELSEWHERE = {
         'test_engine/test_compile_hook.py::test_backbone_and_neck_are_'
         'compiled'
     ],
+    'python -m lgh_mmpose get_flops':
+    ['test_tools/test_mmpose_tools.py::test_get_flops_counts_our_networks'],
+    'python -m lgh_mmpose browse_dataset': [
+        'test_tools/test_mmpose_tools.py::test_mmposes_browse_dataset_draws_'
+        'the_joints'
+    ],
     'python demo/web_demo.py': ['test_web_demo.py::url'],
     'python tools/ablation.py configs/ablations/groups.yaml --data-root '
     'data/synthhand': ['test_tools/test_ablation.py'],

@@ -51,6 +51,18 @@ def test_the_shipped_fsdp_config_takes_a_step(processes):
     assert result['changed'] > .1
 
 
+def test_fsdp_is_resumed(processes):
+    folder, result = processes
+    assert result['iterations'] == [1, 2]
+    steps = [
+        state['step']
+        for state in torch.load(folder /
+                                'epoch_2.pth')['optimizer']['state'].values()
+    ]
+    # with the moments of the optimizer, which count its steps
+    assert steps and set(map(int, steps)) == {2}
+
+
 def test_fsdp_divides_the_weights_and_writes_whole_checkpoints(processes):
     folder, result = processes
     assert result['wrapper'] == 'MMFullyShardedDataParallel'

@@ -116,6 +116,12 @@ def test_predictions_are_read_and_checked(tmp_path):
     (dict(errors_none=None, errors_root=None,
           errors_procrustes=None), 'no 3D errors'),
     (dict(id=np.array([{}] * 3)), 'allow_pickle'),
+    (dict(errors_root=np.full((3, 21), np.nan)), 'no joint is compared'),
+    (dict(errors_root=np.full((3, 21), np.inf)), 'of sample 0 are not finite'),
+    (dict(pred_keypoints_cam=np.full((3, 21, 3), np.nan)),
+     'pred_keypoints_cam of sample 0 are not finite'),
+    (dict(pred_keypoints=np.full((3, 21, 2), np.nan)),
+     'pred_keypoints of sample 0 are not finite'),
 ])
 def test_other_files_are_named(tmp_path, change, message):
     path = write_predictions(tmp_path / 'run.npz', num=3)

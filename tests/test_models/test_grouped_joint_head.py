@@ -166,6 +166,38 @@ def test_joints_without_weight_cost_nothing():
     assert all(v.item() == 0 for v in losses.values())
 
 
+def test_what_has_no_weight_may_be_nan():
+    """0 times NaN is NaN, in the loss and in every gradient."""
+    head = build(heatmap_loss=HEATMAP_LOSS)
+    known, unknown = samples(), samples()
+    for clean, sample in zip(known, unknown):
+        for instances in (clean.gt_instance_labels, sample.gt_instance_labels):
+            instances.keypoint_weights[0, 3:5] = 0
+        sample.gt_instance_labels.keypoint_labels[0, 3:5] = torch.nan
+    expected, got = (
+        head.loss(features(), batch) for batch in (known, unknown))
+    for name, value in expected.items():
+        torch.testing.assert_close(got[name], value)
+    sum(v for k, v in got.items() if 'loss' in k).backward()
+    assert all(
+        torch.isfinite(p.grad).all() for p in head.parameters()
+        if p.grad is not None)
+
+
+def test_an_empty_batch_is_named():
+    with pytest.raises(ValueError, match='batch is empty'):
+        build().loss(features(), [])
+    empty = tuple(f[:0] for f in features())
+    assert build().predict(empty, []) == []
+
+
+@pytest.mark.parametrize('num_joints', [20, 22])
+def test_joints_of_head_and_codec_must_agree(num_joints):
+    with pytest.raises(ValueError, match='its codec has 21 joints'):
+        GroupedJointHead(
+            in_channels=4, num_joints=num_joints, num_groups=3, decoder=CODEC)
+
+
 def test_groups_of_neck_and_head_must_agree():
     with pytest.raises(ValueError, match='neck and head must agree'):
         build(3)(features(groups=2))

@@ -64,6 +64,12 @@ def test_crops_of_several_sizes_are_refused():
         model(make_batch(((8, 6), (9, 6))))
 
 
+def test_an_empty_batch_is_named():
+    model = HandDataPreprocessor(**SETTINGS)
+    with pytest.raises(ValueError, match='the batch is empty'):
+        model(dict(inputs=[], data_samples=[]))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_labels_go_to_the_gpu():
     model = MODELS.build(dict(type='HandDataPreprocessor', **SETTINGS)).cuda()

@@ -34,6 +34,16 @@ def test_joints_outside_the_map_and_without_weight_do_not_count():
     assert float(loss(heatmaps, cells, weights * 0)) == 0
 
 
+def test_a_place_without_weight_may_be_nan():
+    heatmaps = torch.full((1, 2, 16, 16), 1 / 256, requires_grad=True)
+    cells = torch.tensor([[[8., 8.], [torch.nan, torch.nan]]])
+    weights = torch.tensor([[1., 0.]])
+    loss = SpatialCrossEntropyLoss()(heatmaps, cells, weights)
+    loss.backward()
+    assert float(loss) == pytest.approx(torch.tensor(256.).log().item())
+    assert torch.isfinite(heatmaps.grad).all()
+
+
 def test_zero_mass_keeps_the_loss_finite():
     heatmaps = torch.zeros(1, 1, 16, 16, requires_grad=True)
     loss = SpatialCrossEntropyLoss()(heatmaps, torch.tensor([[[3., 3.]]]),

@@ -202,8 +202,7 @@ def test_a_wrong_config_is_one_sentence(phase, text, message, synthhand_root,
 def test_a_missing_checkpoint_to_resume_is_named(tmp_path):
     result = run_script(
         *(TRAIN, CONFIG, '--resume', 'no.pth'), cwd=tmp_path, check=False)
-    assert result.returncode == 2
-    assert 'checkpoint not found: no.pth' in result.stdout.splitlines()[-1]
+    assert_one_sentence(result, 'checkpoint not found: no.pth')
 
 
 def test_a_missing_config_is_one_sentence(tmp_path):

@@ -275,8 +275,8 @@ MALICIOUS = Call(exec, 'raise SystemExit("it ran")')
 
 def test_code_in_a_checkpoint_is_named_and_not_run(run, release):
     error = refused(run, dict(release, Temperature=MALICIOUS))
-    assert 'asks for exec, which was not run' in error
-    assert 'asks for exec' in refused(
+    assert 'dangerous: it holds code (exec), which was not run' in error
+    assert 'holds code (exec)' in refused(
         run, pickle.dumps(dict(model_state_dict=MALICIOUS), protocol=2))
 
 
@@ -288,7 +288,7 @@ def test_code_in_a_checkpoint_is_named_and_not_run(run, release):
 def test_what_our_own_rules_forbid_is_not_called_broken(
         run, release, call, request_):
     error = refused(run, dict(release, Temperature=call))
-    assert f'src.pth asks {request_}' in error
+    assert f'src.pth may be dangerous: it holds code ({request_}' in error
     assert 'which was not run' in error
 
 
@@ -309,7 +309,7 @@ LEGACY_HEAD = b''.join(
     ])
 def test_a_broken_file_is_named(run, content):
     error = refused(run, content)
-    assert 'src.pth is not a checkpoint, or is broken' in error
+    assert 'src.pth: it is no file of torch.save, or damaged' in error
 
 
 def test_a_file_of_an_old_torch_is_read(run, release):

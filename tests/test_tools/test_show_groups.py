@@ -47,7 +47,7 @@ def test_a_checkpoint_alone_has_no_history(runs, tmp_path):
     (['nowhere'], 'no such work dir'),
     (['a', 'b/epoch_2.pth', '--label', 'x', 'x'], 'different names'),
     (['a', '--label', '../x'], 'labels become file names'),
-    (['a/toy.py'], 'cannot be read as a checkpoint'),
+    (['a/toy.py'], 'toy.py: it is no file of torch.save, or damaged'),
 ])
 def test_wrong_arguments_are_named(runs, arguments, message):
     result = show(runs, *arguments, check=False)

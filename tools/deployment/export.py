@@ -91,7 +91,7 @@ def parse_args() -> argparse.Namespace:
         if value is not None and not 0 <= value < float('inf'):
             parser.error(f'--tolerance-{name} must be finite and not '
                          f'negative, not {value}')
-    if '://' not in args.checkpoint and not osp.isfile(args.checkpoint):
+    if '://' not in args.checkpoint and not osp.exists(args.checkpoint):
         parser.error(f'checkpoint not found: {args.checkpoint}')
     if osp.exists(args.out):
         parser.error(f'{args.out} exists: remove it, or give another '

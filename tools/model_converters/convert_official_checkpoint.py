@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 
 import lgh_mmpose
+from lgh_mmpose.apis.checkpoint import read_checkpoint
 from lgh_mmpose.fileio import atomic_write
 from lgh_mmpose.models.official_weights import (check_weights, from_official,
                                                 official_weights_of,
@@ -41,31 +42,6 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help="convert one of our checkpoints into the release's format")
     return parser.parse_args()
-
-
-def load(path: str) -> Any:
-    """Load a checkpoint that may hold tensors and plain containers only.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is broken, or holds anything else.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'checkpoint not found: {path}')
-    with open(path, 'rb') as file:
-        try:
-            return torch.load(file, map_location='cpu', weights_only=True)
-        except Exception as error:  # a damaged pickle may raise anything
-            # the first is torch's refusal, the other that of compat
-            asked = re.search(r'GLOBAL (\S+)|a checkpoint may not (.{1,200})',
-                              str(error))
-            if asked:
-                request = f'for {asked[1]}' if asked[1] else f'to {asked[2]}'
-                raise ValueError(
-                    f'{path} asks {request}, which was not run: a checkpoint '
-                    'may hold tensors, numbers and containers only') from error
-            raise ValueError(f'{path} is not a checkpoint, or is broken: get '
-                             'it again') from error
 
 
 def build_model(num_groups: int, fusion: bool) -> torch.nn.Module:
@@ -142,7 +118,7 @@ def describe(converted: Mapping[str, Any]) -> str:
 def main() -> int:
     args = parse_args()
     try:
-        checkpoint = load(args.src)
+        checkpoint = read_checkpoint(args.src)
         converted = (convert_back if args.reverse else convert)(
             checkpoint, args.num_groups)
         with atomic_write(args.dst) as file:

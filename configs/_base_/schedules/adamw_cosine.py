@@ -16,13 +16,13 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={'head.selector': dict(lr_mult=20.0, decay_mult=0.0)}))
 
+# the cosine ends with the training: its end is left to the runner
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=500),
     dict(
         type='CosineAnnealingLR',
         eta_min_ratio=0.01,
         begin=0,
-        end=max_epochs,
         by_epoch=True,
         convert_to_iter_based=True)
 ]

@@ -12,7 +12,6 @@ param_scheduler = [
         type='CosineAnnealingLR',
         eta_min_ratio=0.005,
         begin=0,
-        end=max_epochs,
         by_epoch=True,
         convert_to_iter_based=True)
 ]

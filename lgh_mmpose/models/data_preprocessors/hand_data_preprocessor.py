@@ -53,7 +53,7 @@ class HandDataPreprocessor(PoseDataPreprocessor):
             the model's device, and ``data_samples`` with their labels there.
 
         Raises:
-            ValueError: If the images differ in size.
+            ValueError: If the images differ in size, or there is none.
         """
         images = self._normalize(data['inputs'])
         samples = data.get('data_samples')
@@ -73,6 +73,8 @@ class HandDataPreprocessor(PoseDataPreprocessor):
         if len(shapes) > 1:
             raise ValueError('HandDataPreprocessor needs crops of one size, '
                              f'got {sorted(shapes)}')
+        if not shapes:
+            raise ValueError('the batch is empty: it has no image')
         images = torch.stack([image.permute(1, 2, 0) for image in inputs])
         batch, height, width, channels = images.shape
         images = images.view(batch * height, width, channels)

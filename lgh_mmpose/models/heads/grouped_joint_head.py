@@ -80,7 +80,8 @@ class GroupedJointHead(BaseHead):
     Raises:
         ValueError: If the groups are fewer than 1 or more than the joints, if
             the neck's feature does not hold ``num_groups * in_channels``
-            channels, or a sample lacks what decoding needs.
+            channels, the codec has other joints, a batch is empty, or a
+            sample lacks what decoding needs.
     """
 
     def __init__(self,
@@ -137,6 +138,10 @@ class GroupedJointHead(BaseHead):
                                                   1)
 
     def _check_joint_names(self) -> None:
+        joints = len(self.decoder.keypoint_names)
+        if self.num_joints != joints:
+            raise ValueError(f'num_joints={self.num_joints} of the head, but '
+                             f'its codec has {joints} joints: they must agree')
         names = getattr(self.selector, 'joint_names', None)
         if names is not None and names != self.decoder.keypoint_names:
             raise ValueError(
@@ -246,12 +251,16 @@ class GroupedJointHead(BaseHead):
             ``depth_error`` of the mix, ``uv_error_px/group{g}`` and
             ``depth_error/group{g}`` of each group alone.
         """
+        if not batch_data_samples:
+            raise ValueError('the batch is empty: there is nothing to learn')
         labels = torch.cat([
             s.gt_instance_labels.keypoint_labels for s in batch_data_samples
         ]).to(self.beta)
         weights = torch.cat([
             s.gt_instance_labels.keypoint_weights for s in batch_data_samples
         ]).to(self.beta)
+        # what has no weight may be NaN, of which 0 times is NaN too
+        labels = labels.masked_fill((weights == 0)[..., None], 0.)
         uv_true, depth_true = labels[..., :2], labels[..., 2]
 
         estimates = self.estimate(feats)

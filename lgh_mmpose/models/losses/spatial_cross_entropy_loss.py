@@ -40,6 +40,8 @@ class SpatialCrossEntropyLoss(nn.Module):
             that of one process with all samples.
         """
         height, width = heatmaps.shape[-2:]
+        # what has no weight may be NaN, of which 0 times is NaN too
+        cells = cells.masked_fill((weights == 0)[..., None], 0.)
 
         def gauss(size: int, centre: Tensor) -> Tensor:
             index = torch.arange(size, device=centre.device)
