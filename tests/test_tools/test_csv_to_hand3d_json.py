@@ -477,3 +477,14 @@ def test_sizes_are_those_of_the_upright_image(my_hands):
     write(folder, rows)
     convert(folder)
     assert image_size_in(folder) == image.size
+
+
+def test_images_that_cannot_be_decoded_are_named_with_their_line(my_hands):
+    folder, _, rows = my_hands
+    path = folder / 'images' / rows[1]['image']
+    path.write_bytes(path.read_bytes()[:-20])
+    write(folder, rows)
+    result = convert(folder, check=False)
+    assert result.returncode == 1
+    assert re.search(r'line 3: cannot read the image .*: the file is truncat',
+                     result.stdout)
