@@ -177,7 +177,7 @@ def check_pip(arguments, monkeypatch):
     action, *arguments = arguments
     assert action == 'install'
     for requirement in arguments:
-        name, extras = re.fullmatch(r'(-e|\.|\w+)(?:\[([\w,-]+)\])?',
+        name, extras = re.fullmatch(r'(-e|\.|[\w-]+)(?:\[([\w,-]+)\])?',
                                     requirement).groups()
         if name in ('.', 'lgh_mmpose'):
             check_extras(extras.split(','), monkeypatch)

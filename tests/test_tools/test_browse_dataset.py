@@ -52,7 +52,7 @@ def test_unreadable_images_are_named_and_the_others_browsed(tmp_path):
     (images / '00000002.jpg').write_bytes(b'no image')
     whole = (images / '00000003.jpg').read_bytes()
     (images / '00000003.jpg').write_bytes(whole[:len(whole) // 2])
-    # what find_image_fault() takes for a whole one
+    # what find_file_fault() takes for a whole one
     (images / '00000004.jpg').write_bytes(b'\xff\xd8nothing\xff\xd9')
     result = browse(tmp_path, root, '--output-dir', 'out', check=False)
     assert result.returncode == 1

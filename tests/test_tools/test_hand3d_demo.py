@@ -426,6 +426,13 @@ def test_a_film_on_a_full_disk_is_an_error(demo, tmp_path):
     assert os.listdir(tmp_path / 'out') == []
 
 
+def test_a_film_of_a_folder_is_not_overwritten(demo, film):
+    before = film.read_bytes()
+    result = demo(film.parent, '--json', film, check=False)
+    assert 'would overwrite ' in str(result.returncode)
+    assert film.read_bytes() == before
+
+
 def test_the_weights_are_not_overwritten(demo, checkpoint, freihand_root):
     before = checkpoint.stat().st_mtime_ns
     result = demo(
