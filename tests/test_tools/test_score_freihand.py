@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT, run_command, write_freihand
+from helpers import REPO_ROOT, run_command, run_script, write_freihand
 
 import lgh_mmpose  # noqa: F401  (before anything of mmpose, for mmcv-lite)
 
@@ -170,6 +170,15 @@ def test_a_strangers_file_is_checked(root, tmp_path):
         assert result.returncode
         assert message in result.stdout.splitlines()[-1]
         assert 'Traceback' not in result.stdout
+
+
+def test_truth_that_is_no_number_is_named(tmp_path):
+    for name in ('pred.json', 'bad/evaluation_xyz.json'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(
+            json.dumps([[[float('nan'), 0, .5]] * 21] * 2))
+    result = run_script(SCORE, 'pred.json', 'bad', cwd=tmp_path, check=False)
+    assert 'evaluation_xyz.json holds a number' in result.returncode
 
 
 def test_a_strangers_mesh_is_scored(root, tmp_path):
