@@ -13,9 +13,12 @@ from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any, Callable
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+
+from .pickled_arrays import NumericArray, NumericDtype, numeric_scalar
 
 __all__ = [
     'install', 'install_mmcv_ext_stub', 'add_checkpoint_safe_globals',
@@ -125,6 +128,31 @@ def _empty_bytes(*args: Any) -> bytes:
     return b''
 
 
+class _CheckpointArray(np.ndarray):
+    """An array of a checkpoint, whose state is checked before NumPy sees it.
+
+    It is pickled as an ordinary array.
+    """
+
+    def __new__(cls) -> '_CheckpointArray':
+        return super().__new__(cls, 0)
+
+    def __setstate__(self, state: tuple) -> None:
+        checked = NumericArray()
+        checked.__setstate__(state)
+        super().__setstate__(checked.array.__reduce__()[2])
+
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        return np.asarray(self).__reduce_ex__(protocol)
+
+
+def _empty_checkpoint_array(subtype: type, *_: Any) -> _CheckpointArray:
+    """What NumPy's ``_reconstruct`` makes, to be filled from its state."""
+    if subtype is not _CheckpointArray:
+        raise UnpicklingError('a checkpoint may not hold arrays of a class')
+    return _CheckpointArray()
+
+
 def add_checkpoint_safe_globals() -> bool:
     """Let torch's safe loader read the checkpoints that mmengine writes.
 
@@ -139,26 +167,20 @@ def add_checkpoint_safe_globals() -> bool:
     """
     if tuple(map(int, torch.__version__.split('.')[:2])) < (2, 6):
         return False
-    import numpy as np
     from mmengine.logging import HistoryBuffer
-    try:
-        from numpy._core import multiarray
-    except ImportError:  # NumPy 1
-        from numpy.core import multiarray
 
-    numbers = [np.dtype(code) for code in np.typecodes['AllInteger'] + 'efd?']
+    # NumPy itself would take any memory for an array that a file describes so
     allowed = [
         HistoryBuffer,
-        np.ndarray,
-        np.dtype,
+        (_CheckpointArray, 'numpy.ndarray'),
+        (NumericDtype, 'numpy.dtype'),
         (_history_buffer_method, 'builtins.getattr'),
         (_empty_bytes, 'builtins.bytes'),
     ]
-    allowed += {type(dtype) for dtype in numbers}
     # files written under NumPy 1 and under NumPy 2 name the module differently
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        allowed += [(multiarray._reconstruct, f'{module}._reconstruct'),
-                    (multiarray.scalar, f'{module}.scalar')]
+        allowed += [(_empty_checkpoint_array, f'{module}._reconstruct'),
+                    (numeric_scalar, f'{module}.scalar')]
     torch.serialization.add_safe_globals(allowed)
     return True
 

@@ -14,8 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Dict, List, Optional, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,10 +103,14 @@ class CommandServer:
 
 def _preload() -> None:
     """Import what commands import, but for this project's own modules."""
-    spec = spec_from_file_location('compat', ROOT / 'lgh_mmpose/compat.py')
-    compat = module_from_spec(spec)
-    spec.loader.exec_module(compat)
+    # its one file that mmpose needs, without the rest
+    package = ModuleType('lgh_mmpose')
+    package.__path__ = [str(ROOT / 'lgh_mmpose')]
+    sys.modules['lgh_mmpose'] = package
+    from lgh_mmpose import compat
     compat.install_mmcv_ext_stub()
+    for name in [n for n in sys.modules if n.split('.')[0] == 'lgh_mmpose']:
+        del sys.modules[name]
     import cv2
     import matplotlib.pyplot  # noqa: F401
     import mmpose.apis

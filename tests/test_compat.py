@@ -7,6 +7,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from pickle import UnpicklingError
 from threading import Thread
 
 import numpy as np
@@ -19,14 +20,13 @@ from mmengine.runner.checkpoint import load_checkpoint
 from lgh_mmpose import compat
 from lgh_mmpose.apis.checkpoint import read_checkpoint
 
-COMPAT_FILE = Path(compat.__file__)
-
-# a process in which nothing of lgh_mmpose but this one file is imported
+# a process in which the package does not install it
 LOAD_COMPAT = f'''
-import importlib.util
-spec = importlib.util.spec_from_file_location('compat', {str(COMPAT_FILE)!r})
-compat = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(compat)
+import sys, types
+package = types.ModuleType('lgh_mmpose')
+package.__path__ = [{str(Path(compat.__file__).parent)!r}]
+sys.modules['lgh_mmpose'] = package
+from lgh_mmpose import compat
 '''
 
 
@@ -261,6 +261,73 @@ MALICIOUS = {
         Call(getattr, HistoryBuffer, '__subclasses__')
     ],
 }
+
+
+class Crafted:
+    """Pickles as a call with a state of the attacker's choice."""
+
+    def __init__(self, function, *args, state):
+        self.reduced = function, args, state
+
+    def __reduce__(self):
+        return self.reduced
+
+
+F8 = np.dtype('f8')
+
+
+def crafted_array(dtype=F8, shape=(1, ), data=bytes(8)):
+    reconstruct, arguments, _ = np.zeros(1).__reduce__()
+    return Crafted(
+        reconstruct, *arguments, state=(1, shape, dtype, False, data))
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        # its bytes are pointers
+        crafted_array(
+            Crafted(
+                np.dtype,
+                'f8',
+                False,
+                True,
+                state=(3, '|', None, None, None, -1, -1, 63))),
+        crafted_array(np.dtype([('a', 'f8')])),
+        crafted_array(shape=(2, )),
+        crafted_array(shape=(-1, )),
+        crafted_array(shape=(2**62, 2**62)),
+        # memory that nobody has filled
+        Call(np.ndarray, (1000, )),
+        Call(np.zeros(1).__reduce__()[0], np.ndarray, (1000, ), 'f8'),
+        np.array([{}]),
+    ],
+    ids=range(8))
+def test_numpy_does_not_see_what_a_checkpoint_says(tmp_path, content):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(x=content), path)
+    try:
+        assert not torch.load(path, weights_only=True)['x'].size
+    except (UnpicklingError, TypeError):
+        pass
+
+
+def test_arrays_of_a_checkpoint_can_be_saved_again(tmp_path):
+    arrays = dict(
+        a=np.arange(6.).reshape(2, 3),
+        f=np.asfortranarray(np.ones((2, 3), '>f4')),
+        b=np.array([True]),
+        s=np.array(3),
+        e=np.zeros((0, 3)))
+    for path in (tmp_path / 'a.pth', tmp_path / 'b.pth'):
+        torch.save(arrays, path)
+        loaded = torch.load(path, weights_only=True)
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(loaded[key], array)
+            assert loaded[key].dtype == array.dtype.newbyteorder('=')
+        arrays = loaded
+    # without anything of this package
+    assert b'lgh_mmpose' not in path.read_bytes()
 
 
 @pytest.mark.parametrize('kind', MALICIOUS)

@@ -148,7 +148,7 @@ def _check(result: Any, where: str) -> None:
         good = type(value) is kind or (kind is float and type(value) is int)
         if not good or (kind in (int, float) and not _is_number(value)):
             raise ValueError(f'{where}: {name} must be a {kind.__name__}, got '
-                             f'{value!r}')
+                             f'{repr(value)[:100]}')
     joints = len(result['joint_names'])
     if not joints:
         raise ValueError(f'{where}: joint_names is empty')

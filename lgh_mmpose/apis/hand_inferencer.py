@@ -40,6 +40,8 @@ Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010)."""
 
 # after so many frames of a track its side is settled
 _SIDE_FRAMES = 15
+# px; squares of it and what float32 makes of it stay finite
+_MAX_BOX = 1e6
 
 
 class _Crop(NamedTuple):
@@ -587,11 +589,15 @@ def _check_boxes(boxes: np.ndarray) -> np.ndarray:
         ValueError: If they are no boxes or have no area.
     """
     try:
-        boxes = np.atleast_2d(np.array(boxes, dtype=np.float64))
+        boxes = np.atleast_2d(np.array(boxes))
+        # text, truth values and numbers of 400 digits are of other kinds
+        if boxes.dtype.kind not in 'iuf':
+            raise ValueError
+        boxes = boxes.astype(np.float64)
     except (TypeError, ValueError):
         boxes = np.zeros(0)
     if (boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes)
-            or not np.isfinite(boxes).all()
+            or not (np.abs(boxes) <= _MAX_BOX).all()
             or (boxes[:, 2:] <= boxes[:, :2]).any()):
         raise ValueError('bboxes must be (N, 4) or (4,): left, top, right and '
                          'bottom in px, left < right and top < bottom, got '

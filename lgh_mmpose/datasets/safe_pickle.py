@@ -8,101 +8,31 @@ of an array's memory, so arrays and their types are stand-ins until the whole
 pickle is read, and NumPy gets checked sizes and types only.
 """
 import io
-import math
-import operator
 import pickle
-import re
-from typing import Any, Callable, Dict, Iterable, NoReturn, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, NoReturn, Tuple
 
 import numpy as np
 
+from ..pickled_arrays import (NumericArray, NumericDtype, encode_latin1,
+                              numeric_scalar)
 from ..reading import reason
 
-_MAX_DIMS = 32  # NumPy's own limit before 2.0
 # keys of dicts and elements of sets
 _PLAIN = (str, bytes, int, float, np.generic, type(None))
 
 
-class _NumericDtype:
-    """Stands for a ``numpy.dtype`` inside a pickle."""
-
-    def __init__(self, code: str, align: bool = False, copy: bool = False):
-        if not (isinstance(code, str)
-                and re.fullmatch(r'[biufc]\d{1,2}', code)):
-            raise pickle.UnpicklingError(f'it holds an array of type {code!r},'
-                                         ' only numbers are read')
-        self.dtype = self.native = np.dtype(code)
-
-    def set_state(self, state: tuple) -> None:
-        version, order, *rest = state
-        # subarray, names, fields, size, alignment and flags; version 4 adds
-        # metadata, which tell nothing of the numbers
-        if version not in (3, 4) or order not in ('<', '>', '|', '=') or (
-                rest[:6] != [None, None, None, -1, -1, 0]):
-            raise pickle.UnpicklingError('it holds an array of a type that is '
-                                         'more than a number')
-        self.dtype = self.dtype.newbyteorder(order)
-
-
-class _NumericArray:
-    """Stands for a ``numpy.ndarray`` inside a pickle."""
-
-    def __init__(self) -> None:
-        self.array: Optional[np.ndarray] = None  # until its state is set
-
-    def set_state(self, state: tuple) -> None:
-        version, shape, dtype, is_fortran, data = state
-        if version != 1:
-            raise pickle.UnpicklingError(f'it holds an array of version '
-                                         f'{version!r}')
-        self.fill(
-            _encode(data, 'latin1'), dtype, shape, 'F' if is_fortran else 'C')
-        # in the byte order of the machine, as NumPy makes it
-        self.array = self.array.astype(dtype.native, copy=False)
-
-    def fill(self, data: bytes, dtype: _NumericDtype, shape: Tuple[int, ...],
-             order: str) -> None:
-        if not isinstance(dtype, _NumericDtype) or type(data) is not bytes:
-            raise pickle.UnpicklingError('it holds an array that is not made '
-                                         'of a type and bytes')
-        shape = tuple(map(operator.index, shape))
-        # NumPy takes -1 for any length
-        if len(shape) > _MAX_DIMS or min(
-                shape, default=0) < 0 or (math.prod(shape) *
-                                          dtype.dtype.itemsize != len(data)):
-            raise pickle.UnpicklingError(
-                f'it holds an array of {len(data)} bytes whose shape is not '
-                'of as many')
-        # the memory is the array's own
-        self.array = np.ndarray(
-            shape, dtype.dtype, data, order=order).copy(order)
-
-
-def _empty_array(subtype: type, shape: tuple, code: bytes) -> _NumericArray:
+def _empty_array(subtype: type, shape: tuple, code: bytes) -> NumericArray:
     """What ``_reconstruct`` makes, to be filled from the array's state."""
-    if subtype is not _NumericArray:
+    if subtype is not NumericArray:
         raise pickle.UnpicklingError('it holds an array of a foreign class')
-    return _NumericArray()
+    return NumericArray()
 
 
-def _array_from_buffer(buffer: bytes, dtype: _NumericDtype,
-                       shape: Tuple[int, ...], order: str) -> _NumericArray:
-    array = _NumericArray()
+def _array_from_buffer(buffer: bytes, dtype: NumericDtype,
+                       shape: Tuple[int, ...], order: str) -> NumericArray:
+    array = NumericArray()
     array.fill(buffer, dtype, shape, order)
     return array
-
-
-def _scalar(dtype: _NumericDtype, data: bytes) -> np.generic:
-    array = _NumericArray()
-    array.fill(_encode(data, 'latin1'), dtype, (), 'C')
-    return array.array[()]
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    # how pickles for Python 2 hold bytes
-    if encoding != 'latin1':
-        raise pickle.UnpicklingError(f'it holds bytes as {encoding!r}')
-    return text.encode('latin1') if isinstance(text, str) else text
 
 
 def _no_bytes() -> bytes:
@@ -132,14 +62,14 @@ def _plain(items: Iterable) -> Iterable:
 
 
 _ADMITTED = {
-    ('_codecs', 'encode'): _encode,
-    ('numpy', 'ndarray'): _NumericArray,
-    ('numpy', 'dtype'): _NumericDtype,
+    ('_codecs', 'encode'): encode_latin1,
+    ('numpy', 'ndarray'): NumericArray,
+    ('numpy', 'dtype'): NumericDtype,
 }
 for _core in ('numpy.core', 'numpy._core'):  # before and since NumPy 2
     _ADMITTED.update({
         (f'{_core}.multiarray', '_reconstruct'): _empty_array,
-        (f'{_core}.multiarray', 'scalar'): _scalar,
+        (f'{_core}.multiarray', 'scalar'): numeric_scalar,
         (f'{_core}.numeric', '_frombuffer'): _array_from_buffer,
     })
 for _builtins in ('builtins', '__builtin__'):  # Python 3 and 2
@@ -178,7 +108,7 @@ class _ArrayUnpickler(pickle._Unpickler):
 
     def _charge(self, item: Any) -> None:
         """Count what was made of bytes that a pickle may name repeatedly."""
-        if isinstance(item, _NumericArray):
+        if isinstance(item, NumericArray):
             self._budget -= 0 if item.array is None else item.array.nbytes
         elif isinstance(item, (bytes, set, frozenset)):
             self._budget -= len(item)
@@ -205,10 +135,10 @@ class _ArrayUnpickler(pickle._Unpickler):
     def _build(self) -> None:
         state = self.stack.pop()
         item = self.stack[-1]
-        if type(item) not in (_NumericArray, _NumericDtype):
+        if type(item) not in (NumericArray, NumericDtype):
             raise pickle.UnpicklingError('it sets the state of a '
                                          f'{type(item).__name__}')
-        item.set_state(state)
+        item.__setstate__(state)
         self._charge(item)
 
     def _append(self) -> None:
@@ -298,11 +228,11 @@ def _replace_stand_ins(item: Any, done: Dict[int, tuple]) -> Any:
     Returns:
         Any: The same lists and dicts, new tuples.
     """
-    if isinstance(item, _NumericArray):
+    if isinstance(item, NumericArray):
         if item.array is None:
             raise pickle.UnpicklingError('it holds an array without content')
         return item.array
-    if isinstance(item, _NumericDtype):
+    if isinstance(item, NumericDtype):
         return item.dtype
     # what sets hold has been looked at
     if isinstance(item, _PLAIN + (set, frozenset)):

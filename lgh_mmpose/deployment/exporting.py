@@ -268,7 +268,7 @@ def _inlined(module: ModuleType, done: Set[str]) -> List[str]:
     """Lines of a module, what it imports of the package in their place.
 
     Args:
-        module (ModuleType): It imports by absolute names, at its top.
+        module (ModuleType): It imports names of the package at its top.
         done (set[str]): Modules that the file has already; extended.
 
     Returns:
@@ -280,7 +280,10 @@ def _inlined(module: ModuleType, done: Set[str]) -> List[str]:
     start = nodes[0].end_lineno if done else 0
     result = []
     for node in nodes:
-        name = getattr(node, 'module', None) or ''
+        name = ''
+        if isinstance(node, ast.ImportFrom):
+            name = importlib.util.resolve_name(
+                '.' * node.level + (node.module or ''), module.__package__)
         if not name.startswith('lgh_mmpose.'):
             continue
         result += lines[start:node.lineno - 1]

@@ -35,6 +35,7 @@ SCHEMA = 'lgh_mmpose/exported_hand_pose/3'
 HANDS_SCHEMA = 'lgh_mmpose/hands/1'
 SIDES = ('right', 'left')
 OUTPUTS = ('uv', 'depth', 'scores')
+_MAX_BOX = 1e6  # px
 
 # -- the network -------------------------------------------------------------
 
@@ -305,11 +306,18 @@ def crop_matrix(bbox: Sequence[float], input_size: Tuple[int, int],
     Raises:
         ValueError: If the box has no area.
     """
-    bbox = np.asarray(bbox, dtype=np.float32)
-    if bbox.shape != (4, ) or not np.isfinite(bbox).all() or \
+    given = bbox
+    try:
+        # text, truth values and numbers of 400 digits are of other kinds
+        number = np.asarray(bbox).dtype.kind in 'iuf'
+        bbox = np.asarray(bbox, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError):
+        number = False
+    if not number or bbox.shape != (4, ) or \
+            not (np.abs(bbox) <= _MAX_BOX).all() or \
             (bbox[2:] <= bbox[:2]).any():
         raise ValueError('a box is left, top, right, bottom with right > left '
-                         f'and bottom > top, got {bbox.tolist()}')
+                         f'and bottom > top, in px, got {str(given)[:100]}')
     width, height = input_size
     scale = (bbox[2:] - bbox[:2]) * padding
     center = (bbox[2:] + bbox[:2]) * 0.5

@@ -323,7 +323,8 @@ def test_a_box_outside_the_image_is_named(inferencer, images):
         list(
             inferencer([np.zeros((99, 99, 3), np.uint8), images[0]],
                        [70, 70, 90, 90]))
-    for box in ([1, 2, 3], [9, 9, 5, 12], [[0, 0, 1, np.inf]], 'box'):
+    for box in ([1, 2, 3], [9, 9, 5, 12], [[0, 0, 1, np.inf]], 'box',
+                [0, 0, 1e30, 9], [0, 0, 10**401, 9], ['0', '0', '9', '9']):
         with pytest.raises(ValueError, match='bboxes must be'):
             inferencer(images[0], box).send(None)
 

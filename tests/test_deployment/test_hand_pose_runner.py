@@ -222,7 +222,9 @@ def test_crop_is_that_of_the_pipeline(left, top, width, height, padding,
 
 @pytest.mark.parametrize(
     'bbox',
-    [[0, 0, 0, 5], [5, 5, 1, 9], [0, 0, 1], [0, 0, float('nan'), 5]])
+    [[0, 0, 0, 5], [5, 5, 1, 9], [0, 0, 1], [0, 0, float('nan'), 5],
+     [0, 0, 1e30, 9], [0, 0, 10**401, 9], ['0', '0', '9', '9'], None, 'box'],
+    ids=range(9))
 def test_boxes_without_area_are_refused(bbox):
     with pytest.raises(ValueError, match='a box is left, top, right, bottom'):
         crop_matrix(bbox, (32, 32), 1., False)

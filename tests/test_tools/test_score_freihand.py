@@ -172,6 +172,15 @@ def test_a_strangers_file_is_checked(root, tmp_path):
         assert 'Traceback' not in result.stdout
 
 
+def test_truth_that_is_no_number_is_named(tmp_path):
+    for name in ('pred.json', 'bad/evaluation_xyz.json'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(
+            json.dumps([[[float('nan'), 0, .5]] * 21] * 2))
+    result = run_script(SCORE, 'pred.json', 'bad', cwd=tmp_path, check=False)
+    assert 'evaluation_xyz.json holds a number' in result.returncode
+
+
 def test_a_strangers_mesh_is_scored(root, tmp_path):
     """A perfect mesh, and joints that err by 12 mm along the ray."""
     shutil.copy(root / 'evaluation_xyz.json', tmp_path)

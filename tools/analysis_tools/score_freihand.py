@@ -9,6 +9,8 @@ import argparse
 import json
 import os.path as osp
 
+import numpy as np
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -43,7 +45,10 @@ def score(args: argparse.Namespace) -> None:
 
     def load_truth(name: str, num_points: int):
         path = osp.join(args.gt_dir, f'evaluation_{name}.json')
-        return load_json_array(path, (None, num_points, 3)) * 1000
+        truth = load_json_array(path, (None, num_points, 3)) * 1000
+        if not np.isfinite(truth).all():
+            raise ValueError(f'{path} holds a number that is not finite')
+        return truth
 
     gt_xyz = load_truth('xyz', 21)
     check_hand_sizes(
