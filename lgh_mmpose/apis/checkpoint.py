@@ -196,7 +196,9 @@ def latest_checkpoint(folder: Union[str, Path]) -> Optional[Path]:
              if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)', path.stem))]
     candidates = [path for _, path in sorted(found, reverse=True)]
     note = folder / 'last_checkpoint'
-    noted = note.read_text().strip() if note.is_file() else ''
+    noted = ''
+    if note.is_file():
+        noted = note.read_text(errors='replace').strip()
     if noted:
         named = [folder / Path(noted).name, Path(noted)]
         candidates = [p for p in named if p.exists()][:1] + candidates
