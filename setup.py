@@ -58,7 +58,7 @@ EXTRAS_REQUIRE = {
     'deploy': ['onnx', 'onnxscript', 'onnxruntime', 'openvino>=2024', 'nncf'],
     'report': ['plotly>=6'],  # tools/analysis_tools/report.py
     'web': ['gradio>=6', 'plotly>=6'],  # demo/web_demo.py
-    'heif': ['pillow-heif'],  # pictures of phones in HEIC
+    'heif': ['pi-heif'],  # pictures of phones in HEIC
     'ablation': ['submitit', 'pyyaml'],  # tools/ablation.py
     'docs': ['mkdocs-material', 'mkdocstrings[python]'],
     'tests': TESTS,

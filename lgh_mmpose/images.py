@@ -6,7 +6,7 @@ between 0 and 1, which becomes 0 to 255; what is transparent lies over black.
 Colour profiles are not applied.
 
 JPEG and plain 8-bit PNG are decoded by OpenCV, in the pixels of
-``cv2.imread``, all other formats by Pillow, HEIF with pillow-heif. No file
+``cv2.imread``, all other formats by Pillow, HEIF with pi-heif. No file
 name goes to either: OpenCV crashes on names that are not UTF-8. Both are
 imported when they are needed, since this file is part of the runner of
 exported models, which needs neither for arrays.
@@ -596,11 +596,11 @@ def _open(content: bytes) -> Any:
     brands = _brands(content)
     if brands & _HEIF_BRANDS and not brands & _AVIF_BRANDS:
         try:
-            _needed('pillow_heif', 'pillow-heif').register_heif_opener()
+            _needed('pi_heif', 'pi-heif').register_heif_opener()
         except ImportError as error:
             raise ImageError(
-                'it is a HEIC picture (HEIF), which pillow-heif decodes: `pip '
-                "install pillow-heif`, or 'lgh_mmpose[heif]'") from error
+                'it is a HEIC picture (HEIF), which pi-heif decodes: `pip '
+                "install pi-heif`, or 'lgh_mmpose[heif]'") from error
     image_module.init()
     try:
         return image_module.open(

@@ -57,6 +57,7 @@ def test_an_error_has_its_trace(tmp_path):
 
 def test_ends_by_a_signal(tmp_path):
     (tmp_path / 'script.py').write_text('''
+import time
 try:
     print('ready', flush=True)
     time.sleep(60)

@@ -425,7 +425,7 @@ def test_of_a_phones_folder_all_is_read(phone, caplog):
 
 
 def test_what_of_a_folder_cannot_be_read_is_named(phone, caplog, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'pillow_heif', None)
+    monkeypatch.setitem(sys.modules, 'pi_heif', None)
     (phone / 'a.heic').write_bytes(b'\0\0\0\x18ftypheic\0\0\0\0mif1heic')
     (phone / 'b.dng').write_bytes(b'II*\0')
     (phone / 'd.mov').write_bytes(b'no film')
@@ -434,7 +434,7 @@ def test_what_of_a_folder_cannot_be_read_is_named(phone, caplog, monkeypatch):
                    open_source(sorted(phone.iterdir()), skip_unreadable=True)):
         assert len(list(source)) == 10
         for fault, told in zip(source.faults, [
-                r'a\.heic: it is a HEIC .*`pip install pillow-heif`',
+                r'a\.heic: it is a HEIC .*`pip install pi-heif`',
                 r'b\.dng: it is damaged', r'd\.mov: neither an image nor',
                 r'z\.jxl: it is a file of JPEG XL.* convert it'
         ]):

@@ -105,7 +105,7 @@ def phone(freihand_root, tmp_path):
 @pytest.mark.parametrize('as_folder', [True, False])
 def test_what_cannot_be_read_costs_no_other_result_but_the_exit_code(
         demo, phone, tmp_path, as_folder, caplog, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'pillow_heif', None)
+    monkeypatch.setitem(sys.modules, 'pi_heif', None)
     inputs = [phone] if as_folder else sorted(phone.iterdir())
     result = demo(
         *inputs, '--json', 'a.jsonl', '--out-dir', 'out', check=False)
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_costs_no_other_result_but_the_exit_code(
             ] == [str(phone / 'b.jpg')]
     assert os.listdir(tmp_path / 'out') == ['b.jpg']
     assert 'a.heic: it is a HEIC picture' in caplog.text
-    assert 'pip install pillow-heif' in caplog.text
+    assert 'pip install pi-heif' in caplog.text
     assert 'c.png: it is damaged' in caplog.text
 
 
