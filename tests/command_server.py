@@ -124,15 +124,15 @@ def _preload() -> None:
     cv2.setNumThreads(0)
 
 
-def _become(request: dict) -> List[str]:
+def _become(request: dict, output: int) -> List[str]:
     """Turn a forked process into that of a command."""
-    # a suite in the background ignores it, which is inherited
+    # which a suite in the background ignores, and hands on
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.chdir(request['cwd'])
     os.environ.clear()
     os.environ.update(request['env'])
     null = os.open(os.devnull, os.O_RDONLY)
-    output = os.open(request['output'], os.O_WRONLY | os.O_APPEND)
     for source, target in ((null, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
         os.set_inheritable(target, True)
@@ -171,11 +171,14 @@ def main() -> None:
         if 'poll' in request:
             reply = _exit_code(request['poll'])
         else:
+            # now, for the client may close it then
+            output = os.open(request['output'], os.O_WRONLY | os.O_APPEND)
             reply = os.fork()
             if not reply:
                 os.close(replies)
-                arguments = _become(request)
+                arguments = _become(request, output)
                 break
+            os.close(output)
         os.write(replies, json.dumps(reply).encode() + b'\n')
     else:
         return

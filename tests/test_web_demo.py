@@ -7,8 +7,8 @@ import io
 import json
 import os
 import runpy
+import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import (BROWSER_TIMEOUT_MS, REPO_ROOT, full_disk, open_chromium,
-                     run_script)
+                     run_script, start_command)
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
@@ -57,26 +57,25 @@ def server(checkpoint, tmp_path_factory):
     port = free_port()
     folder = tmp_path_factory.mktemp('temporary')
     log = tmp_path_factory.mktemp('log') / 'log'
-    environ = {**os.environ, 'OMP_NUM_THREADS': '1', 'TMPDIR': str(folder)}
-    environ.pop('GRADIO_TEMP_DIR', None)
+    url = f'http://127.0.0.1:{port}'
     with open(log, 'wb') as file:
-        process = subprocess.Popen([
+        process = start_command(
             *(sys.executable, SCRIPT, '--config', CONFIG),
-            *('--checkpoint', checkpoint, '--port', str(port))
-        ],
-                                   cwd=log.parent,
-                                   env=environ,
-                                   stdout=subprocess.PIPE,
-                                   stderr=file,
-                                   text=True)
+            *('--checkpoint', checkpoint, '--port', port),
+            *('--server-name', '127.0.0.1', '--allowed-host', 'hands.example'),
+            cwd=log.parent,
+            output=file,
+            TMPDIR=str(folder),
+            GRADIO_TEMP_DIR=str(folder))
         try:
-            first = process.stdout.readline()
-            assert f'Serving at http://127.0.0.1:{port}' in first, \
-                first + log.read_text()
-            yield first.split()[2], folder
+            while f'Serving at {url}/' not in log.read_text():
+                assert process.poll() is None, log.read_text()
+                time.sleep(.1)
+            assert 'hands.example' in log.read_text()
+            yield f'{url}/', folder
             assert visitors_files(folder)
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGTERM)
             process.wait()
     # and nothing of any visitor is left
     assert not visitors_files(folder)

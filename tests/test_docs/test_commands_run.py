@@ -33,7 +33,6 @@ from test_command_lines import DOCUMENTS, commands_of
 from test_extending import FILES as PAGE_FILES
 from work_dir_writer import write_predictions, write_work_dir
 
-from lgh_mmpose import cpu
 from lgh_mmpose.synthesis import write_synthhand
 
 # how much is done, not what; what is the same then is run once
@@ -116,12 +115,6 @@ NOWHERE = {
     'what they do',
 }
 
-# what asks whether the CPU computes bf16, and so runs in one way or the other
-ASK_FOR_BF16 = {
-    'tools/train.py', 'tools/deployment/export.py',
-    'exported/hand_pose_runner.py'
-}
-
 # a checkpoint like any other
 _EPOCH = re.compile(r'^work_dirs/\S+/epoch_\d+\.pth$')
 # options whose value is what is written, or its beginning
@@ -151,10 +144,7 @@ def entry_of(command, table):
 
 def commands_to_run():
     return [
-        pytest.param(
-            command,
-            id=f'{document}: {" ".join(command)}',
-            marks=[pytest.mark.bf16] if ASK_FOR_BF16 & {*command} else [])
+        pytest.param(command, id=f'{document}: {" ".join(command)}')
         for command, document in toy_commands().items()
         if not entry_of(command, {
             **NOWHERE,
@@ -384,10 +374,7 @@ def check_hands(arguments, here):
 
 
 @pytest.mark.parametrize('command', commands_to_run())
-def test_command_runs(command, here, weights, monkeypatch, request):
-    asked, ask = [], cpu._instructions_of_the_cpu
-    monkeypatch.setattr(cpu, '_instructions_of_the_cpu',
-                        lambda: asked.append(command) or ask())
+def test_command_runs(command, here, weights, monkeypatch):
     command = [
         'configs/lgh_synthhand.py' if word == 'CONFIG' else word
         for word in command
@@ -410,8 +397,6 @@ def test_command_runs(command, here, weights, monkeypatch, request):
             out = here / value
             assert out.exists() or list(out.parent.glob(f'{out.name}.*'))
     assert shown is None or shown
-    # or the run with bf16 hidden would leave it out
-    assert not asked or request.node.get_closest_marker('bf16')
 
 
 @pytest.mark.parametrize('page', ['inference.md', 'report.md'])

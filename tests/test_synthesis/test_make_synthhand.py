@@ -1,45 +1,32 @@
 import os
 import runpy
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from helpers import REPO_ROOT, run_command, start_command
 
 from lgh_mmpose.synthesis import write_synthhand
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / 'tools/dataset_converters/make_synthhand.py'
+SCRIPT = REPO_ROOT / 'tools/dataset_converters/make_synthhand.py'
 
 
-def command(out, num_train, *options):
+def command(out, num_train):
     return [
         sys.executable,
         str(SCRIPT),
         str(out), '--layout', 'freihand', '--num-train',
         str(num_train), '--num-eval', '1', '--size', '32', '--difficulty',
-        'easy', *options
+        'easy'
     ]
 
 
-def environment():
-    path = os.pathsep.join(
-        filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
-    return {**os.environ, 'PYTHONPATH': path}
-
-
 def test_writes_a_data_set_once(tmp_path, monkeypatch, capsys):
-    process = subprocess.run(
-        command(tmp_path / 'data', 3),
-        env=environment(),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True)
-    assert process.returncode == 0, process.stderr
-    assert '3 training and 1 evaluation images' in process.stdout
-    assert 'SynthHand: 4/4' in process.stderr  # progress
+    output = run_command(*command(tmp_path / 'data', 3), cwd=tmp_path).stdout
+    assert '3 training and 1 evaluation images' in output
+    assert 'SynthHand: 4/4' in output  # progress
     assert len(os.listdir(tmp_path / 'data/training/rgb')) == 3
 
     main = runpy.run_path(str(SCRIPT))['main']
@@ -87,21 +74,21 @@ def wait_until(condition, seconds=180):
 @pytest.mark.parametrize('signum, workers', [(signal.SIGINT, 2),
                                              (signal.SIGTERM, 1),
                                              (signal.SIGKILL, 2)])
-def test_interrupted_run_leaves_no_data_set(tmp_path, signum, workers):
-    process = subprocess.Popen(
-        command(tmp_path / 'data', 10**5, '--workers', str(workers),
-                '--quiet'),
-        env=environment(),
-        # a suite in the background ignores SIGINT, which is inherited
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        stderr=subprocess.PIPE,
-        text=True)
+def test_interrupted_run_leaves_no_data_set(tmp_path, tmp_path_factory, signum,
+                                            workers):
+    log = tmp_path_factory.mktemp('log') / 'log'
+    with open(log, 'w') as file:
+        process = start_command(
+            *command(tmp_path / 'data', 10**5),
+            *('--workers', workers, '--quiet'),
+            cwd=log.parent,
+            output=file)
     try:
         wait_until(lambda: any(tmp_path.glob('.*/training/rgb/*.jpg')) or
                    process.poll() is not None)
         processes = descendants(process.pid)
         process.send_signal(signum)
-        stderr = process.communicate(timeout=180)[1]
+        process.wait(timeout=180)
     finally:
         process.kill()
     assert not (tmp_path / 'data').exists()
@@ -113,5 +100,6 @@ def test_interrupted_run_leaves_no_data_set(tmp_path, signum, workers):
         assert os.listdir(tmp_path) == ['data']
     else:
         assert process.returncode == 130
-        assert 'interrupted' in stderr and 'Traceback' not in stderr
+        output = log.read_text()
+        assert 'interrupted' in output and 'Traceback' not in output
         assert os.listdir(tmp_path) == []

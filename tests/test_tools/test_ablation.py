@@ -1,13 +1,11 @@
 """tools/ablation.py: a plan as a user runs it, killed and taken up again."""
-import os
 import signal
-import subprocess
 import sys
 import time
 
 import pytest
 import yaml
-from helpers import REPO_ROOT, run_script
+from helpers import REPO_ROOT, run_script, start_command
 
 import lgh_mmpose.ablation
 from lgh_mmpose.ablation import append_result, read_plan, read_results
@@ -50,13 +48,8 @@ def test_a_killed_command_is_taken_up_again(plan, tmp_path, freihand_root):
     started = [*command(plan, freihand_root, '--jobs', 1)]
     results = tmp_path / 'results/toy.jsonl'
     with open(tmp_path / 'log', 'w') as log:
-        process = subprocess.Popen([sys.executable, *map(str, started)],
-                                   cwd=tmp_path,
-                                   env={
-                                       **os.environ, 'OMP_NUM_THREADS': '1'
-                                   },
-                                   stdout=log,
-                                   stderr=subprocess.STDOUT)
+        process = start_command(
+            sys.executable, *started, cwd=tmp_path, output=log)
         try:
             while not list(tmp_path.glob('work/toy/*/lock')):
                 assert process.poll() is None, (tmp_path / 'log').read_text()

@@ -9,7 +9,6 @@ from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.fileio import claim
 
 
-@pytest.mark.bf16
 def test_demo_writes_what_it_names(tmp_path):
     output = run_command(
         *(sys.executable, REPO_ROOT / 'tools/demo.py', '--work-dir', 'demo'),

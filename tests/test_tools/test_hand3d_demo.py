@@ -5,12 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT, full_disk, run_script
+from helpers import REPO_ROOT, full_disk, run_script, start_command
 from toy_video import damage, joints_at, see_squares, squares, write_video
 
 from lgh_mmpose import apis
@@ -274,21 +275,20 @@ def heed_signals():
 def test_a_stopped_process_leaves_no_part_of_a_video(checkpoint, tmp_path,
                                                      number):
     write_video(tmp_path / 'a.mp4', squares([[(10, 8)]] * 9999, (32, 32)))
-    command = [
-        sys.executable, DEMO, 'a.mp4', '--config', CONFIG, '--checkpoint',
-        checkpoint, '--out-dir', 'out', '--json', '-', '--hand-side', 'right'
-    ]
-    with subprocess.Popen([str(part) for part in command],
-                          cwd=tmp_path,
-                          text=True,
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE,
-                          preexec_fn=heed_signals) as process:
-        for _ in range(3):
-            assert json.loads(process.stdout.readline())['hands']
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 1 and err.rstrip().endswith('stopped')
+    log = tmp_path / 'log'
+    with open(log, 'w') as file:
+        process = start_command(
+            *(sys.executable, DEMO, 'a.mp4', '--config', CONFIG),
+            *('--checkpoint', checkpoint, '--out-dir', 'out'),
+            *('--json', '-', '--hand-side', 'right'),
+            cwd=tmp_path,
+            output=file)
+    while log.read_text().count('"hands": [{') < 3:
+        assert process.poll() is None, log.read_text()
+        time.sleep(.05)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 1
+    assert log.read_text().rstrip().endswith('stopped')
     assert os.listdir(tmp_path / 'out') == []
 
 
