@@ -11,7 +11,7 @@
 #   PYTHON=EXE   the Python that makes it (default: python3.11)
 #   JOBS=N       processes of the test suite (default: 2)
 #   PYTEST_ARGS, DEMO_ARGS, BENCH_ARGS, ABLATION_ARGS   further arguments of
-#                pytest, tools/demo.py, tools/benchmark.py and
+#                pytest, tools/demo.py, benchmarks/run.py and
 #                tools/ablation.py, such as --results-dir DIR to start anew
 #   PLANS, DATA  of make ablation (default: all plans, data/synthhand)
 
@@ -33,7 +33,7 @@ PY := $(VENV)/bin/python
 # move, has another stamp
 STAMP := $(VENV)/.lgh_mmpose-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 
-SOURCES := lgh_mmpose configs demo tools tests setup.py .dev_scripts
+SOURCES := lgh_mmpose configs demo tools benchmarks tests setup.py .dev_scripts
 
 .PHONY: help demo test bench ablation docs lint install FORCE
 .DELETE_ON_ERROR:
@@ -48,7 +48,7 @@ test: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 bench: $(STAMP)
-	OMP_NUM_THREADS=1 $(PY) tools/benchmark.py $(BENCH_ARGS)
+	OMP_NUM_THREADS=1 $(PY) benchmarks/run.py $(BENCH_ARGS)
 
 ablation: $(STAMP)
 	$(PY) tools/dataset_converters/make_synthhand.py '$(DATA)' \

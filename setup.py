@@ -11,7 +11,7 @@ NAME = 'lgh_mmpose'
 ROOT = osp.dirname(osp.abspath(__file__))
 
 # what `mim` and the package itself look up in <package>/.mim
-MIM_FILES = ('tools', 'configs', 'assets', 'model-index.yml')
+MIM_FILES = ('tools', 'benchmarks', 'configs', 'assets', 'model-index.yml')
 
 INSTALL_REQUIRES = [
     # mmpose, mmengine and mim import pkg_resources: gone from setuptools 82,

@@ -22,7 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = ('README.md', 'projects_readme.md', 'CHANGELOG.md',
          'configs/README.md')
 FILES = ('LICENSE', 'assets/generic-hand/LICENSE.md', 'configs/**/*.py',
-         'configs/**/*.yaml', 'tools/**/*.py', 'demo/*.py')
+         'configs/**/*.yaml', 'tools/**/*.py', 'benchmarks/**/*.py',
+         'demo/*.py')
 
 _LINK = re.compile(r'(\]\(|\bsrc="|\bhref=")(?![a-z]+:|#)([^)\s"#]+)')
 _FORMULA = re.compile(

@@ -87,8 +87,9 @@ def sdist(tmp_path_factory):
         # no virtual environment, data or results
         if path.is_file():
             shutil.copy(path, source)
-        elif path.name in ('.ci', '.dev_scripts', 'assets', 'configs', 'demo',
-                           'docs', 'lgh_mmpose', 'tests', 'tools'):
+        elif path.name in ('.ci', '.dev_scripts', 'assets', 'benchmarks',
+                           'configs', 'demo', 'docs', 'lgh_mmpose', 'tests',
+                           'tools'):
             shutil.copytree(
                 path,
                 source / path.name,

@@ -121,17 +121,17 @@ def test_other_words_are_refused(monkeypatch):
 
 
 @pytest.mark.parametrize('command', [
-    ('demo.py', ),
-    ('benchmark.py', '--only', 'metric'),
-    ('analysis_tools/benchmark_training.py', 'config.py'),
-    ('analysis_tools/compare_training.py', __file__, '--data-root', 'data',
-     '--work-dir', 'work', '--num-samples', 4),
+    ('tools/demo.py', ),
+    ('benchmarks/run.py', '--only', 'metric'),
+    ('benchmarks/training_speed.py', 'config.py'),
+    ('tools/analysis_tools/compare_training.py', __file__, '--data-root',
+     'data', '--work-dir', 'work', '--num-samples', 4),
 ])
 def test_other_words_are_one_sentence(command, monkeypatch, tmp_path):
     monkeypatch.setenv('LGH_MMPOSE_BF16', 'yes')
     script, *arguments = command
     result = run_script(
-        REPO_ROOT / 'tools' / script, *arguments, cwd=tmp_path, check=False)
+        REPO_ROOT / script, *arguments, cwd=tmp_path, check=False)
     # argparse prints its errors, sys.exit carries ours
     assert "LGH_MMPOSE_BF16 must be AMX, AVX512_BF16 or none, got 'yes'" in \
         f'{result.stdout} {result.returncode}'

@@ -52,7 +52,8 @@ def test_mim_and_mmengine_find_the_package(python, tmp_path):
     by_mmengine, by_mim, package = map(Path, lines[-4:-1])
     assert by_mmengine == by_mim
     assert by_mim.samefile(package)
-    for name in source_files('tools', 'configs', 'assets', 'model-index.yml'):
+    for name in source_files('tools', 'benchmarks', 'configs', 'assets',
+                             'model-index.yml'):
         assert (by_mim / '.mim' / name).is_file(), name
 
 
@@ -77,14 +78,15 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
         if name.endswith(('.py', '.json', '.html', '.css',
                           '.js')) and '.mim' not in Path(name).parts
     }
-    extra = source_files('tools', 'configs', 'assets', 'model-index.yml')
+    extra = source_files('tools', 'benchmarks', 'configs', 'assets',
+                         'model-index.yml')
     assert names == sources | {f'lgh_mmpose/.mim/{name}' for name in extra}
 
 
 def test_source_distribution_holds_what_the_tests_and_make_need(sdist):
-    wanted = source_files('.ci', '.dev_scripts', 'assets', 'configs', 'demo',
-                          'docs', 'tests', 'tools', 'Makefile', 'README.md',
-                          'mkdocs.yml')
+    wanted = source_files('.ci', '.dev_scripts', 'assets', 'benchmarks',
+                          'configs', 'demo', 'docs', 'tests', 'tools',
+                          'Makefile', 'README.md', 'mkdocs.yml')
     missing = {name for name in wanted if not (sdist / name).is_file()}
     assert not missing
 
@@ -93,7 +95,8 @@ def test_editable_install_links_instead_of_copying():
     mim = Path(lgh_mmpose.__file__).parent / '.mim'
     if not (REPO_ROOT / 'lgh_mmpose/.mim').samefile(mim):
         pytest.skip('the running install is not an editable one')
-    for name in ('tools', 'configs', 'assets', 'model-index.yml'):
+    for name in ('tools', 'benchmarks', 'configs', 'assets',
+                 'model-index.yml'):
         assert (mim / name).samefile(REPO_ROOT / name)
 
 

@@ -29,7 +29,8 @@ DOCUMENTS = sorted([
     *REPO_ROOT.glob('docs/**/*.md')
 ])
 SCRIPTS = sorted(
-    path.relative_to(REPO_ROOT).as_posix() for folder in ('tools', 'demo')
+    path.relative_to(REPO_ROOT).as_posix()
+    for folder in ('tools', 'benchmarks', 'demo')
     for path in (REPO_ROOT / folder).rglob('*')
     if path.suffix in ('.py', '.sh'))
 

@@ -46,7 +46,7 @@ TOY_OPTIONS = {
 # command, or its beginning -> tests that run it with the same options
 ELSEWHERE = {
     'make demo': ['test_tools/test_demo.py'],
-    'make bench': ['test_tools/test_benchmark.py'],
+    'make bench': ['test_benchmarks/test_run.py'],
     'make ablation': ['test_tools/test_ablation.py'],
     'mim train': [
         'test_tools/test_commands.py::test_mim_train_finds_config_and_script_'
@@ -84,14 +84,13 @@ ELSEWHERE = {
     ],
     'python tools/analysis_tools/compare_training.py':
     ['test_tools/test_compare_training.py'],
-    'python tools/analysis_tools/compare_mediapipe.py':
-    ['test_tools/test_compare_mediapipe.py'],
-    'python tools/benchmark.py': ['test_tools/test_benchmark.py'],
-    'python tools/analysis_tools/plot_performance.py':
-    ['test_tools/test_benchmark.py'],
-    'python tools/analysis_tools/benchmark_training.py configs/'
+    'python benchmarks/compare_mediapipe.py':
+    ['test_benchmarks/test_compare_mediapipe.py'],
+    'python benchmarks/run.py': ['test_benchmarks/test_run.py'],
+    'python benchmarks/plot_performance.py': ['test_benchmarks/test_run.py'],
+    'python benchmarks/training_speed.py configs/'
     'lgh_synthhand.py --data-root DIR --variants':
-    ['test_tools/test_training_tools.py::test_variants_take_turns'],
+    ['test_benchmarks/test_training_speed.py::test_variants_take_turns'],
 }
 
 # command, or its beginning -> why no test runs it; asked before ELSEWHERE
@@ -109,7 +108,7 @@ NOWHERE = {
     'python tools/ablation.py configs/ablations/groups.yaml --data-root '
     'data/synthhand --executor slurm':
     'no cluster is here',
-    'python tools/analysis_tools/benchmark_training.py configs/'
+    'python benchmarks/training_speed.py configs/'
     'lgh_synthhand.py --data-root DIR --processes':
     'processes of 8 s of imports each; test_engine/test_distributed.py has '
     'what they do',

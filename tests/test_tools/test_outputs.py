@@ -17,7 +17,7 @@ CASES = [
     ('tools/analysis_tools/plot_pck.py', ['read.png', '--out', 'out']),
     ('tools/analysis_tools/joint_mutual_information.py',
      ['read.py', '--num-groups', '2', '--out', 'out.json']),
-    ('tools/analysis_tools/plot_performance.py',
+    ('benchmarks/plot_performance.py',
      ['read.json', 'other.json', '--page', 'out.md']),
     ('tools/dataset_converters/csv_to_hand3d_json.py',
      ['read.csv', '.', '.']),

@@ -1,8 +1,8 @@
-"""Tables and plots of docs/performance.md from what tools/benchmark.py wrote.
+"""Tables and plots of docs/performance.md from what benchmarks/run.py wrote.
 
     make bench BENCH_ARGS='--json docs/performance.json'
     make bench BENCH_ARGS='--scaling --json docs/performance_scaling.json'
-    python tools/analysis_tools/plot_performance.py docs/performance.json \\
+    python benchmarks/plot_performance.py docs/performance.json \\
         docs/performance_scaling.json
 
 In the page everything between ``<!-- NAME -->`` and ``<!-- end NAME -->`` is
@@ -18,7 +18,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from lgh_mmpose.fileio import atomic_write, check_not_read
 
 SCHEMA = 'lgh_mmpose/benchmark/1'
-DOCS = Path(__file__).resolve().parents[2] / 'docs'
+DOCS = Path(__file__).resolve().parents[1] / 'docs'
 COLORS = ('#1f77b4', '#d62728', '#2ca02c')
 
 Series = Dict[str, Tuple[List[float], List[float]]]
@@ -28,8 +28,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('bench', help='json of tools/benchmark.py')
-    parser.add_argument('scaling', help='json of tools/benchmark.py --scaling')
+    parser.add_argument('bench', help='json of benchmarks/run.py')
+    parser.add_argument('scaling', help='json of benchmarks/run.py --scaling')
     parser.add_argument(
         '--page',
         default=DOCS / 'performance.md',
@@ -52,7 +52,7 @@ def load(path: str) -> dict:
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f'cannot read {path}: {error}') from None
     if not isinstance(result, dict) or result.get('schema') != SCHEMA:
-        raise ValueError(f'{path} is not what tools/benchmark.py writes '
+        raise ValueError(f'{path} is not what benchmarks/run.py writes '
                          f'(schema {SCHEMA})')
     return result
 
@@ -263,7 +263,7 @@ def processes_table(result: dict) -> str:
     """Images per second of processes that run at the same time."""
     if not result.get('processes'):
         raise ValueError('the scaling json has no figures of processes: '
-                         'measure with tools/benchmark.py --scaling, without '
+                         'measure with benchmarks/run.py --scaling, without '
                          '--only')
     processes = result['processes']
     return markdown(
@@ -286,7 +286,7 @@ def series_of(result: dict, what: str, key: str = 'cpu_ms') -> Series:
             ys.append(figure)
     if not series and key == 'cpu_ms':
         raise ValueError(f'the scaling json has no figures of {what!r}: '
-                         'measure with tools/benchmark.py --scaling, without '
+                         'measure with benchmarks/run.py --scaling, without '
                          '--only')
     return series
 

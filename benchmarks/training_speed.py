@@ -13,9 +13,9 @@ preprocessing.
 
 Example::
 
-    python tools/analysis_tools/benchmark_training.py \
+    python benchmarks/training_speed.py \
         configs/lgh_synthhand.py --data-root DIR --variants fp32 fast
-    python tools/analysis_tools/benchmark_training.py \
+    python benchmarks/training_speed.py \
         configs/lgh_synthhand.py --data-root DIR --processes 1 2
 """
 import argparse
@@ -39,7 +39,7 @@ from lgh_mmpose.fileio import atomic_write
 
 _FASTER_HOOKS = ('ChannelsLastHook', 'KeepMemoryHook')
 _ALLOCATOR = ('MALLOC_MMAP_MAX_', 'MALLOC_TRIM_THRESHOLD_')
-_MARK = 'benchmark_training: '
+_MARK = 'training_speed: '
 
 
 class StopwatchHook(Hook):

@@ -12,7 +12,7 @@ from helpers import REPO_ROOT
 from lgh_mmpose.deployment import hand_pose_runner
 from lgh_mmpose.deployment.hand_pose_runner import HandPose
 
-SCRIPT = REPO_ROOT / 'tools/analysis_tools/compare_mediapipe.py'
+SCRIPT = REPO_ROOT / 'benchmarks/compare_mediapipe.py'
 
 INTERPRETER = '''
 import numpy as np

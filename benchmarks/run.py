@@ -11,9 +11,9 @@ as :class:`KeepMemoryHook` does; set ``MALLOC_MMAP_MAX_`` or
 
 Example::
 
-    python tools/benchmark.py --json bench.json
-    python tools/benchmark.py --only g3_vs_g1_step infer/lite --rounds 20
-    python tools/benchmark.py --scaling --json scaling.json
+    python benchmarks/run.py --json bench.json
+    python benchmarks/run.py --only g3_vs_g1_step infer/lite --rounds 20
+    python benchmarks/run.py --scaling --json scaling.json
 
 The json holds ``ms`` and ``cpu_ms`` per call by case, ``peak_mb``, ``gflops``
 (reached, in 10^9 floating-point operations per second of CPU), which of the
@@ -1157,7 +1157,7 @@ def environment(args: argparse.Namespace, kept: bool) -> dict:
                       for line in lines if line.startswith('model name')),
                      model)
     return dict(
-        command=shlex.join(['tools/benchmark.py', *sys.argv[1:]]),
+        command=shlex.join(['benchmarks/run.py', *sys.argv[1:]]),
         cpu=model,
         cores=len(_ALL_CORES) or os.cpu_count(),
         instructions=torch.backends.cpu.get_cpu_capability(),

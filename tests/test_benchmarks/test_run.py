@@ -14,8 +14,8 @@ import pytest
 import torch
 from helpers import REPO_ROOT, run_command, run_script
 
-SCRIPT = REPO_ROOT / 'tools/benchmark.py'
-PLOT = REPO_ROOT / 'tools/analysis_tools/plot_performance.py'
+SCRIPT = REPO_ROOT / 'benchmarks/run.py'
+PLOT = REPO_ROOT / 'benchmarks/plot_performance.py'
 
 
 @pytest.fixture(scope='module')

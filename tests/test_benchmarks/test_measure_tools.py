@@ -11,7 +11,7 @@ from helpers import REPO_ROOT, run_script
 
 from lgh_mmpose.camera import project
 
-ANALYSIS_TOOLS = REPO_ROOT / 'tools/analysis_tools'
+BENCHMARKS = REPO_ROOT / 'benchmarks'
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
 
 
@@ -47,7 +47,7 @@ ASSUMPTIONS = [
 
 def test_measure_assumptions(checkpoint, synthhand_root, tmp_path):
     output = run_script(
-        ANALYSIS_TOOLS / 'measure_assumptions.py',
+        BENCHMARKS / 'measure_assumptions.py',
         *(CONFIG, checkpoint, synthhand_root, '--num-images', 3),
         cwd=tmp_path).stdout
     rows = rows_of(output, ASSUMPTIONS)
@@ -94,7 +94,7 @@ def test_measure_assumptions_known_answers(monkeypatch, synthhand_root,
     monkeypatch.setattr(Oracle, 'dataset', samples)
     monkeypatch.setattr(apis, 'HandInferencer', Oracle)
     output = run_script(
-        ANALYSIS_TOOLS / 'measure_assumptions.py',
+        BENCHMARKS / 'measure_assumptions.py',
         *(CONFIG, 'none.pth', synthhand_root, '--num-images', 2),
         cwd=tmp_path).stdout
     xyz = np.stack([sample['keypoints_cam'][0] for sample in samples])
@@ -110,7 +110,7 @@ def test_measure_assumptions_known_answers(monkeypatch, synthhand_root,
 
 def test_measure_jitter(checkpoint, tmp_path):
     output = run_script(
-        ANALYSIS_TOOLS / 'measure_jitter.py',
+        BENCHMARKS / 'measure_jitter.py',
         *(CONFIG, checkpoint, '--videos', 1, '--frames', 10, '--size', 64),
         *('--save-dir', 'videos'),
         cwd=tmp_path).stdout
@@ -185,7 +185,7 @@ def test_measure_jitter_known_answers(jitter, monkeypatch, capsys):
 
 @pytest.fixture(scope='module')
 def jitter():
-    return runpy.run_path(str(ANALYSIS_TOOLS / 'measure_jitter.py'))
+    return runpy.run_path(str(BENCHMARKS / 'measure_jitter.py'))
 
 
 def test_the_lag_of_a_late_truth_is_its_delay(jitter):
