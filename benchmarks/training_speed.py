@@ -13,10 +13,10 @@ preprocessing.
 
 Example::
 
-    python benchmarks/training_speed.py \
-        configs/lgh_synthhand.py --data-root DIR --variants fp32 fast
-    python benchmarks/training_speed.py \
-        configs/lgh_synthhand.py --data-root DIR --processes 1 2
+    python benchmarks/training_speed.py configs/lgh_synthhand.py \
+        --data-root DIR --variants fp32 fast
+    python benchmarks/training_speed.py configs/lgh_synthhand.py \
+        --data-root DIR --processes 1 2
 """
 import argparse
 import json

@@ -1,26 +1,15 @@
 """The benchmark measures what it says; how fast anything is, is not tested."""
 import json
-import mmap
-import multiprocessing
 import os
 import platform
-import runpy
 import sys
-from types import SimpleNamespace
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from helpers import REPO_ROOT, run_command, run_script
 
 SCRIPT = REPO_ROOT / 'benchmarks/run.py'
 PLOT = REPO_ROOT / 'benchmarks/plot_performance.py'
-
-
-@pytest.fixture(scope='module')
-def tool():
-    return SimpleNamespace(**runpy.run_path(str(SCRIPT)))
 
 
 @pytest.fixture(scope='module')
@@ -118,114 +107,6 @@ def test_the_environment_is_told(bench):
         assert environment['allocator'] == 'memory is kept'
 
 
-def test_cases_have_their_turns_round_by_round(tool):
-    order = []
-    timings = tool.measure(
-        {name: lambda name=name: order.append(name)
-         for name in 'ab'},
-        rounds=3,
-        round_seconds=0)
-    assert order == [*'aabb', *'ab' * 3]  # two calls each warm up
-    assert all(len(t.wall) == len(t.cpu) == 3 for t in timings.values())
-
-
-def test_slow_cases_have_three_rounds(tool):
-    for seconds, rounds in ((0, 3), (100, 4)):
-        timings = tool.measure(
-            dict(a=lambda: None),
-            rounds=4,
-            round_seconds=0,
-            group_seconds=seconds)
-        assert len(timings['a'].wall) == rounds
-
-
-def test_short_calls_are_repeated_within_a_round(tool):
-    import time
-    calls = []
-
-    def call():
-        calls.append(0)
-        time.sleep(0.001)
-
-    timing = tool.measure({'a': call}, rounds=2, round_seconds=0.02)['a']
-    assert len(calls) > 2 + 2
-    # per call, and asleep it needs no CPU
-    assert min(timing.wall) >= 0.001
-    assert max(timing.cpu) < min(timing.wall)
-
-
-def failing_setup():
-    raise ValueError('broken')
-
-
-def test_memory_is_the_growth_of_the_peak(tool):
-
-    def setup():
-
-        def call():
-            # fresh pages, whatever the allocator has at hand
-            with mmap.mmap(-1, 64 * 2**20) as memory:
-                memory[::mmap.PAGESIZE] = b'1' * (64 * 2**20 // mmap.PAGESIZE)
-
-        return call
-
-    assert 60 < tool.peak_memory(tool.Case(setup)) < 80
-    assert tool.peak_memory(tool.Case(lambda: lambda: None)) < 10
-    with pytest.raises(RuntimeError, match=r'in its process:\n(?s:.*)broken'):
-        tool.peak_memory(tool.Case(failing_setup))
-
-
-def test_memory_of_getting_ready_does_not_count(tool):
-
-    def held(num_bytes):
-
-        def setup():
-            np.ones(200 * 2**20, np.uint8)
-            # small pieces, which lie in the heap
-            pieces = [bytes(1000) for _ in range(100 * 2**10)]
-            del pieces
-            kept = np.ones(num_bytes, np.uint8)
-            return lambda: kept.sum()
-
-        return tool.peak_memory(tool.Case(setup))
-
-    # a hole in the heap of this process, as of what ran in it before
-    pieces = [bytes(1000) for _ in range(100 * 2**10)]
-    del pieces[:-1]
-    assert -5 < held(1) < 20
-    assert 30 < held(40 * 2**20) < 60
-
-
-def test_joints_are_spread_over_all_groups(tool):
-    """Or the exported networks would have nothing of the other groups."""
-    model = tool.build_model(
-        tool.load_config(tool.Network('lgh_synthhand', size=64)))
-    sizes = np.bincount(model.head.selector.joint_groups)
-    assert sizes.tolist() == [7, 7, 7]
-
-
-def test_mmpose_reads_the_same_samples(tool, tmp_path):
-    from mmengine.registry import init_default_scope
-    init_default_scope('mmpose')
-    for name, (layout, _) in tool.PIPELINES.items():
-        tool.write_images(tmp_path, layout)
-        ours, theirs = (
-            tool.build_dataset(tmp_path, kind)
-            for kind in (name, f'mmpose_{name}'))
-        samples = []
-        for dataset in (ours, theirs):
-            np.random.seed(0)
-            samples.append(dataset[1])
-        # of a right hand, which the canonical side leaves as it is
-        assert samples[0]['data_samples'].hand_side == 'right'
-        # but for the rounding of the warp, which ours has in double precision
-        torch.testing.assert_close(
-            samples[0]['inputs'], samples[1]['inputs'], rtol=0, atol=1)
-        for transform in theirs.pipeline.transforms:
-            own = type(transform).__module__.startswith('lgh_mmpose')
-            assert not own, transform
-
-
 def test_without_bf16_the_rest_is_measured(cpu_bf16, tmp_path):
     output = run_script(
         *(SCRIPT, '--json', 'bench.json', '--rounds', 1, '--no-memory'),
@@ -247,99 +128,6 @@ def test_nothing_left_to_measure_is_an_error(monkeypatch, tmp_path):
     result = run_script(
         SCRIPT, '--only', 'limit/conv_bf16', cwd=tmp_path, check=False)
     assert result.returncode == 'error: nothing is left to measure'
-
-
-@pytest.fixture
-def cases(tool, tmp_path, cpu_bf16):
-    return tool.all_cases(
-        tmp_path,
-        SimpleNamespace(
-            input_size=None,
-            threads=1,
-            batch=None,
-            index_samples=8,
-            metric_samples=3))
-
-
-def test_cases_in_bf16_say_so(cases, cpu_bf16):
-    computed = bool(cpu_bf16)
-    for name, bf16 in (('infer/official', False), ('infer/exported', computed),
-                       ('infer/exported_fp32', False),
-                       ('infer/lite', computed), ('step/freihand', computed),
-                       ('step/freihand_fp32', False), ('part/synthhand/head',
-                                                       True),
-                       ('conv/48x12/dense', True), ('limit/conv_bf16', True),
-                       ('limit/conv_fp32', False), ('index/ours', False)):
-        assert cases[name].bf16 == bf16, name
-
-
-def test_what_is_about_bf16_needs_it(tool, cases, cpu_bf16):
-    """And nothing else: networks and trainings run everywhere."""
-    left_out = tool.leave_out(list(cases), cases)
-    if cpu_bf16:
-        assert left_out == []
-        return
-    assert {name.split('/')[0]
-            for name in left_out if '/' in name} == {'part', 'conv', 'limit'}
-    assert [name for name in left_out if '/' not in name] == [
-        'train_step_bf16_vs_fp32', 'official_train_step_bf16_vs_fp32',
-        'synthhand_train_step_bf16_vs_fp32'
-    ]
-
-
-@pytest.mark.parametrize('name, step, reference', [
-    ('train_step_bf16_vs_fp32', 'step/freihand', 'step/freihand_fp32'),
-    ('g3_vs_g1_step', 'step/freihand_g1', 'step/freihand'),
-])
-def test_ratios_of_bf16_need_it(tool, cpu_bf16, monkeypatch, name, step,
-                                reference):
-    functions = tool.run.__globals__
-    monkeypatch.setitem(functions, 'forked', lambda call: call())
-    monkeypatch.setitem(
-        functions, 'measure', lambda calls, rounds: {
-            name: tool.Timing([i + 1.], [i + 1.])
-            for i, name in enumerate(calls)
-        })
-    case = tool.Case(lambda: None)
-    result = tool.run([step, reference], {
-        step: case,
-        reference: case
-    }, SimpleNamespace(no_memory=True, quick=True, scaling=False, rounds=1), 1)
-    measured = bool(cpu_bf16) or 'bf16' not in name
-    assert list(result['ratio']) == [name] * measured
-
-
-def test_processes_run_together(tool, monkeypatch):
-    # OpenCV at work in this process before, as after other tests
-    cv2.warpAffine(
-        np.zeros((2000, 2000), np.uint8), np.eye(2, 3), (2000, ) * 2)
-    calls = multiprocessing.Value('i')
-
-    def call():
-        with calls.get_lock():
-            calls.value += 1
-
-    # two seconds pass
-    clock = SimpleNamespace(perf_counter=iter((5, 7)).__next__)
-    monkeypatch.setitem(tool.run_processes.__globals__, 'time', clock)
-    case = tool.Case(lambda: call, samples=4)
-    assert tool.run_processes(case, count=2, calls=5) == 2 * 5 * 4 / 2
-    assert calls.value == 2 * (1 + 5)  # the first one warms up
-    with pytest.raises(RuntimeError, match='a process failed'):
-        tool.run_processes(tool.Case(failing_setup), count=2)
-
-
-def test_numbers_of_processes_have_their_turns(tool, monkeypatch):
-    counts, rates = [], iter([1, 20, 2, 30, 90, 40, 5, 6, 7, 80, 6, 7])
-    functions = tool.process_throughput.__globals__
-    monkeypatch.setitem(functions, '_num_cores', lambda: 1)
-    monkeypatch.setitem(
-        functions, 'run_processes',
-        lambda case, count: counts.append(count) or next(rates))
-    result = tool.process_throughput(SimpleNamespace(input_size=64, rounds=3))
-    assert counts == [1, 2] * 3 * 2
-    # the middle of three rounds
-    assert result == dict(step={'1': 2, '2': 30}, infer={'1': 6, '2': 7})
 
 
 @pytest.mark.parametrize('arguments, message', [

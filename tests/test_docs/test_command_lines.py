@@ -28,11 +28,19 @@ DOCUMENTS = sorted([
     *REPO_ROOT.glob('*.md'), *REPO_ROOT.glob('configs/*.md'),
     *REPO_ROOT.glob('docs/**/*.md')
 ])
+
+
+def is_script(path):
+    """Whether a file is to be run; what the benchmarks import is not."""
+    return path.suffix == '.sh' or path.suffix == '.py' and (
+        path.relative_to(REPO_ROOT).parts[0] != 'benchmarks'
+        or '__main__' in path.read_text())
+
+
 SCRIPTS = sorted(
     path.relative_to(REPO_ROOT).as_posix()
     for folder in ('tools', 'benchmarks', 'demo')
-    for path in (REPO_ROOT / folder).rglob('*')
-    if path.suffix in ('.py', '.sh'))
+    for path in (REPO_ROOT / folder).rglob('*') if is_script(path))
 
 RUNNER = REPO_ROOT / 'lgh_mmpose/deployment/hand_pose_runner.py'
 

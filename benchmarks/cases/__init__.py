@@ -1,0 +1,1 @@
+"""What is measured, by subject; the names are in `catalogue`."""
