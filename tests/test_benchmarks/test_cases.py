@@ -1,12 +1,14 @@
 """The cases are what their names say."""
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from helpers import REPO_ROOT
 
 from benchmarks import measuring, networks
-from benchmarks.cases import catalogue, reading
+from benchmarks.cases import catalogue, growth, reading
 from benchmarks.timing import Case, Timing
 
 
@@ -40,16 +42,30 @@ def test_mmpose_reads_the_same_samples(tmp_path):
             assert not own, transform
 
 
+ARGS = SimpleNamespace(
+    input_size=None,
+    threads=1,
+    batch=None,
+    index_samples=8,
+    metric_samples=3,
+    max_exponent=6)
+
+
+@pytest.mark.parametrize('make, figures', [
+    (catalogue.all_cases, 'performance.json'),
+    (growth.scaling_cases, 'performance_scaling.json'),
+])
+def test_published_figures_are_of_cases_that_can_be_run_again(
+        make, figures, tmp_path):
+    result = json.loads((REPO_ROOT / 'docs' / figures).read_text())
+    assert set(result['ms']) <= set(make(tmp_path, ARGS))
+    ratios = {*catalogue.RATIOS, *catalogue.RELEASE_READER}
+    assert set(result['ratio']) <= ratios
+
+
 @pytest.fixture
 def cases(tmp_path, cpu_bf16):
-    return catalogue.all_cases(
-        tmp_path,
-        SimpleNamespace(
-            input_size=None,
-            threads=1,
-            batch=None,
-            index_samples=8,
-            metric_samples=3))
+    return catalogue.all_cases(tmp_path, ARGS)
 
 
 def test_cases_in_bf16_say_so(cases, cpu_bf16):

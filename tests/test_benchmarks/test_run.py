@@ -2,6 +2,7 @@
 import json
 import os
 import platform
+import re
 import sys
 
 import pytest
@@ -207,6 +208,22 @@ def test_page_and_plots_follow_the_figures(bench, scaling, tmp_path):
     # written again from the same figures it stays as it is
     run_script(PLOT, *arguments, cwd=tmp_path)
     assert page.read_text() == written
+
+
+def test_the_page_is_what_its_figures_say(tmp_path):
+    """The committed one; figures of earlier versions stay readable."""
+    docs = REPO_ROOT / 'docs'
+    page = tmp_path / 'page.md'
+    page.write_text(
+        re.sub(
+            r'(<!-- (\w+) -->\n).*?(<!-- end \2 -->)',
+            r'\1\3', (docs / 'performance.md').read_text(),
+            flags=re.DOTALL))
+    run_script(
+        *(PLOT, docs / 'performance.json', docs / 'performance_scaling.json'),
+        *('--page', page, '--out-dir', tmp_path),
+        cwd=tmp_path)
+    assert page.read_text() == (docs / 'performance.md').read_text()
 
 
 def test_page_of_a_cpu_without_bf16(bench, scaling, tmp_path):
