@@ -6,13 +6,12 @@ _base_ = [
     './_base_/schedules/adamw_cosine.py'
 ]
 
+from lgh_mmpose.config import with_codec
+
 metainfo = dict(from_file='configs/_base_/datasets/rhd2d.py')
 codec = dict(_base_.codec, metainfo=metainfo)
 
-train_pipeline = [
-    dict(transform, encoder=codec) if 'encoder' in transform else transform
-    for transform in _base_.train_pipeline
-]
+train_pipeline = with_codec(_base_.train_pipeline, codec)
 train_dataloader = dict(
     dataset=dict(metainfo=metainfo, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(metainfo=metainfo))

@@ -5,13 +5,13 @@
 # erred by 21.4 px, against 30.5 at 1.
 _base_ = ['./lgh_synthhand.py']
 
+from lgh_mmpose.config import with_steps
+
 data_root = 'data/freihand'
-test_pipeline = [
-    dict(type='GetBBoxCenterScale', padding=0.6),
-    dict(type='LoadHandImage', input_size=_base_.codec.input_size),
-    dict(type='TopdownAffineCamera', input_size=_base_.codec.input_size),
-    dict(type='PackHandInputs', meta_keys=_base_.meta_keys)
-]
+test_pipeline = with_steps(
+    _base_.val_pipeline,
+    GetBBoxCenterScale=dict(padding=0.6),
+    CanonicalizeHandSide=None)
 test_dataloader = dict(
     batch_size=50,
     dataset=dict(

@@ -349,6 +349,35 @@ def with_codec(pipeline: List[dict], codec: dict) -> List[dict]:
     ]
 
 
+def with_steps(pipeline: List[dict],
+               **steps: Optional[Dict[str, Any]]) -> List[dict]:
+    """A pipeline with other arguments for some of its steps.
+
+    For configs that inherit their pipelines, which mmengine can only replace
+    as a whole.
+
+    Args:
+        pipeline (list[dict]): Configs of transforms.
+        **steps (dict | None): New values of arguments by the type of the
+            step, or None to do without it; other arguments stay as they are.
+
+    Returns:
+        list[dict]: The same with these arguments.
+
+    Raises:
+        ValueError: If the pipeline has no step of a type.
+    """
+    types = [step['type'] for step in pipeline]
+    for name in steps:
+        if name not in types:
+            raise ValueError(f'the pipeline has no {name} to change, only '
+                             f'{", ".join(types)}')
+    return [
+        dict(step, **steps.get(step['type'], {})) for step in pipeline
+        if steps.get(step['type'], {}) is not None
+    ]
+
+
 def limit_samples(cfg: Config, num_samples: int, num_available: int) -> None:
     """Let a training see ``num_samples`` samples, in equal epochs.
 

@@ -9,7 +9,7 @@ from mmengine.runner import FlexibleRunner, Runner
 from mmpose.registry import MODELS
 
 from lgh_mmpose.config import (RUN_KEYS, limit_samples, merge_cfg_options,
-                               set_data_root, with_codec)
+                               set_data_root, with_codec, with_steps)
 
 CONFIGS = sorted(REPO_ROOT.glob('configs/lgh_*.py'))
 
@@ -66,6 +66,36 @@ def test_another_codec_reaches_the_steps_that_have_one():
     # the config below keeps its own
     assert pipeline[1]['input_size'] == (96, 96)
     assert pipeline[2]['encoder'] == old
+
+
+def test_steps_get_other_arguments_or_go():
+    pipeline = [
+        dict(type='GetBBoxCenterScale', padding=1.25),
+        dict(
+            type='FastRandomBBoxTransform', shift_factor=.1, rotate_factor=90),
+        dict(type='FastPhotometricDistortion'),
+    ]
+    assert with_steps(
+        pipeline,
+        FastRandomBBoxTransform=dict(rotate_factor=12),
+        FastPhotometricDistortion=None) == [
+            dict(type='GetBBoxCenterScale', padding=1.25),
+            dict(
+                type='FastRandomBBoxTransform',
+                shift_factor=.1,
+                rotate_factor=12),
+        ]
+    # the config below keeps its own
+    assert pipeline[1]['rotate_factor'] == 90 and len(pipeline) == 3
+
+
+@pytest.mark.parametrize('change', [dict(padding=1.5), None])
+def test_a_step_that_is_not_there_is_not_changed(change):
+    pipeline = [dict(type='LoadHandImage'), dict(type='PackHandInputs')]
+    with pytest.raises(
+            ValueError,
+            match='no GetBBoxCenterScale to change, only LoadHandImage, Pack'):
+        with_steps(pipeline, GetBBoxCenterScale=change)
 
 
 def short_config(batch_size=4):

@@ -1,12 +1,11 @@
 """What is for a GPU alone gives what eager fp32 on it gives."""
 import logging
-import runpy
 from types import SimpleNamespace
 
 import pytest
 import torch
 from deploy_models import toy_config, toy_model
-from helpers import REPO_ROOT
+from helpers import REPO_ROOT, run_file
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmpose.registry import DATASETS, HOOKS
@@ -17,8 +16,7 @@ pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason='needs a CUDA GPU')
 DEVICE = 'cuda'
 
-set_precision = runpy.run_path(str(REPO_ROOT /
-                                   'tools/train.py'))['set_precision']
+set_precision = run_file(REPO_ROOT / 'tools/train.py')['set_precision']
 
 
 @pytest.fixture(autouse=True)

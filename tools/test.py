@@ -1,21 +1,18 @@
 """Test a pose model: ``python tools/test.py CONFIG CHECKPOINT``."""
 import argparse
-import os
 import os.path as osp
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
+from run_options import (add_cfg_options, add_config, add_pictures,
+                         add_running, build_runner, load_run_config, parse)
 
 METRIC_FORMATS = ('.json', '.yaml', '.yml', '.pkl', '.pickle')
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Test a pose model')
-    parser.add_argument('config', help='config file')
+    add_config(parser, 'results')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument(
-        '--work-dir',
-        help='folder for logs and results (default: work_dir of the config, '
-        'else ./work_dirs/<config name>)')
     parser.add_argument(
         '--out',
         help=f'file to save the metrics to ({", ".join(METRIC_FORMATS)})')
@@ -26,49 +23,14 @@ def parse_args() -> argparse.Namespace:
         metavar='FILE.json',
         help="json file to save the predictions to as FreiHAND's score server "
         'takes them; a zip of it is written beside it')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, e.g. '
-        'test_dataloader.batch_size=8; lists as key="[a,b]" without white '
-        'space')
-    parser.add_argument(
-        '--show-dir', help='folder to save pictures of predictions to')
-    parser.add_argument(
-        '--show',
-        action='store_true',
-        help='show pictures of predictions in a window')
-    parser.add_argument(
-        '--interval',
-        type=int,
-        default=1,
-        help='draw every n-th sample (default: 1)')
-    parser.add_argument(
-        '--wait-time',
-        type=float,
-        default=1,
-        help='seconds for which a window stays (default: 1)')
-    parser.add_argument(
-        '--compile',
-        nargs='?',
-        const='default',
-        choices=['default', 'reduce-overhead', 'max-autotune'],
-        help='compile backbone and neck by torch.compile, in this mode; '
-        '"reduce-overhead" replays CUDA graphs on a GPU')
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher (default: none)')
-    # torch.distributed.launch passes --local-rank since torch 2.0
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_cfg_options(parser, 'test_dataloader.batch_size=8')
+    add_pictures(parser)
+    add_running(parser)
     parser.add_argument(
         '--badcase',
         action='store_true',
         help='analyse the samples with the worst scores')
-    args = parser.parse_args()
+    args = parse(parser)
     # mmengine would only notice after the whole test, or once all is built
     if args.out and not args.out.endswith(METRIC_FORMATS):
         parser.error(f'--out must end in one of {", ".join(METRIC_FORMATS)}, '
@@ -80,7 +42,6 @@ def parse_args() -> argparse.Namespace:
                      f'{args.submission}')
     if '://' not in args.checkpoint and not osp.exists(args.checkpoint):
         parser.error(f'checkpoint not found: {args.checkpoint}')
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
 
@@ -146,31 +107,10 @@ def submission_evaluator(cfg: Config, out_file: str) -> dict:
         data_root=dataset.data_root)
 
 
-def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """Put the command line's settings into the config."""
-    # first, for the other options to build on
-    if args.cfg_options is not None:
-        from lgh_mmpose.config import merge_cfg_options
-        merge_cfg_options(cfg, args.cfg_options)
-    cfg.launcher = args.launcher
+def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the command line's settings of a test into the config."""
     # the config of a resumed training says so; main() loads, strictly
     cfg.load_from, cfg.resume = None, False
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        name = osp.splitext(osp.basename(args.config))[0]
-        cfg.work_dir = osp.join('work_dirs', name)
-    if args.compile is not None:
-        cfg.custom_hooks = [
-            *(cfg.get('custom_hooks') or []),
-            dict(type='CompileHook', mode=args.compile)
-        ]
-    # with --badcase the other hook has the window
-    show = args.show and not args.badcase
-    if show or args.show_dir is not None:
-        from lgh_mmpose.config import enable_visualization
-        enable_visualization(cfg, show, args.show_dir, args.interval,
-                             args.wait_time)
     if args.badcase:
         enable_badcase(cfg, args)
     if args.dump is not None:
@@ -178,7 +118,6 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
                       dict(type='AtomicDumpResults', out_file_path=args.dump))
     if args.submission is not None:
         add_evaluator(cfg, submission_evaluator(cfg, args.submission))
-    return cfg
 
 
 def save_metrics(metrics: dict, path: str) -> None:
@@ -210,25 +149,21 @@ def check_outputs(args: argparse.Namespace) -> None:
 
 def main() -> None:
     args = parse_args()
-    from lgh_mmpose.config import (exit_on_config_errors, load_config,
-                                   require_keys)
+    from lgh_mmpose.config import exit_on_config_errors
     with exit_on_config_errors(args.config):
         check_outputs(args)
-        cfg = merge_args(load_config(args.config), args)
-        require_keys(
-            cfg, args.config,
-            ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
-            'a test')
+        # with --badcase the other hook has the window
+        cfg = load_run_config(
+            args, ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
+            'a test', args.show and not args.badcase)
+        merge_args(cfg, args)
         # after the config is known to be good: these take seconds to import
         from mmengine.dist import is_main_process
         from mmengine.model import is_model_wrapper
-        from mmengine.runner import Runner
 
         from lgh_mmpose.apis.checkpoint import load_weights
-        from lgh_mmpose.compat import setup_cpu_distributed
 
-        setup_cpu_distributed(cfg)
-        runner = Runner.from_cfg(cfg)
+        runner = build_runner(cfg)
         model = runner.model
         load_weights(
             model.module if is_model_wrapper(model) else model,

@@ -1,19 +1,15 @@
 """Train a pose model: ``python tools/train.py CONFIG``."""
 import argparse
-import os
-import os.path as osp
 from typing import Optional
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
+from run_options import (add_cfg_options, add_config, add_pictures,
+                         add_running, build_runner, load_run_config, parse)
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train a pose model')
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--work-dir',
-        help='folder for logs and checkpoints (default: work_dir of the '
-        'config, else ./work_dirs/<config name>)')
+    add_config(parser, 'checkpoints')
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -43,47 +39,10 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by the actual batch size over '
         'auto_scale_lr.base_batch_size of the config')
-    parser.add_argument(
-        '--show-dir', help='folder to save pictures of predictions to')
-    parser.add_argument(
-        '--show',
-        action='store_true',
-        help='show pictures of predictions in a window')
-    parser.add_argument(
-        '--interval',
-        type=int,
-        default=1,
-        help='draw every n-th sample (default: 1)')
-    parser.add_argument(
-        '--wait-time',
-        type=float,
-        default=1,
-        help='seconds for which a window stays (default: 1)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, e.g. '
-        'data_root=DIR or train_dataloader.batch_size=16; lists as '
-        'key="[a,b]" without white space')
-    parser.add_argument(
-        '--compile',
-        nargs='?',
-        const='default',
-        choices=['default', 'reduce-overhead', 'max-autotune'],
-        help='compile backbone and neck by torch.compile, in this mode; '
-        '"reduce-overhead" replays CUDA graphs on a GPU')
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher (default: none)')
-    # torch.distributed.launch passes --local-rank since torch 2.0
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    add_pictures(parser)
+    add_cfg_options(parser, 'data_root=DIR or train_dataloader.batch_size=16')
+    add_running(parser)
+    return parse(parser)
 
 
 def set_precision(cfg: Config, amp: bool) -> None:
@@ -113,27 +72,12 @@ def set_precision(cfg: Config, amp: bool) -> None:
         optim_wrapper.pop(key, None)
 
 
-def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """Put the command line's settings into the config."""
-    # first, for the other options to build on
-    if args.cfg_options is not None:
-        from lgh_mmpose.config import merge_cfg_options
-        merge_cfg_options(cfg, args.cfg_options)
-    cfg.launcher = args.launcher
+def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the command line's settings of a training into the config."""
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        name = osp.splitext(osp.basename(args.config))[0]
-        cfg.work_dir = osp.join('work_dirs', name)
     if args.amp is not None:
         set_precision(cfg, args.amp)
-    if args.compile is not None:
-        cfg.custom_hooks = [
-            *(cfg.get('custom_hooks') or []),
-            dict(type='CompileHook', mode=args.compile)
-        ]
     if args.resume is not None:
         cfg.resume = True
         if args.resume != 'auto':
@@ -144,11 +88,6 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
                              'auto_scale_lr=dict(base_batch_size=...) in the '
                              'config')
         cfg.auto_scale_lr.enable = True
-    if args.show or args.show_dir is not None:
-        from lgh_mmpose.config import enable_visualization
-        enable_visualization(cfg, args.show, args.show_dir, args.interval,
-                             args.wait_time)
-    return cfg
 
 
 def find_start(cfg: Config, automatic: bool) -> Optional[str]:
@@ -176,26 +115,18 @@ def find_start(cfg: Config, automatic: bool) -> Optional[str]:
 
 def main() -> None:
     args = parse_args()
-    from lgh_mmpose.config import (check_decay, exit_on_config_errors,
-                                   load_config, require_keys)
+    from lgh_mmpose.config import check_decay, exit_on_config_errors
     with exit_on_config_errors(args.config):
-        cfg = merge_args(load_config(args.config), args)
-        require_keys(
-            cfg, args.config,
-            ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
-            'a training')
+        cfg = load_run_config(
+            args, ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
+            'a training', args.show)
+        merge_args(cfg, args)
         check_decay(cfg)
         start = find_start(cfg, automatic=args.resume == 'auto')
-        # after the config is known to be good: these take seconds to import
-        from mmengine.registry import RUNNERS
-
         from lgh_mmpose.apis.checkpoint import start_from
-        from lgh_mmpose.compat import setup_cpu_distributed
 
-        setup_cpu_distributed(cfg)
         # a strategy, such as FSDP's, needs mmengine's FlexibleRunner
-        kind = RUNNERS.get(cfg.get('runner_type', 'Runner'))
-        runner = kind.from_cfg(cfg)
+        runner = build_runner(cfg, cfg.get('runner_type', 'Runner'))
         if start is not None:
             start_from(runner, start, bool(cfg.get('resume')))
     # the data sets and the optimizer are built in it

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import setuptools
-from helpers import REPO_ROOT, run_command
+from helpers import REPO_ROOT, run_command, run_file
 from mmengine.config import Config
 
 from lgh_mmpose import __main__ as mmpose_tool
@@ -47,7 +47,7 @@ RUNNER = REPO_ROOT / 'lgh_mmpose/deployment/hand_pose_runner.py'
 _BLOCK = re.compile(r'^( *)```bash\n(.*?)^\1```', re.MULTILINE | re.DOTALL)
 # calls that run a script, as a process or in this one
 _RUNNERS = {
-    'run_command', 'run_script', 'run', 'Popen', 'run_path',
+    'run_command', 'run_file', 'run_script', 'run', 'Popen', 'run_path',
     'spec_from_file_location'
 }
 _ASSIGNMENT = re.compile(r'[A-Za-z_]\w*=')
@@ -97,7 +97,7 @@ def parse(script, arguments, monkeypatch):
         patch.setattr(argparse.ArgumentParser, 'parse_args', parse_args)
         patch.setattr(sys, 'argv', [script, *arguments])
         with pytest.raises(Parsed) as parsed:
-            runpy.run_path(str(REPO_ROOT / script), run_name='__main__')
+            run_file(REPO_ROOT / script, run_name='__main__')
     return parsed.value.args[0]
 
 

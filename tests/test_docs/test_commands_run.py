@@ -60,12 +60,12 @@ ELSEWHERE = {
     ['test_tools/test_commands.py::test_resume_goes_on_after_the_last_epoch'],
     # a compiler takes a minute; how the option gets to the hook, and the hook
     'python tools/train.py configs/lgh_freihand.py --compile': [
-        'test_tools/test_train_precision.py::test_compile_adds_its_hook',
+        'test_tools/test_run_options.py::test_compile_adds_its_hook',
         'test_engine/test_compile_hook.py::test_backbone_and_neck_are_'
         'compiled'
     ],
     'python tools/test.py configs/lgh_freihand.py CHECKPOINT --compile': [
-        'test_tools/test_train_precision.py::test_compile_adds_its_hook',
+        'test_tools/test_run_options.py::test_compile_adds_its_hook',
         'test_engine/test_compile_hook.py::test_backbone_and_neck_are_'
         'compiled'
     ],

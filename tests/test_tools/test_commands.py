@@ -156,7 +156,8 @@ def test_work_dir_is_named_after_the_config(config, tmp_path):
 ])
 def test_train_names_what_the_config_lacks(arguments, message, tmp_path):
     config = tmp_path / 'bare.py'
-    config.write_text('optim_wrapper = dict(type="ApexOptimWrapper")\n')
+    config.write_text('model = train_dataloader = train_cfg = dict()\n'
+                      'optim_wrapper = dict(type="ApexOptimWrapper")\n')
     result = run_script(TRAIN, config, *arguments, cwd=tmp_path, check=False)
     assert_one_sentence(result, message)
 

@@ -1,14 +1,11 @@
-"""How --amp, --no-amp and --compile change a config."""
-import runpy
-import sys
+"""How --amp and --no-amp change a config."""
 
 import pytest
 import torch
-from helpers import REPO_ROOT
+from helpers import REPO_ROOT, run_file
 from mmengine.config import Config
 
-set_precision = runpy.run_path(str(REPO_ROOT /
-                                   'tools/train.py'))['set_precision']
+set_precision = run_file(REPO_ROOT / 'tools/train.py')['set_precision']
 
 
 def wrapper(amp, **optim_wrapper):
@@ -48,20 +45,3 @@ def test_with_a_gpu(kind, monkeypatch):
 def test_other_wrappers_are_not_replaced(amp, option):
     with pytest.raises(ValueError, match=f'{option} cannot replace.*Apex'):
         wrapper(amp, type='ApexOptimWrapper')
-
-
-@pytest.mark.parametrize('script, words', [
-    ('train.py', ['config.py']),
-    ('test.py', ['config.py', __file__]),
-])
-@pytest.mark.parametrize('mode', [None, 'reduce-overhead'])
-def test_compile_adds_its_hook(script, words, mode, monkeypatch):
-    main = runpy.run_path(str(REPO_ROOT / 'tools' / script))
-    monkeypatch.setattr(
-        sys, 'argv',
-        [script, *words, '--compile', *([] if mode is None else [mode])])
-    cfg = Config(dict(custom_hooks=[dict(type='NonFiniteLossHook')]))
-    main['merge_args'](cfg, main['parse_args']())
-    assert [hook['type'] for hook in cfg.custom_hooks
-            ] == ['NonFiniteLossHook', 'CompileHook']
-    assert cfg.custom_hooks[1]['mode'] == (mode or 'default')
