@@ -72,7 +72,7 @@ def visible_text(path):
     """What stands on the page, with its scripts and styles left out."""
     text = Path(path).read_text(encoding='utf-8')
     text = re.sub('<(script|style).*?</\\1>', '', text, flags=re.DOTALL)
-    return re.sub('<[^>]*>', ' ', text)
+    return ' '.join(re.sub('<[^>]*>', ' ', text).split())
 
 
 # ---- the file
@@ -305,7 +305,7 @@ def test_predictions_do_not_tell_their_checkpoint(report, config, predictions,
                                                   tmp_path):
     text = visible_text(report)
     assert 'toy: report' in text and 'epoch 2' not in text
-    assert 'Checkpoint  not known: predictions do not tell' in text
+    assert 'Checkpoint not known: predictions do not tell' in text
     assert 'Of epoch_2.pth, the last checkpoint of the work dir' in text
 
     write_work_dir(tmp_path / 'work', config)
