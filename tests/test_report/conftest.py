@@ -1,8 +1,13 @@
+from pathlib import Path
+
 import pytest
 from report_pages import IMAGE, MARKUP, toy_config
 from work_dir_writer import write_predictions, write_work_dir
 
+from lgh_mmpose.evaluation.breakdown import load_predictions
 from lgh_mmpose.report import write_report
+from lgh_mmpose.report.data import ReportData
+from lgh_mmpose.visualization.groups import CheckpointFacts
 
 
 @pytest.fixture(scope='session')
@@ -31,3 +36,12 @@ def report(config, predictions, tmp_path_factory):
         },
         num_samples=2,
         command=['make', MARKUP])
+
+
+@pytest.fixture
+def data(config, predictions):
+    """What sections are computed from: one test, no log, no mean pose."""
+    return ReportData(config, Path('toy.py'), Path('epoch_2.pth'), True,
+                      CheckpointFacts(None, None, None, None, None),
+                      dict(ours=load_predictions(predictions)), 'root', None,
+                      {}, 'nobody asked')

@@ -2,11 +2,17 @@ import re
 import shutil
 
 import numpy as np
+import pytest
 from report_pages import page_data, visible_text
 from work_dir_writer import write_work_dir
 
 from lgh_mmpose.evaluation import functional as F
 from lgh_mmpose.report import write_report
+from lgh_mmpose.report.facts import list_facts
+from lgh_mmpose.report.groups import groups_section
+from lgh_mmpose.report.headline import headline_section
+from lgh_mmpose.report.joints import joint_section
+from lgh_mmpose.report.training import training_section
 
 
 def test_figures_are_those_of_the_predictions(report, predictions):
@@ -76,3 +82,83 @@ def test_published_curves_join_their_own_protocol(config, predictions,
         assert sentence in text
     sample = page_data(out)['samples'][0]
     assert sum(point is not None for point in sample['truth']) == 5
+
+
+def with_errors(data, errors):
+    """The same test with other errors, (K,), of all samples."""
+    return data._replace(
+        dumps=dict(ours=dict(data.first, errors_root=np.tile(errors, (9, 1)))))
+
+
+def test_headline_figures_are_means_over_joints(data):
+    """A mean pose has no place, and so no error in the camera's frame."""
+    data = with_errors(data, np.full(21, 12.))._replace(
+        baseline=dict(root=np.full((9, 21), 34.)), no_baseline='')
+    table = headline_section(data).data['table']
+    assert table.headers == ['figure', 'ours', 'mean pose (baseline)']
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows['MPJPE: root-aligned at middle_finger1'] == [
+        '12.0 mm', '34.0 mm'
+    ]
+    ours, baseline = rows["EPE: in the camera's frame, nothing aligned"]
+    assert ours.endswith(' mm') and baseline == '–'
+    assert rows['2D error, px of the original image'][1] == '–'
+
+
+def test_joints_and_fingers_have_their_own_errors(data):
+    names = data.joint_names
+    errors = np.arange(21.)
+    errors[names.index('pinky_finger4')] = np.nan
+    section = joint_section(with_errors(data, errors))
+    assert (section.data['low'], section.data['high']) == ('0.0', '19.0')
+    assert section.data['worst'] == names[19]
+    fingers = dict(section.data['by_finger'].rows)
+    thumb = [i for i, name in enumerate(names) if name.startswith('thumb')]
+    assert fingers['thumb'] == f'{np.mean(thumb):.1f}'
+    assert [row[1] for row in section.data['by_joint'].rows
+            ] == [*(f'{i}.0' for i in range(20)), '–']
+    # the darkest of the colours is the smallest error's
+    discs = section.data['drawing'].discs
+    assert discs[0].fill == '#00224d' and discs[19].fill == '#fde737'
+
+
+def test_a_selector_of_other_joints_is_refused(data):
+    facts = data.facts._replace(probabilities=np.full((5, 3), 1 / 3))
+    with pytest.raises(ValueError, match='has 5 joints.* have 21'):
+        groups_section(data._replace(facts=facts))
+
+
+def test_groups_are_those_of_the_largest_probability(data):
+    probabilities = np.full((21, 3), .1)
+    probabilities[np.arange(21), [0] * 20 + [2]] = .8
+    section = groups_section(
+        data._replace(facts=data.facts._replace(probabilities=probabilities)))
+    members = dict(section.data['members'])
+    assert members['group 0'] == ', '.join(data.joint_names[:20])
+    assert members['group 1'] == '(empty)'
+    assert members['group 2'] == data.joint_names[20]
+    # nothing was logged
+    assert section.charts == [] and not section.data['history']
+
+
+def test_facts_that_are_not_recorded_are_said_to_be(data):
+    facts = dict(list_facts(data, '', dict(CPU='fast')))
+    assert facts['Epoch'] == facts['Seed'] == 'not recorded'
+    assert facts['Made by'] == 'a call of write_report()'
+    assert facts['CPU'] == 'fast' and facts['Checkpoint'] == 'epoch_2.pth'
+    known = data._replace(
+        facts=data.facts._replace(epoch=2, iteration=20, seed=0))
+    facts = dict(list_facts(known, 'python a.py', {}))
+    assert facts['Epoch'] == '2 (20 iterations)' and facts['Seed'] == 0
+    unknown = dict(list_facts(known._replace(known=False), '', {}))
+    assert 'not known' in unknown['Checkpoint'] and 'Epoch' not in unknown
+
+
+def test_a_training_without_validation_has_losses(data):
+    records = [dict(loss=3 / i, step=i) for i in (1, 2, 4)]
+    section = training_section(data._replace(records=records))
+    assert [chart.key for chart in section.charts] == ['loss-chart']
+    assert section.charts[0].table.rows == [[
+        'loss', '1', '3', '4', '0.75', '0.75'
+    ]]
+    assert section.data['score'] is None
