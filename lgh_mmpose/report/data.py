@@ -62,6 +62,11 @@ class ReportData(NamedTuple):
         return next(iter(self.dumps.values()))
 
     @property
+    def protocol(self) -> str:
+        """Name of the protocol that scored the tests."""
+        return str(self.first['protocol'])
+
+    @property
     def joint_names(self) -> List[str]:
         """Names of the K joints."""
         return self.first['joint_names'].tolist()

@@ -28,7 +28,7 @@ def headline_section(data: ReportData) -> Section:
 
 
 def _alignment_rows(data: ReportData, alignment: str) -> List[List[str]]:
-    protocol = F.PROTOCOLS[str(data.first['protocol'])]
+    protocol = F.PROTOCOLS[data.protocol]
     thresholds = protocol.threshold_values()
     columns = [dump[f'errors_{alignment}'] for dump in data.dumps.values()]
     if data.baseline:

@@ -23,23 +23,23 @@ class _Curve(NamedTuple):
 
 def pck_section(data: ReportData) -> Section:
     """PCK of all predictions, with the mean pose and what is published."""
-    protocol = str(data.first['protocol'])
+    protocol = F.PROTOCOLS[data.protocol]
     alignments = [data.alignment]
     if (data.alignment == 'root'
             and 'procrustes' in B.scored_alignments(data.first)):
         alignments.append('procrustes')
     curves = _own_curves(data, alignments)
     published = ''
-    if (protocol in PUBLISHED_DATA_SETS
-            and data.alignment == F.PROTOCOLS[protocol].alignments[0]):
-        published = PUBLISHED_DATA_SETS[protocol]
+    if (data.protocol in PUBLISHED_DATA_SETS
+            and data.alignment == protocol.alignments[0]):
+        published = PUBLISHED_DATA_SETS[data.protocol]
+        others = load_published_curves(data.protocol)
         curves += [
             _Curve(method, curve.thresholds, curve.pck,
                    dict(color=line_color(i), width=1))
-            for i, (method, curve
-                    ) in enumerate(load_published_curves(protocol).items(), 1)
+            for i, (method, curve) in enumerate(others.items(), 1)
         ]
-    chart = _chart(curves, F.PROTOCOLS[protocol].threshold_values()[-1])
+    chart = _chart(curves, protocol.threshold_values()[-1])
     return Section(
         'pck', 'PCK curves',
         dict(
@@ -50,8 +50,8 @@ def pck_section(data: ReportData) -> Section:
 
 
 def _own_curves(data: ReportData, alignments: List[str]) -> List[_Curve]:
-    protocol = F.PROTOCOLS[str(data.first['protocol'])]
-    thresholds = protocol.threshold_values()
+    thresholds = F.PROTOCOLS[data.protocol].threshold_values()
+    # name, colour, width, alignment -> errors
     sources = [(label, line_color(i), 3, {
         key: dump[f'errors_{key}']
         for key in alignments
