@@ -56,7 +56,7 @@ EXTRAS_REQUIRE = {
     'openmmlab-without-mmcv': WITHOUT_MMCV,
     # tools/deployment/export.py; what it writes needs one of the runtimes
     'deploy': ['onnx', 'onnxscript', 'onnxruntime', 'openvino>=2024', 'nncf'],
-    'report': ['plotly>=6'],  # tools/analysis_tools/report.py
+    'report': ['plotly>=6', 'jinja2>=3'],  # tools/analysis_tools/report.py
     'web': ['gradio>=6', 'plotly>=6'],  # demo/web_demo.py
     'heif': ['pi-heif'],  # pictures of phones in HEIC
     'ablation': ['submitit', 'pyyaml'],  # tools/ablation.py
@@ -143,7 +143,7 @@ setup(
     packages=find_packages(include=(NAME, f'{NAME}.*')),
     package_data={
         f'{NAME}.evaluation': ['*.json'],
-        f'{NAME}.visualization': ['templates/*'],
+        f'{NAME}.report': ['templates/*'],
     },
     cmdclass=dict(build_py=build_py, editable_wheel=editable_wheel),
     python_requires='>=3.9,<3.12',

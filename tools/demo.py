@@ -402,7 +402,7 @@ def samples_text(summary: dict) -> str:
 
 def write_page(work_dir: Path, config: Path, checkpoint: Path,
                summary: dict) -> Path:
-    from lgh_mmpose.visualization.report import write_report
+    from lgh_mmpose.report import write_report
     predictions = {
         f'root depth {root_depth}': work_dir / f'test_root_{root_depth}.npz'
         for root_depth in ('given', 'solved')

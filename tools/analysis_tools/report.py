@@ -98,7 +98,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from lgh_mmpose.visualization.report import write_report
+    from lgh_mmpose.report import write_report
     options = dict(args.cfg_options or {})
     if args.dataset is not None:
         options['data_root'] = args.dataset
