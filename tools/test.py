@@ -227,8 +227,16 @@ def main() -> None:
         from lgh_mmpose.apis.checkpoint import load_weights
         from lgh_mmpose.compat import setup_cpu_distributed
 
+        class TestRunner(Runner):
+
+            def dump_config(self) -> None:
+                # that of the training, maybe with other options, stays
+                name = osp.basename(cfg.filename or '')
+                if not osp.isfile(osp.join(self.work_dir, name)):
+                    super().dump_config()
+
         setup_cpu_distributed(cfg)
-        runner = Runner.from_cfg(cfg)
+        runner = TestRunner.from_cfg(cfg)
         model = runner.model
         load_weights(
             model.module if is_model_wrapper(model) else model,
