@@ -543,7 +543,9 @@ def _side_of(right_minus_left: float) -> str:
 def _bone_length(
         value: Optional[Union[float, str]],
         bone: Optional[Tuple[str, str]] = None) -> Tuple[Optional[float], str]:
-    """The length of a bone, of any without ``bone``, in mm, and its source.
+    """The length of the reference bone in mm, and its source.
+
+    Without ``bone`` nothing but its kind is checked.
 
     Raises:
         ValueError: If it is neither that of a hand nor ``'none'``.
@@ -561,7 +563,7 @@ def _bone_length(
     if not length > 0:
         raise ValueError("bone_length must be a positive number of mm or "
                          f"'none', got {str(value)[:100]!r}")
-    fault = find_bone_fault(length, bone)
+    fault = None if bone is None else find_bone_fault(length, bone)
     if fault is not None:
         raise ValueError(f'bone_length is {fault}')
     return length, 'given'
