@@ -88,8 +88,9 @@ def test_resume_without_a_checkpoint_keeps_load_from(folder, checkpoint,
 
 
 def other_network(checkpoint):
-    return (['--resume', checkpoint, '--cfg-options', 'num_groups=2'],
-            r'weights are not those of this config, first \S+: \(.*load_from=')
+    return ([
+        '--resume', checkpoint, '--cfg-options', 'num_groups=2'
+    ], r'weights are not those of this config, \S+: \(.*more; .*load_from=')
 
 
 def other_optimizer(checkpoint):
