@@ -176,8 +176,9 @@ def find_start(cfg: Config, automatic: bool) -> Optional[str]:
 
 def main() -> None:
     args = parse_args()
-    from lgh_mmpose.config import (check_decay, exit_on_config_errors,
-                                   load_config, require_keys)
+    from lgh_mmpose.config import (check_decay, check_length,
+                                   exit_on_config_errors, load_config,
+                                   require_keys)
     with exit_on_config_errors(args.config):
         cfg = merge_args(load_config(args.config), args)
         require_keys(
@@ -185,6 +186,7 @@ def main() -> None:
             ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
             'a training')
         check_decay(cfg)
+        check_length(cfg)
         start = find_start(cfg, automatic=args.resume == 'auto')
         # after the config is known to be good: these take seconds to import
         from mmengine.registry import RUNNERS
