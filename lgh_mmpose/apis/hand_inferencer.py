@@ -140,6 +140,9 @@ class HandInferencer:
         if batch_size < 1 or det_interval < 1:
             raise ValueError('batch_size and det_interval must be at least 1,'
                              f' got {batch_size} and {det_interval}')
+        if smoothing is not None and not track:
+            raise ValueError('smoothing follows hands from frame to frame, '
+                             'which needs track=True (no --no-track)')
         if camera_matrix is not None and fov is not None:
             raise ValueError('give camera_matrix or fov, not both')
         if fov is not None and not 1 <= fov <= 135:

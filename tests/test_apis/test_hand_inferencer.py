@@ -652,6 +652,7 @@ def test_labels_at_the_edges_are_whole(size):
     (dict(bone_length=45000), 'bone_length is 45000 mm.* seem to be in um, '),
     (dict(fov=0), 'between 1 and 135'),
     (dict(fov=60, camera_matrix=CAMERA), 'not both'),
+    (dict(smoothing=Smoothing(), track=False), 'needs track=True'),
     (dict(camera_matrix=np.eye(2)), 'camera_matrix must be'),
     (dict(camera_matrix=-CAMERA), 'camera_matrix must be'),
     (dict(camera_matrix=CAMERA.T), 'camera_matrix must be'),
