@@ -358,7 +358,8 @@ def infer(args: argparse.Namespace) -> bool:
     cpu = time.process_time() - start_cpu
     per_frame = 1000 / max(num_frames, 1)
     print(
-        f'{num_frames} frames, {num_hands} hands, {seconds:.1f} s: '
+        f'{num_frames} frame{"" if num_frames == 1 else "s"}, '
+        f'{num_hands} hand{"" if num_hands == 1 else "s"}, {seconds:.1f} s: '
         f'{seconds * per_frame:.1f} ms a frame; CPU time of all threads '
         f'{cpu * per_frame:.1f} ms a frame',
         file=sys.stderr)

@@ -1,5 +1,6 @@
 """Help with configs that mmengine does not give."""
 import copy
+import difflib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
@@ -161,6 +162,22 @@ def check_decay(cfg: Config) -> None:
             'for none')
 
 
+def check_length(cfg: Config) -> None:
+    """Check that a training has a length.
+
+    Args:
+        cfg (Config): The config of a training.
+
+    Raises:
+        ValueError: If its number of epochs or iterations is none.
+    """
+    for key in ('max_epochs', 'max_iters'):
+        value = cfg.train_cfg.get(key)
+        if value is not None and (type(value) is not int or value < 1):
+            raise ValueError(f'train_cfg.{key} must be a whole number, 1 or '
+                             f'more, got {value!r}')
+
+
 def load_config(path: Union[str, Path]) -> Config:
     """Read a config file.
 
@@ -257,7 +274,11 @@ def _without_effect(run: Dict[str, Any], key: str, old: Any) -> str:
             node == old))
     text = f'the option {key} has no effect: nothing that is run reads it'
     if not places:
-        return f'{text}, and the config has no other {leaf}'
+        known = {str(name): path for path, name in _names(run)}
+        known.update((name, name) for name in _NAMED)
+        close = difflib.get_close_matches(leaf, known, 1)
+        return f'{text}; did you mean {known[close[0]]}?' if close else \
+            f'{text}, and the config has no other {leaf}'
     return f'{text}; set {" or ".join(places[:4])} instead'
 
 
@@ -269,6 +290,14 @@ def _paths(node: Any, test: Any, path: str = '') -> Iterator[str]:
             yield here
         else:
             yield from _paths(value, test, here)
+
+
+def _names(node: Any, path: str = '') -> Iterator[Tuple[str, str]]:
+    """Dotted keys of all that a nested config holds, with their last names."""
+    for name, value in _items(node):
+        here = f'{path}.{name}' if path else str(name)
+        yield here, name
+        yield from _names(value, here)
 
 
 def _items(node: Any) -> List[Tuple[Any, Any]]:

@@ -5,9 +5,9 @@ asks for. Of 16 bits the upper 8 are taken; floating-point values must lie
 between 0 and 1, which becomes 0 to 255; what is transparent lies over black.
 Colour profiles are not applied.
 
-JPEG and plain 8-bit PNG are decoded by OpenCV, in the pixels of
-``cv2.imread``, all other formats by Pillow, HEIF with pi-heif. No file
-name goes to either: OpenCV crashes on names that are not UTF-8. Both are
+JPEG and plain PNG of 8 bits or 16-bit colours are decoded by OpenCV, in the
+pixels of ``cv2.imread``, all other formats by Pillow, HEIF with pi-heif. No
+file name goes to either: OpenCV crashes on names that are not UTF-8. Both are
 imported when they are needed, since this file is part of the runner of
 exported models, which needs neither for arrays.
 """
@@ -548,7 +548,10 @@ def _as_orientation(value: Any) -> int:
 
 
 def _plain_png_header(content: bytes) -> Optional[_Header]:
-    """Of a PNG with 8 bits of grey or colour, all of them pixels."""
+    """Of a PNG with 8 bits of grey or colour, all of them pixels.
+
+    Or with 16 of colour, of which Pillow would drop the lower 8 unseen.
+    """
     if not content.startswith(_PNG_START) or content[12:16] != b'IHDR':
         return None
     at = len(_PNG_START)
@@ -558,9 +561,12 @@ def _plain_png_header(content: bytes) -> Optional[_Header]:
                 _PNG_TEXT_EXTRAS, at + 8):
             return None
         at += length + 12
-    if len(content) < 26 or content[24] != 8 or content[25] not in (0, 2):
+    # depth, and 0 for grey or 2 for colour
+    if len(content) < 26 or tuple(content[24:26]) not in ((8, 0), (8, 2),
+                                                          (16, 2)):
         return None
-    return _Header(struct.unpack_from('>II', content, 16))
+    return _Header(
+        struct.unpack_from('>II', content, 16), unchanged=content[24] == 16)
 
 
 def _pillow_header(content: bytes) -> _Header:

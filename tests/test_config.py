@@ -202,7 +202,9 @@ def test_another_codec_and_then_its_pipeline():
 
 
 @pytest.mark.parametrize('options, message', [
-    ({'max_epoch': 3}, 'option max_epoch has no effect.* no other max_epoch'),
+    ({'max_epoch': 3}, 'max_epoch has no effect.*did you mean max_epochs'),
+    ({'num_grops': 3}, 'num_grops has no effect.*did you mean num_groups'),
+    ({'quux': 3}, 'option quux has no effect.* has no other quux'),
     ({'padding': 2.}, r'set train_dataloader\.dataset\.pipeline\.0\.padding'),
     ({'dataset_type': 'X'}, r'set train_dataloader\.dataset\.type or '),
 ])  # yapf: disable

@@ -176,9 +176,10 @@ def test_of_16_bits_the_upper_8_count():
     assert np.array_equal(to_bgr(deep), deep >> 8)
 
 
-def test_12_bits_in_16_are_told():
+@pytest.mark.parametrize('shape', [(4, 4), (4, 4, 3)])
+def test_12_bits_in_16_are_told(shape):
     with pytest.warns(UserWarning, match='lowest 12 only.*multiply'):
-        decode_image(opencv('.png', np.full((4, 4), 4095, np.uint16)))
+        decode_image(opencv('.png', np.full(shape, 4095, np.uint16)))
 
 
 def test_grey_values_of_another_range_are_scaled_to_it():

@@ -6,7 +6,7 @@ a wrong option answer at once.
 import argparse
 import os
 import os.path as osp
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Sequence, Union
 
 from mmengine.config import Config, DictAction
 
@@ -124,12 +124,13 @@ def load_run_config(args: argparse.Namespace, keys: Sequence[str], what: str,
     return cfg
 
 
-def build_runner(cfg: Config, kind: str = 'Runner') -> 'Runner':
+def build_runner(cfg: Config, kind: Union[str, type] = 'Runner') -> 'Runner':
     """Set up the processes and build what runs the config.
 
     Args:
         cfg (Config): The config, known to be good: this takes seconds.
-        kind (str): The runner's name in mmengine's registry.
+        kind (str | type): The runner's class, or its name in mmengine's
+            registry.
 
     Returns:
         mmengine.runner.Runner: The runner.
@@ -138,4 +139,5 @@ def build_runner(cfg: Config, kind: str = 'Runner') -> 'Runner':
 
     from lgh_mmpose.compat import setup_cpu_distributed
     setup_cpu_distributed(cfg)
-    return RUNNERS.get(kind).from_cfg(cfg)
+    cls = RUNNERS.get(kind) if isinstance(kind, str) else kind
+    return cls.from_cfg(cfg)

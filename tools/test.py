@@ -160,10 +160,19 @@ def main() -> None:
         # after the config is known to be good: these take seconds to import
         from mmengine.dist import is_main_process
         from mmengine.model import is_model_wrapper
+        from mmengine.runner import Runner
 
         from lgh_mmpose.apis.checkpoint import load_weights
 
-        runner = build_runner(cfg)
+        class TestRunner(Runner):
+
+            def dump_config(self) -> None:
+                # that of the training, maybe with other options, stays
+                name = osp.basename(cfg.filename or '')
+                if not osp.isfile(osp.join(self.work_dir, name)):
+                    super().dump_config()
+
+        runner = build_runner(cfg, TestRunner)
         model = runner.model
         load_weights(
             model.module if is_model_wrapper(model) else model,

@@ -115,13 +115,15 @@ def find_start(cfg: Config, automatic: bool) -> Optional[str]:
 
 def main() -> None:
     args = parse_args()
-    from lgh_mmpose.config import check_decay, exit_on_config_errors
+    from lgh_mmpose.config import (check_decay, check_length,
+                                   exit_on_config_errors)
     with exit_on_config_errors(args.config):
         cfg = load_run_config(
             args, ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
             'a training', args.show)
         merge_args(cfg, args)
         check_decay(cfg)
+        check_length(cfg)
         start = find_start(cfg, automatic=args.resume == 'auto')
         from lgh_mmpose.apis.checkpoint import start_from
 

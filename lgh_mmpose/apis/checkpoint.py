@@ -150,7 +150,11 @@ def load_weights(model: torch.nn.Module, checkpoint: str) -> None:
     if missing:
         raise ValueError(
             f'the checkpoint {checkpoint} is not one of this config: it lacks '
-            f'{len(missing)} weights, {missing[0]} the first of them')
+            f'weights: {_first_of(missing)}')
+
+
+def _first_of(items: List[str]) -> str:
+    return items[0] + (f' and {len(items) - 1} more' if items[1:] else '')
 
 
 def _weights_of(loaded: Any, checkpoint: Union[str, Path]) -> Dict[str, Any]:
@@ -285,9 +289,8 @@ def _check_resumable(runner: Any, loaded: Dict[str, Any],
     differences = _differences(runner, weights)
     if differences:
         raise ValueError(
-            f'cannot resume from the checkpoint {checkpoint}: '
-            f'{len(differences)} weights are not those of this config, first '
-            f'{differences[0]}{mend}')
+            f'cannot resume from the checkpoint {checkpoint}: weights are not '
+            f'those of this config, {_first_of(differences)}{mend}')
     optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
     saved = loaded.get('optimizer')
     if optimizer is None or not isinstance(saved, Mapping):

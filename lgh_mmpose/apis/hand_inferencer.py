@@ -140,6 +140,9 @@ class HandInferencer:
         if batch_size < 1 or det_interval < 1:
             raise ValueError('batch_size and det_interval must be at least 1,'
                              f' got {batch_size} and {det_interval}')
+        if smoothing is not None and not track:
+            raise ValueError('smoothing follows hands from frame to frame, '
+                             'which needs track=True (no --no-track)')
         if camera_matrix is not None and fov is not None:
             raise ValueError('give camera_matrix or fov, not both')
         if fov is not None and not 1 <= fov <= 135:
@@ -543,7 +546,9 @@ def _side_of(right_minus_left: float) -> str:
 def _bone_length(
         value: Optional[Union[float, str]],
         bone: Optional[Tuple[str, str]] = None) -> Tuple[Optional[float], str]:
-    """The length of a bone, of any without ``bone``, in mm, and its source.
+    """The length of the reference bone in mm, and its source.
+
+    Without ``bone`` nothing but its kind is checked.
 
     Raises:
         ValueError: If it is neither that of a hand nor ``'none'``.
@@ -561,7 +566,7 @@ def _bone_length(
     if not length > 0:
         raise ValueError("bone_length must be a positive number of mm or "
                          f"'none', got {str(value)[:100]!r}")
-    fault = find_bone_fault(length, bone)
+    fault = None if bone is None else find_bone_fault(length, bone)
     if fault is not None:
         raise ValueError(f'bone_length is {fault}')
     return length, 'given'

@@ -242,9 +242,11 @@ def _open_folder(path: str) -> FrameSource:
             f'{", ".join(IMAGE_EXTENSIONS + VIDEO_EXTENSIONS)})')
     if len(chosen) < len(files):
         others = {osp.splitext(file)[1] for file in {*files} - {*chosen}}
+        number = len(files) - len(chosen)
         _LOGGER.warning(
-            f'{len(files) - len(chosen)} files in {path} are passed over, '
-            'which by name are neither images nor videos '
+            f'{number} file{"s" if number > 1 else ""} in {path} '
+            f'{"are" if number > 1 else "is"} passed over, by name neither '
+            'image nor video '
             f'({", ".join(sorted(others)[:5]) or "without extension"})')
     return _chain(chosen, _count(chosen), skip_unreadable=True)
 

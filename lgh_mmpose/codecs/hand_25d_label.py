@@ -72,6 +72,12 @@ class Hand25DLabel(BaseKeypointCodec):
         if len(reference_bone) != 2 or reference_bone[0] == reference_bone[1]:
             raise ValueError('reference_bone must name two different joints, '
                              f'got {reference_bone!r}')
+        if not isinstance(input_size,
+                          (tuple, list)) or len(input_size) != 2 or not all(
+                              isinstance(n, (int, np.integer)) and n > 0
+                              for n in input_size):
+            raise ValueError('input_size must be width and height in px, two '
+                             f'whole numbers, got {input_size!r}')
         self.input_size = tuple(input_size)
         self.root_joint = root_joint
         self.reference_bone = tuple(reference_bone)

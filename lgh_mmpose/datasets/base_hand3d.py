@@ -216,6 +216,23 @@ def find_annotation_fault(record: dict,
     return find_placement_fault(image_size, record['bbox'][0], keypoints)
 
 
+def count_such(number: int, total: int, what: str = 'sample') -> str:
+    """How many samples have a fault, as the end of a sentence about one.
+
+    Args:
+        number (int): Those that have it.
+        total (int): Those that were looked at; of a single one the sentence
+            has told already.
+        what (str): What they are, in the singular.
+
+    Returns:
+        str: In brackets, with a blank before them, or nothing.
+    """
+    if total == 1:
+        return ''
+    return f' ({number} such {what}{"" if number == 1 else "s"})'
+
+
 def check_camera_matrix(camera_matrix: np.ndarray,
                         path: str,
                         ids: Optional[Sequence[int]] = None,
@@ -244,8 +261,8 @@ def check_camera_matrix(camera_matrix: np.ndarray,
         sample_id = bad[0] if ids is None else ids[bad[0]]
         raise ValueError(
             f'{path}: the camera matrix of sample {sample_id} is singular or '
-            f'no pinhole matrix: {camera_matrix[bad[0]].tolist()} '
-            f'({len(bad)} such samples)')
+            f'no pinhole matrix: {camera_matrix[bad[0]].tolist()}'
+            f'{count_such(len(bad), len(camera_matrix))}')
     if image_sizes is None:
         return
     sizes = np.broadcast_to(image_sizes, (len(camera_matrix), 2))
@@ -283,8 +300,8 @@ def check_keypoints_cam(keypoints_cam: np.ndarray,
         raise ValueError(
             f'{path}: joint {joint_names[joint]} of sample {sample_id} is not '
             'finite or not in front of the camera: '
-            f'{keypoints_cam[row, joint].tolist()} '
-            f'({(~good).any(1).sum()} such samples)')
+            f'{keypoints_cam[row, joint].tolist()}'
+            f'{count_such((~good).any(1).sum(), len(good))}')
 
 
 def check_hand_sizes(keypoints_cam: np.ndarray,
@@ -318,8 +335,8 @@ def check_hand_sizes(keypoints_cam: np.ndarray,
         raise ValueError(
             f'{path}: the hand of sample {sample_id} has '
             f'{sizes[bad[0]]:.3g} times the usual size, {low} to {high:g} are '
-            f'possible; {unit_advice(sizes[bad[0]], unit)} ({len(bad)} such '
-            'samples)')
+            f'possible; {unit_advice(sizes[bad[0]], unit)}'
+            f'{count_such(len(bad), len(sizes))}')
     odd = (keypoints_cam[..., 2] < DEPTHS[0]) | (
         np.abs(keypoints_cam).max(-1) > DEPTHS[1])
     if visible is not None:
@@ -331,7 +348,7 @@ def check_hand_sizes(keypoints_cam: np.ndarray,
             f'{path}: joint {joint_names[joint]} of sample {sample_id} lies '
             f'at {keypoints_cam[row, joint].tolist()} mm, but depths of '
             f'{DEPTHS[0]:g} to {DEPTHS[1]:g} mm are possible; lengths must be '
-            f'in {unit} ({odd.any(1).sum()} such samples)')
+            f'in {unit}{count_such(odd.any(1).sum(), len(odd))}')
 
 
 def check_bone_length(bone_length: np.ndarray,
@@ -374,7 +391,7 @@ def check_bone_length(bone_length: np.ndarray,
     if fault is not None:
         sample_id = bad[0] if ids is None else ids[bad[0]]
         raise ValueError(f'{path}: the bone length of sample {sample_id} is '
-                         f'{fault} ({len(bad)} such samples)')
+                         f'{fault}{count_such(len(bad), len(bone_length))}')
 
 
 def measure_bones(
@@ -605,9 +622,9 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                 f'{self.data_root}: sample {bad[0]} '
                 f'({self.get_img_path(bad[0])}) has no annotation of the root '
                 f'joint {self.root_joint}, which the depths to learn are '
-                f'relative to ({len(bad)} such samples); annotate it, leave '
-                'these samples out of the file, or choose another root_joint '
-                'here and in the codec')
+                f'relative to{count_such(len(bad), len(sample_ids))}; '
+                'annotate it, leave these samples out of the file, or choose '
+                'another root_joint here and in the codec')
 
     def _check_boxes(self) -> None:
         """Check that boxes are finite, and have an area, as records have them.
@@ -622,8 +639,8 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
             raise ValueError(
                 f'{self.data_root}: the box of row {bad[0]} must be finite '
                 'and have an area, got left, top, right, bottom = '
-                f'{self.annotations.bbox[bad[0]].tolist()} ({len(bad)} such '
-                'boxes)')
+                f'{self.annotations.bbox[bad[0]].tolist()}'
+                f'{count_such(len(bad), len(boxes), "row")}')
 
     def _read_image_size(self, sample_ids: Sequence[int]) -> Tuple[int, int]:
         for sample_id in sample_ids:

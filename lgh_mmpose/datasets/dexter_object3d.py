@@ -12,7 +12,7 @@ from mmpose.registry import DATASETS
 from ..camera import project
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_hand_sizes,
-                          check_keypoints_cam)
+                          check_keypoints_cam, count_such)
 
 _HOMEPAGE = ('https://handtracker.mpi-inf.mpg.de/projects/RealtimeHO/'
              'dexter+object.htm')
@@ -234,8 +234,9 @@ class DexterObject3DDataset(BaseHand3DDataset):
         names = [self._img_name(i) for i in sample_ids.tolist()]
         missing = [name for name in names if name not in boxes]
         if missing:
-            raise ValueError(f'{self.bbox_csv} has no box for {missing[0]} '
-                             f'({len(missing)} such images)')
+            such = count_such(len(missing), len(names), 'image')
+            raise ValueError(
+                f'{self.bbox_csv} has no box for {missing[0]}{such}')
         return np.array([boxes[name] for name in names])
 
 

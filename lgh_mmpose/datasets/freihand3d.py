@@ -7,8 +7,8 @@ from mmpose.registry import DATASETS
 
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
-                          check_hand_sizes, check_keypoints_cam, load_json,
-                          load_json_array, measure_bones)
+                          check_hand_sizes, check_keypoints_cam, count_such,
+                          load_json, load_json_array, measure_bones)
 
 _HOMEPAGE = 'https://lmb.informatik.uni-freiburg.de/projects/freihand/'
 # of the reference bone: the release computes its length from the joints
@@ -211,5 +211,5 @@ def _check_scale(measured: np.ndarray, bone_length: np.ndarray,
         raise ValueError(
             f'{paths["xyz"]}: the reference bone of sample {i} measures '
             f'{measured[i]:.1f} mm, but {bone_length[i]:.1f} mm by '
-            f'{paths["scale"]} ({wrong.sum()} such samples); both must be in '
-            'metres, and the joints in the order of FreiHAND')
+            f'{paths["scale"]}{count_such(wrong.sum(), len(wrong))}; both '
+            'must be in metres, and the joints in the order of FreiHAND')

@@ -14,8 +14,8 @@ from ..images import ImageError, decode_labels, read_bytes
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           UnreadableImageError, check_bone_length,
                           check_camera_matrix, check_hand_sizes,
-                          check_keypoints_cam, load_json, local_name,
-                          measure_bones)
+                          check_keypoints_cam, count_such, load_json,
+                          local_name, measure_bones)
 from .safe_pickle import load_array_pickle
 
 _HOMEPAGE = ('https://lmb.informatik.uni-freiburg.de/resources/datasets/'
@@ -252,8 +252,8 @@ class Rhd3DDataset(BaseHand3DDataset):
             bad = np.flatnonzero(~np.isfinite(array).all((1, 2)))
             if len(bad):
                 raise ValueError(f'{self._path}: a {name} joint of sample '
-                                 f'{ids[bad[0]]} is not finite '
-                                 f'({len(bad)} such hands)')
+                                 f'{ids[bad[0]]} is not finite'
+                                 f'{count_such(len(bad), len(ids), "hand")}')
         seen = in_sight.any(axis=1)
         check_keypoints_cam(xyz[seen], self._path, names, ids[seen])
         bone_length = measure_bones(xyz, names)
@@ -269,7 +269,8 @@ class Rhd3DDataset(BaseHand3DDataset):
                 f'{self._path}: joint {names[joint]} of sample '
                 f'{ids[seen][row]} lies {error[row, joint]:.0f} px off the '
                 'projection of its 3D position; joints and camera do not '
-                f'belong together ({len(set(bad[:, 0]))} such hands)')
+                'belong together'
+                f'{count_such(len(set(bad[:, 0])), len(error), "hand")}')
         return bone_length
 
     def _load_release(self) -> Tuple[_Source, np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ from lgh_mmpose.camera import (RootDepthStatus, back_project, check_lengths,
                                warp_points)
 from lgh_mmpose.camera_files import check_camera_matrix, load_camera_matrix
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
-from lgh_mmpose.images import read_image
+from lgh_mmpose.images import count_pictures, read_bytes, read_image
 from lgh_mmpose.plausibility import find_bone_fault, find_camera_fault
 from lgh_mmpose.reading import read_small_file, reason
 
@@ -610,6 +610,12 @@ def main() -> None:
     try:
         camera = args.camera_matrix and load_camera_matrix(args.camera_matrix)
         image = read_image(args.image)
+        pictures = count_pictures(read_bytes(args.image))
+        if pictures > 1:
+            print(
+                f'{args.image} holds {pictures} pictures, of which the first '
+                'is read',
+                file=sys.stderr)
         bboxes = args.bbox and [[x, y, x + w, y + h]
                                 for x, y, w, h in args.bbox]
         hand_pose = HandPose(args.model, args.threads)

@@ -646,11 +646,13 @@ def test_labels_at_the_edges_are_whole(size):
     (dict(bone_length=-1), 'bone_length must be a positive'),
     (dict(bone_length='short'), 'bone_length must be a positive'),
     (dict(bone_length=10**400), 'bone_length must be a positive'),
-    (dict(bone_length=.045), 'bone_length is 0.045 mm.* seem to be in m, the'),
+    (dict(bone_length=.045), 'bone_length is 0.045 mm, while those of hands '
+     'are 14.1 to 141 mm; the numbers seem to be in m, they must be in mm'),
     (dict(bone_length=4.5), 'bone_length is 4.5 mm.* seem to be in cm, they'),
     (dict(bone_length=45000), 'bone_length is 45000 mm.* seem to be in um, '),
     (dict(fov=0), 'between 1 and 135'),
     (dict(fov=60, camera_matrix=CAMERA), 'not both'),
+    (dict(smoothing=Smoothing(), track=False), 'needs track=True'),
     (dict(camera_matrix=np.eye(2)), 'camera_matrix must be'),
     (dict(camera_matrix=-CAMERA), 'camera_matrix must be'),
     (dict(camera_matrix=CAMERA.T), 'camera_matrix must be'),
@@ -737,7 +739,7 @@ def test_weights_must_be_those_of_the_config(checkpoint, tmp_path):
             ValueError, match=r'own\.pth may be dangerous: .*Notes\)'):
         HandInferencer(CONFIG, str(tmp_path / 'own.pth'))
     torch.save(dict(state_dict={}), tmp_path / 'empty.pth')
-    with pytest.raises(ValueError, match='lacks .* weights'):
+    with pytest.raises(ValueError, match='lacks weights: '):
         HandInferencer(CONFIG, str(tmp_path / 'empty.pth'))
     other = Config.fromfile(CONFIG)
     other.model.neck.num_groups = other.model.head.num_groups = 2

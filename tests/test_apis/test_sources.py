@@ -420,7 +420,7 @@ def test_of_a_phones_folder_all_is_read(phone, caplog):
             for frame in frames] == [True] * 6 + [False] * 2 + [True] * 2
     assert source.faults == []
     message, = caplog.messages
-    assert message.startswith('2 files in ')
+    assert message.startswith(f'2 files in {phone} are passed over')
     assert message.endswith('(.json, .txt)')
 
 

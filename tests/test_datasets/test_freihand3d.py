@@ -460,7 +460,7 @@ def test_joints_in_another_unit_are_found_out(own_root):
 def test_a_reference_bone_of_another_length_is_named(own_root):
     path = own_root / 'training_scale.json'
     change(path, 3, 1.2 * raw(own_root, path.name)[3])
-    with pytest.raises(ValueError, match=r'sample 3 .* \(1 such samples\)'):
+    with pytest.raises(ValueError, match=r'sample 3 .* \(1 such sample\)'):
         FreiHand3DDataset(data_root=str(own_root))
 
 

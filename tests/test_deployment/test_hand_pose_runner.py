@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.dataset import pseudo_collate
 from mmpose.datasets.transforms import GetBBoxCenterScale
+from PIL import Image
 
 from lgh_mmpose.apis import HandInferencer
 from lgh_mmpose.camera import RootDepthStatus
@@ -185,6 +186,14 @@ def test_command_names_what_is_wrong(onnx_export, tmp_path):
     assert result.returncode == 1
     assert 'broken.jpg' in result.stdout
     assert 'Traceback' not in result.stdout
+
+
+def test_command_tells_of_pictures_that_are_not_read(onnx_export, tmp_path):
+    first, *others = (Image.new('L', (64, 64), n) for n in (0, 99, 200))
+    first.save(tmp_path / 'film.gif', save_all=True, append_images=others)
+    command = (sys.executable, '-I', onnx_export / 'hand_pose_runner.py')
+    output = run_command(*command, 'film.gif', cwd=tmp_path).stdout
+    assert 'film.gif holds 3 pictures, of which the first is read' in output
 
 
 # -- the crop ----------------------------------------------------------------
@@ -442,8 +451,7 @@ def test_openvino_does_not_choose_by_itself(openvino_export, tmp_path,
     assert hints == [precision if cpu_bf16 else 'f32']
 
 
-def test_exports_of_earlier_versions_are_read(openvino_export, tmp_path):
-    """Which do not say why they are in their precision."""
+def test_the_reason_of_the_precision_is_not_needed(openvino_export, tmp_path):
     shipped = shutil.copytree(openvino_export, tmp_path / 'shipped')
     info = read_info(shipped)
     del info['model']['precision_reason']

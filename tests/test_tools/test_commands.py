@@ -285,6 +285,7 @@ def test_test_saves_scores_predictions_and_pictures(trained, config,
         *('--show-dir', 'pictures', '--cfg-options', 'resume=True'),
         cwd=tmp_path).stdout
     assert 'resumed epoch' not in output
+    assert (tmp_path / 'work' / config.name).is_file()
     assert_same_scores(tmp_path / 'new/scores.json', trained)
     assert [p.name for p in (tmp_path / 'new').iterdir()] == ['scores.json']
 
@@ -301,8 +302,22 @@ def test_test_saves_scores_predictions_and_pictures(trained, config,
     assert len(pictures) == 6
 
 
+def test_test_leaves_the_config_of_the_training(config, tmp_path):
+    """Others read it there; the options of this test are not theirs."""
+    ours = tmp_path / 'work' / config.name
+    ours.parent.mkdir()
+    ours.write_text('as the training wrote it')
+    (tmp_path / 'damaged.pth').write_text('')
+    result = run_script(
+        *(TEST, config, 'damaged.pth', '--work-dir', 'work'),
+        cwd=tmp_path,
+        check=False)
+    assert 'cannot load the checkpoint damaged.pth' in str(result.returncode)
+    assert ours.read_text() == 'as the training wrote it'
+
+
 @pytest.mark.parametrize('change, message', [
-    (lambda weight: None, 'it lacks 1 weights, head.selector.logits'),
+    (lambda weight: None, 'it lacks weights: head.selector.logits'),
     (lambda weight: weight[:, :2], 'size mismatch for head.selector.logits'),
 ])
 def test_weights_that_are_not_the_models_are_refused(change, message, config,

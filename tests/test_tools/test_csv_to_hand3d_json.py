@@ -252,7 +252,8 @@ def move_hand(rows):
 @pytest.mark.parametrize('edit, message', [
     (scale_joints(1e-3), 'line 2: the hand of sample 0.png has .* seem to be '
      'in m, they must be in mm'),
-    (scale_joints(.1), 'line 2: .* seem to be in cm, they must be in mm'),
+    (scale_joints(.1), 'line 2: .* seem to be in cm, they must be in mm; '
+     '--unit tells the unit of the file'),
     (give_bones(4.4), 'line 3: the bone length of sample 1.png is 4.4 mm, .* '
      'in cm, they must be in mm'),
     (give_bones(90), 'line 3: .* is 90 mm, but 44 mm by the joints'),

@@ -88,8 +88,9 @@ def test_resume_without_a_checkpoint_keeps_load_from(folder, checkpoint,
 
 
 def other_network(checkpoint):
-    return (['--resume', checkpoint, '--cfg-options', 'num_groups=2'],
-            r'weights are not those of this config, first \S+: \(.*load_from=')
+    return ([
+        '--resume', checkpoint, '--cfg-options', 'num_groups=2'
+    ], r'weights are not those of this config, \S+: \(.*more; .*load_from=')
 
 
 def other_optimizer(checkpoint):
@@ -172,6 +173,10 @@ def test_a_checkpoint_that_does_not_fit_is_one_sentence(
     (['train_dataloader.dataset.indices=3', 'train_dataloader.drop_last=True'
       ], 'training set of 3 samples does not fill one batch of 4'),
     (['max_epoch=3'], 'the option max_epoch has no effect'),
+    (['max_epochs=0'], 'train_cfg.max_epochs must be a whole number, 1 or'),
+    (['max_epochs=many'], 'must be a whole number, 1 or more, got .many.'),
+    (['num_groups=many'], 'num_groups must be at least 1, got many'),
+    (['codec.input_size=64'], 'input_size must be width and .* got 64'),
 ])
 def test_what_does_not_fit_is_said_before_the_first_step(
         options, message, folder, tmp_path):

@@ -25,9 +25,8 @@ from lgh_mmpose.datasets.base_hand3d import (check_bone_length,
 from lgh_mmpose.datasets.hand3d_json import SIDES, Hand3DJsonDataset
 from lgh_mmpose.fileio import atomic_write, check_not_read
 from lgh_mmpose.images import ImageError, read_image_size
-from lgh_mmpose.plausibility import find_placement_fault
+from lgh_mmpose.plausibility import UNITS, find_placement_fault
 
-UNITS = dict(mm=1., cm=10., m=1000.)
 SPLITS = ('training', 'evaluation')
 CAMERA = ('fx', 'fy', 'cx', 'cy')
 BOX = ('bbox_x', 'bbox_y', 'bbox_w', 'bbox_h')
@@ -221,8 +220,12 @@ class Converter:
             table.fail(
                 line, f'{ROOT_JOINT} is not annotated; all depths are '
                 'relative to it, so leave the line out')
-        check_hand_sizes(xyz[None], where, self.names, ids, visible[None],
-                         self.args.unit)
+        try:
+            check_hand_sizes(xyz[None], where, self.names, ids, visible[None],
+                             self.args.unit)
+        except ValueError as error:
+            raise ValueError(
+                f'{error}; --unit tells the unit of the file') from None
         if not self.has_pixels:
             uv[visible] = project(xyz[visible], camera_matrix)
         annotation = dict(

@@ -66,7 +66,7 @@ class GroupFusionNeck(BaseModule):
                  down_relu: bool = False,
                  init_cfg: Optional[ConfigType] = None) -> None:
         super().__init__(init_cfg)
-        if num_groups < 1:
+        if not isinstance(num_groups, int) or num_groups < 1:
             raise ValueError(
                 f'num_groups must be at least 1, got {num_groups}')
         self._check_strides(in_channels, in_strides, out_stride)
