@@ -272,7 +272,7 @@ def find_size_fault(annotated: Tuple[int, int],
 
 def find_placement_fault(image_size: Tuple[int, int], bbox: Sequence[float],
                          keypoints: np.ndarray) -> Optional[str]:
-    """Say that a box or all joints lie outside of the image.
+    """Say that a box or all joints lie outside of the image, or apart.
 
     Args:
         image_size (tuple[int, int]): Width and height in px.
@@ -291,6 +291,12 @@ def find_placement_fault(image_size: Tuple[int, int], bbox: Sequence[float],
     inside = (keypoints > -.5) & (keypoints < (width - .5, height - .5))
     if len(keypoints) and not inside.all(1).any():
         return f'no joint lies in the image of {width} x {height} px'
+    # joints at the edge of a tight box lie in it
+    inside = (keypoints >= (left - 1, top - 1)) & (
+        keypoints <= (right + 1, bottom + 1))
+    if len(keypoints) and not inside.all(1).any():
+        return (f'no joint lies in the box from {left:.6g}, {top:.6g} to '
+                f'{right:.6g}, {bottom:.6g}')
     return None
 
 
@@ -322,13 +328,13 @@ def find_flip_fault(flip: Optional[bool],
             'right hand is a left one')
 
 
-def boxes_are_corners(boxes: np.ndarray, joint_boxes: np.ndarray,
-                      image_sizes: np.ndarray) -> bool:
-    """Whether boxes that should be x, y, w, h are rather two corners.
+def find_boxes_fault(boxes: np.ndarray, joint_boxes: np.ndarray,
+                     image_sizes: np.ndarray) -> Optional[str]:
+    """Say what boxes that should be x, y, width, height are instead.
 
-    Asked of a whole file: all of them must be possible corners, which boxes
-    of x, y, w, h seldom are, and as such lie nearer to the joints, on average
-    by half or more.
+    Asked of a whole file: two corners, for which all of them must be possible
+    ones; a centre and a size; or shares of the image size. Taken as such they
+    must lie nearer to the joints, on average by half or more.
 
     Args:
         boxes (np.ndarray): Boxes (N, 4) as the file has them, px.
@@ -337,17 +343,28 @@ def boxes_are_corners(boxes: np.ndarray, joint_boxes: np.ndarray,
         image_sizes (np.ndarray): Width and height, (N, 2), px.
 
     Returns:
-        bool: Whether they seem to be left, top, right, bottom.
+        str | None: What they seem to be, or None.
     """
     low, high = np.split(np.asarray(boxes, dtype=np.float64), 2, axis=1)
     image_sizes = np.asarray(image_sizes)
+    middles = {
+        'x, y, width, height in shares of the image size':
+        (low + high / 2) * image_sizes,
+        '[centre x, centre y, width, height]': low
+    }
     # a pixel more is what rounding makes
-    if not ((high > low) & (low > -2) & (high < image_sizes + 2)).all():
-        return False
+    if ((high > low) & (low > -2) & (high < image_sizes + 2)).all():
+        middles['[left, top, right, bottom]'] = (low + high) / 2
     shown = np.clip(joint_boxes, 0, np.tile(image_sizes, 2))
     centre = (shown[:, :2] + shown[:, 2:]) / 2
-    as_corners, as_sizes = (
-        np.linalg.norm(middle - centre, axis=1).mean()
-        for middle in ((low + high) / 2, low + high / 2))
+
+    def distance(middle: np.ndarray) -> float:
+        with np.errstate(over='ignore'):
+            return float(np.linalg.norm(middle - centre, axis=1).mean())
+
+    nearest = min(middles, key=lambda name: distance(middles[name]))
+    given = distance(low + high / 2)
     # what is half a pixel off may be either, and it does not matter
-    return bool(as_sizes > 1 and as_corners < as_sizes / 2)
+    if given > 1 and distance(middles[nearest]) < given / 2:
+        return nearest
+    return None
