@@ -119,7 +119,8 @@ def _foreign_names(file: IO[bytes]) -> Iterator[str]:
             name = '.'.join(texts[-2:])
         elif isinstance(argument, str):
             texts.append(argument)
-        if name and not name.startswith(
+        # a text is no pickle, whatever its letters mean in one
+        if name and re.fullmatch(r'[\w.]+', name) and not name.startswith(
                 tuple(f'{module}.' for module in _PLAIN_MODULES)):
             yield name
 
