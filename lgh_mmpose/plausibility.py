@@ -65,6 +65,8 @@ _MIN_BONES = 5  # of a hand that has a size
 # share of an image's side: 0.02 in STB and Dexter+Object, 0.09 in SynthHand; a
 # matrix for images of two thirds of the size is 0.17 off
 _OFF_CENTRE = .15
+# share of an image's side; images of three quarters of the size make it 0.17
+_MAX_SHIFT = .15
 
 
 def probable_unit(ratio: float, unit: str = 'mm') -> Optional[str]:
@@ -246,6 +248,28 @@ def camera_suits_image(matrix: np.ndarray, image_size: Tuple[int,
     """
     shares = (matrix[:2, 2] + .5) / image_size
     return bool((np.abs(shares - .5) <= _OFF_CENTRE).all())
+
+
+def find_shift_fault(centres: np.ndarray,
+                     image_size: Tuple[int, int]) -> Optional[str]:
+    """Say that hands that fill their images are not in the middle of them.
+
+    So are those of images that were resized, or padded, after annotation.
+
+    Args:
+        centres (np.ndarray): Middles of the joints of all hands, (N, 2), px.
+        image_size (tuple[int, int]): Width and height in px.
+
+    Returns:
+        str | None: What is wrong, or None.
+    """
+    x, y = centre = np.median(centres, axis=0) / image_size
+    if (np.abs(centre - .5) <= _MAX_SHIFT).all():
+        return None
+    return (f'the hands should fill their images of {image_size[0]} x '
+            f'{image_size[1]} px, but lie on average at {x:.0%} of the width '
+            f'and {y:.0%} of the height: were the images resized after their '
+            'annotation? Restore them, or scale the camera with them')
 
 
 def find_size_fault(annotated: Tuple[int, int],
