@@ -216,14 +216,13 @@ def files_read(names: Iterable[Optional[str]]) -> Iterator[str]:
     Yields:
         str: Paths of files.
     """
-    from lgh_mmpose.apis.sources import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
+    from lgh_mmpose.apis.sources import MEDIA_EXTENSIONS
     for path in (path for name in filter(None, names)
                  for path in matches(name)):
         if osp.isdir(path):
             # not JSON beside them, which is welcome
             yield from (osp.join(path, name) for name in os.listdir(path)
-                        if name.lower().endswith(IMAGE_EXTENSIONS +
-                                                 VIDEO_EXTENSIONS))
+                        if name.lower().endswith(MEDIA_EXTENSIONS))
         else:
             yield path
 

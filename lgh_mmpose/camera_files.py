@@ -14,7 +14,10 @@ from lgh_mmpose.reading import read_small_file, reason
 
 _MAX_PIXELS = 1e7  # a lens of 10 m over pixels of 1 um
 _CAMERA_NAMES = ('camera_matrix', 'K')
-_DISTORTION_NAMES = ('distortion_coefficients', 'dist_coeffs', 'D')
+# as programs call it: D, dist, distCoeffs, distortion_coefficients, and so on,
+# or a number each
+_DISTORTION = re.compile(
+    r'(?i:dist(?:ortion)?(?:_?coef(?:f|fs|ficients)?)?)|D|[kp][1-6]')
 
 # A matrix as OpenCV writes it, which ROS does without the tag. A matrix of
 # another kind, or a nested one, is none of a camera.
@@ -24,6 +27,10 @@ _YAML_MATRIX = re.compile(
     r' {1,9}cols: {0,9}(\d{1,4}) {0,9}\n'
     r'(?: {1,9}dt: {0,9}"?[a-z]"? {0,9}\n)?'
     r' {1,9}data: {0,9}\[([-+.\w,\s]{0,2000})\]', re.MULTILINE)
+# a plain list of numbers, or one
+_YAML_NUMBERS = re.compile(
+    r'^(\w{1,40}): {0,9}\[? {0,9}([-+.\d][-+.\w, \t]{0,2000})\]? {0,9}$',
+    re.MULTILINE)
 
 
 def check_camera_matrix(matrix: Any,
@@ -96,17 +103,18 @@ def load_camera_matrix(path: str) -> np.ndarray:
         if matrix is None:
             raise ValueError('no camera_matrix and no K in it')
         matrix = check_camera_matrix(matrix, 'the camera matrix')
-        distortion = next((found[n] for n in _DISTORTION_NAMES if n in found),
-                          0)
-        distortion = _numbers(distortion)
-        if distortion is None:
+        distortion = [
+            _numbers(value) for name, value in found.items()
+            if _DISTORTION.fullmatch(name)
+        ]
+        if any(values is None for values in distortion):
             raise ValueError('its distortion coefficients are no numbers')
     except Exception as error:  # of a damaged file a parser raises anything
         raise ValueError(
             f'cannot read the camera file {path}: {reason(error)}; give 3 '
             'rows of 3 numbers: as .json (alone or under camera_matrix or K), '
             'as .npy, as OpenCV writes .yml or .xml, or as text') from error
-    if distortion.any():
+    if any(values.any() for values in distortion):
         warnings.warn(
             f'the lens distortion in {path} is not used: joints are found as '
             'if the lens had none. Undistort the pictures first '
@@ -131,9 +139,12 @@ def _read_json(content: bytes) -> Dict[str, Any]:
         _shape(value['rows'], value['cols'], value['data'])
         # as OpenCV writes it
         if isinstance(value, dict) and 'data' in value else value
-        for name, value in found.items()
-        if name in _CAMERA_NAMES + _DISTORTION_NAMES
+        for name, value in found.items() if _is_read(name)
     }
+
+
+def _is_read(name: str) -> bool:
+    return name in _CAMERA_NAMES or _DISTORTION.fullmatch(name) is not None
 
 
 def _read_npy(content: bytes) -> Dict[str, Any]:
@@ -145,12 +156,17 @@ def _read_npy(content: bytes) -> Dict[str, Any]:
 
 
 def _read_yaml(content: bytes) -> Dict[str, Any]:
-    return {
-        name: _shape(int(rows), int(columns),
-                     data.replace(',', ' ').split())
-        for name, rows, columns, data in _YAML_MATRIX.findall(
-            _decode(content))
+    text = _decode(content)
+    found = {
+        name: [float(v) for v in data.replace(',', ' ').split()]
+        for name, data in _YAML_NUMBERS.findall(text)
+        if _DISTORTION.fullmatch(name)
     }
+    for name, rows, columns, data in _YAML_MATRIX.findall(text):
+        found[name] = _shape(
+            int(rows), int(columns),
+            data.replace(',', ' ').split())
+    return found
 
 
 def _read_xml(content: bytes) -> Dict[str, Any]:
@@ -162,8 +178,7 @@ def _read_xml(content: bytes) -> Dict[str, Any]:
         _shape(
             int(node.findtext('rows')), int(node.findtext('cols')),
             node.findtext('data').split())
-        for node in ElementTree.fromstring(text)
-        if node.tag in _CAMERA_NAMES + _DISTORTION_NAMES
+        for node in ElementTree.fromstring(text) if _is_read(node.tag)
     }
 
 

@@ -62,6 +62,11 @@ UNITS = {'um': .001, 'mm': 1., 'cm': 10., 'm': 1000.}
 """Length of units in mm."""
 
 _MIN_BONES = 5  # of a hand that has a size
+# share of an image's side: 0.02 in STB and Dexter+Object, 0.09 in SynthHand; a
+# matrix for images of two thirds of the size is 0.17 off
+_OFF_CENTRE = .15
+# share of an image's side; images of three quarters of the size make it 0.17
+_MAX_SHIFT = .15
 
 
 def probable_unit(ratio: float, unit: str = 'mm') -> Optional[str]:
@@ -226,6 +231,47 @@ def find_camera_fault(camera_matrix: np.ndarray,
             'width of the sensor in mm, times the width of the image')
 
 
+def camera_suits_image(matrix: np.ndarray, image_size: Tuple[int,
+                                                             int]) -> bool:
+    """Whether a camera may have taken a whole image of this size.
+
+    The principal point of a camera lies near the middle of its images. Where
+    it does not, the matrix is likely one for another resolution, or the image
+    was cut out and the matrix not.
+
+    Args:
+        matrix (np.ndarray): Intrinsics (3, 3), px.
+        image_size (tuple[int, int]): Width and height, px.
+
+    Returns:
+        bool: Whether it is within 15 % of the width and of the height.
+    """
+    shares = (matrix[:2, 2] + .5) / image_size
+    return bool((np.abs(shares - .5) <= _OFF_CENTRE).all())
+
+
+def find_shift_fault(centres: np.ndarray,
+                     image_size: Tuple[int, int]) -> Optional[str]:
+    """Say that hands that fill their images are not in the middle of them.
+
+    So are those of images that were resized, or padded, after annotation.
+
+    Args:
+        centres (np.ndarray): Middles of the joints of all hands, (N, 2), px.
+        image_size (tuple[int, int]): Width and height in px.
+
+    Returns:
+        str | None: What is wrong, or None.
+    """
+    x, y = centre = np.median(centres, axis=0) / image_size
+    if (np.abs(centre - .5) <= _MAX_SHIFT).all():
+        return None
+    return (f'the hands should fill their images of {image_size[0]} x '
+            f'{image_size[1]} px, but lie on average at {x:.0%} of the width '
+            f'and {y:.0%} of the height: were the images resized after their '
+            'annotation? Restore them, or scale the camera with them')
+
+
 def find_size_fault(annotated: Tuple[int, int],
                     actual: Tuple[int, int]) -> Optional[str]:
     """Say that an image is not as large as its annotation has it.
@@ -250,7 +296,7 @@ def find_size_fault(annotated: Tuple[int, int],
 
 def find_placement_fault(image_size: Tuple[int, int], bbox: Sequence[float],
                          keypoints: np.ndarray) -> Optional[str]:
-    """Say that a box or all joints lie outside of the image.
+    """Say that a box or all joints lie outside of the image, or apart.
 
     Args:
         image_size (tuple[int, int]): Width and height in px.
@@ -269,6 +315,12 @@ def find_placement_fault(image_size: Tuple[int, int], bbox: Sequence[float],
     inside = (keypoints > -.5) & (keypoints < (width - .5, height - .5))
     if len(keypoints) and not inside.all(1).any():
         return f'no joint lies in the image of {width} x {height} px'
+    # joints at the edge of a tight box lie in it
+    inside = (keypoints >= (left - 1, top - 1)) & (
+        keypoints <= (right + 1, bottom + 1))
+    if len(keypoints) and not inside.all(1).any():
+        return (f'no joint lies in the box from {left:.6g}, {top:.6g} to '
+                f'{right:.6g}, {bottom:.6g}')
     return None
 
 
@@ -300,13 +352,13 @@ def find_flip_fault(flip: Optional[bool],
             'right hand is a left one')
 
 
-def boxes_are_corners(boxes: np.ndarray, joint_boxes: np.ndarray,
-                      image_sizes: np.ndarray) -> bool:
-    """Whether boxes that should be x, y, w, h are rather two corners.
+def find_boxes_fault(boxes: np.ndarray, joint_boxes: np.ndarray,
+                     image_sizes: np.ndarray) -> Optional[str]:
+    """Say what boxes that should be x, y, width, height are instead.
 
-    Asked of a whole file: all of them must be possible corners, which boxes
-    of x, y, w, h seldom are, and as such lie nearer to the joints, on average
-    by half or more.
+    Asked of a whole file: two corners, for which all of them must be possible
+    ones; a centre and a size; or shares of the image size. Taken as such they
+    must lie nearer to the joints, on average by half or more.
 
     Args:
         boxes (np.ndarray): Boxes (N, 4) as the file has them, px.
@@ -315,17 +367,28 @@ def boxes_are_corners(boxes: np.ndarray, joint_boxes: np.ndarray,
         image_sizes (np.ndarray): Width and height, (N, 2), px.
 
     Returns:
-        bool: Whether they seem to be left, top, right, bottom.
+        str | None: What they seem to be, or None.
     """
     low, high = np.split(np.asarray(boxes, dtype=np.float64), 2, axis=1)
     image_sizes = np.asarray(image_sizes)
+    middles = {
+        'x, y, width, height in shares of the image size':
+        (low + high / 2) * image_sizes,
+        '[centre x, centre y, width, height]': low
+    }
     # a pixel more is what rounding makes
-    if not ((high > low) & (low > -2) & (high < image_sizes + 2)).all():
-        return False
+    if ((high > low) & (low > -2) & (high < image_sizes + 2)).all():
+        middles['[left, top, right, bottom]'] = (low + high) / 2
     shown = np.clip(joint_boxes, 0, np.tile(image_sizes, 2))
     centre = (shown[:, :2] + shown[:, 2:]) / 2
-    as_corners, as_sizes = (
-        np.linalg.norm(middle - centre, axis=1).mean()
-        for middle in ((low + high) / 2, low + high / 2))
+
+    def distance(middle: np.ndarray) -> float:
+        with np.errstate(over='ignore'):
+            return float(np.linalg.norm(middle - centre, axis=1).mean())
+
+    nearest = min(middles, key=lambda name: distance(middles[name]))
+    given = distance(low + high / 2)
     # what is half a pixel off may be either, and it does not matter
-    return bool(as_sizes > 1 and as_corners < as_sizes / 2)
+    if given > 1 and distance(middles[nearest]) < given / 2:
+        return nearest
+    return None

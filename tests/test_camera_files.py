@@ -222,6 +222,25 @@ def test_no_distortion_is_not_warned_of(name, content, tmp_path):
         load_camera_matrix(str(tmp_path / name))
 
 
+@pytest.mark.parametrize('line', [
+    'distortion_coefficients: [0.1, 0., 0., 0., 0.]', 'distCoeffs: [0.1]',
+    'D: [ .1, -2e-1 ]', 'dist_coeff: [.1]', 'k1: 0.1', 'distortion: [0, 1]'
+])
+def test_distortion_goes_by_many_names(line, tmp_path):
+    plain = by_opencv('k.yml').decode()
+    name, _, values = line.partition(': ')
+    as_json = json.dumps({
+        'K':
+        MATRIX,
+        name: [float(v) for v in values.strip('[] ').split(',')]
+    })
+    for file, content in (('k.yml', f'{plain}{line}\n'), ('k.json', as_json)):
+        (tmp_path / file).write_text(content)
+        with pytest.warns(UserWarning, match='distortion in .* is not used'):
+            matrix = load_camera_matrix(str(tmp_path / file))
+        np.testing.assert_array_equal(matrix, MATRIX)
+
+
 def test_distortion_that_is_no_number_is_refused(tmp_path):
     path = tmp_path / 'k.json'
     path.write_text(json.dumps(dict(K=MATRIX, D=['a'])))

@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgh_mmpose.apis import camera_of_fov
-from lgh_mmpose.plausibility import (HAND_BONE_LENGTHS, UNITS,
-                                     boxes_are_corners, find_bone_fault,
-                                     find_camera_fault, find_placement_fault,
-                                     find_size_fault, hand_sizes,
-                                     probable_unit)
+from lgh_mmpose.plausibility import (HAND_BONE_LENGTHS, UNITS, find_bone_fault,
+                                     find_boxes_fault, find_camera_fault,
+                                     find_placement_fault, find_size_fault,
+                                     hand_sizes, probable_unit)
 
 BONE = ('middle_finger1', 'middle_finger2')
 
@@ -196,7 +195,12 @@ def test_boxes_and_joints_outside(bbox, joint, fault):
 
 def test_one_joint_in_the_image_is_enough():
     joints = np.array([[200., 200.], [50., 50.]])
-    assert find_placement_fault((100, 80), [0, 0, 9, 9], joints) is None
+    assert find_placement_fault((100, 80), [0, 0, 50, 50], joints) is None
+
+
+def test_a_box_holds_a_joint():
+    fault = find_placement_fault((100, 80), [0, 0, 9, 9], np.full((2, 2), 50.))
+    assert fault == 'no joint lies in the box from 0, 0 to 9, 9'
 
 
 @given(st.integers(0, 1000), st.floats(1., 2.), st.integers(1, 20))
@@ -213,7 +217,11 @@ def test_corners_are_told_from_sizes(seed, padding, num):
                            1)
     joints = np.concatenate([low, low + side], 1)
     sizes_of_images = np.tile(size, (num, 1))
-    assert not boxes_are_corners(sizes, joints, sizes_of_images)
+    assert find_boxes_fault(sizes, joints, sizes_of_images) is None
+    shares = sizes / np.tile(size, 2)
+    assert 'shares' in find_boxes_fault(shares, joints, sizes_of_images)
+    centred = np.concatenate([centre, 2 * half], 1)
+    assert '[centre x' in find_boxes_fault(centred, joints, sizes_of_images)
     # unless they were cut at the border, the joints are in their middle
     if (corners > 0).all() and (corners[:, 2:] < size).all():
-        assert boxes_are_corners(corners, joints, sizes_of_images)
+        assert '[left' in find_boxes_fault(corners, joints, sizes_of_images)

@@ -119,7 +119,8 @@ def _foreign_names(file: IO[bytes]) -> Iterator[str]:
             name = '.'.join(texts[-2:])
         elif isinstance(argument, str):
             texts.append(argument)
-        if name and not name.startswith(
+        # a text is no pickle, whatever its letters mean in one
+        if name and re.fullmatch(r'[\w.]+', name) and not name.startswith(
                 tuple(f'{module}.' for module in _PLAIN_MODULES)):
             yield name
 
@@ -256,6 +257,7 @@ def _load_or_resume(runner: Any, checkpoint: str, resume: bool) -> None:
     weights = _weights_of(loaded, checkpoint)
     if resume:
         _check_resumable(runner, loaded, weights, checkpoint)
+        _tell_of_schedule(runner, loaded.get('param_schedulers'))
     else:
         _check_some_fit(runner, weights, checkpoint)
     try:
@@ -306,6 +308,23 @@ def _check_resumable(runner: Any, loaded: Dict[str, Any],
             f'cannot resume from the checkpoint {checkpoint}: its optimizer '
             f'has {", ".join(there)} where {type(optimizer).__name__} of this '
             f'config has {", ".join(here)}{mend}')
+
+
+def _tell_of_schedule(runner: Any, saved: Any) -> None:
+    """Warn where a training of another length keeps the former schedule."""
+    ours = runner.param_schedulers
+    if not isinstance(saved, list) or not isinstance(ours, list):
+        return
+    for state, scheduler in zip(saved, ours):
+        there = state.get('end') if isinstance(state, Mapping) else None
+        here = getattr(scheduler, 'end', None)
+        if there is not None and there != here:
+            runner.logger.warning(
+                f'the {type(scheduler).__name__} of the checkpoint goes on: it'
+                f' ends with step {there}, and where it ends its rate stays, '
+                f'while by this config it would end with step {here}. For a '
+                'schedule of another length start a new training: '
+                '--cfg-options load_from=CHECKPOINT without --resume')
 
 
 def _check_some_fit(runner: Any, weights: Dict[str, Any],

@@ -17,9 +17,9 @@ from ..camera_files import check_camera_matrix
 from ..config import config_errors, load_config, require_keys
 from ..datasets.hand3d_json import SIDES
 from ..models.heads import GroupedJointHead
-from ..plausibility import (find_bone_fault, find_camera_fault,
-                            usual_bone_length)
-from .camera_model import ASSUMED_FOV, camera_of_fov, camera_suits_image
+from ..plausibility import (camera_suits_image, find_bone_fault,
+                            find_camera_fault, usual_bone_length)
+from .camera_model import ASSUMED_FOV, camera_of_fov
 from .checkpoint import load_weights
 from .detection import HandDetector
 from .hand_crop import HandCrop, name_of

@@ -30,6 +30,8 @@ VIDEO_EXTENSIONS = ('.3g2', '.3gp', '.avi', '.flv', '.m2ts', '.m4v', '.mkv',
 # pictures that cannot be read; of a folder they are named, not passed over
 _OTHER_PICTURES = ('.arw', '.cr2', '.cr3', '.dng', '.exr', '.hdr', '.jxl',
                    '.nef', '.orf', '.psd', '.raf', '.rw2', '.svg', '.tga')
+MEDIA_EXTENSIONS = IMAGE_EXTENSIONS + VIDEO_EXTENSIONS + _OTHER_PICTURES
+"""What names of files end in that are looked at in a folder."""
 # what a webcam that does not say gets in a written video
 _USUAL_FPS = 30.
 # seconds; a film whose next frame is due later has a fault in its time stamps
@@ -232,9 +234,7 @@ def _open_path(path: str) -> FrameSource:
 def _open_folder(path: str) -> FrameSource:
     files = sorted(osp.join(path, name) for name in _list_files(path))
     chosen = [
-        file for file in files
-        if file.lower().endswith(IMAGE_EXTENSIONS + VIDEO_EXTENSIONS +
-                                 _OTHER_PICTURES)
+        file for file in files if file.lower().endswith(MEDIA_EXTENSIONS)
     ]
     if not chosen:
         raise FileNotFoundError(

@@ -1,10 +1,12 @@
 """FreiHAND with its 3D annotations."""
 import os.path as osp
-from typing import Dict, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from mmpose.registry import DATASETS
 
+from ..camera import project
+from ..plausibility import find_shift_fault
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
                           check_hand_sizes, check_keypoints_cam, count_such,
@@ -86,6 +88,24 @@ class FreiHand3DDataset(BaseHand3DDataset):
         versions = self._selected_versions(rows, num)
         sample_ids = rows + num * np.array(versions)[:, None]
         return annotations, sample_ids.reshape(-1)
+
+    def load_data_list(self) -> List[dict]:
+        given = self.image_size is not None
+        data_list = super().load_data_list()
+        if self.bbox_mode == 'image' and not given:
+            self._check_shift()
+        return data_list
+
+    def _check_shift(self) -> None:
+        """Check that hands whose box is the image are in its middle."""
+        joints = self.annotations.keypoints_cam
+        if joints is None:
+            return
+        pixels = project(joints, self.annotations.camera_matrix)
+        fault = find_shift_fault((pixels.min(1) + pixels.max(1)) / 2,
+                                 self.image_size)
+        if fault is not None:
+            raise ValueError(f'{self.data_root}: {fault}')
 
     def _load_arrays(self) -> HandAnnotations:
         paths = {

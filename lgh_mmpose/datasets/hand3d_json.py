@@ -10,7 +10,7 @@ from mmpose.registry import DATASETS
 from xtcocotools.coco import COCO
 
 from ..camera import project
-from ..plausibility import boxes_are_corners
+from ..plausibility import find_boxes_fault
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
                           check_hand_sizes, check_keypoints_cam, load_json,
@@ -294,11 +294,12 @@ class Hand3DJsonDataset(BaseHand3DDataset):
             np.where(shown, keypoints, np.inf).min(1),
             np.where(shown, keypoints, -np.inf).max(1)
         ], 1)
-        if boxes_are_corners(bbox, joints, self._sizes):
+        instead = find_boxes_fault(bbox, joints, self._sizes)
+        if instead is not None:
             self._fail(
-                'bbox', ids[0], f'is {bbox[0].tolist()}, and like all boxes '
-                'of the file it seems to be [left, top, right, bottom]; it '
-                'must be [x, y, width, height]')
+                'bbox', ids[0], f'is {bbox[0].tolist()}, and like the boxes '
+                f'of the whole file it seems to be {instead}; it must be '
+                '[x, y, width, height] in px')
         return corners
 
 
@@ -310,8 +311,8 @@ def _is_id(value: Any) -> bool:
 _IMAGE_FIELDS = dict(
     id=('a whole number', _is_id),
     file_name=('a path', lambda v: isinstance(v, str) and v != ''),
-    width=('a positive whole number', lambda v: type(v) is int and v > 0),
-    height=('a positive whole number', lambda v: type(v) is int and v > 0))
+    width=('a positive whole number', lambda v: _is_id(v) and v > 0),
+    height=('a positive whole number', lambda v: _is_id(v) and v > 0))
 _ANNOTATION_FIELDS = dict(
     id=('a whole number', _is_id),
     image_id=('a whole number', _is_id),

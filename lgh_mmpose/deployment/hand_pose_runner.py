@@ -28,7 +28,8 @@ from lgh_mmpose.camera import (RootDepthStatus, back_project, check_lengths,
 from lgh_mmpose.camera_files import check_camera_matrix, load_camera_matrix
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.images import count_pictures, read_bytes, read_image
-from lgh_mmpose.plausibility import find_bone_fault, find_camera_fault
+from lgh_mmpose.plausibility import (camera_suits_image, find_bone_fault,
+                                     find_camera_fault)
 from lgh_mmpose.reading import read_small_file, reason
 
 SCHEMA = 'lgh_mmpose/exported_hand_pose/3'
@@ -386,6 +387,13 @@ def _bilinear(num: int, step: float, start: float,
 # -- hands -------------------------------------------------------------------
 
 
+def _length(name: str, value: Any) -> float:
+    length = check_lengths(name, value)
+    if length.ndim:
+        raise ValueError(f'{name} must be one number, got {value!r}')
+    return float(length)
+
+
 class HandPose:
     """From an image and boxes to joints in pixels and millimetres.
 
@@ -454,6 +462,9 @@ class HandPose:
         whole_image = bboxes is None
         if whole_image:
             bboxes = [[0, 0, width, height]]
+        if not hasattr(bboxes, '__len__'):
+            raise ValueError('bboxes must be a list of boxes, got '
+                             f'{str(bboxes)[:100]}')
         sides = [hand_side] * len(bboxes) if isinstance(hand_side, str) else \
             list(hand_side)
         if len(sides) != len(bboxes) or not set(sides) <= set(SIDES):
@@ -464,10 +475,11 @@ class HandPose:
             return []
         if camera_matrix is not None:
             camera_matrix = check_camera_matrix(camera_matrix)
-        for name, value in (('bone_length', bone_length), ('root_depth',
-                                                           root_depth)):
-            if value is not None:
-                check_lengths(f'{name} (mm)', value)
+        bone_length, root_depth = (None if value is None else _length(
+            f'{name} (mm)', value) for name, value in (('bone_length',
+                                                        bone_length),
+                                                       ('root_depth',
+                                                        root_depth)))
         fault = None if bone_length is None else find_bone_fault(
             bone_length, self.info['reference_bone'])
         if fault is not None:
@@ -476,6 +488,14 @@ class HandPose:
             camera_matrix, (width, height))
         if fault is not None:
             raise ValueError(f'the given camera has {fault}')
+        if camera_matrix is not None and not camera_suits_image(
+                camera_matrix, (width, height)):
+            warnings.warn(
+                'the principal point of the given camera, '
+                f'{camera_matrix[0, 2]:g} {camera_matrix[1, 2]:g}, is far from'
+                f' the middle of the image of {width} x {height} px: was the '
+                'matrix made for images of another size?',
+                stacklevel=2)
         if root_depth is not None and (camera_matrix is None
                                        or bone_length is None):
             raise ValueError('root_depth (mm) is only of use together with '
@@ -534,6 +554,12 @@ class HandPose:
         size = self.network.input_size
         padding = options['whole_image_padding' if whole_image else 'padding']
         warp = crop_matrix(bbox, size, padding, options['use_udp'])
+        height, width = image.shape[:2]
+        left, top, right, bottom = bbox
+        if right <= 0 or bottom <= 0 or left >= width or top >= height:
+            raise ValueError(f'the box {left:g}, {top:g}, {right:g}, '
+                             f'{bottom:g} lies outside of the image of '
+                             f'{width} x {height} px')
         pixels = crop_image(image, warp, size)
         if options['hand_side'] not in (None, hand_side):
             pixels = pixels[:, ::-1]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lgh_mmpose.apis.camera_model import camera_suits_image
+from lgh_mmpose.plausibility import camera_suits_image
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def whole():
     b'',
     b'PK',
     b'a text',
+    b'import os, sys\nos.system(1)\n',
     whole()[:2000],
     whole()[:-30],
     pickle.dumps({}, protocol=4)[:-1],

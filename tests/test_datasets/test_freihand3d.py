@@ -133,6 +133,16 @@ def test_boxes(freihand_root):
         FreiHand3DDataset(data_root=str(freihand_root), bbox_mode='hand')
 
 
+@pytest.mark.parametrize('factor', [.5, 2])
+def test_images_that_were_all_resized_are_refused(factor, tmp_path):
+    write_freihand(tmp_path)
+    for path in tmp_path.glob('*/rgb/*.jpg'):
+        image = cv2.imread(str(path))
+        cv2.imwrite(str(path), cv2.resize(image, None, fx=factor, fy=factor))
+    with pytest.raises(ValueError, match='were the images resized after'):
+        FreiHand3DDataset(data_root=str(tmp_path))
+
+
 # -- which samples -----------------------------------------------------------
 
 

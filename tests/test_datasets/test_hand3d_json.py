@@ -208,6 +208,7 @@ def annotation(field, value, index=2):
     (change(('images', 1, 'id'), KeyError), 'images, index 1: id is missing'),
     (change(('images', 1, 'file_name'), 7), 'images, id 101: file_name must'),
     (change(('images', 1, 'width'), 0), 'images, id 101: width must be a pos'),
+    (change(('images', 1, 'width'), 10**400), 'width must be a positive whol'),
     (change(('images', 1, 'height'), '9'), 'images, id 101: height must be'),
     (change(('images', 1, 'id'), 100), 'images has id 100 twice'),
     (change(('categories', 0, 'keypoints'),
@@ -468,7 +469,12 @@ def test_an_image_of_another_size_is_named_when_it_is_read(tmp_path):
     assert content['images'][2]['width'] == 96
 
 
-def test_boxes_that_are_corners_are_refused(tmp_path):
+@pytest.mark.parametrize('convert, meant', [
+    (lambda x, y, w, h: [x, y, x + w, y + h], r'\[left, top, right, bottom\]'),
+    (lambda x, y, w, h: [x + w / 2, y + h / 2, w, h], r'\[centre x, centre y'),
+    (lambda x, y, w, h: [x / 192, y / 160, w / 192, h / 160], 'x, .* shares'),
+])
+def test_boxes_of_another_kind_are_refused(tmp_path, convert, meant):
     content = hand3d_json(size=(192, 160))
     for ann in content['annotations']:
         ann['camera_matrix'][0][2] += 60
@@ -480,10 +486,8 @@ def test_boxes_that_are_corners_are_refused(tmp_path):
             ann['keypoints'][i + 1] += 60
     build_content(tmp_path, content)
     for ann in content['annotations']:
-        x, y, w, h = ann['bbox']
-        ann['bbox'] = [x, y, x + w, y + h]
-    with pytest.raises(
-            ValueError, match=r'seems to be \[left, top, right, bottom\]'):
+        ann['bbox'] = convert(*ann['bbox'])
+    with pytest.raises(ValueError, match=f'seems to be {meant}'):
         build_content(tmp_path, content)
 
 

@@ -258,11 +258,32 @@ def test_boxes_without_area_are_refused(bbox):
     (dict(root_depth='500', bone_length=45,
           camera_matrix=np.eye(3)), r'root_depth \(mm\) must be positive'),
     (dict(root_depth=500.), 'only of use together with'),
+    (dict(bone_length=[45., 45.]), r'bone_length \(mm\) must be one number'),
+    (dict(bboxes=5), 'bboxes must be a list of boxes, got 5'),
+    (dict(bboxes=[[0, 0, 9, 9], [64, 0, 70, 9]]),
+     'box 64, 0, 70, 9 lies outside of the image of 64 x 64 px'),
+    (dict(bboxes=[[-9, -9, 0, 5]]), 'lies outside of the image'),
 ])
 def test_bad_arguments_are_named(onnx_export, arguments, message):
     arguments = dict(dict(image=np.zeros((64, 64, 3), np.uint8)), **arguments)
     with pytest.raises(ValueError, match=message):
         HandPose(onnx_export)(**arguments)
+
+
+def test_camera_of_another_resolution_is_told(onnx_export):
+    hand_pose, image = HandPose(onnx_export), np.zeros((64, 64, 3), np.uint8)
+    camera = np.array([[200., 0, 32], [0, 200, 32], [0, 0, 1]])
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        hand_pose(image, camera_matrix=camera, bone_length=45)
+    with pytest.warns(UserWarning, match='point .* 64 64, is far from the'):
+        hand_pose(image, camera_matrix=np.diag([2., 2., 1]) @ camera)
+
+
+def test_numbers_of_numpy_become_plain(onnx_export):
+    hand, = HandPose(onnx_export)(
+        np.zeros((64, 64, 3), np.uint8), bone_length=np.array(45.))
+    assert json.loads(json.dumps(hand)) == hand
 
 
 def test_network_takes_bytes_of_its_size(onnx_export):

@@ -426,11 +426,15 @@ def test_a_film_on_a_full_disk_is_an_error(demo, tmp_path):
     assert os.listdir(tmp_path / 'out') == []
 
 
-def test_a_film_of_a_folder_is_not_overwritten(demo, film):
-    before = film.read_bytes()
-    result = demo(film.parent, '--json', film, check=False)
+@pytest.mark.parametrize('name', ['film.mp4', 'raw.dng'])
+def test_what_is_no_image_of_a_folder_is_not_overwritten(
+        demo, freihand_root, tmp_path, name):
+    photo = freihand_root / 'training/rgb/00000000.jpg'
+    shutil.copy(photo, tmp_path)
+    (tmp_path / name).write_text('before')
+    result = demo(tmp_path, '--json', tmp_path / name, check=False)
     assert 'would overwrite ' in str(result.returncode)
-    assert film.read_bytes() == before
+    assert (tmp_path / name).read_text() == 'before'
 
 
 def test_the_weights_are_not_overwritten(demo, checkpoint, freihand_root):

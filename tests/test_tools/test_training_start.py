@@ -87,6 +87,17 @@ def test_resume_without_a_checkpoint_keeps_load_from(folder, checkpoint,
     assert (tmp_path / 'epoch_2.pth').is_file()
 
 
+def test_another_length_than_that_of_the_schedule_is_told(
+        folder, checkpoint, tmp_path):
+    command = ('--resume', checkpoint, '--cfg-options')
+    longer = train(folder, *command, 'max_epochs=3', work_dir=tmp_path).stdout
+    assert 'the CosineAnnealingLR of the checkpoint goes on: it ends with ' \
+        'step 4,' in longer and 'by this config it would end with step 6' in \
+        longer
+    same = train(folder, *command, 'max_epochs=2', work_dir=tmp_path).stdout
+    assert 'of the checkpoint goes on' not in same
+
+
 def other_network(checkpoint):
     return ([
         '--resume', checkpoint, '--cfg-options', 'num_groups=2'
