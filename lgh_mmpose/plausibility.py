@@ -10,9 +10,10 @@ is a third of that (6.5 cm), the longest one measured 1.7 times (32 cm). The
 reference bone, the proximal phalanx of the middle finger, is 44.6 +- 3.8 mm in
 adults (Buryanov and Kotiuk, 2010).
 
-Functions return what is wrong in words, or None. NumPy is all they need.
+Functions ``find_...`` return what is wrong in words, or None. NumPy is all
+that is needed.
 """
-from typing import Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -57,6 +58,12 @@ shares of the image a focal length is below 0.2."""
 BONE_AGREEMENT = 1.5
 """Factor between a given bone length and the joints' own: noise of the joints
 makes some tenths, another bone 1.7 or more."""
+
+MAX_COORDINATE = 1e6
+"""Largest coordinate of a box in px: thirty times the side of any image."""
+
+MIN_BOX_SIDE = 2.
+"""Least side of a box in px; boxes in shares of the image have less."""
 
 UNITS = {'um': .001, 'mm': 1., 'cm': 10., 'm': 1000.}
 """Length of units in mm."""
@@ -292,6 +299,41 @@ def find_size_fault(annotated: Tuple[int, int],
                 'turned as its EXIF orientation says')
     return (f'the image has {actual[0]} x {actual[1]} px, its annotation says '
             f'{annotated[0]} x {annotated[1]}; {mend}')
+
+
+def check_boxes(boxes: Any) -> np.ndarray:
+    """Boxes of hands that a user gives, as an array.
+
+    Args:
+        boxes: Left, top, right and bottom of N boxes or of one, px.
+
+    Returns:
+        np.ndarray: (N, 4), float64.
+
+    Raises:
+        ValueError: If they are no boxes, or none that could hold a hand.
+    """
+    try:
+        array = np.atleast_2d(np.array(boxes))
+        # text, truth values and numbers of 400 digits are of other kinds
+        numbers = array.dtype.kind in 'iuf' and array.ndim == 2
+    except (TypeError, ValueError, OverflowError):
+        numbers = False
+    if not numbers or array.shape[1] != 4 or not (
+            np.abs(array) <= MAX_COORDINATE).all() or \
+            (array[:, 2:] <= array[:, :2]).any():
+        raise ValueError('bboxes must be (N, 4) or (4,): left, top, right and '
+                         'bottom in px, left < right and top < bottom, got '
+                         f'{str(boxes)[:100]}')
+    array = array.astype(np.float64)
+    sides = array[:, 2:] - array[:, :2]
+    small = np.flatnonzero((sides < MIN_BOX_SIDE).any(1))
+    if len(small):
+        raise ValueError(
+            f'a box of {sides[small[0], 0]:.4g} x {sides[small[0], 1]:.4g} px '
+            'can hold no hand: bboxes must be in px, not in shares of the '
+            'image')
+    return array
 
 
 def find_placement_fault(image_size: Tuple[int, int], bbox: Sequence[float],

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgh_mmpose.apis import camera_of_fov
-from lgh_mmpose.plausibility import (HAND_BONE_LENGTHS, UNITS, find_bone_fault,
-                                     find_boxes_fault, find_camera_fault,
-                                     find_placement_fault, find_size_fault,
-                                     hand_sizes, probable_unit)
+from lgh_mmpose.plausibility import (HAND_BONE_LENGTHS, UNITS, check_boxes,
+                                     find_bone_fault, find_boxes_fault,
+                                     find_camera_fault, find_placement_fault,
+                                     find_size_fault, hand_sizes,
+                                     probable_unit)
 
 BONE = ('middle_finger1', 'middle_finger2')
 
@@ -225,3 +226,28 @@ def test_corners_are_told_from_sizes(seed, padding, num):
     # unless they were cut at the border, the joints are in their middle
     if (corners > 0).all() and (corners[:, 2:] < size).all():
         assert '[left' in find_boxes_fault(corners, joints, sizes_of_images)
+
+
+@pytest.mark.parametrize('boxes', [[3, 4, 8.5, 12], [[3, 4, 8.5, 12]],
+                                   np.array([[3, 4, 8.5, 12]], np.float32)])
+def test_boxes_may_be_one_or_several(boxes):
+    np.testing.assert_array_equal(check_boxes(boxes), [[3, 4, 8.5, 12]])
+
+
+@pytest.mark.parametrize(
+    'boxes',
+    [[0, 0, 0, 5], [5, 5, 1, 9], [0, 0, 1], [0, 0, float('nan'), 5],
+     [0, 0, 1e30, 9], [0, 0, 10**401, 9], ['0', '0', '9', '9'], None, 'box', 5,
+     [], [[[0, 0, 9, 9]]], [[0, 0, 9, 9], [0, 0]]],
+    ids=range(13))
+def test_what_is_no_box_is_refused(boxes):
+    with pytest.raises(
+            ValueError, match='bboxes must be .N, 4. or .4,.: left'):
+        check_boxes(boxes)
+
+
+@pytest.mark.parametrize('box',
+                         [[.2, .3, .7, .8], [0, 0, 1, 1], [10, 10, 11.5, 60]])
+def test_boxes_that_can_hold_no_hand_are_refused(box):
+    with pytest.raises(ValueError, match='not in shares of the image'):
+        check_boxes([[0, 0, 9, 9], box])

@@ -17,7 +17,7 @@ from ..camera_files import check_camera_matrix
 from ..config import config_errors, load_config, require_keys
 from ..datasets.hand3d_json import SIDES
 from ..models.heads import GroupedJointHead
-from ..plausibility import (camera_suits_image, find_bone_fault,
+from ..plausibility import (camera_suits_image, check_boxes, find_bone_fault,
                             find_camera_fault, usual_bone_length)
 from .camera_model import ASSUMED_FOV, camera_of_fov
 from .checkpoint import load_weights
@@ -40,8 +40,6 @@ Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010)."""
 
 # after so many frames of a track its side is settled
 _SIDE_FRAMES = 15
-# px; squares of it and what float32 makes of it stay finite
-_MAX_BOX = 1e6
 
 
 class _Crop(NamedTuple):
@@ -228,8 +226,7 @@ class HandInferencer:
         """
         source = open_source(inputs)
         settings = _Settings(
-            None if bboxes is None else _check_boxes(bboxes),
-            self.camera_matrix
+            None if bboxes is None else check_boxes(bboxes), self.camera_matrix
             if camera_matrix is None else check_camera_matrix(camera_matrix),
             *_bone_length(
                 self.bone_length if bone_length is None else bone_length,
@@ -585,29 +582,6 @@ def _check_device(device: str) -> str:
         raise ValueError(
             f'the device {device!r} cannot be used: {reason}') from error
     return device
-
-
-def _check_boxes(boxes: np.ndarray) -> np.ndarray:
-    """Boxes as (N, 4) floats.
-
-    Raises:
-        ValueError: If they are no boxes or have no area.
-    """
-    try:
-        boxes = np.atleast_2d(np.array(boxes))
-        # text, truth values and numbers of 400 digits are of other kinds
-        if boxes.dtype.kind not in 'iuf':
-            raise ValueError
-        boxes = boxes.astype(np.float64)
-    except (TypeError, ValueError):
-        boxes = np.zeros(0)
-    if (boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes)
-            or not (np.abs(boxes) <= _MAX_BOX).all()
-            or (boxes[:, 2:] <= boxes[:, :2]).any()):
-        raise ValueError('bboxes must be (N, 4) or (4,): left, top, right and '
-                         'bottom in px, left < right and top < bottom, got '
-                         f'{boxes.tolist()}')
-    return boxes
 
 
 def _build_model(config: Union[str, Path, Config], checkpoint: Optional[str],

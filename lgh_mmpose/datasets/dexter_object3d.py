@@ -10,6 +10,7 @@ import numpy as np
 from mmpose.registry import DATASETS
 
 from ..camera import project
+from ..plausibility import MAX_COORDINATE
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_hand_sizes,
                           check_keypoints_cam, count_such)
@@ -29,7 +30,6 @@ _EXTRINSICS = np.array([[0.9999, 0.0034, 0.0161, 19.0473],
                         [-0.0162, 0.0079, 0.9998, -4.7501]])
 _IMAGES_PER_SEQUENCE = 100000  # that file names can number
 _MIN_BOX_SIDE = 100.  # mm
-_MAX_PIXELS = 1e6
 _BOX_COLUMNS = ('img_name', 'x', 'y', 'w', 'h')
 
 
@@ -223,9 +223,9 @@ class DexterObject3DDataset(BaseHand3DDataset):
             except (TypeError, ValueError):
                 x = y = w = h = math.nan
             # false for NaN, too
-            if not (abs(x) <= _MAX_PIXELS and abs(y) <= _MAX_PIXELS
-                    and x < x + w <= x + _MAX_PIXELS
-                    and y < y + h <= y + _MAX_PIXELS):
+            if not (abs(x) <= MAX_COORDINATE and abs(y) <= MAX_COORDINATE
+                    and x < x + w <= x + MAX_COORDINATE
+                    and y < y + h <= y + MAX_COORDINATE):
                 cells = [str(row[c])[:40] for c in _BOX_COLUMNS[1:]]
                 raise ValueError(
                     f'{self.bbox_csv}, line {line}: x, y, w and h must be '

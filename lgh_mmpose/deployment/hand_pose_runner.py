@@ -1,6 +1,6 @@
 """Runs an exported hand pose model: NumPy and one inference engine, no more.
 
-    python hand_pose_runner.py photo.jpg --bbox 60 40 200 200 \\
+    python hand_pose_runner.py photo.jpg --bbox 60 40 260 240 \\
         --camera-matrix camera.json --bone-length 45
 
 prints the joints as json (reading the picture needs OpenCV and Pillow), and
@@ -28,15 +28,14 @@ from lgh_mmpose.camera import (RootDepthStatus, back_project, check_lengths,
 from lgh_mmpose.camera_files import check_camera_matrix, load_camera_matrix
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.images import count_pictures, read_bytes, read_image
-from lgh_mmpose.plausibility import (camera_suits_image, find_bone_fault,
-                                     find_camera_fault)
+from lgh_mmpose.plausibility import (camera_suits_image, check_boxes,
+                                     find_bone_fault, find_camera_fault)
 from lgh_mmpose.reading import read_small_file, reason
 
 SCHEMA = 'lgh_mmpose/exported_hand_pose/3'
 HANDS_SCHEMA = 'lgh_mmpose/hands/1'
 SIDES = ('right', 'left')
 OUTPUTS = ('uv', 'depth', 'scores')
-_MAX_BOX = 1e6  # px
 
 # -- the network -------------------------------------------------------------
 
@@ -303,22 +302,8 @@ def crop_matrix(bbox: Sequence[float], input_size: Tuple[int, int],
 
     Returns:
         np.ndarray: (3, 3), float64.
-
-    Raises:
-        ValueError: If the box has no area.
     """
-    given = bbox
-    try:
-        # text, truth values and numbers of 400 digits are of other kinds
-        number = np.asarray(bbox).dtype.kind in 'iuf'
-        bbox = np.asarray(bbox, dtype=np.float32)
-    except (TypeError, ValueError, OverflowError):
-        number = False
-    if not number or bbox.shape != (4, ) or \
-            not (np.abs(bbox) <= _MAX_BOX).all() or \
-            (bbox[2:] <= bbox[:2]).any():
-        raise ValueError('a box is left, top, right, bottom with right > left '
-                         f'and bottom > top, in px, got {str(given)[:100]}')
+    bbox = np.asarray(bbox, dtype=np.float32)
     width, height = input_size
     scale = (bbox[2:] - bbox[:2]) * padding
     center = (bbox[2:] + bbox[:2]) * 0.5
@@ -462,17 +447,15 @@ class HandPose:
         whole_image = bboxes is None
         if whole_image:
             bboxes = [[0, 0, width, height]]
-        if not hasattr(bboxes, '__len__'):
-            raise ValueError('bboxes must be a list of boxes, got '
-                             f'{str(bboxes)[:100]}')
+        if len(np.shape(bboxes)) and not len(bboxes):
+            return []
+        bboxes = check_boxes(bboxes)
         sides = [hand_side] * len(bboxes) if isinstance(hand_side, str) else \
             list(hand_side)
         if len(sides) != len(bboxes) or not set(sides) <= set(SIDES):
             raise ValueError(f'hand_side must be one of {SIDES}, or one for '
                              f'each of the {len(bboxes)} boxes, got '
                              f'{hand_side!r}')
-        if not len(bboxes):
-            return []
         if camera_matrix is not None:
             camera_matrix = check_camera_matrix(camera_matrix)
         bone_length, root_depth = (None if value is None else _length(
@@ -605,8 +588,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         nargs=4,
         type=float,
         action='append',
-        metavar=('X', 'Y', 'W', 'H'),
-        help='box tight round a hand: left, top, width, height in px; may be '
+        metavar=('X1', 'Y1', 'X2', 'Y2'),
+        help='box tight round a hand: left, top, right, bottom in px; may be '
         'given again for more hands (default: the whole picture is one hand)')
     parser.add_argument(
         '--camera-matrix',
@@ -642,10 +625,8 @@ def main() -> None:
                 f'{args.image} holds {pictures} pictures, of which the first '
                 'is read',
                 file=sys.stderr)
-        bboxes = args.bbox and [[x, y, x + w, y + h]
-                                for x, y, w, h in args.bbox]
         hand_pose = HandPose(args.model, args.threads)
-        hands = hand_pose(image, bboxes, camera, args.bone_length,
+        hands = hand_pose(image, args.bbox, camera, args.bone_length,
                           args.hand_side)
     except (OSError, ValueError, ImportError) as error:
         sys.exit(f'{Path(sys.argv[0]).name}: {error}')
