@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from deploy_models import toy_config
-from helpers import REPO_ROOT, run_command
+from helpers import REPO_ROOT, run_command, run_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.dataset import pseudo_collate
@@ -227,6 +227,17 @@ def test_crop_is_that_of_the_pipeline(left, top, width, height, padding,
     # 1/32 px apart where the exact one lies between them
     difference = np.abs(crop.astype(int) - results['img'])
     assert difference.max() <= 255 / 32 + 1
+
+
+def test_command_and_class_take_the_same_boxes(onnx_export, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / 'a.png'), image)
+    boxes = [[3, 4, 40, 44], [10.5, 2, 60, 40]]
+    output = run_script(
+        onnx_export / 'hand_pose_runner.py',
+        *('a.png', '--bbox', *boxes[0], '--bbox', *boxes[1]),
+        cwd=tmp_path).stdout
+    assert json.loads(output)['hands'] == HandPose(onnx_export)(image, boxes)
 
 
 # -- bad input ---------------------------------------------------------------
