@@ -91,6 +91,21 @@ def set_durations(path: Path, durations: Sequence[float]) -> None:
     path.write_bytes(data)
 
 
+def turn_track(path: Path, matrix: Tuple[int, int, int, int]) -> None:
+    """Let the track's header of an .mp4 say how it is to be shown.
+
+    Args:
+        path: An .mp4 of :func:`write_video`.
+        matrix: a, b, c and d of ISO 14496-12, 8.3.2.
+    """
+    content = bytearray(path.read_bytes())
+    a, b, c, d = matrix
+    struct.pack_into('>9i', content,
+                     content.find(b'tkhd') + 44, a << 16, b << 16, 0, c << 16,
+                     d << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+
+
 def damage(path: Path, part: float = .3) -> None:
     """Overwrite the pictures of an .mp4, from this part of them on.
 

@@ -14,7 +14,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from toy_video import damage, set_durations
+from toy_video import damage, set_durations, turn_track
+from toy_video import write_video as write_images
 
 from lgh_mmpose.apis import open_source
 from lgh_mmpose.apis.film_tracks import find_mirrored_orientation
@@ -482,17 +483,7 @@ def turned_video(path, matrix):
     """A film with a bright left upper corner, and how its track is turned."""
     corner = image(0, (48, 64))
     corner[:24, :32] = 250
-    writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter_fourcc(*'mp4v'), 25, (64, 48))
-    for _ in range(3):
-        writer.write(corner)
-    writer.release()
-    content = bytearray(path.read_bytes())
-    a, b, c, d = matrix
-    struct.pack_into('>9i', content,
-                     content.find(b'tkhd') + 44, a << 16, b << 16, 0, c << 16,
-                     d << 16, 0, 0, 0, 1 << 30)
-    path.write_bytes(content)
+    turn_track(write_images(path, 3 * [corner]), matrix)
     return path
 
 
