@@ -148,7 +148,7 @@ def read_crops(args: argparse.Namespace) -> Tuple[object, np.ndarray]:
     """
     from lgh_mmpose.deployment.hand_pose_runner import (HandPose, crop_image,
                                                         crop_matrix)
-    from lgh_mmpose.images import read_image
+    from lgh_mmpose.inference.images import read_image
     try:
         image = read_image(args.image)
     except OSError as error:

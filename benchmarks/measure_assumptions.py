@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
 def measure(args: argparse.Namespace) -> None:
     from lgh_mmpose.apis import HandInferencer
     from lgh_mmpose.datasets import FreiHand3DDataset
-    from lgh_mmpose.images import read_image
+    from lgh_mmpose.inference.images import read_image
     dataset = FreiHand3DDataset(
         data_root=args.data_root, split='evaluation', test_mode=True)
     samples = [

@@ -173,7 +173,7 @@ def frames_until_lost(inferencer, video: Video, generator, seed: int,
 
     At most 30 frames; None if it is lost before the hand is gone.
     """
-    from lgh_mmpose.camera import project
+    from lgh_mmpose.geometry.camera import project
     rng = np.random.default_rng(seed)
     image = generator.backgrounds.sample(rng, generator.size)
     empty = np.clip(image, 0, 255).astype(np.uint8)
@@ -188,7 +188,7 @@ def frames_until_lost(inferencer, video: Video, generator, seed: int,
 
 def measure(args: argparse.Namespace) -> None:
     from lgh_mmpose.apis import HandInferencer, Smoothing
-    from lgh_mmpose.camera import project
+    from lgh_mmpose.geometry.camera import project
     from lgh_mmpose.synthesis import SceneGenerator
     generator = SceneGenerator(
         args.seed,

@@ -216,7 +216,7 @@ def files_read(names: Iterable[Optional[str]]) -> Iterator[str]:
     Yields:
         str: Paths of files.
     """
-    from lgh_mmpose.apis.sources import MEDIA_EXTENSIONS
+    from lgh_mmpose.inference.sources import MEDIA_EXTENSIONS
     for path in (path for name in filter(None, names)
                  for path in matches(name)):
         if osp.isdir(path):

@@ -22,8 +22,9 @@ from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 import numpy as np
 
 from lgh_mmpose.apis import HandInferencer, draw_hands
-from lgh_mmpose.camera import SOLVED_STATUSES
-from lgh_mmpose.images import ImageError, decode_image, image_size, read_bytes
+from lgh_mmpose.geometry.camera import SOLVED_STATUSES
+from lgh_mmpose.inference.images import (ImageError, decode_image, image_size,
+                                         read_bytes)
 from lgh_mmpose.visualization.plotly_hand import hand_figure
 
 FONTS = dict(

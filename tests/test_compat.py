@@ -18,7 +18,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner.checkpoint import load_checkpoint
 
 from lgh_mmpose import compat
-from lgh_mmpose.apis.checkpoint import read_checkpoint
+from lgh_mmpose.checkpoint import read_checkpoint
 
 # a process in which the package does not install it
 LOAD_COMPAT = f'''

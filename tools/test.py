@@ -162,7 +162,7 @@ def main() -> None:
         from mmengine.model import is_model_wrapper
         from mmengine.runner import Runner
 
-        from lgh_mmpose.apis.checkpoint import load_weights
+        from lgh_mmpose.checkpoint import load_weights
 
         class TestRunner(Runner):
 

@@ -102,7 +102,7 @@ def find_start(cfg: Config, automatic: bool) -> Optional[str]:
     if not cfg.get('resume') or not (automatic
                                      or cfg.get('load_from') is None):
         return cfg.get('load_from')
-    from lgh_mmpose.apis.checkpoint import latest_checkpoint
+    from lgh_mmpose.checkpoint import latest_checkpoint
     latest = latest_checkpoint(cfg.work_dir)
     cfg.resume = latest is not None
     if latest is None:
@@ -125,7 +125,7 @@ def main() -> None:
         check_decay(cfg)
         check_length(cfg)
         start = find_start(cfg, automatic=args.resume == 'auto')
-        from lgh_mmpose.apis.checkpoint import start_from
+        from lgh_mmpose.checkpoint import start_from
 
         # a strategy, such as FSDP's, needs mmengine's FlexibleRunner
         runner = build_runner(cfg, cfg.get('runner_type', 'Runner'))

@@ -7,9 +7,10 @@ import numpy as np
 from scipy import stats
 
 from ..fileio import atomic_write, write_image
+from ..geometry.hand import hand_links
+from ..inference.skeleton_2d import group_colors
 from ..visualization.groups import adjusted_rand_index, plot_joint_groups
-from ..visualization.skeleton import (figure_to_image, group_colors,
-                                      hand_links, new_figure)
+from ..visualization.skeleton import figure_to_image, new_figure
 from .plan import Plan
 
 CONFIDENCE = 0.95

@@ -20,7 +20,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..apis.checkpoint import DamagedCheckpointError, latest_checkpoint
+from ..checkpoint import DamagedCheckpointError, latest_checkpoint
 from ..config import limit_samples
 from ..fileio import atomic_write
 from ..models.layers import ConcreteSelector

@@ -12,19 +12,19 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmpose.apis import init_model
 
-from ..camera import back_project
-from ..camera_files import check_camera_matrix
+from ..checkpoint import load_weights
 from ..config import config_errors, load_config, require_keys
-from ..datasets.hand3d_json import SIDES
+from ..geometry.camera import back_project
+from ..geometry.hand import SIDES
+from ..geometry.plausibility import (camera_suits_image, check_boxes,
+                                     find_bone_fault, find_camera_fault,
+                                     usual_bone_length)
+from ..inference.cameras import ASSUMED_FOV, camera_of_fov, check_camera_matrix
+from ..inference.sources import Frame, FrameSource, open_source, prefetch
+from ..inference.tracking import HandTracker, OneEuroFilter, Smoothing, Track
 from ..models.heads import GroupedJointHead
-from ..plausibility import (camera_suits_image, check_boxes, find_bone_fault,
-                            find_camera_fault, usual_bone_length)
-from .camera_model import ASSUMED_FOV, camera_of_fov
-from .checkpoint import load_weights
 from .detection import HandDetector
 from .hand_crop import HandCrop, name_of
-from .sources import Frame, FrameSource, open_source, prefetch
-from .tracking import HandTracker, OneEuroFilter, Smoothing, Track
 
 # mmengine's logger writes to the standard output, where JSON may go
 _LOGGER = logging.getLogger(__name__)

@@ -7,9 +7,10 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import KEYPOINT_CODECS
 
-from ..camera import (RootDepthStatus, back_project, check_lengths,
-                      lift_root_relative, solve_root_depth, warp_points)
-from ..plausibility import HAND_BONE_LENGTHS, find_flip_fault
+from ..geometry.camera import (RootDepthStatus, back_project, check_lengths,
+                               lift_root_relative, solve_root_depth,
+                               warp_points)
+from ..geometry.plausibility import HAND_BONE_LENGTHS, find_flip_fault
 
 
 @KEYPOINT_CODECS.register_module()
@@ -244,7 +245,7 @@ class Hand25DLabel(BaseKeypointCodec):
                 reference bone, mm, scalar or (N,).
             root_depth (float | np.ndarray, optional): Depth of the root, mm,
                 scalar or (N,). Defaults to solving it, see
-                :func:`lgh_mmpose.camera.solve_root_depth`.
+                :func:`lgh_mmpose.geometry.camera.solve_root_depth`.
 
         Returns:
             dict:
@@ -254,8 +255,8 @@ class Hand25DLabel(BaseKeypointCodec):
             - units (str): ``'mm'`` or ``'reference bones'``
             - frame (str): ``'camera'`` or ``'root'``
             - root_depth_status (list[str] | None): Name of the
-              :class:`~lgh_mmpose.camera.RootDepthStatus` per instance where
-              the root depth was solved
+              :class:`~lgh_mmpose.geometry.camera.RootDepthStatus` per
+              instance where the root depth was solved
 
         Raises:
             ValueError: If the shape is wrong, a value not finite, a matrix

@@ -14,13 +14,13 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
-from ..camera import project
-from ..images import (ImageError, find_decoding_fault, find_file_fault,
-                      read_image_size)
-from ..plausibility import (BONE_AGREEMENT, DEPTHS, HAND_RATIOS, bone_range,
-                            find_bone_fault, find_camera_fault,
-                            find_placement_fault, find_size_fault, hand_sizes,
-                            unit_advice)
+from ..geometry.camera import project
+from ..geometry.plausibility import (BONE_AGREEMENT, DEPTHS, HAND_RATIOS,
+                                     bone_range, find_bone_fault,
+                                     find_camera_fault, find_placement_fault,
+                                     find_size_fault, hand_sizes, unit_advice)
+from ..inference.images import (ImageError, find_decoding_fault,
+                                find_file_fault, read_image_size)
 
 # mmpose's names; the joints of a finger are numbered from base (1) to tip (4)
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger',

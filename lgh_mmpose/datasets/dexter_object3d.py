@@ -9,8 +9,8 @@ from typing import List, Optional, Sequence, Tuple
 import numpy as np
 from mmpose.registry import DATASETS
 
-from ..camera import project
-from ..plausibility import MAX_COORDINATE
+from ..geometry.camera import project
+from ..geometry.plausibility import MAX_COORDINATE
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_hand_sizes,
                           check_keypoints_cam, count_such)

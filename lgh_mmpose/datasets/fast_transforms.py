@@ -17,7 +17,7 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 from scipy.special import ndtr, ndtri
 
-from ..images import ImageError, decode_reduced, name_image_error
+from ..inference.images import ImageError, decode_reduced, name_image_error
 from .transforms import check_not_flipped, describe
 
 

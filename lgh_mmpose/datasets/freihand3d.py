@@ -5,8 +5,8 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 from mmpose.registry import DATASETS
 
-from ..camera import project
-from ..plausibility import find_shift_fault
+from ..geometry.camera import project
+from ..geometry.plausibility import find_shift_fault
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
                           check_hand_sizes, check_keypoints_cam, count_such,

@@ -9,14 +9,13 @@ import numpy as np
 from mmpose.registry import DATASETS
 from xtcocotools.coco import COCO
 
-from ..camera import project
-from ..plausibility import find_boxes_fault
+from ..geometry.camera import project
+from ..geometry.hand import SIDES
+from ..geometry.plausibility import find_boxes_fault
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
                           check_hand_sizes, check_keypoints_cam, load_json,
                           local_name, measure_bones)
-
-SIDES = ('left', 'right')
 
 
 @DATASETS.register_module()
@@ -49,8 +48,9 @@ class Hand3DJsonDataset(BaseHand3DDataset):
     annotation. Its pixels are the projection of ``keypoints_cam``; a file
     whose ``keypoints`` are elsewhere is refused, since its camera, units or
     joint order are wrong. So are hands, bones and cameras that are none, see
-    :mod:`lgh_mmpose.plausibility`, and a file whose boxes are corners. An
-    image that has not the size of the file is an error when it is read.
+    :mod:`lgh_mmpose.geometry.plausibility`, and a file whose boxes are
+    corners. An image that has not the size of the file is an error when it
+    is read.
 
     Args:
         data_root (str): Folder that ``ann_file`` and images are relative to.

@@ -9,8 +9,9 @@ import torch
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
-from ..camera import project
-from ..images import ImageError, decode_labels, read_bytes
+from ..geometry.camera import project
+from ..geometry.hand import SIDES
+from ..inference.images import ImageError, decode_labels, read_bytes
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           UnreadableImageError, check_bone_length,
                           check_camera_matrix, check_hand_sizes,
@@ -21,7 +22,6 @@ from .safe_pickle import load_array_pickle
 _HOMEPAGE = ('https://lmb.informatik.uni-freiburg.de/resources/datasets/'
              'RenderedHandposeDataset.en.html')
 
-SIDES = ('left', 'right')  # in the order of RHD's 42 joints
 PART_IDS = ((2, 17), (18, 33))  # of the masks, first and last
 _MIN_BOX_SIDE = 30.  # px, that of the authors' crop
 _MAX_REPROJECTION_ERROR = 5.  # px; rounding makes 0.1

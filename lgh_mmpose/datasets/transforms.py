@@ -12,9 +12,10 @@ from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix
 
-from ..camera import back_project, warp_points
-from ..plausibility import find_camera_fault, find_flip_fault, find_size_fault
-from .hand3d_json import SIDES
+from ..geometry.camera import back_project, warp_points
+from ..geometry.hand import SIDES
+from ..geometry.plausibility import (find_camera_fault, find_flip_fault,
+                                     find_size_fault)
 
 
 def describe(results: Dict) -> str:
@@ -29,7 +30,8 @@ def check_not_flipped(results: Dict) -> None:
         results (dict): The result dict.
 
     Raises:
-        ValueError: See :func:`~lgh_mmpose.plausibility.find_flip_fault`.
+        ValueError: See
+            :func:`~lgh_mmpose.geometry.plausibility.find_flip_fault`.
     """
     fault = find_flip_fault(results.get('flip'), results.get('warp_mat'))
     if fault is not None:

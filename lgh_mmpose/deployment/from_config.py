@@ -13,8 +13,8 @@ from mmengine.runner import set_random_seed
 from mmpose.datasets.transforms import GetBBoxCenterScale, TopdownAffine
 from mmpose.registry import DATASETS, MODELS
 
-from ..apis.checkpoint import load_weights, read_checkpoint
 from ..apis.hand_crop import WHOLE_IMAGE_PADDING, HandCrop
+from ..checkpoint import load_weights, read_checkpoint
 from ..config import config_errors, require_keys
 from ..datasets.transforms import CanonicalizeHandSide
 from .deploy_form import check_kind

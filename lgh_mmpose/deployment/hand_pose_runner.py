@@ -22,14 +22,16 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from lgh_mmpose.camera import (RootDepthStatus, back_project, check_lengths,
-                               lift_root_relative, solve_root_depth,
-                               warp_points)
-from lgh_mmpose.camera_files import check_camera_matrix, load_camera_matrix
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
-from lgh_mmpose.images import count_pictures, read_bytes, read_image
-from lgh_mmpose.plausibility import (camera_suits_image, check_boxes,
-                                     find_bone_fault, find_camera_fault)
+from lgh_mmpose.geometry.camera import (RootDepthStatus, back_project,
+                                        check_lengths, lift_root_relative,
+                                        solve_root_depth, warp_points)
+from lgh_mmpose.geometry.plausibility import (camera_suits_image, check_boxes,
+                                              find_bone_fault,
+                                              find_camera_fault)
+from lgh_mmpose.inference.cameras import (check_camera_matrix,
+                                          load_camera_matrix)
+from lgh_mmpose.inference.images import count_pictures, read_bytes, read_image
 from lgh_mmpose.reading import read_small_file, reason
 
 SCHEMA = 'lgh_mmpose/exported_hand_pose/3'
@@ -434,7 +436,7 @@ class HandPose:
             ``frame`` (camera or root), ``root_joint``, ``reference_bone``,
             ``bone_length``, ``groups`` (K) and ``root_depth_status``, the
             name of the
-            :class:`~lgh_mmpose.camera.RootDepthStatus` where the root depth
+            :class:`~lgh_mmpose.geometry.camera.RootDepthStatus` where the root depth
             was solved, else None. Plain lists and numbers.
 
         Raises:

@@ -5,9 +5,9 @@ import numpy as np
 import torch
 from mmengine.model import BaseModel
 
-from ..camera import warp_points
 from ..evaluation.functional import align, keypoint_errors, mpjpe
-from ..images import read_image
+from ..geometry.camera import warp_points
+from ..inference.images import read_image
 from ..models.layers import peak_mass
 from .hand_pose_runner import HandPose, Network
 

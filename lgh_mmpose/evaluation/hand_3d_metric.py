@@ -10,8 +10,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmpose.registry import METRICS
 
-from lgh_mmpose.camera import SOLVED_STATUSES
 from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.geometry.camera import SOLVED_STATUSES
 
 from .functional import (PROTOCOLS, align, auc, epe, joint_epe,
                          keypoint_errors, mpjpe, pck_curve)

@@ -4,8 +4,8 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 
 from lgh_mmpose.evaluation import breakdown as B
+from lgh_mmpose.geometry.hand import hand_links
 from lgh_mmpose.visualization.plotly_hand import import_plotly
-from lgh_mmpose.visualization.skeleton import hand_links
 
 from .data import ReportData, row_mean
 from .pieces import (GREY, MISSING, Chart, Section, Table, line_color,

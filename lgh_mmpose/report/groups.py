@@ -3,9 +3,9 @@ from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
+from lgh_mmpose.inference.skeleton_2d import group_colors
 from lgh_mmpose.visualization.groups import SelectorHistory, selector_history
 from lgh_mmpose.visualization.plotly_hand import import_plotly
-from lgh_mmpose.visualization.skeleton import group_colors
 
 from .data import ReportData
 from .pieces import (GREY, Chart, HandDrawing, Section, Table, draw_hand,

@@ -5,7 +5,7 @@ import matplotlib
 import numpy as np
 
 from lgh_mmpose.evaluation import functional as F
-from lgh_mmpose.visualization.skeleton import finger_of_joints
+from lgh_mmpose.geometry.hand import finger_of_joints
 
 from .data import ReportData
 from .pieces import Section, Table, draw_hand, number

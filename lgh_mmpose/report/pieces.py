@@ -4,9 +4,10 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from lgh_mmpose.geometry.hand import hand_links
+from lgh_mmpose.inference.skeleton_2d import group_colors, text_color
 from lgh_mmpose.visualization.plotly_hand import import_plotly
-from lgh_mmpose.visualization.skeleton import (group_colors, hand_layout,
-                                               hand_links, text_color)
+from lgh_mmpose.visualization.skeleton import hand_layout
 
 GREY = '#8a9199'  # seen on white and on black
 MISSING = '–'

@@ -9,9 +9,10 @@ import numpy as np
 
 from lgh_mmpose.evaluation.functional import align
 from lgh_mmpose.fileio import encode_image
+from lgh_mmpose.geometry.hand import hand_links
+from lgh_mmpose.inference.skeleton_2d import joint_colors
 from lgh_mmpose.visualization.figures import read_image
 from lgh_mmpose.visualization.plotly_hand import hand_figure
-from lgh_mmpose.visualization.skeleton import hand_links, joint_colors
 
 from .data import ReportData, row_mean
 from .pieces import Section, css_color, number

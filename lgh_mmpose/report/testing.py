@@ -31,7 +31,7 @@ def predict_test_set(cfg: Config, config: Path, checkpoint: Path,
     """
     from mmengine.runner import Runner
 
-    from lgh_mmpose.apis.checkpoint import load_weights
+    from lgh_mmpose.checkpoint import load_weights
     cfg = Config(cfg.to_dict())
     evaluator = _pick_evaluator(cfg, protocol)
     with tempfile.TemporaryDirectory() as folder:

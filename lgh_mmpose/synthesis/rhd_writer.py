@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
-from lgh_mmpose.camera import project
+from lgh_mmpose.geometry.camera import project
 
 from ..fileio import encode_image
 from .layout import Layout

@@ -3,7 +3,7 @@ from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from lgh_mmpose.camera import project
+from lgh_mmpose.geometry.camera import project
 
 from .appearance import (BackgroundPool, HandAppearance, Light, apply_camera,
                          sample_occluder, shade_crevices)

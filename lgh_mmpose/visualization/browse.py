@@ -4,15 +4,18 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 
-from lgh_mmpose.camera import project, warp_points
 from lgh_mmpose.datasets.base_hand3d import (UnreadableImageError,
                                              find_annotation_fault)
-from lgh_mmpose.images import (find_decoding_fault, find_file_fault,
-                               read_image_size)
-from lgh_mmpose.plausibility import HAND_BONE_LENGTHS, HAND_RATIOS, unit_advice
+from lgh_mmpose.geometry.camera import project, warp_points
+from lgh_mmpose.geometry.plausibility import (HAND_BONE_LENGTHS, HAND_RATIOS,
+                                              unit_advice)
+from lgh_mmpose.inference.images import (find_decoding_fault, find_file_fault,
+                                         read_image_size)
 
+from ..geometry.hand import hand_links
+from ..inference.skeleton_2d import draw_skeleton_2d, joint_colors
 from .figures import draw_view, read_image
-from .skeleton import VIEWS, draw_skeleton_2d, hand_links, joint_colors
+from .skeleton import VIEWS
 
 # what a stage is drawn from
 _KEPT = ('img', 'img_reduction', 'keypoints', 'transformed_keypoints',

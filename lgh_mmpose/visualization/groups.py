@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from lgh_mmpose.fileio import write_image
 from lgh_mmpose.reading import reason
 
-from .skeleton import (figure_to_image, group_colors, hand_layout, hand_links,
-                       new_figure, text_color)
+from ..geometry.hand import hand_links
+from ..inference.skeleton_2d import group_colors, text_color
+from .skeleton import figure_to_image, hand_layout, new_figure
 
 _PROBABILITY = 'selector/probability/'
 _LOGITS = 'head.selector.logits'
@@ -111,7 +112,7 @@ def read_checkpoint(path: Union[str, Path]) -> CheckpointFacts:
         ValueError: If the file is no checkpoint or its selector is damaged.
     """
 
-    from lgh_mmpose.apis.checkpoint import read_checkpoint as load
+    from lgh_mmpose.checkpoint import read_checkpoint as load
     checkpoint = load(path)
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path} is no checkpoint: it holds a '

@@ -4,7 +4,8 @@ from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
-from .skeleton import hand_links, joint_colors
+from ..geometry.hand import hand_links
+from ..inference.skeleton_2d import joint_colors
 
 # readable on white and on black
 _TRUTH_COLOR = '#808890'

@@ -72,7 +72,7 @@ def test_threshold_and_class_choose(tiny_rtmdet):
 
 def test_boxes_do_not_overlap_by_more_than_its_nms_allows(tiny_rtmdet):
     """On mmcv-lite this is the NMS of ``compat``."""
-    from lgh_mmpose.apis.tracking import box_iou
+    from lgh_mmpose.inference.tracking import box_iou
 
     # a square is not padded, so no box is cut after the NMS
     boxes, _ = HandDetector(*tiny_rtmdet, score_thr=0)(an_image((96, 96)))

@@ -18,10 +18,10 @@ from toy_video import (joints_at, see_squares, set_durations, squares,
 from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
                              FrameSource, HandInferencer, OneEuroFilter,
                              Smoothing, camera_of_fov, draw_hands)
-from lgh_mmpose.apis.drawing import _label, _write
 from lgh_mmpose.apis.hand_inferencer import _bone_length
-from lgh_mmpose.apis.tracking import HandTracker
-from lgh_mmpose.camera import project
+from lgh_mmpose.geometry.camera import project
+from lgh_mmpose.inference.drawing import _label, _write
+from lgh_mmpose.inference.tracking import HandTracker
 from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
 
 # after lgh_mmpose, which makes it importable under mmcv-lite

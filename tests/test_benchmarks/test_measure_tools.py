@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import REPO_ROOT, run_script
 
-from lgh_mmpose.camera import project
+from lgh_mmpose.geometry.camera import project
 
 BENCHMARKS = REPO_ROOT / 'benchmarks'
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from mmpose.datasets.transforms import GenerateTarget, KeypointConverter
 from mmpose.registry import KEYPOINT_CODECS
 
-from lgh_mmpose.camera import project, warp_points
 from lgh_mmpose.codecs import Hand25DLabel
+from lgh_mmpose.geometry.camera import project, warp_points
 
 SIZE = (128, 160)
 CAMERA = np.array([[500., 0., 112.], [0., 510., 110.], [0., 0., 1.]])

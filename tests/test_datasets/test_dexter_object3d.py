@@ -5,8 +5,8 @@ import pytest
 from dataset_writers import DEXTER_SEQUENCES, write_dexter_object
 from mmpose.registry import DATASETS
 
-from lgh_mmpose.camera import project
 from lgh_mmpose.datasets import DexterObject3DDataset
+from lgh_mmpose.geometry.camera import project
 
 TIPS = [4, 8, 12, 16, 20]  # in FreiHAND's order
 

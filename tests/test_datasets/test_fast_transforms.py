@@ -12,11 +12,11 @@ from mmpose.datasets.transforms import (LoadImage, PackPoseInputs,
 from mmpose.registry import TRANSFORMS
 from PIL import Image
 
-from lgh_mmpose.camera import project
 from lgh_mmpose.datasets import (FastPhotometricDistortion,
                                  FastRandomBBoxTransform, LoadHandImage,
                                  PackHandInputs, TopdownAffineCamera)
-from lgh_mmpose.images import ImageError
+from lgh_mmpose.geometry.camera import project
+from lgh_mmpose.inference.images import ImageError
 
 
 @given(st.integers(0, 2**31 - 1))

@@ -11,9 +11,9 @@ from mmengine.registry import DefaultScope
 from mmpose.datasets import CombinedDataset, FreiHandDataset
 from mmpose.registry import DATASETS
 
-from lgh_mmpose.camera import project
 from lgh_mmpose.codecs import Hand25DLabel
 from lgh_mmpose.datasets import FreiHand3DDataset
+from lgh_mmpose.geometry.camera import project
 
 CODEC = dict(type='Hand25DLabel', input_size=(64, 48))
 META_KEYS = ('id', 'img_id', 'img_path', 'ori_shape', 'input_size',

@@ -9,10 +9,10 @@ from hypothesis.extra import numpy as hnp
 from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from lgh_mmpose.camera import back_project
 from lgh_mmpose.codecs import Hand25DLabel
 from lgh_mmpose.datasets import (OfficialRhdCrop, Rhd3DDataset,
                                  TopdownAffineCamera)
+from lgh_mmpose.geometry.camera import back_project
 from lgh_mmpose.synthesis import write_synthhand
 
 SHARED = REPO_ROOT.parent / 'shared'

@@ -12,9 +12,9 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmpose.datasets import Rhd2DDataset
 
-from lgh_mmpose.camera import project
 from lgh_mmpose.codecs import Hand25DLabel
 from lgh_mmpose.datasets import Rhd3DDataset
+from lgh_mmpose.geometry.camera import project
 from lgh_mmpose.synthesis import write_synthhand
 
 SAMPLES = REPO_ROOT.parent / 'shared' / 'samples' / 'rhd'

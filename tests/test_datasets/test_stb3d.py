@@ -8,9 +8,9 @@ from mmpose.datasets import FreiHandDataset
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
-from lgh_mmpose.camera import project
 from lgh_mmpose.datasets import Stb3DDataset
 from lgh_mmpose.datasets.stb3d import load_hand_para
+from lgh_mmpose.geometry.camera import project
 
 RHD = dict(from_file='configs/_base_/datasets/rhd2d.py')
 

@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
 
-from lgh_mmpose.camera import project
 from lgh_mmpose.codecs import Hand25DLabel
 from lgh_mmpose.datasets import (CanonicalizeHandSide, FreiHand3DDataset,
                                  TopdownAffineCamera)
+from lgh_mmpose.geometry.camera import project
 
 CODEC = Hand25DLabel((96, 128))
 

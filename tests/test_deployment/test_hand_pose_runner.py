@@ -19,12 +19,12 @@ from mmpose.datasets.transforms import GetBBoxCenterScale
 from PIL import Image
 
 from lgh_mmpose.apis import HandInferencer
-from lgh_mmpose.camera import RootDepthStatus
 from lgh_mmpose.datasets.transforms import TopdownAffineCamera
 from lgh_mmpose.deployment import export, read_crop
 from lgh_mmpose.deployment.hand_pose_runner import (HandPose, Network,
                                                     crop_image, crop_matrix,
                                                     read_info)
+from lgh_mmpose.geometry.camera import RootDepthStatus
 
 # what the shipped directory must do without
 FORBID = """

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from lgh_mmpose.camera import project
 from lgh_mmpose.datasets import FreiHand3DDataset
 from lgh_mmpose.fileio import unfinished_directory
+from lgh_mmpose.geometry.camera import project
 from lgh_mmpose.synthesis import (GENERATOR_VERSION, SceneGenerator,
                                   dataset_writer, write_synthhand)
 from lgh_mmpose.synthesis.scene import PERSON_ID

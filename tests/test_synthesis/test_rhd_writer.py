@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lgh_mmpose.camera import project
 from lgh_mmpose.datasets.safe_pickle import load_array_pickle
+from lgh_mmpose.geometry.camera import project
 from lgh_mmpose.synthesis import (GENERATOR_VERSION, SceneGenerator,
                                   write_synthhand)
 from lgh_mmpose.synthesis.rhd_writer import encode_depth

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lgh_mmpose.camera import project
+from lgh_mmpose.geometry.camera import project
 from lgh_mmpose.synthesis.pose_sampler import sample_pose, sample_shape
 from lgh_mmpose.synthesis.rig import JOINT_NAMES
 from lgh_mmpose.synthesis.scene import (LEFT_HAND_ID, PERSON_ID, RIGHT_HAND_ID,

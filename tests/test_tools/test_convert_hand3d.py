@@ -12,7 +12,7 @@ from PIL import Image
 
 from lgh_mmpose.datasets import (DexterObject3DDataset, FreiHand3DDataset,
                                  Hand3DJsonDataset, Rhd3DDataset, Stb3DDataset)
-from lgh_mmpose.images import read_image
+from lgh_mmpose.inference.images import read_image
 
 CONVERT = REPO_ROOT / 'tools/dataset_converters/convert_hand3d.py'
 SAME = ('keypoints', 'keypoints_visible', 'keypoints_cam', 'camera_matrix',

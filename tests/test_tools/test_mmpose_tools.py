@@ -6,7 +6,7 @@ import pytest
 from helpers import REPO_ROOT, run_script
 
 from lgh_mmpose import __main__ as mmpose_tool
-from lgh_mmpose.visualization.skeleton import GT_COLOR_2D
+from lgh_mmpose.inference.skeleton_2d import GT_COLOR_2D
 
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
 MAIN = mmpose_tool.__file__

@@ -7,8 +7,8 @@ import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from work_dir_writer import write_scalars as write_run
 
+from lgh_mmpose.inference.skeleton_2d import group_colors
 from lgh_mmpose.visualization import figures
-from lgh_mmpose.visualization.skeleton import group_colors
 
 META = parse_pose_metainfo(
     dict(from_file='configs/_base_/datasets/freihand2d.py'))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from work_dir_writer import JOINT_NAMES
 
+from lgh_mmpose.inference.skeleton_2d import group_colors
 from lgh_mmpose.visualization.plotly_hand import hand_figure
-from lgh_mmpose.visualization.skeleton import group_colors
 
 JOINTS = np.random.default_rng(0).uniform(-80, 80, (21, 3)).round(2)
 

@@ -2,12 +2,12 @@ import matplotlib
 import numpy as np
 import pytest
 
-from lgh_mmpose.visualization.skeleton import (add_axes_3d, draw_skeleton_2d,
-                                               draw_skeleton_3d,
-                                               figure_to_image, group_colors,
-                                               hand_layout, hand_links,
-                                               joint_colors, new_figure,
-                                               set_view_3d, text_color)
+from lgh_mmpose.geometry.hand import hand_links
+from lgh_mmpose.inference.skeleton_2d import (draw_skeleton_2d, group_colors,
+                                              joint_colors, text_color)
+from lgh_mmpose.visualization.skeleton import (add_axes_3d, draw_skeleton_3d,
+                                               figure_to_image, hand_layout,
+                                               new_figure, set_view_3d)
 
 NAMES = ['wrist'] + [
     f'{finger}{i}' for finger in ('thumb', 'forefinger', 'middle_finger',

@@ -28,7 +28,7 @@ from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS, FreiHand3DDataset
 from lgh_mmpose.datasets.hand3d_json import Hand3DJsonDataset
 from lgh_mmpose.fileio import (atomic_write, put_in_place,
                                unfinished_directory, write_image)
-from lgh_mmpose.images import ImageError, read_image_size
+from lgh_mmpose.inference.images import ImageError, read_image_size
 
 # data loader of the config -> name of the split in both layouts
 SPLITS = dict(train_dataloader='training', test_dataloader='evaluation')

@@ -17,15 +17,16 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from lgh_mmpose.camera import project
 from lgh_mmpose.datasets.base_hand3d import (check_bone_length,
                                              check_camera_matrix,
                                              check_hand_sizes, local_name,
                                              measure_bones, portable_name)
-from lgh_mmpose.datasets.hand3d_json import SIDES, Hand3DJsonDataset
+from lgh_mmpose.datasets.hand3d_json import Hand3DJsonDataset
 from lgh_mmpose.fileio import atomic_write, check_not_read
-from lgh_mmpose.images import ImageError, read_image_size
-from lgh_mmpose.plausibility import UNITS, find_placement_fault
+from lgh_mmpose.geometry.camera import project
+from lgh_mmpose.geometry.hand import SIDES
+from lgh_mmpose.geometry.plausibility import UNITS, find_placement_fault
+from lgh_mmpose.inference.images import ImageError, read_image_size
 
 SPLITS = ('training', 'evaluation')
 CAMERA = ('fx', 'fy', 'cx', 'cy')

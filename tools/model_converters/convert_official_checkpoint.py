@@ -17,7 +17,7 @@ import torch
 from mmengine.config import Config
 
 import lgh_mmpose
-from lgh_mmpose.apis.checkpoint import read_checkpoint
+from lgh_mmpose.checkpoint import read_checkpoint
 from lgh_mmpose.fileio import atomic_write, check_not_read
 from lgh_mmpose.models.official_weights import (check_weights, from_official,
                                                 official_weights_of,

@@ -10,7 +10,7 @@ from mmpose.utils.typing import (ConfigType, InstanceList, OptConfigType,
                                  OptSampleList)
 from torch import Tensor, nn
 
-from ...plausibility import find_flip_fault
+from ...geometry.plausibility import find_flip_fault
 from ..layers import expected_value, peak_mass, soft_argmax, spatial_softmax
 
 _ROOT_DEPTHS = ('given', 'solved')
@@ -351,7 +351,7 @@ class GroupedJointHead(BaseHead):
             where the camera is known, else relative to the 'root', in mm or
             'reference bones'. Where the root's depth was solved,
             ``root_depth_status`` names the
-            :class:`~lgh_mmpose.camera.RootDepthStatus`, (1,).
+            :class:`~lgh_mmpose.geometry.camera.RootDepthStatus`, (1,).
         """
         if isinstance(feats, list):
             raise ValueError(

@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgh_mmpose.apis import camera_of_fov
-from lgh_mmpose.plausibility import (HAND_BONE_LENGTHS, UNITS, check_boxes,
-                                     find_bone_fault, find_boxes_fault,
-                                     find_camera_fault, find_placement_fault,
-                                     find_size_fault, hand_sizes,
-                                     probable_unit)
+from lgh_mmpose.geometry.plausibility import (
+    HAND_BONE_LENGTHS, UNITS, camera_suits_image, check_boxes, find_bone_fault,
+    find_boxes_fault, find_camera_fault, find_placement_fault, find_size_fault,
+    hand_sizes, probable_unit)
 
 BONE = ('middle_finger1', 'middle_finger2')
 
@@ -251,3 +250,23 @@ def test_what_is_no_box_is_refused(boxes):
 def test_boxes_that_can_hold_no_hand_are_refused(box):
     with pytest.raises(ValueError, match='not in shares of the image'):
         check_boxes([[0, 0, 9, 9], box])
+
+
+@pytest.mark.parametrize(
+    'centre, size, suits',
+    [
+        ((112, 112), (224, 224), True),  # FreiHAND
+        ((318.5, 250.3), (640, 480), True),  # STB
+        ((325, 249), (640, 480), True),  # Dexter+Object
+        ((110, 120), (224, 224), True),
+        ((112, 112), (1920, 1080), False),  # of a crop
+        ((960, 540), (224, 224), False),
+        ((640, 360), (1920, 1080), False),  # of another resolution
+        ((960, 540), (1280, 720), False),
+        ((540, 960), (1920, 1080), False),  # of an upright photo
+        ((320, 240), (640, 360), False),  # of one with more at top and bottom
+        ((-5, 112), (224, 224), False),
+    ])
+def test_a_camera_suits_images_of_its_size(centre, size, suits):
+    matrix = np.array([[500., 0, centre[0]], [0, 500, centre[1]], [0, 0, 1]])
+    assert camera_suits_image(matrix, size) == suits

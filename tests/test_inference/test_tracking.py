@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgh_mmpose.apis import HandTracker, OneEuroFilter
-from lgh_mmpose.apis.tracking import box_iou, box_of_joints
+from lgh_mmpose.inference.tracking import box_iou, box_of_joints
 
 SIZE = (200, 100)
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from lgh_mmpose.apis import checkpoint as C
+from lgh_mmpose import checkpoint as C
 
 
 class Call:

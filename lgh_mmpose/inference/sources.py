@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ..images import (IMAGE_EXTENSIONS, ImageError, check_image_size,
-                      count_pictures, decode_image, from_pillow, image_size,
-                      looks_like_image, name_image_error, read_bytes, to_bgr)
 from .film_tracks import find_mirrored_orientation
+from .images import (IMAGE_EXTENSIONS, ImageError, check_image_size,
+                     count_pictures, decode_image, from_pillow, image_size,
+                     looks_like_image, name_image_error, read_bytes, to_bgr)
 
 # mmengine's logger writes to the standard output, where JSON may go
 _LOGGER = logging.getLogger(__name__)
@@ -112,8 +112,9 @@ def open_source(inputs: Any, skip_unreadable: bool = False) -> FrameSource:
         inputs: The path of an image, a video or a folder of them, a glob
             pattern, the index of a webcam (``0``, ``'0'``, ``'webcam:0'``),
             an image in memory, or a list or any other iterable of these. An
-            image in memory is an array as :func:`~lgh_mmpose.images.to_bgr`
-            takes it (uint8 (H, W, 3), BGR, say), an image of Pillow, or the
+            image in memory is an array as
+            :func:`~lgh_mmpose.inference.images.to_bgr` takes it (uint8
+            (H, W, 3), BGR, say), an image of Pillow, or the
             content of an image's file: bytes, or an open binary file. What a
             list holds is opened when its turn comes.
         skip_unreadable (bool): Whether files of a list, too, are named and

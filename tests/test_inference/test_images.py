@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lgh_mmpose import images
-from lgh_mmpose.images import (ImageError, count_pictures, decode_image,
-                               decode_labels, decode_reduced, find_file_fault,
-                               find_image_fault, from_pillow, image_size,
-                               read_image, read_image_size, to_bgr)
+from lgh_mmpose.inference import images
+from lgh_mmpose.inference.images import (ImageError, count_pictures,
+                                         decode_image, decode_labels,
+                                         decode_reduced, find_file_fault,
+                                         find_image_fault, from_pillow,
+                                         image_size, read_image,
+                                         read_image_size, to_bgr)
 
 # smooth, so that what is lossy loses little; RGB
 PICTURE = cv2.resize(

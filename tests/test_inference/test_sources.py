@@ -18,8 +18,8 @@ from toy_video import damage, set_durations, turn_track
 from toy_video import write_video as write_images
 
 from lgh_mmpose.apis import open_source
-from lgh_mmpose.apis.film_tracks import find_mirrored_orientation
-from lgh_mmpose.apis.sources import Frame, prefetch
+from lgh_mmpose.inference.film_tracks import find_mirrored_orientation
+from lgh_mmpose.inference.sources import Frame, prefetch
 
 
 def image(value, size=(8, 12)):
@@ -606,14 +606,14 @@ def test_prefetch_keeps_order_and_reads_no_further_than_it_may():
 
 
 def test_prefetch_holds_few_frames_that_are_large(monkeypatch):
-    monkeypatch.setattr('lgh_mmpose.apis.sources.MAX_QUEUE_BYTES', 1000)
+    monkeypatch.setattr('lgh_mmpose.inference.sources.MAX_QUEUE_BYTES', 1000)
     log = []
     ahead = prefetch(frames(50, log), 40)  # of 288 bytes each
     assert next(ahead).index == 0
     ahead.close()
     # the one that was taken, four in the queue, one in hand
     assert len(log) <= 6
-    monkeypatch.setattr('lgh_mmpose.apis.sources.MAX_QUEUE_BYTES', 100)
+    monkeypatch.setattr('lgh_mmpose.inference.sources.MAX_QUEUE_BYTES', 100)
     # there is always room for one
     assert [f.index for f in prefetch(frames(50, []), 40)] == list(range(50))
 

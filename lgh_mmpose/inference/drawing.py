@@ -2,8 +2,9 @@
 import cv2
 import numpy as np
 
-from ..camera import SOLVED_STATUSES
-from ..visualization.skeleton import draw_skeleton_2d, hand_links, joint_colors
+from ..geometry.camera import SOLVED_STATUSES
+from ..geometry.hand import hand_links
+from .skeleton_2d import draw_skeleton_2d, joint_colors
 
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
 

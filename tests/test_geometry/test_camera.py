@@ -1,19 +1,18 @@
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 from geometry_strategies import bone_sine, cameras, floats, hands
+from helpers import REPO_ROOT
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lgh_mmpose.camera import (RootDepthStatus, back_project, project,
-                               solve_root_depth, viewing_rays, warp_points,
-                               weak_perspective_depth)
+from lgh_mmpose.geometry.camera import (RootDepthStatus, back_project, project,
+                                        solve_root_depth, viewing_rays,
+                                        warp_points, weak_perspective_depth)
 
 CAMERA = np.array([[500., 0., 112.], [0., 510., 110.], [0., 0., 1.]])
 
-DATA = Path(__file__).parent / 'data'
+DATA = REPO_ROOT / 'tests/data'
 
 
 def test_project_known_answers():

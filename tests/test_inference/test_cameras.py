@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from lgh_mmpose import apis
-from lgh_mmpose.camera_files import check_camera_matrix, load_camera_matrix
 from lgh_mmpose.deployment import hand_pose_runner
+from lgh_mmpose.inference.cameras import (check_camera_matrix,
+                                          load_camera_matrix)
 
 MATRIX = [[600., 0, 319.5], [0, 610.25, 239.5], [0, 0, 1]]
 

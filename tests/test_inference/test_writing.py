@@ -121,7 +121,7 @@ def test_frames_that_a_camera_dropped_are_made_up_for(tmp_path):
 
 
 def test_large_pictures_do_not_pile_up(tmp_path, monkeypatch):
-    monkeypatch.setattr('lgh_mmpose.apis.sources.MAX_QUEUE_BYTES', 20_000)
+    monkeypatch.setattr('lgh_mmpose.inference.sources.MAX_QUEUE_BYTES', 20_000)
     go_on, drawn, put = threading.Event(), [], []
 
     def draw(picture, _):

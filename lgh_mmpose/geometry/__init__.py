@@ -1,0 +1,1 @@
+"""Cameras, crops and hands as plain geometry: NumPy alone, nothing above."""

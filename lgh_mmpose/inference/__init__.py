@@ -1,0 +1,1 @@
+"""From photos and films to hands: NumPy and OpenCV, no torch."""
