@@ -249,8 +249,8 @@ def describe(model: BaseModel, form: DeployForm,
         num_groups=model.head.num_groups,
         root_joint=codec.root_joint,
         reference_bone=list(codec.reference_bone),
-        bones=codec._bones.tolist(),
-        bone_lengths=codec._bone_lengths.tolist(),
+        bones=codec.skeleton.bones.tolist(),
+        bone_lengths=codec.skeleton.bone_lengths.tolist(),
         crop=dict(
             dict(
                 padding=1.0,
