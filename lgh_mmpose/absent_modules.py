@@ -14,8 +14,8 @@ _PACKAGE = __name__.rpartition('.')[0]
 BASE_MODULES = ('absent_modules', 'cpu', 'fileio', 'geometry', 'inference',
                 'pickled_arrays', 'reading', 'version')
 """What is imported without torch and mmpose; all else needs them."""
-# what of these needs them all the same
-_EXCEPTIONS = ('inference.backends.mmdet', 'inference.backends.torch')
+ABOVE = ('inference.backends.mmdet', 'inference.backends.torch')
+"""What of these needs them all the same."""
 
 _MOVED = {
     'apis.camera_model': 'inference.cameras',
@@ -74,7 +74,7 @@ def why_absent(fullname: str,
         mmpose, or does not exist.
     """
     name = fullname.partition('.')[2]
-    if name.partition('.')[0] in BASE_MODULES and name not in _EXCEPTIONS:
+    if name.partition('.')[0] in BASE_MODULES and name not in ABOVE:
         return None
     if PathFinder.find_spec(fullname, path) is None:
         return None

@@ -683,8 +683,8 @@ def _describe_undecoded(content: bytes) -> str:
         if name is None:
             return _describe_unknown(content)
     article = 'an' if name == 'AVIF' else 'a'
-    return f"it is {article} {name}, which `pip install 'lgh_mmpose[images]'` " \
-        'lets be read'
+    return (f'it is {article} {name}, which '
+            "`pip install 'lgh_mmpose[images]'` lets be read")
 
 
 def _describe_unknown(content: bytes) -> str:
