@@ -56,6 +56,11 @@ class HandInferencer:
                                                det_score_thr)
 
     @property
+    def detector(self) -> Optional[HandDetector]:
+        """What finds the hands, if anything does."""
+        return self.pipeline.detector
+
+    @property
     def model(self) -> torch.nn.Module:
         """The model of mmpose."""
         return self.pipeline.network.model

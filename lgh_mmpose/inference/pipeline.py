@@ -389,10 +389,10 @@ class HandPose:
         if not places:
             return []
         sides = [self._sides_to_try(place.track) for place in places]
-        crops, warps = zip(*(cut_out(
-            place.image, place.box, self.info.crop, self.info.input_size, side,
-            place.whole_image) for place, tried in zip(places, sides)
-                             for side in tried))
+        crops, warps = zip(
+            *(cut_out(place.image, place.box, self.info.crop,
+                      self.info.input_size, side, place.whole_image)
+              for place, tried in zip(places, sides) for side in tried))
         joints = self._run_network(np.stack(crops))
         chosen, evidence = [], []
         start = 0
@@ -406,8 +406,8 @@ class HandPose:
             evidence.append(difference)
             start += len(tried)
         sides = [side for tried in sides for side in tried]
-        uv, depth, scores = (part[chosen].astype(np.float64)
-                             for part in joints)
+        uv, depth, scores = (
+            part[chosen].astype(np.float64) for part in joints)
         keypoints = warp_points(
             uv, np.linalg.inv(np.stack([warps[i] for i in chosen])))
         _check_finite(keypoints, depth)
@@ -416,9 +416,10 @@ class HandPose:
             np.stack([place.camera_matrix for place in places]),
             settings.bone_length)
         return [
-            _Hand(*hand) for hand in zip(
-                places, keypoints, scores, lifted.keypoints_cam,
-                lifted.root_depth_status, (sides[i] for i in chosen), evidence)
+            _Hand(*hand)
+            for hand in zip(places, keypoints, scores, lifted.keypoints_cam,
+                            lifted.root_depth_status, (
+                                sides[i] for i in chosen), evidence)
         ]
 
     def _run_network(self, crops: np.ndarray) -> Joints:
