@@ -163,6 +163,9 @@ setup(
         f'{NAME}.evaluation': ['*.json'],
         f'{NAME}.report': ['templates/*'],
     },
+    entry_points={
+        'console_scripts': [f'lgh-hands = {NAME}.inference.command:main']
+    },
     cmdclass=dict(build_py=build_py, editable_wheel=editable_wheel),
     python_requires='>=3.9',
     install_requires=INSTALL_REQUIRES,

@@ -20,13 +20,16 @@ ABOVE = ('inference.backends.mmdet', 'inference.backends.torch')
 _MOVED = {
     'apis.camera_model': 'inference.cameras',
     'apis.checkpoint': 'checkpoint',
+    'apis.detection': 'inference.backends.mmdet',
     'apis.drawing': 'inference.drawing',
     'apis.film_tracks': 'inference.film_tracks',
+    'apis.hand_crop': 'apis.config_crop',
     'apis.sources': 'inference.sources',
     'apis.tracking': 'inference.tracking',
     'apis.writing': 'inference.writing',
     'camera': 'geometry.camera',
     'camera_files': 'inference.cameras',
+    'deployment.hand_pose_runner': 'inference.pipeline',
     'images': 'inference.images',
     'plausibility': 'geometry.plausibility',
 }

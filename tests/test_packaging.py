@@ -1,4 +1,5 @@
 import ast
+import json
 import os
 import shutil
 import stat
@@ -6,9 +7,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import yaml
-from helpers import REPO_ROOT, run_command
+from helpers import REPO_ROOT, run_command, write_toy_export
 from mmengine.config import Config
 
 import lgh_mmpose
@@ -152,6 +155,42 @@ def test_the_base_install_alone(base_python, tmp_path):
     assert 'lgh_mmpose.inference.sources' in lines
     assert lines[-2] == '[]'
     assert not Path(lines[-1]).samefile(Path(lgh_mmpose.__file__).parent)
+
+
+def test_the_base_install_finds_a_hand(base_python, tmp_path):
+    uv = np.random.default_rng(0).uniform(5, 60, (21, 2))
+    write_toy_export(tmp_path / 'exported', uv)
+    cv2.imwrite(
+        str(tmp_path / 'photo.jpg'), np.full((64, 64, 3), 90, np.uint8))
+    run_command(
+        *(base_python.parent / 'lgh-hands', 'photo.jpg'),
+        *('--model', 'exported', '--json', 'hands.jsonl', '--out-dir', 'out'),
+        cwd=tmp_path)
+    frame, = map(json.loads, (tmp_path / 'hands.jsonl').open())
+    hand, = frame['hands']
+    # the input is the picture as it is
+    assert np.allclose(hand['keypoints'], uv, atol=.01)
+    assert cv2.imread(str(next((tmp_path / 'out').iterdir()))).ndim == 3
+    code = '''
+import cv2, lgh_mmpose
+hands, = lgh_mmpose.HandPose('exported')(cv2.imread('photo.jpg'))
+assert isinstance(hands, lgh_mmpose.Hands), hands
+print(hands.to_dict()['hands'][0]['keypoints'])
+'''
+    printed = run_command(base_python, '-c', code, cwd=tmp_path).stdout
+    assert json.loads(printed) == hand['keypoints']
+
+
+def test_the_base_install_tells_what_a_config_needs(base_python, tmp_path):
+    cv2.imwrite(str(tmp_path / 'photo.jpg'), np.zeros((64, 64, 3), np.uint8))
+    result = run_command(
+        *(base_python.parent / 'lgh-hands', 'photo.jpg'),
+        *('--config', 'config.py', '--json', 'hands.jsonl'),
+        cwd=tmp_path,
+        check=False)
+    assert result.stdout.startswith(
+        'error: lgh_mmpose.inference.backends.torch needs torch and mmpose')
+    assert result.stdout.count('\n') == 1
 
 
 def test_what_the_base_install_lacks_is_told(base_python, tmp_path):
