@@ -255,7 +255,9 @@ def test_the_base_install_is_small(base_pythons, base_site_packages):
                    if path.is_file())
 
     package = base_pythons['wheel'].parents[1]
-    assert size(base_site_packages) + size(package) < 300 * 2**20
+    # up to Python 3.10 ONNX Runtime brings SymPy
+    limit = 300 if sys.version_info >= (3, 11) else 310
+    assert size(base_site_packages) + size(package) < limit * 2**20
 
 
 def imports(path):
