@@ -289,8 +289,10 @@ def show(picture, wait: bool) -> bool:
         cv2.imshow('hands', picture)
         key = cv2.waitKey(0 if wait else 1)
     except cv2.error as error:
-        raise ValueError('--show needs an OpenCV with windows (not '
-                         'opencv-python-headless); use --out-dir') from error
+        raise ValueError('--show needs an OpenCV with windows, which '
+                         'opencv-python-headless is not: use --out-dir, or '
+                         'pip install --force-reinstall --no-deps '
+                         'opencv-python==4.11.0.86') from error
     return key & 0xff not in (ord('q'), 27)
 
 

@@ -116,7 +116,7 @@ def test_what_cannot_be_read_costs_no_other_result_but_the_exit_code(
             ] == [str(phone / 'b.jpg')]
     assert os.listdir(tmp_path / 'out') == ['b.jpg']
     assert 'a.heic: it is a HEIC picture' in caplog.text
-    assert 'pip install pi-heif' in caplog.text
+    assert "pip install 'lgh_mmpose[images]'" in caplog.text
     assert 'c.png: it is damaged' in caplog.text
 
 
