@@ -9,14 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgh_mmpose.apis import camera_of_fov
-from lgh_mmpose.geometry.plausibility import (HAND_BONE_LENGTHS, UNITS,
-                                              camera_suits_image, check_boxes,
-                                              find_bone_fault,
-                                              find_boxes_fault,
-                                              find_camera_fault,
-                                              find_placement_fault,
-                                              find_size_fault, hand_sizes,
-                                              probable_unit)
+from lgh_mmpose.geometry.plausibility import (
+    HAND_BONE_LENGTHS, UNITS, camera_suits_image, check_boxes, find_bone_fault,
+    find_boxes_fault, find_camera_fault, find_placement_fault, find_size_fault,
+    hand_sizes, probable_unit)
 
 BONE = ('middle_finger1', 'middle_finger2')
 
