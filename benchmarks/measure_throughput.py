@@ -13,6 +13,7 @@ import io
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, Tuple
 
@@ -136,7 +137,7 @@ def main() -> None:
             for batch_size in (1, 8):
                 seconds = measure(
                     {
-                        backend: lambda b=backend: run(b, source, batch_size)
+                        backend: partial(run, backend, source, batch_size)
                         for backend in BACKENDS
                     }, args.turns)
                 speed = {
