@@ -64,6 +64,7 @@ TESTS = [
     'pytest-xdist',
     'pytest-timeout',
     'hypothesis',
+    'supervision',  # takes what Hands gives
     'playwright',  # drives the machine's own Chromium
 ]
 

@@ -19,10 +19,10 @@ from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
                              FrameSource, HandInferencer, OneEuroFilter,
                              Smoothing, camera_of_fov, crop_of_config,
                              draw_hands)
-from lgh_mmpose.inference.pipeline import _bone_length
 from lgh_mmpose.geometry.camera import project
 from lgh_mmpose.geometry.crop import Crop
 from lgh_mmpose.inference.drawing import _label, _write
+from lgh_mmpose.inference.pipeline import _bone_length
 from lgh_mmpose.inference.tracking import HandTracker
 from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
 
@@ -775,8 +775,9 @@ def test_configs_that_take_the_root_depth_from_annotations_work(
 ])
 def test_padding_is_what_the_config_trains_with(name, padding):
     crop = crop_of_config(Config.fromfile(REPO_ROOT / 'configs' / name))
-    assert crop == Crop(padding, min(padding, 1.4) if padding != 1.5 else 1.,
-                        False, 'right')
+    assert crop == Crop(padding,
+                        min(padding, 1.4) if padding != 1.5 else 1., False,
+                        'right')
 
 
 # -- mmpose's own doors ------------------------------------------------------

@@ -651,18 +651,11 @@ _DAMAGED = [
 
 
 @pytest.fixture(scope='module')
-def doors(tmp_path_factory):
+def doors():
     """All ways by which pictures come in: name -> function of a path."""
-    import runpy
-
     from lgh_mmpose.apis import open_source
     from lgh_mmpose.datasets.fast_transforms import LoadHandImage
-    from lgh_mmpose.deployment.exporting import runner_source
     from lgh_mmpose.visualization import figures
-
-    path = tmp_path_factory.mktemp('runner') / 'hand_pose_runner.py'
-    path.write_text(runner_source())
-    runner = runpy.run_path(str(path))
 
     def frame(inputs):
         frame, = open_source(inputs)
@@ -679,7 +672,6 @@ def doors(tmp_path_factory):
         pillow=opened,
         data_set=lambda path: LoadHandImage().transform(
             dict(img_path=str(path)))['img'],
-        runner=lambda path: runner['read_image'](str(path)),
         figures=lambda path: figures.read_image(path)[..., ::-1])
 
 
