@@ -233,6 +233,20 @@ for statement in ('from lgh_mmpose import datasets', 'lgh_mmpose.models',
     assert needs in result.stdout and 'Traceback' not in result.stdout
 
 
+@pytest.mark.parametrize('tool', ['train', 'test', 'ablation', 'demo'])
+def test_tools_tell_what_the_base_install_lacks(tool, base_pythons, tmp_path):
+    python = base_pythons['wheel']
+    lib, = python.parents[1].glob('lib/*/site-packages')
+    result = run_command(
+        *(python, lib / f'lgh_mmpose/.mim/tools/{tool}.py', '--help'),
+        cwd=tmp_path,
+        check=False)
+    assert result.returncode != 0
+    assert result.stdout == (
+        'this needs torch and mmpose, which are not installed: pip install '
+        "'lgh_mmpose[openmmlab]' (Python 3.9 to 3.11)\n")
+
+
 def test_a_broken_mmpose_tells_its_own_error(base_pythons, tmp_path):
     (tmp_path / 'mmpose').mkdir()
     (tmp_path / 'mmpose/__init__.py'
