@@ -14,8 +14,12 @@ FOLDER=$(mktemp -d)
 trap 'rm -rf "$FOLDER"' EXIT INT TERM
 
 "$PYTHON" -m venv "$FOLDER/venv"
+mkdir "$FOLDER/source"
+# a copy: a build leaves files in its source tree
+(cd "$ROOT" && git ls-files -z --cached --others --exclude-standard |
+    tar -cf - --null -T -) | tar -xf - -C "$FOLDER/source"
 cd "$FOLDER"
-venv/bin/python - "$ROOT" "$NUMPY" <<'END'
+venv/bin/python - ./source "$NUMPY" <<'END'
 import subprocess
 import sys
 import sysconfig
