@@ -183,7 +183,7 @@ def check_pip(arguments, monkeypatch):
     for requirement in arguments:
         name, extras = re.fullmatch(r'(-e|\.|[\w-]+)(?:\[([\w,-]+)\])?',
                                     requirement).groups()
-        if name in ('.', 'lgh_mmpose'):
+        if name in ('.', 'lgh_mmpose') and extras:
             check_extras(extras.split(','), monkeypatch)
 
 
