@@ -9,10 +9,10 @@ from . import compat
 compat.install()  # before anything of mmpose is imported
 
 from . import codecs, datasets, engine, evaluation, models, visualization
-from .apis.mmpose_inferencers import refuse_in_3d_inferencers
+from .apis.mmpose_inferencers import adapt_mmpose_inferencers
 from .version import __version__
 
-refuse_in_3d_inferencers()
+adapt_mmpose_inferencers()
 
 __all__ = [
     '__version__', 'codecs', 'compat', 'datasets', 'engine', 'evaluation',
