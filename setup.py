@@ -1,4 +1,8 @@
-"""Installs lgh_mmpose; ``pip install -e '.[openmmlab]'`` brings everything."""
+"""Installs lgh_mmpose.
+
+``pip install .`` brings what finds hands in pictures and films;
+``pip install -e '.[openmmlab]'`` adds torch and mmpose, to train.
+"""
 import os
 import os.path as osp
 import shutil
@@ -13,14 +17,28 @@ ROOT = osp.dirname(osp.abspath(__file__))
 # what `mim` and the package itself look up in <package>/.mim
 MIM_FILES = ('tools', 'benchmarks', 'configs', 'assets', 'model-index.yml')
 
+# for lgh_mmpose.HandPose, on any Python and with NumPy 1 or 2
 INSTALL_REQUIRES = [
+    'numpy>=1.23',
+    # OpenCV 5 warps otherwise: a crop differs by up to 3 grey levels; from
+    # 4.12 on it asks for NumPy 2, and is 25 MB larger
+    'opencv-python-headless>=4.5.4,<4.12',
+    'onnxruntime',
+    'tqdm',
+]
+
+# for training, and whatever else needs torch and mmpose: Python 3.9 to 3.11
+WITHOUT_MMCV = [
     # mmpose, mmengine and mim import pkg_resources: gone from setuptools 82,
     # warned about from 80.9
     'setuptools>=64,<80.9',
     # the wheels of xtcocotools are built against NumPy 1
-    'numpy>=1.23,<2',
-    'opencv-python<4.12',  # from 4.12 it asks for NumPy 2
-    'pillow>=11.3',  # from there on it decodes AVIF
+    'numpy<2',
+    # mmpose asks for the former and this package for the latter. Both write
+    # the folder cv2, so they must be of one version: whichever comes last
+    'opencv-python==4.11.0.86',
+    'opencv-python-headless==4.11.0.86',
+    'pillow>=11.3',
     # mmpose's 3D visualizer draws with `tostring_rgb`, gone from 3.10
     'matplotlib<3.10',
     'torch>=2.6',  # from there on it loads checkpoints safely by default
@@ -32,21 +50,21 @@ INSTALL_REQUIRES = [
     'chumpy<0.67',
     'numba',
     'scipy',
-    'tqdm',
-]
-
-# what else mmpose needs, where full mmcv is installed already
-WITHOUT_MMCV = [
     'mmdet==3.3.0',
     # the last one without openxlab, which pins an old setuptools
     'openmim==0.3.8',
 ]
+
+# pictures that OpenCV does not read as they should be; Pillow decodes AVIF
+# from 11.3 on
+IMAGES = ['pillow>=11.3', 'pi-heif']
 
 TESTS = [
     'pytest>=7',
     'pytest-xdist',
     'pytest-timeout',
     'hypothesis',
+    'supervision',  # takes what Hands gives
     'playwright',  # drives the machine's own Chromium
 ]
 
@@ -54,11 +72,12 @@ EXTRAS_REQUIRE = {
     # apart, because mmcv-lite would overwrite an installed full mmcv
     'openmmlab': ['mmcv-lite==2.1.0', *WITHOUT_MMCV],
     'openmmlab-without-mmcv': WITHOUT_MMCV,
-    # tools/deployment/export.py; what it writes needs one of the runtimes
-    'deploy': ['onnx', 'onnxscript', 'onnxruntime', 'openvino>=2024', 'nncf'],
+    'images': IMAGES,  # WebP, GIF, TIFF, AVIF, HEIC and others
+    'heif': IMAGES,  # another name of it
+    # tools/deployment/export.py
+    'deploy': ['onnx', 'onnxscript', 'openvino>=2024', 'nncf'],
     'report': ['plotly>=6', 'jinja2>=3'],  # tools/analysis_tools/report.py
     'web': ['gradio>=6', 'plotly>=6'],  # demo/web_demo.py
-    'heif': ['pi-heif'],  # pictures of phones in HEIC
     'ablation': ['submitit', 'pyyaml'],  # tools/ablation.py
     'docs': ['mkdocs-material', 'mkdocstrings[python]'],
     'tests': TESTS,
@@ -67,7 +86,7 @@ EXTRAS_REQUIRE = {
 # all that the commands and the tests need
 EXTRAS_REQUIRE['dev'] = sorted({
     requirement
-    for extra in ('deploy', 'report', 'web', 'heif', 'ablation', 'docs',
+    for extra in ('deploy', 'report', 'web', 'images', 'ablation', 'docs',
                   'tests', 'lint')
     for requirement in EXTRAS_REQUIRE[extra]
 } | {'pre-commit'})
@@ -145,8 +164,11 @@ setup(
         f'{NAME}.evaluation': ['*.json'],
         f'{NAME}.report': ['templates/*'],
     },
+    entry_points={
+        'console_scripts': [f'lgh-hands = {NAME}.inference.command:main']
+    },
     cmdclass=dict(build_py=build_py, editable_wheel=editable_wheel),
-    python_requires='>=3.9,<3.12',
+    python_requires='>=3.9',
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     zip_safe=False)

@@ -146,8 +146,9 @@ def read_crops(args: argparse.Namespace) -> Tuple[object, np.ndarray]:
     Raises:
         SystemExit: If the image cannot be read.
     """
-    from lgh_mmpose.deployment.hand_pose_runner import (HandPose, crop_image,
-                                                        crop_matrix)
+    from lgh_mmpose.geometry.crop import Crop
+    from lgh_mmpose.inference.backends.exported import ExportedNetwork
+    from lgh_mmpose.inference.crop import cut_out
     from lgh_mmpose.inference.images import read_image
     try:
         image = read_image(args.image)
@@ -160,14 +161,16 @@ def read_crops(args: argparse.Namespace) -> Tuple[object, np.ndarray]:
     whole_image = args.bbox is None
     x, y, w, h = args.bbox or (0, 0, width, height)
     bbox = x, y, x + w, y + h
-    hand_pose = HandPose(args.export, num_threads=1)
-    ours = hand_pose.crop(image, bbox, 'right', whole_image)[0][None]
-    padding = hand_pose.info['crop'][
-        'whole_image_padding' if whole_image else 'padding']
-    theirs = crop_image(image, crop_matrix(bbox, MODEL_INPUT, padding, False),
-                        MODEL_INPUT)
+    network = ExportedNetwork(args.export, num_threads=1)
+    info = network.info
+    ours, _ = cut_out(
+        image, bbox, info.crop, info.input_size, whole_image=whole_image)
+    ours = np.ascontiguousarray(ours.transpose(2, 0, 1)[None])
+    padding = info.crop.whole_image_padding if whole_image else \
+        info.crop.padding
+    theirs, _ = cut_out(image, bbox, Crop(padding), MODEL_INPUT)
     theirs = theirs[None, ..., ::-1].astype(np.float32) / 255
-    return lambda: hand_pose.network(ours), theirs
+    return lambda: network(ours), theirs
 
 
 def compare(args: argparse.Namespace) -> Dict[str, List[List[float]]]:

@@ -1,4 +1,5 @@
 import ast
+import email
 import gc
 import os
 import shutil
@@ -7,6 +8,7 @@ import sys
 import sysconfig
 import tarfile
 import venv
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -121,21 +123,79 @@ def wheel(sdist, tmp_path_factory):
 @pytest.fixture(scope='session')
 def wheel_python(wheel, tmp_path_factory):
     """Python of an environment that has the wheel, and all else from here."""
-    folder = tmp_path_factory.mktemp('wheel_venv')
+    return make_environment(
+        tmp_path_factory.mktemp('wheel_venv'), wheel,
+        sysconfig.get_path('purelib'))
+
+
+@pytest.fixture(scope='session')
+def base_site_packages(wheel, tmp_path_factory):
+    """What the base install brings beside the package: from the index."""
+    folder = tmp_path_factory.mktemp('base')
+    with zipfile.ZipFile(wheel) as archive:
+        name, = (
+            name for name in archive.namelist()
+            if name.endswith('.dist-info/METADATA'))
+        metadata = email.message_from_bytes(archive.read(name))
+    requirements = [
+        requirement for requirement in metadata.get_all('Requires-Dist')
+        if 'extra ==' not in requirement
+    ]
+    python = make_environment(folder)
+    run_command(
+        *(sys.executable, '-m', 'pip', '--python', python, 'install'),
+        *requirements,
+        cwd=folder)
+    return site_packages_of(python)
+
+
+@pytest.fixture(scope='session')
+def base_pythons(sdist, wheel, base_site_packages, tmp_path_factory):
+    """Pythons that have the base install and nothing else, by its kind."""
+    folder = tmp_path_factory.mktemp('base_venvs')
+    # what pip does for `pip install -e .`
+    source = folder / 'source'
+    shutil.copytree(sdist, source)
+    run_command(
+        sys.executable,
+        '-c', 'from setuptools import build_meta; '
+        'build_meta.build_editable("../editable")',
+        cwd=source)
+    editable, = (folder / 'editable').glob('*.whl')
+    return {
+        kind: make_environment(folder / kind, package, base_site_packages)
+        for kind, package in (('wheel', wheel), ('editable', editable))
+    }
+
+
+def make_environment(folder, package=None, more=None):
+    """Make a virtual environment and return its Python.
+
+    Args:
+        folder: Where to make it.
+        package: The wheel that it holds.
+        more: Site-packages whose content can be imported, too.
+    """
     venv.create(folder, with_pip=False)
     bin_dir = folder / ('Scripts' if os.name == 'nt' else 'bin')
     python = bin_dir / Path(sys.executable).name
     if not python.exists():
         python = bin_dir / 'python'
-    run_command(
-        *(sys.executable, '-m', 'pip', '--python', python, 'install'),
-        *('--no-deps', '--no-index', '--no-compile', wheel),
-        cwd=folder)
-    site_packages = subprocess.check_output([
-        python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'
-    ],
-                                            text=True).strip()
-    # comes after the environment's own site-packages, so the wheel wins
-    here = sysconfig.get_path('purelib')
-    (Path(site_packages) / 'here.pth').write_text(f'{here}\n')
+    if package is not None:
+        run_command(
+            *(sys.executable, '-m', 'pip', '--python', python, 'install'),
+            *('--no-deps', '--no-index', '--no-compile', package),
+            cwd=folder)
+    if more is not None:
+        # comes after the environment's own site-packages, so the wheel wins
+        (site_packages_of(python) / 'more.pth').write_text(f'{more}\n')
     return python
+
+
+def site_packages_of(python):
+    return Path(
+        subprocess.check_output([
+            python, '-c',
+            'import sysconfig; print(sysconfig.get_path("purelib"))'
+        ],
+                                text=True).strip())

@@ -129,6 +129,81 @@ def write_freihand(root: Union[str, Path],
     return root
 
 
+def write_toy_export(folder: Union[str, Path],
+                     uv: np.ndarray,
+                     size: int = 64) -> Path:
+    """Write a directory as of ``tools/deployment/export.py``, for ONNX.
+
+    Args:
+        folder: Folder to write into; made if absent.
+        uv: (21, 2), where its network sees the joints in any input, px.
+        size: Edge length of the input.
+
+    Returns:
+        Path: ``folder``.
+    """
+    onnx = pytest.importorskip('onnx', reason="needs '.[deploy]'")
+    from onnx import TensorProto, helper, numpy_helper
+
+    from lgh_mmpose.geometry.crop import Crop
+    from lgh_mmpose.geometry.hand import HandSkeleton
+    from lgh_mmpose.inference.backends.exported import (INFO_FILE, SCHEMA,
+                                                        file_sha256,
+                                                        info_to_json)
+    from lgh_mmpose.inference.network import NetworkInfo
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = dict(
+        uv=uv, depth=np.linspace(0, 1, 21), scores=np.linspace(.5, 1, 21))
+    # zeros of the batch's length, to which each output is added
+    nodes = [
+        helper.make_node('Cast', ['images'], ['f'], to=TensorProto.FLOAT),
+        helper.make_node(
+            'ReduceMean', ['f'], ['m'], axes=[1, 2, 3], keepdims=0),
+        helper.make_node('Sub', ['m', 'm'], ['zeros'])
+    ]
+    constants, described = [], []
+    for name, value in outputs.items():
+        shape = [-1] + [1] * value.ndim
+        constants += [
+            numpy_helper.from_array(value[None].astype(np.float32),
+                                    f'{name}0'),
+            numpy_helper.from_array(np.array(shape), f'{name}1')
+        ]
+        nodes += [
+            helper.make_node('Reshape', ['zeros', f'{name}1'], [f'{name}2']),
+            helper.make_node('Add', [f'{name}2', f'{name}0'], [name])
+        ]
+        described.append(
+            helper.make_tensor_value_info(name, TensorProto.FLOAT,
+                                          ['B', *value.shape]))
+    images = helper.make_tensor_value_info('images', TensorProto.UINT8,
+                                           ['B', 3, size, size])
+    onnx.save(
+        helper.make_model(
+            helper.make_graph(nodes, 'toy', [images], described, constants),
+            opset_imports=[helper.make_opsetid('', 13)],
+            ir_version=8), folder / 'toy.onnx')
+    names = ('wrist', *(f'{finger}{i}'
+                        for finger in ('thumb', 'forefinger', 'middle_finger',
+                                       'ring_finger', 'pinky_finger')
+                        for i in range(1, 5)))
+    skeleton = HandSkeleton.usual(names, 'middle_finger1',
+                                  ('middle_finger1', 'middle_finger2'))
+    info = info_to_json(
+        NetworkInfo((size, size), Crop(), skeleton, (0, ) * 21))
+    model = dict(
+        backend='onnx',
+        precision='fp32',
+        inference_precision='f32',
+        file='toy.onnx',
+        sha256={'toy.onnx': file_sha256(folder / 'toy.onnx')})
+    (folder / INFO_FILE).write_text(
+        json.dumps(dict(schema=SCHEMA, model=model, **info)))
+    return folder
+
+
 _server = CommandServer()
 
 

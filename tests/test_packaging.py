@@ -1,3 +1,5 @@
+import ast
+import json
 import os
 import shutil
 import stat
@@ -5,9 +7,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import yaml
-from helpers import REPO_ROOT, run_command
+from helpers import REPO_ROOT, run_command, write_toy_export
 from mmengine.config import Config
 
 import lgh_mmpose
@@ -141,6 +145,190 @@ def test_model_index_names_configs_that_load():
         assert model['In Collection'] in collections
         cfg = Config.fromfile(REPO_ROOT / model['Config'])
         assert cfg.model.head.type == 'GroupedJointHead'
+
+
+# -- the base install ---------------------------------------------------------
+
+# of what the base install is to bring nothing
+HEAVY = ('torch', 'mmpose', 'mmengine', 'mmcv', 'mmdet', 'matplotlib', 'scipy',
+         'numba', 'PIL', 'setuptools')
+
+LOOK_AROUND = f'''
+import importlib, importlib.util, pkgutil, sys
+print([name for name in {HEAVY} if importlib.util.find_spec(name)])
+import lgh_mmpose
+print(sorted({{*{HEAVY}, 'numpy', 'cv2'}} & {{*sys.modules}}))
+above = {{f'lgh_mmpose.{{name}}' for name in lgh_mmpose.absent_modules.ABOVE}}
+def walk(path, prefix):
+    for module in pkgutil.iter_modules(path, prefix):
+        name = module.name
+        if name in above or name.split('.')[1] not in (
+                lgh_mmpose.absent_modules.BASE_MODULES):
+            continue
+        print(name)
+        found = importlib.import_module(name)
+        if module.ispkg:
+            walk(found.__path__, name + '.')
+walk(lgh_mmpose.__path__, 'lgh_mmpose.')
+print(sorted({{*{HEAVY}}} & {{*sys.modules}}))
+print(lgh_mmpose.__path__[0])
+'''
+
+
+@pytest.fixture(params=['wheel', 'editable'])
+def base_python(request, base_pythons):
+    return base_pythons[request.param]
+
+
+def test_the_base_install_alone(base_python, tmp_path):
+    lines = run_command(
+        base_python, '-c', LOOK_AROUND, cwd=tmp_path).stdout.splitlines()
+    assert lines[0] == '[]'  # nothing heavy is installed
+    assert lines[1] == '[]'  # and by itself the package imports nothing at all
+    assert 'lgh_mmpose.inference.sources' in lines
+    assert lines[-2] == '[]'
+    assert not Path(lines[-1]).samefile(Path(lgh_mmpose.__file__).parent)
+
+
+def test_the_base_install_finds_a_hand(base_python, tmp_path):
+    uv = np.random.default_rng(0).uniform(5, 60, (21, 2))
+    write_toy_export(tmp_path / 'exported', uv)
+    cv2.imwrite(
+        str(tmp_path / 'photo.jpg'), np.full((64, 64, 3), 90, np.uint8))
+    run_command(
+        *(base_python.parent / 'lgh-hands', 'photo.jpg'),
+        *('--model', 'exported', '--json', 'hands.jsonl', '--out-dir', 'out'),
+        cwd=tmp_path)
+    frame, = map(json.loads, (tmp_path / 'hands.jsonl').open())
+    hand, = frame['hands']
+    # the input is the picture as it is
+    assert np.allclose(hand['keypoints'], uv, atol=.01)
+    assert cv2.imread(str(next((tmp_path / 'out').iterdir()))).ndim == 3
+    code = '''
+import cv2, lgh_mmpose
+hands, = lgh_mmpose.HandPose('exported')(cv2.imread('photo.jpg'))
+assert isinstance(hands, lgh_mmpose.Hands), hands
+print(hands.to_dict()['hands'][0]['keypoints'])
+'''
+    printed = run_command(base_python, '-c', code, cwd=tmp_path).stdout
+    assert json.loads(printed.splitlines()[-1]) == hand['keypoints']
+
+
+def test_the_base_install_tells_what_a_config_needs(base_python, tmp_path):
+    (tmp_path / 'config.py').touch()
+    cv2.imwrite(str(tmp_path / 'photo.jpg'), np.zeros((64, 64, 3), np.uint8))
+    result = run_command(
+        *(base_python.parent / 'lgh-hands', 'photo.jpg'),
+        *('--config', 'config.py', '--json', 'hands.jsonl'),
+        cwd=tmp_path,
+        check=False)
+    assert result.stdout.startswith(
+        'error: lgh_mmpose.inference.backends.torch needs torch and mmpose')
+    assert result.stdout.count('\n') == 1
+
+
+def test_what_the_base_install_lacks_is_told(base_python, tmp_path):
+    code = '''
+import importlib, lgh_mmpose
+for name in ('datasets', 'apis', 'apis.hand_inferencer', 'visualization',
+             'config', '__main__', 'camera', 'nothing'):
+    try:
+        importlib.import_module('lgh_mmpose.' + name)
+    except ModuleNotFoundError as error:
+        print(error)
+for statement in ('from lgh_mmpose import datasets', 'lgh_mmpose.models',
+                  'lgh_mmpose.nothing'):
+    try:
+        exec(statement)
+    except (AttributeError, ImportError) as error:
+        print(type(error).__name__, error)
+'''
+    needs = ("needs torch and mmpose, which are not installed: pip install "
+             "'lgh_mmpose[openmmlab]' (Python 3.9 to 3.11)")
+    lines = run_command(
+        base_python, '-c', code, cwd=tmp_path).stdout.splitlines()
+    assert lines == [
+        f'lgh_mmpose.datasets {needs}',
+        f'lgh_mmpose.apis {needs}',
+        f'lgh_mmpose.apis {needs}',
+        f'lgh_mmpose.visualization {needs}',
+        f'lgh_mmpose.config {needs}',
+        f'lgh_mmpose.__main__ {needs}',
+        'lgh_mmpose.camera is now lgh_mmpose.geometry.camera',
+        "No module named 'lgh_mmpose.nothing'",
+        f'ModuleNotFoundError lgh_mmpose.datasets {needs}',
+        f'AttributeError lgh_mmpose.models {needs}',
+        "AttributeError module 'lgh_mmpose' has no attribute 'nothing'",
+    ]
+    result = run_command(
+        base_python, '-m', 'lgh_mmpose', cwd=tmp_path, check=False)
+    assert result.returncode != 0
+    assert needs in result.stdout and 'Traceback' not in result.stdout
+
+
+def test_a_broken_mmpose_tells_its_own_error(base_pythons, tmp_path):
+    (tmp_path / 'mmpose').mkdir()
+    (tmp_path / 'mmpose/__init__.py'
+     ).write_text('raise ImportError("libtoobad.so.7 is missing")')
+    for name in ('torch', 'mmengine', 'mmengine/config', 'mmengine/device'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / '__init__.py'
+         ).write_text('raise ImportError("libtoobad.so.7 is missing")')
+    code = f'import sys; sys.path.insert(0, {str(tmp_path)!r}); ' \
+        'import lgh_mmpose'
+    result = run_command(
+        base_pythons['wheel'], '-c', code, cwd=tmp_path.parent, check=False)
+    assert result.stdout.endswith('ImportError: libtoobad.so.7 is missing\n')
+
+
+def test_the_base_install_is_small(base_pythons, base_site_packages):
+
+    def size(folder):
+        return sum(path.stat().st_size for path in folder.rglob('*')
+                   if path.is_file())
+
+    package = base_pythons['wheel'].parents[1]
+    assert size(base_site_packages) + size(package) < 300 * 2**20
+
+
+def imports(path):
+    """Modules that a file of the package imports, and whether at once."""
+    package = path.relative_to(REPO_ROOT).parent.parts
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            name = node.module or ''
+            if node.level:
+                parts = package[:len(package) - node.level + 1]
+                name = '.'.join(parts + ((name, ) if name else ()))
+            names = [name] if node.module else [
+                f'{name}.{alias.name}' for alias in node.names
+            ]
+        else:
+            continue
+        for name in names:
+            yield name, node in tree.body
+
+
+@pytest.mark.parametrize('room, rooms, libraries', [
+    ('geometry', {'geometry'}, {'numpy'}),
+    ('inference', {
+        'geometry', 'inference', 'fileio', 'reading', 'cpu', 'version'
+    }, {'numpy', 'cv2', 'tqdm'}),
+])
+def test_imports_go_one_way(room, rooms, libraries):
+    for path in sorted((REPO_ROOT / 'lgh_mmpose' / room).rglob('*.py')):
+        if path.parent.name == 'backends' and path.stem in ('torch', 'mmdet'):
+            continue
+        for name, at_once in imports(path):
+            parts = name.split('.')
+            if parts[0] == 'lgh_mmpose':
+                assert parts[1] in rooms, f'{path} imports {name}'
+            elif at_once:
+                assert parts[0] in sys.stdlib_module_names | libraries, \
+                    f'{path} imports {name}'
 
 
 # -- make --------------------------------------------------------------------

@@ -152,8 +152,8 @@ def see_squares(monkeypatch) -> type:
                         lambda self, inputs: (inputs, ))
     monkeypatch.setattr(GroupedJointHead, 'estimate', _estimate)
     detector = type('Detector', (SquareDetector, ), dict(made=[], searched=[]))
-    monkeypatch.setattr('lgh_mmpose.apis.hand_inferencer.HandDetector',
-                        detector)
+    for module in ('apis.hand_inferencer', 'inference.backends.mmdet'):
+        monkeypatch.setattr(f'lgh_mmpose.{module}.HandDetector', detector)
     return detector
 
 

@@ -7,10 +7,10 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import KEYPOINT_CODECS
 
-from ..geometry.camera import (RootDepthStatus, back_project, check_lengths,
-                               lift_root_relative, solve_root_depth,
-                               warp_points)
-from ..geometry.plausibility import HAND_BONE_LENGTHS, find_flip_fault
+from ..geometry.camera import warp_points
+from ..geometry.hand import HandSkeleton
+from ..geometry.lifting import check_invertible, check_per_hand, lift_hands
+from ..geometry.plausibility import find_flip_fault
 
 
 @KEYPOINT_CODECS.register_module()
@@ -93,18 +93,8 @@ class Hand25DLabel(BaseKeypointCodec):
             self._joint_index(name, name2id, 'reference_bone')
             for name in reference_bone)
 
-        # The bones that vote on the hand's size where one bone cannot decide;
-        # lengths in lengths of the reference bone.
-        lengths = HAND_BONE_LENGTHS
-        reference = lengths.get(self.reference_bone,
-                                lengths.get(self.reference_bone[::-1]))
-        bones = [] if reference is None else [
-            bone for bone in lengths if set(bone) <= name2id.keys()
-        ]
-        self._bones = np.array([[name2id[name] for name in bone]
-                                for bone in bones] or [self.reference_indices])
-        self._bone_lengths = np.array(
-            [lengths[bone] / reference for bone in bones] or [1.])
+        self.skeleton = HandSkeleton.usual(self.keypoint_names, root_joint,
+                                           self.reference_bone)
 
     @staticmethod
     def _joint_index(name: str, name2id: dict, argument: str) -> int:
@@ -191,7 +181,7 @@ class Hand25DLabel(BaseKeypointCodec):
             start, end = self.reference_indices
             bone_length = np.linalg.norm(
                 keypoints_cam[:, end] - keypoints_cam[:, start], axis=-1)
-        bone_length = self._positive(bone_length, 'bone_length',
+        bone_length = check_per_hand(bone_length, 'bone_length',
                                      len(keypoints))
         if keypoints_visible is None:
             keypoints_visible = np.ones(keypoints.shape[:2], dtype=np.float32)
@@ -217,21 +207,8 @@ class Hand25DLabel(BaseKeypointCodec):
                root_depth: Optional[np.ndarray] = None) -> dict:
         """Decode network output to joints in the original image and camera.
 
-        What is known decides what the 3D joints are:
-
-        ============= =========== ==================== =========
-        camera_matrix bone_length units                frame
-        ============= =========== ==================== =========
-        given         given       ``'mm'``             ``'camera'``
-        given         None        ``'reference bones'`` ``'camera'``
-        None          given       ``'mm'``             ``'root'``
-        None          None        ``'reference bones'`` ``'root'``
-        ============= =========== ==================== =========
-
-        Frame ``'camera'`` is that of the original image. In frame ``'root'``
-        the root joint is the origin and the axes are the image's; x and y
-        come from weak perspective, scaled by the reference bone, which
-        assumes square pixels.
+        What is known decides what the 3D joints are, see
+        :func:`~lgh_mmpose.geometry.lifting.lift_hands`.
 
         Args:
             encoded (np.ndarray): (u, v, depth) in shape (N, K, 3), as
@@ -248,15 +225,8 @@ class Hand25DLabel(BaseKeypointCodec):
                 :func:`lgh_mmpose.geometry.camera.solve_root_depth`.
 
         Returns:
-            dict:
-            - keypoints (np.ndarray): (N, K, 2), px of the original image
-            - keypoints_cam (np.ndarray): (N, K, 3) in ``units`` and
-              ``frame``
-            - units (str): ``'mm'`` or ``'reference bones'``
-            - frame (str): ``'camera'`` or ``'root'``
-            - root_depth_status (list[str] | None): Name of the
-              :class:`~lgh_mmpose.geometry.camera.RootDepthStatus` per
-              instance where the root depth was solved
+            dict: ``keypoints`` (N, K, 2), px of the original image, and the
+            fields of :class:`~lgh_mmpose.geometry.lifting.LiftedHands`.
 
         Raises:
             ValueError: If the shape is wrong, a value not finite, a matrix
@@ -271,68 +241,10 @@ class Hand25DLabel(BaseKeypointCodec):
             n, k = np.argwhere(~np.isfinite(encoded).all(-1))[0]
             raise ValueError(f'encoded joint {k} of instance {n} is not '
                              f'finite: {encoded[n, k]}')
-        if root_depth is not None and (camera_matrix is None
-                                       or bone_length is None):
-            raise ValueError('root_depth (mm) is only of use together with '
-                             'camera_matrix and bone_length')
-        num = len(encoded)
-        units = 'reference bones' if bone_length is None else 'mm'
-        bone_length = self._positive(
-            1. if bone_length is None else bone_length, 'bone_length', num)
-
         keypoints, depth = encoded[..., :2], encoded[..., 2]
         if warp_mat is not None:
-            warp_mat = self._invertible(warp_mat, 'warp_mat')
+            warp_mat = check_invertible(warp_mat, 'warp_mat')
             keypoints = warp_points(keypoints, np.linalg.inv(warp_mat))
-        depth = depth * bone_length[:, None]
-
-        status = None
-        if camera_matrix is None:
-            frame = 'root'
-            keypoints_cam = lift_root_relative(keypoints, depth,
-                                               self.root_index,
-                                               self.reference_indices,
-                                               bone_length, self._bones,
-                                               self._bone_lengths)
-        else:
-            frame = 'camera'
-            camera_matrix = self._invertible(camera_matrix, 'camera_matrix')
-            if root_depth is None:
-                root_depth, codes = solve_root_depth(
-                    keypoints,
-                    depth - depth[:, [self.root_index]],
-                    camera_matrix,
-                    self.reference_indices,
-                    bone_length,
-                    bones=self._bones,
-                    bone_lengths=self._bone_lengths)
-                status = [RootDepthStatus(code).name for code in codes]
-            root_depth = self._positive(root_depth, 'root_depth', num)
-            keypoints_cam = back_project(keypoints,
-                                         depth + root_depth[:, None],
-                                         camera_matrix)
-
-        return dict(
-            keypoints=keypoints,
-            keypoints_cam=keypoints_cam,
-            units=units,
-            frame=frame,
-            root_depth_status=status)
-
-    @staticmethod
-    def _positive(value: np.ndarray, name: str, num: int) -> np.ndarray:
-        value = check_lengths(name, value).reshape(-1)
-        if len(value) not in (1, num):
-            raise ValueError(f'{name} must be one number or {num}, got '
-                             f'{len(value)}')
-        return np.broadcast_to(value, (num, ))
-
-    @staticmethod
-    def _invertible(matrix: np.ndarray, name: str) -> np.ndarray:
-        matrix = np.asarray(matrix, dtype=np.float64)
-        if matrix.shape[-2:] != (3, 3) or not np.isfinite(matrix).all():
-            raise ValueError(f'{name} must be finite and have shape (3, 3) '
-                             f'or (N, 3, 3), got {matrix}')
-        if (np.abs(np.linalg.det(matrix)) < 1e-12).any():
-            raise ValueError(f'{name} is singular: {matrix.tolist()}')
-        return matrix
+        lifted = lift_hands(keypoints, depth, self.skeleton, camera_matrix,
+                            bone_length, root_depth)
+        return dict(keypoints=keypoints, **lifted._asdict())

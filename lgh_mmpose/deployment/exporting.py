@@ -1,5 +1,4 @@
 """Writing a trained model as a directory that runs without mmpose."""
-import ast
 import importlib
 import importlib.util
 import io
@@ -9,9 +8,7 @@ import tempfile
 import warnings
 import zipfile
 from pathlib import Path
-from types import ModuleType
-from typing import (Any, BinaryIO, Dict, List, Optional, Sequence, Set, Tuple,
-                    Union)
+from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -21,14 +18,14 @@ from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.fileio import put_in_place, unfinished_directory
 from lgh_mmpose.version import __version__
 
-from . import hand_pose_runner
+from ..geometry.crop import Crop
+from ..inference.backends.engines import OUTPUTS
+from ..inference.backends.exported import (INFO_FILE, SCHEMA, ExportedNetwork,
+                                           file_sha256, info_to_json)
+from ..inference.backends.torch import network_info
 from .deploy_form import DeployForm, to_deploy
-from .hand_pose_runner import OUTPUTS, SCHEMA, HandPose, Network, file_sha256
 from .quantization import quantize_onnx, quantize_openvino
 from .verification import ExportError, Tolerance, verify, verify_crop
-
-INFO_FILE = 'hand_pose.json'
-RUNNER_FILE = 'hand_pose_runner.py'
 
 # what one may ask for; the others would not be faster, or nothing runs them
 COMBINATIONS: Dict[str, Sequence[str]] = {
@@ -99,10 +96,10 @@ def export(model: BaseModel,
            *,
            verification: Sequence[dict] = (),
            calibration: Sequence[dict] = (),
-           crop: Optional[dict] = None,
+           crop: Optional[Crop] = None,
            tolerance: Optional[Tolerance] = None,
            info: Optional[dict] = None) -> Dict[str, Any]:
-    """Write a model, what its input and output mean, and a runner.
+    """Write a model, and what its input and output mean.
 
     The directory appears under its name only when the written model has been
     verified.
@@ -124,10 +121,8 @@ def export(model: BaseModel,
             runner's crop is compared with the pipeline's.
         calibration (Sequence[dict]): Such samples of the training set, which
             ``'int8'`` needs.
-        crop (dict, optional): ``padding``, ``whole_image_padding``,
-            ``use_udp`` and ``hand_side``, how the input is cut from the
-            image, see :func:`read_crop`. Defaults to the box as it is and
-            right hands.
+        crop (Crop, optional): How the input is cut from the image, see
+            :func:`read_crop`. Defaults to the box as it is and right hands.
         tolerance (Tolerance, optional): Differences to accept. Defaults to
             those of the precision.
         info (dict, optional): More to say in the json.
@@ -167,7 +162,7 @@ def export(model: BaseModel,
             precision=precision,
             precision_reason=reason,
             inference_precision=inference_precision),
-        **describe(model, form, crop),
+        **describe(model, form, crop or Crop()),
         **(info or {}))
     images = [np.asarray(sample['inputs']) for sample in calibration]
     with unfinished_directory(path) as folder:
@@ -181,16 +176,14 @@ def export(model: BaseModel,
             for part in sorted(folder.iterdir())
         }
         _write_json(info, folder / INFO_FILE)
-        (folder / RUNNER_FILE).write_text(runner_source(), encoding='utf-8')
         info['verification'] = None
         # the engine reads it in any case
-        hand_pose = HandPose(folder)
+        network = ExportedNetwork(folder)
         if len(verification):
             # the cheaper one first
-            crop_report = verify_crop(hand_pose, verification)
+            crop_report = verify_crop(network.info, verification)
             try:
-                report = verify(model, hand_pose.network, verification,
-                                tolerance)
+                report = verify(model, network, verification, tolerance)
             except ExportError as error:
                 if precision != 'bf16':
                     raise
@@ -204,7 +197,7 @@ def export(model: BaseModel,
 
 
 def load_exported(path: Union[str, Path],
-                  num_threads: Optional[int] = None) -> Network:
+                  num_threads: Optional[int] = None) -> ExportedNetwork:
     """The network of an exported directory, on NumPy batches.
 
     Args:
@@ -213,18 +206,17 @@ def load_exported(path: Union[str, Path],
             the engine's choice.
 
     Returns:
-        Network: Takes images (B, 3, H, W), uint8, BGR and gives ``uv``
+        ExportedNetwork: Takes images (B, 3, H, W), uint8, BGR and gives ``uv``
         (B, K, 2) in input px, ``depth`` (B, K) and ``scores`` (B, K).
     """
-    return Network(path, num_threads)
+    return ExportedNetwork(path, num_threads)
 
 
-def describe(model: BaseModel, form: DeployForm,
-             crop: Optional[dict]) -> Dict[str, Any]:
+def describe(model: BaseModel, form: DeployForm, crop: Crop) -> Dict[str, Any]:
     """What ``hand_pose.json`` says of input, output and joints."""
     codec = model.head.decoder
     return dict(
-        input_size=list(codec.input_size),
+        **info_to_json(network_info(model, crop)),
         input=dict(
             name='images',
             shape=['batch', 3, codec.input_size[1], codec.input_size[0]],
@@ -244,57 +236,7 @@ def describe(model: BaseModel, form: DeployForm,
             'the reference bone',
             scores='mass of the heat map around its peak (batch, K), 0 to 1'),
         units=dict(image='px', length='mm'),
-        joint_names=list(codec.keypoint_names),
-        joint_groups=form.joint_groups.tolist(),
-        num_groups=model.head.num_groups,
-        root_joint=codec.root_joint,
-        reference_bone=list(codec.reference_bone),
-        bones=codec._bones.tolist(),
-        bone_lengths=codec._bone_lengths.tolist(),
-        crop=dict(
-            dict(
-                padding=1.0,
-                whole_image_padding=1.0,
-                use_udp=False,
-                hand_side='right'), **(crop or {})))
-
-
-def runner_source() -> str:
-    """The runner as one file, all that it uses of the package included."""
-    return '\n'.join(_inlined(hand_pose_runner, set())) + '\n'
-
-
-def _inlined(module: ModuleType, done: Set[str]) -> List[str]:
-    """Lines of a module, what it imports of the package in their place.
-
-    Args:
-        module (ModuleType): It imports names of the package at its top.
-        done (set[str]): Modules that the file has already; extended.
-
-    Returns:
-        list[str]: The lines.
-    """
-    source = Path(module.__file__).read_text(encoding='utf-8')
-    lines, nodes = source.splitlines(), ast.parse(source).body
-    # one docstring is enough
-    start = nodes[0].end_lineno if done else 0
-    result = []
-    for node in nodes:
-        name = ''
-        if isinstance(node, ast.ImportFrom):
-            name = importlib.util.resolve_name(
-                '.' * node.level + (node.module or ''), module.__package__)
-        if not name.startswith('lgh_mmpose.'):
-            continue
-        result += lines[start:node.lineno - 1]
-        start = node.end_lineno
-        if name not in done:
-            done.add(name)
-            result += [
-                f'# -- {name.replace(".", "/")}.py '.ljust(79, '-'),
-                *_inlined(importlib.import_module(name), done)
-            ]
-    return result + lines[start:]
+        num_groups=model.head.num_groups)
 
 
 # -- backends ----------------------------------------------------------------

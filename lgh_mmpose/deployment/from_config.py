@@ -10,13 +10,12 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
-from mmpose.datasets.transforms import GetBBoxCenterScale, TopdownAffine
 from mmpose.registry import DATASETS, MODELS
 
-from ..apis.hand_crop import WHOLE_IMAGE_PADDING, HandCrop
+from ..apis.config_crop import crop_of_config
 from ..checkpoint import load_weights, read_checkpoint
 from ..config import config_errors, require_keys
-from ..datasets.transforms import CanonicalizeHandSide
+from ..geometry.crop import Crop
 from .deploy_form import check_kind
 from .exporting import choose_precision, export
 from .verification import Tolerance
@@ -81,21 +80,13 @@ def export_config(cfg: Config,
 
     with config_errors(name):
         test_set = DATASETS.build(cfg.test_dataloader.dataset)
-    crop = read_crop(test_set, padding)
+    crop = read_crop(cfg, padding)
     if verify_samples is None and precision != 'int8':
         verify_samples = 64
     verification = select_samples(test_set, verify_samples)
     if padding is not None:
         for sample in verification:
             del sample['record']
-    else:
-        try:
-            cut_out = HandCrop(cfg, model.head.decoder.input_size)
-        except ValueError as error:
-            # what the inferencer cannot do the runner cannot do either
-            raise ValueError(f'{error}, or give the padding of the boxes that '
-                             'the runner will be run on (--padding)') from None
-        _crop_as_inferencer(verification, cut_out)
     calibration = []
     if precision == 'int8':
         set_random_seed(0)
@@ -152,28 +143,6 @@ def select_samples(dataset: Any, num: Optional[int] = None) -> List[dict]:
     return samples
 
 
-def _crop_as_inferencer(samples: List[dict], cut_out: HandCrop) -> None:
-    """Add ``tight_box`` and ``tight_warp_mat``, which the inferencer makes.
-
-    Of samples with annotated joints, whose box it is.
-    """
-    # the warp does not depend on the pixels
-    image = np.zeros((2, 2, 3), np.uint8)
-    for sample in samples:
-        record = sample['record']
-        if record.get('keypoints') is None:
-            continue
-        shown = record['keypoints'][0][record['keypoints_visible'][0] > 0]
-        box = np.concatenate([shown.min(0), shown.max(0)])
-        if (box[2:] <= box[:2]).any():  # of one joint
-            continue
-        side = record.get('hand_side') or 'right'
-        packed = cut_out(image, box, side)
-        sample.update(
-            tight_box=box,
-            tight_warp_mat=packed['data_samples'].metainfo['warp_mat'])
-
-
 def _warn_of_other_input_size(input_size: Tuple[int, int],
                               checkpoint: str) -> None:
     """Warn if the config in a checkpoint names other input sizes only."""
@@ -193,52 +162,42 @@ def _warn_of_other_input_size(input_size: Tuple[int, int],
             stacklevel=3)
 
 
-def read_crop(dataset: Any, padding: Optional[float] = None) -> Dict[str, Any]:
-    """How the runner shall cut the network input, as the inferencer does.
+def read_crop(cfg: Config, padding: Optional[float] = None) -> Crop:
+    """How the network's input shall be cut out, as for the config itself.
 
     Args:
-        dataset (BaseDataset): With its pipeline.
+        cfg (Config): Config of model and data.
         padding (float, optional): To take for tight boxes instead of the
             pipeline's, as which it need not crop a box.
 
     Returns:
-        dict: ``padding``, the factor on a box tight round the hand;
-        ``whole_image_padding``, that on the whole image as the box of one
-        hand; ``use_udp``; and ``hand_side``, the side that all hands get by
-        mirroring, None for both as they are. A network that was trained on
-        whole images gets tight boxes enlarged by
-        :data:`~lgh_mmpose.apis.WHOLE_IMAGE_PADDING`.
+        Crop: See :func:`~lgh_mmpose.apis.crop_of_config`.
 
     Raises:
-        ValueError: If the pipeline crops by other means than a box, and there
-            is no ``padding``.
+        ValueError: If the pipeline crops by other means than a box, or has
+            other steps that inference does not know, and there is no
+            ``padding``.
     """
-    crop = dict(
-        padding=1.0, whole_image_padding=1.0, use_udp=False, hand_side=None)
-    known = False
-    for transform in dataset.pipeline.transforms:
-        if isinstance(transform, GetBBoxCenterScale):
-            crop['whole_image_padding'] = float(transform.padding)
-        elif isinstance(transform, TopdownAffine):
-            crop['use_udp'] = bool(transform.use_udp)
-            known = True
-        elif isinstance(transform, CanonicalizeHandSide):
-            crop['hand_side'] = transform.side
-    crop['padding'] = crop['whole_image_padding']
-    if getattr(dataset, 'bbox_mode', None) == 'image':
-        crop['padding'] *= WHOLE_IMAGE_PADDING
-    if not known:
-        # OfficialRhdCrop, which places its square by the joints and mirrors
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    # OfficialRhdCrop places its square by the joints
+    by_joints = any('OfficialRhdCrop' in str(s['type']) for s in pipeline)
+    if padding is None and by_joints:
+        raise ValueError(
+            'the pipeline of the test set crops by other means than a box, '
+            'which is all that inference can: say by which factor it shall '
+            'pad the boxes that it will be given, e.g. --padding 1.25')
+    try:
+        crop = crop_of_config(cfg)
+    except ValueError as error:
         if padding is None:
-            raise ValueError(
-                'the pipeline of the test set crops by other means than a '
-                'box, which is all that the runner can: say by which factor '
-                'it shall pad the boxes that it will be given, e.g. '
-                '--padding 1.25')
-        crop.update(hand_side='right', whole_image_padding=padding)
-    if padding is not None:
-        crop['padding'] = padding
-    return crop
+            raise ValueError(f'{error}, or give the padding of the boxes that '
+                             'the model will be run on (--padding)') from None
+        crop = Crop()
+    if padding is None:
+        return crop
+    if by_joints:
+        crop = crop._replace(whole_image_padding=padding)
+    return crop._replace(padding=padding)
 
 
 def _hash(content: bytes) -> str:

@@ -2,14 +2,13 @@
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
-import torch
 from mmengine.model import BaseModel
 
 from ..evaluation.functional import align, keypoint_errors, mpjpe
 from ..geometry.camera import warp_points
-from ..inference.images import read_image
-from ..models.layers import peak_mass
-from .hand_pose_runner import HandPose, Network
+from ..geometry.crop import crop_matrix
+from ..inference.backends.torch import estimate
+from ..inference.network import Joints, Network, NetworkInfo
 
 _BATCH_SIZE = 16
 # between two crops, px of the input: what float32 makes of small boxes
@@ -201,21 +200,17 @@ def _judge(report: Dict[str, Any], tolerance: Tolerance) -> None:
                 'it: nothing was exported')
 
 
-def verify_crop(hand_pose: HandPose,
+def verify_crop(info: NetworkInfo,
                 samples: Sequence[dict]) -> Optional[Dict[str, Any]]:
-    """Compare the runner's crop with those of pipeline and inferencer.
+    """Compare the crop that is written down with that of the test pipeline.
 
-    The runner cuts the samples' boxes out of the original images, as its json
-    says; the warps must be those that the pipeline has left in ``warp_mat``.
-    Where samples have tight boxes, it must cut these out as the inferencer
-    does.
+    The warp from the original image to the input must be that which the
+    pipeline has left in ``warp_mat``.
 
     Args:
-        hand_pose (HandPose): The runner of the written model.
+        info (NetworkInfo): What the written model takes.
         samples (Sequence[dict]): With ``record``, as :func:`select_samples`
-            gives them: ``img_path`` or ``img``, ``bbox`` and, if known,
-            ``hand_side``; and, if known, ``tight_box`` (4,) and
-            ``tight_warp_mat`` (3, 3), what the inferencer makes of it.
+            gives them: ``bbox`` and, if known, ``hand_side``.
 
     Returns:
         dict: ``num_samples`` and ``px``, the largest distance between the
@@ -235,47 +230,36 @@ def verify_crop(hand_pose: HandPose,
         if warp_mat is None:
             raise ExportError(
                 'the samples of the test set have no warp_mat, so that the '
-                "runner's crop cannot be compared: crop by "
-                'TopdownAffineCamera, and have warp_mat in meta_keys')
-        image = record.get('img')
-        if image is None:
-            image = read_image(record['img_path'])
-        side = record.get('hand_side') or hand_pose.info['crop']['hand_side']
-        side = side or 'right'
-        name = f'crop of {record.get("img_path", "an image")}'
+                'crop cannot be compared: crop by TopdownAffineCamera, and '
+                'have warp_mat in meta_keys')
+        crop = info.crop
+        side = record.get('hand_side') or crop.hand_side
         # the pipeline pads its boxes as it pads a whole image, whatever it
         # was trained on
-        _, warp = hand_pose.crop(
-            image, np.reshape(record['bbox'], -1), side, whole_image=True)
-        distance = _corner_distance(hand_pose, warp, warp_mat)
+        warp = crop_matrix(
+            np.reshape(record['bbox'], -1),
+            info.input_size,
+            crop.whole_image_padding,
+            crop.use_udp,
+            mirror=crop.hand_side not in (None, side))
+        distance = _corner_distance(info.input_size, warp, warp_mat)
         if not distance <= _CROP_TOLERANCE:
             raise ExportError(
-                f"the runner's {name} is {distance:.3g} px of the input off "
-                'that of the test '
-                f'pipeline, more than {_CROP_TOLERANCE:g}: it can pad a box '
-                'and mirror, as GetBBoxCenterScale, TopdownAffineCamera and '
-                'CanonicalizeHandSide do, and no more; test with such a '
+                f'the crop of {record.get("img_path", "an image")} is '
+                f'{distance:.3g} px of the input off that of the test '
+                f'pipeline, more than {_CROP_TOLERANCE:g}: inference can pad '
+                'a box and mirror, as GetBBoxCenterScale, TopdownAffineCamera '
+                'and CanonicalizeHandSide do, and no more; test with such a '
                 'pipeline, or give the padding of the boxes it will be run on '
                 '(--padding): nothing was exported')
         worst, compared = max(worst, distance), compared + 1
-        if sample.get('tight_box') is None:
-            continue
-        _, warp = hand_pose.crop(image, sample['tight_box'], side)
-        distance = _corner_distance(hand_pose, warp, sample['tight_warp_mat'])
-        if not distance <= _CROP_TOLERANCE:
-            raise ExportError(
-                f"the runner's {name} by a box tight round the hand is "
-                f'{distance:.3g} px of the input off that of the inferencer, '
-                f'more than {_CROP_TOLERANCE:g}: crop.padding is another than '
-                'the network was trained for; nothing was exported')
-        worst = max(worst, distance)
     return dict(num_samples=compared, px=worst) if compared else None
 
 
-def _corner_distance(hand_pose: HandPose, warp: np.ndarray,
+def _corner_distance(input_size: Tuple[int, int], warp: np.ndarray,
                      expected: np.ndarray) -> float:
     """Largest distance of two crops at the corners of the input, px."""
-    width, height = hand_pose.network.input_size
+    width, height = input_size
     corners = np.array(
         [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]],
         float)
@@ -300,23 +284,14 @@ def _batches(samples: Sequence[dict]) -> List[Sequence[dict]]:
     ]
 
 
-@torch.no_grad()
-def _run_model(model: BaseModel,
-               samples: Sequence[dict]) -> List[Tuple[np.ndarray, ...]]:
+def _run_model(model: BaseModel, samples: Sequence[dict]) -> List[Joints]:
     training = model.training
     model.eval()
-    head, results = model.head, []
-    for batch in _batches(samples):
-        data = model.data_preprocessor(
-            dict(
-                inputs=[sample['inputs'] for sample in batch],
-                data_samples=[sample['data_samples'] for sample in batch]))
-        estimates = head.estimate(model.extract_feat(data['inputs']))
-        assignment = head.selector()
-        heatmaps = head._mix(estimates.heatmaps, assignment)
-        outputs = (head._mix(estimates.uv, assignment),
-                   head._mix(estimates.depth, assignment), peak_mass(heatmaps))
-        results.append(tuple(output.cpu().numpy() for output in outputs))
+    results = [
+        estimate(model,
+                 np.stack([np.asarray(sample['inputs']) for sample in batch]))
+        for batch in _batches(samples)
+    ]
     model.train(training)
     return results
 

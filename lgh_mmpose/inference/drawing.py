@@ -1,23 +1,26 @@
 """Frame dicts drawn on their images."""
+from typing import Union
+
 import cv2
 import numpy as np
 
 from ..geometry.camera import SOLVED_STATUSES
 from ..geometry.hand import hand_links
+from .results import Hands
 from .skeleton_2d import draw_skeleton_2d, joint_colors
 
 _TEXT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_hands(image: np.ndarray,
-               frame_dict: dict,
+               hands: Union[Hands, dict],
                color_by: str = 'finger',
                score_thr: float = 0.) -> np.ndarray:
     """Draw all hands of a frame: joints, box and what is known of them.
 
     Args:
         image (np.ndarray): The frame, BGR, uint8 (H, W, 3).
-        frame_dict (dict): What :class:`HandInferencer` says of it.
+        hands (Hands | dict): What was found in it, or its dict.
         color_by (str): ``'finger'`` or ``'group'``, the learned one. Defaults
             to ``'finger'``.
         score_thr (float): Joints with a lower score are not drawn. Defaults
@@ -32,6 +35,7 @@ def draw_hands(image: np.ndarray,
     if color_by not in ('finger', 'group'):
         raise ValueError("color_by must be 'finger' or 'group', got "
                          f'{color_by!r}')
+    frame_dict = hands if isinstance(hands, dict) else hands.to_dict()
     # the skeleton's colours are RGB
     canvas = np.ascontiguousarray(image[..., ::-1])
     for hand in frame_dict['hands']:
@@ -57,7 +61,7 @@ def draw_hands(image: np.ndarray,
 
 def _label(hand: dict, camera: dict) -> str:
     """One line: track, side and distance, "?" after what is not known."""
-    parts = [hand['hand_side']]
+    parts = [hand['hand_side'] or 'hand']
     if hand['hand_side_source'] != 'given':
         parts[0] += '?'
     if hand['track'] is not None:

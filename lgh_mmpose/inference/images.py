@@ -5,11 +5,10 @@ asks for. Of 16 bits the upper 8 are taken; floating-point values must lie
 between 0 and 1, which becomes 0 to 255; what is transparent lies over black.
 Colour profiles are not applied.
 
-JPEG and plain PNG of 8 bits or 16-bit colours are decoded by OpenCV, in the
-pixels of ``cv2.imread``, all other formats by Pillow, HEIF with pi-heif. No
-file name goes to either: OpenCV crashes on names that are not UTF-8. Both are
-imported when they are needed, since this file is part of the runner of
-exported models, which needs neither for arrays.
+JPEG and PNG are decoded by OpenCV, in the pixels of ``cv2.imread``, animated
+PNG, PNG with one transparent colour and all other formats by Pillow, HEIF with
+pi-heif. No file name goes to either: OpenCV crashes on names that are not
+UTF-8. Both are imported when they are needed: Pillow need not be installed.
 """
 import importlib
 import io
@@ -48,10 +47,12 @@ _TIFF_STARTS = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 _EXIF_START = b'Exif\0\0'
 _ORIENTATION = 0x0112
 _SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
-# by which a PNG has a transparent colour, further pictures, or EXIF data
-_PNG_EXTRAS = (b'tRNS', b'acTL', b'eXIf')
+# by which a PNG has a transparent colour, or further pictures
+_PNG_EXTRAS = (b'tRNS', b'acTL')
 _PNG_TEXTS = (b'tEXt', b'zTXt', b'iTXt')
-_PNG_TEXT_EXTRAS = (b'Raw profile type exif', b'XML:com.adobe.xmp')
+_PNG_EXIF, _PNG_XMP = b'Raw profile type exif', b'XML:com.adobe.xmp\0'
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
+_SHORT, _LONG = 3, 4  # kinds of values in TIFF
 _HEIF_BRANDS = {
     b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'mif1', b'msf1'
 }
@@ -71,9 +72,18 @@ _OTHER_FORMATS = (
     (b'IIU\0', 'camera raw'),
     (b'\0\0\1\0', 'icon'),
 )
-_IMAGE_STARTS = (_JPEG_START + b'\xff', _PNG_START, *_TIFF_STARTS, b'GIF8',
-                 b'BM', b'\xff\x4f\xff\x51', b'\0\0\0\x0cjP',
-                 *(start for start, _ in _OTHER_FORMATS))
+# how files begin that Pillow decodes
+_PILLOW_STARTS = (
+    (_PNG_START, 'PNG that is animated or has a transparent colour'),
+    *((start, 'TIFF') for start in _TIFF_STARTS),
+    (b'GIF8', 'GIF'),
+    (b'BM', 'BMP'),
+    (b'\xff\x4f\xff\x51', 'JPEG 2000'),
+    (b'\0\0\0\x0cjP', 'JPEG 2000'),
+)
+_IMAGE_STARTS = (_JPEG_START + b'\xff',
+                 *(start for start, _ in (*_PILLOW_STARTS, *_OTHER_FORMATS)))
+_NETPBM = re.compile(rb'P[1-7Ff]\s')
 # 12 bits in 16: cameras for measuring write that
 _FULL_12_BITS = 4096
 
@@ -187,7 +197,6 @@ def decode_image(content: bytes) -> np.ndarray:
 
     Raises:
         ImageError: If it cannot be decoded, with the reason.
-        ImportError: If OpenCV or Pillow is not installed.
     """
     return decode_reduced(content, 1)[0]
 
@@ -210,7 +219,6 @@ def decode_reduced(content: bytes,
 
     Raises:
         ImageError: If it cannot be decoded, with the reason.
-        ImportError: If OpenCV or Pillow is not installed.
     """
     header = _inspect(content)
     fault = find_image_fault(content)
@@ -218,7 +226,7 @@ def decode_reduced(content: bytes,
         raise _DamagedError(fault)
     if header.image is not None:
         return to_bgr(*_load(header.image, header.orientation)), 1
-    cv2 = _needed('cv2', 'opencv-python-headless')
+    cv2 = importlib.import_module('cv2')
     flags, reduction = cv2.IMREAD_COLOR, 1
     if header.unchanged:
         flags = cv2.IMREAD_UNCHANGED
@@ -378,7 +386,7 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Turn pixels as EXIF's number says."""
     if orientation == 1:
         return np.ascontiguousarray(pixels)
-    cv2 = _needed('cv2', 'opencv-python-headless')
+    cv2 = importlib.import_module('cv2')
     if orientation == 3:
         return cv2.rotate(pixels, cv2.ROTATE_180)
     if orientation in (2, 4):
@@ -482,7 +490,7 @@ def looks_like_image(start: bytes) -> bool:
     """
     brands = _HEIF_BRANDS | _AVIF_BRANDS | {b'crx '}
     return start.startswith(_IMAGE_STARTS) or start[8:12] == b'WEBP' or \
-        re.match(rb'P[1-7Ff]\s', start) is not None or \
+        _NETPBM.match(start) is not None or \
         bool(_brands(start) & brands)
 
 
@@ -534,13 +542,30 @@ def _jpeg_header(content: bytes) -> Optional[_Header]:
 def _exif_orientation(segment: bytes) -> Optional[int]:
     if not segment.startswith(_EXIF_START):
         return None
-    image_module = _needed('PIL.Image', 'pillow')
-    exif = image_module.Exif()
-    try:
-        exif.load(segment)
-        return _as_orientation(exif.get(_ORIENTATION))
-    except Exception:  # damaged; nothing else is read of it
-        return 1
+    return _tiff_orientation(segment[len(_EXIF_START):]) or 1
+
+
+def _tiff_orientation(content: bytes) -> Optional[int]:
+    """The orientation in EXIF data, which are a TIFF file without picture.
+
+    Returns:
+        int | None: 1 to 8; None if they hold none, or are damaged.
+    """
+    order = {b'II': '<', b'MM': '>'}.get(content[:2])
+    if order is None or len(content) < 8:
+        return None
+    at, = struct.unpack_from(f'{order}I', content, 4)
+    if at + 2 > len(content):
+        return None
+    number, = struct.unpack_from(f'{order}H', content, at)
+    at += 2
+    for entry in range(at, min(at + 12 * number, len(content) - 11), 12):
+        tag, kind, count = struct.unpack_from(f'{order}HHI', content, entry)
+        if tag == _ORIENTATION and kind in (_SHORT, _LONG) and count == 1:
+            value, = struct.unpack_from(order + 'HI'[kind == _LONG], content,
+                                        entry + 8)
+            return _as_orientation(value)
+    return None
 
 
 def _as_orientation(value: Any) -> int:
@@ -548,25 +573,33 @@ def _as_orientation(value: Any) -> int:
 
 
 def _plain_png_header(content: bytes) -> Optional[_Header]:
-    """Of a PNG with 8 bits of grey or colour, all of them pixels.
-
-    Or with 16 of colour, of which Pillow would drop the lower 8 unseen.
-    """
-    if not content.startswith(_PNG_START) or content[12:16] != b'IHDR':
+    """Of a PNG that is one picture, without a transparent colour."""
+    if not content.startswith(_PNG_START) or content[12:16] != b'IHDR' or \
+            len(content) < 26:
         return None
+    by_exif = by_xmp = None
     at = len(_PNG_START)
     while at + 8 <= len(content):
         length, kind = struct.unpack_from('>I4s', content, at)
-        if kind in _PNG_EXTRAS or kind in _PNG_TEXTS and content.startswith(
-                _PNG_TEXT_EXTRAS, at + 8):
+        at += 8
+        if kind in _PNG_EXTRAS or \
+                kind in _PNG_TEXTS and content.startswith(_PNG_EXIF, at):
             return None
-        at += length + 12
-    # depth, and 0 for grey or 2 for colour
-    if len(content) < 26 or tuple(content[24:26]) not in ((8, 0), (8, 2),
-                                                          (16, 2)):
-        return None
+        if kind == b'eXIf':
+            by_exif = _tiff_orientation(content[at:at + length])
+        elif kind == b'iTXt' and content.startswith(_PNG_XMP, at):
+            text = content[at + len(_PNG_XMP):at + length]
+            if text[:1] != b'\0':  # compressed
+                return None
+            found = _XMP_ORIENTATION.search(text)
+            by_xmp = found and _as_orientation(int(found[1]))
+        at += length + 4
+    depth, colors = content[24:26]
     return _Header(
-        struct.unpack_from('>II', content, 16), unchanged=content[24] == 16)
+        struct.unpack_from('>II', content, 16),
+        by_exif or by_xmp or 1,
+        # 8 bits of grey or colour become colour without a loss
+        unchanged=depth != 8 or colors not in (0, 2))
 
 
 def _pillow_header(content: bytes) -> _Header:
@@ -598,15 +631,12 @@ def _orientation_of(image: Any) -> int:
 
 def _open(content: bytes) -> Any:
     """Pillow's image, not yet decoded."""
-    image_module = _needed('PIL.Image', 'pillow')
-    brands = _brands(content)
-    if brands & _HEIF_BRANDS and not brands & _AVIF_BRANDS:
-        try:
-            _needed('pi_heif', 'pi-heif').register_heif_opener()
-        except ImportError as error:
-            raise ImageError(
-                'it is a HEIC picture (HEIF), which pi-heif decodes: `pip '
-                "install pi-heif`, or 'lgh_mmpose[heif]'") from error
+    try:
+        image_module = importlib.import_module('PIL.Image')
+        if _is_heif(content):
+            importlib.import_module('pi_heif').register_heif_opener()
+    except ImportError as error:
+        raise ImageError(_describe_undecoded(content)) from error
     image_module.init()
     try:
         return image_module.open(
@@ -630,6 +660,33 @@ def _brands(content: bytes) -> set:
     return {content[8:12], *(content[i:i + 4] for i in range(16, end, 4))}
 
 
+def _is_heif(content: bytes) -> bool:
+    brands = _brands(content)
+    return bool(brands & _HEIF_BRANDS and not brands & _AVIF_BRANDS)
+
+
+def _describe_undecoded(content: bytes) -> str:
+    """What an image is whose decoder is not installed."""
+    if _is_heif(content):
+        name = 'HEIC picture (HEIF)'
+    elif _brands(content) & _AVIF_BRANDS:
+        name = 'AVIF'
+    elif content[8:12] == b'WEBP':
+        name = 'WebP'
+    elif _NETPBM.match(content):
+        name = 'Netpbm picture (PPM)'
+    else:
+        name = next(
+            (name
+             for start, name in _PILLOW_STARTS if content.startswith(start)),
+            None)
+        if name is None:
+            return _describe_unknown(content)
+    article = 'an' if name == 'AVIF' else 'a'
+    return (f'it is {article} {name}, which '
+            "`pip install 'lgh_mmpose[images]'` lets be read")
+
+
 def _describe_unknown(content: bytes) -> str:
     brands = _brands(content)
     if brands & _AVIF_BRANDS:
@@ -651,8 +708,8 @@ def _float_tiff_header(content: bytes) -> Optional[_Header]:
     """Of a floating-point TIFF in colour, which only OpenCV decodes."""
     if not content.startswith(_TIFF_STARTS[:2]):
         return None
-    plugin = _needed('PIL.TiffImagePlugin', 'pillow')
     try:
+        plugin = importlib.import_module('PIL.TiffImagePlugin')
         tags = plugin.ImageFileDirectory_v2(content[:8])
         file = io.BytesIO(content)
         file.seek(tags.next)
@@ -660,7 +717,7 @@ def _float_tiff_header(content: bytes) -> Optional[_Header]:
         if set(tags.get(339, ())) != {3} or tags.get(_ORIENTATION, 1) != 1:
             return None
         return _Header((tags[256], tags[257]), unchanged=True)
-    except Exception:  # what Pillow has found damaged
+    except Exception:  # what Pillow has found damaged, or no Pillow
         return None
 
 
@@ -693,12 +750,3 @@ def _pillow_pixels(image: Any) -> np.ndarray:
     if image.mode in ('1', 'L'):
         return np.asarray(image.convert('L'))
     return np.asarray(image.convert('RGB'))[..., ::-1]
-
-
-def _needed(name: str, package: str) -> Any:
-    """A module that is only needed for files."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(f'reading this picture needs {package}: `pip '
-                          f'install {package}`, or give an array') from error

@@ -5,6 +5,7 @@ import os
 import os.path as osp
 import queue
 import re
+import sys
 import tempfile
 import threading
 import time
@@ -14,7 +15,6 @@ from typing import (Any, Callable, Iterable, Iterator, List, NamedTuple,
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from .film_tracks import find_mirrored_orientation
 from .images import (IMAGE_EXTENSIONS, ImageError, check_image_size,
@@ -160,7 +160,7 @@ def _in_memory(item: Any) -> Optional[np.ndarray]:
             'a tensor does not tell the order of its axes and colours: give '
             'an array, of (3, H, W) in RGB tensor.permute(1, 2, 0).flip(2)'
             '.cpu().numpy()')
-    if isinstance(item, Image.Image):
+    if _is_of_pillow(item):
         return _named("Pillow's image", from_pillow, item)
     if hasattr(item, 'read'):
         item = item.read()
@@ -169,6 +169,12 @@ def _in_memory(item: Any) -> Optional[np.ndarray]:
     if isinstance(item, _BYTES):
         return _named('the bytes of the image', _decode, bytes(item))
     return None
+
+
+def _is_of_pillow(item: Any) -> bool:
+    """Whether it is an image of Pillow, which need not be installed."""
+    pillow = sys.modules.get('PIL.Image')
+    return pillow is not None and isinstance(item, pillow.Image)
 
 
 def _named(name: str, read: Callable, *args: Any) -> np.ndarray:
@@ -262,7 +268,7 @@ def _list_files(folder: str) -> Iterator[str]:
 def _count(items: Sequence) -> Optional[int]:
     """The number of frames, if all are in memory or, by name, images."""
     stills = all(
-        isinstance(item, (np.ndarray, Image.Image, *_BYTES)) or (
+        isinstance(item, (np.ndarray, *_BYTES)) or _is_of_pillow(item) or (
             isinstance(item, (str, Path)) and osp.isfile(item)
             and str(item).lower().endswith(IMAGE_EXTENSIONS)
             and not str(item).lower().endswith('.gif')) for item in items)

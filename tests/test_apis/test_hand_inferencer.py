@@ -10,17 +10,19 @@ import pytest
 import torch
 from helpers import REPO_ROOT, toy_hand
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import Compose, pseudo_collate
 from PIL import Image
 from toy_video import (joints_at, see_squares, set_durations, squares,
                        write_video)
 
 from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
                              FrameSource, HandInferencer, OneEuroFilter,
-                             Smoothing, camera_of_fov, draw_hands)
-from lgh_mmpose.apis.hand_inferencer import _bone_length
+                             Smoothing, camera_of_fov, crop_of_config,
+                             draw_hands)
 from lgh_mmpose.geometry.camera import project
+from lgh_mmpose.geometry.crop import Crop
 from lgh_mmpose.inference.drawing import _label, _write
+from lgh_mmpose.inference.pipeline import _bone_length
 from lgh_mmpose.inference.tracking import HandTracker
 from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
 
@@ -203,7 +205,7 @@ def test_it_is_the_network_of_mmpose_that_answers(inferencer, images):
 def test_without_camera_and_bone_length_it_says_so(checkpoint, images, caplog):
     inferencer = HandInferencer(CONFIG, checkpoint)
     said = []
-    inferencer._say = said.append
+    inferencer.pipeline._say = said.append
     frame, = inferencer(images[0])
     hand, = frame['hands']
     assert frame['camera']['source'] == 'assumed'
@@ -223,7 +225,7 @@ def test_assumptions_are_said_once_and_not_on_stdout(checkpoint, images,
     list(inferencer(images[:3]))
     out, err = capfd.readouterr()
     assert 'angle of view' not in out
-    assert len(inferencer._said) == 2
+    assert len(inferencer.pipeline._said) == 2
 
 
 def test_without_any_bone_length_joints_are_relative(inferencer, images):
@@ -300,11 +302,11 @@ def test_a_box_is_enlarged_by_bbox_padding(inferencer, images):
     # an image in a larger one, and the box for which the input is the same
     large = np.zeros((128, 128, 3), np.uint8)
     large[20:84, 40:104] = images[0]
-    half = 32 / inferencer.bbox_padding
+    half = 32 / inferencer.pipeline.info.crop.padding
     box = [72 - half, 52 - half, 72 + half, 52 + half]
     inside = next(inferencer(large, bboxes=box))['hands'][0]
     alone = next(inferencer(images[0]))['hands'][0]
-    assert inferencer.bbox_padding == 1.5
+    assert inferencer.pipeline.info.crop.padding == 1.5
     np.testing.assert_allclose(inside['bbox'], box, atol=1e-3)
     # linear interpolation at the border sees the larger image's black
     np.testing.assert_allclose(
@@ -543,7 +545,7 @@ def test_tracked_films_are_read_two_frames_ahead(detecting):
 
 def test_a_camera_of_another_resolution_is_named_once(inferencer, images,
                                                       caplog, monkeypatch):
-    monkeypatch.setattr(inferencer, '_said', set())
+    monkeypatch.setattr(inferencer.pipeline, '_said', set())
     large = [np.zeros((108, 192, 3), np.uint8)] * 2
     list(inferencer([images[0], *large]))
     warning, = [r.message for r in caplog.records if 'camera' in r.message]
@@ -553,7 +555,7 @@ def test_a_camera_of_another_resolution_is_named_once(inferencer, images,
 
 def test_each_camera_that_does_not_fit_is_named_once(inferencer, images,
                                                      caplog, monkeypatch):
-    monkeypatch.setattr(inferencer, '_said', set())
+    monkeypatch.setattr(inferencer.pipeline, '_said', set())
     other = CAMERA + [[0, 0, 60], [0, 0, 0], [0, 0, 0]]
     large = np.zeros((108, 192, 3), np.uint8)
     for matrix, image in ((other, images[0]), (CAMERA, large), (other, large),
@@ -685,7 +687,7 @@ def test_another_reference_bone_has_another_average():
 
 def test_a_camera_off_the_middle_is_said_once_a_run(inferencer, images,
                                                     caplog):
-    inferencer._said.clear()
+    inferencer.pipeline._said.clear()
     off = CAMERA + [[0, 0, 40], [0, 0, 0], [0, 0, 0]]
     # of several sizes, one of which suits
     large = np.zeros((70, 140, 3), np.uint8)
@@ -772,16 +774,10 @@ def test_configs_that_take_the_root_depth_from_annotations_work(
     ('lgh_stb.py', 1.25),
 ])
 def test_padding_is_what_the_config_trains_with(name, padding):
-    from lgh_mmpose.apis.hand_crop import (_inference_steps,
-                                           _trained_on_whole_images)
-    config = Config.fromfile(REPO_ROOT / 'configs' / name)
-    steps = _inference_steps(config, (256, 256))
-    assert [step['type'] for step in steps] == [
-        'GetBBoxCenterScale', 'TopdownAffineCamera', 'CanonicalizeHandSide',
-        'PackPoseInputs'
-    ]
-    whole = _trained_on_whole_images(config)
-    assert steps[0].get('padding', 1.25) * (1.5 if whole else 1) == padding
+    crop = crop_of_config(Config.fromfile(REPO_ROOT / 'configs' / name))
+    assert crop == Crop(padding,
+                        min(padding, 1.4) if padding != 1.5 else 1., False,
+                        'right')
 
 
 # -- mmpose's own doors ------------------------------------------------------
@@ -839,7 +835,12 @@ def test_inference_does_not_change_the_model(inferencer, images):
         camera_matrix=CAMERA,
         hand_side='right',
         bone_length=40.)
-    batch = pseudo_collate([inferencer._cut_out._pipeline(info)])
+    steps = inferencer.cfg.test_dataloader.dataset.pipeline
+    steps = [
+        step for step in steps
+        if step.type not in ('LoadHandImage', 'LoadImage', 'GenerateTarget')
+    ]
+    batch = pseudo_collate([Compose(steps)(info)])
     with torch.no_grad():
         sample, = inferencer.model.test_step(batch)
     assert not inferencer.model.training

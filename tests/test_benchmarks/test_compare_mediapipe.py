@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from helpers import REPO_ROOT
 
-from lgh_mmpose.deployment import hand_pose_runner
-from lgh_mmpose.deployment.hand_pose_runner import HandPose
+from lgh_mmpose.geometry.crop import Crop
+from lgh_mmpose.inference.backends import exported
+from lgh_mmpose.inference.network import NetworkInfo
 
 SCRIPT = REPO_ROOT / 'benchmarks/compare_mediapipe.py'
 
@@ -132,28 +133,19 @@ def test_python_that_does_not_exist(script, monkeypatch, capsys, tmp_path):
 
 @pytest.fixture
 def seen(monkeypatch):
-    """What the exported network is given, by its runner's real crop."""
+    """What the exported network is given, by the pipeline's own crop."""
     seen = []
 
     class Network:
-        input_size = (96, 96)
+        info = NetworkInfo((96, 96), Crop(1.25, 1.25), None, ())
+
+        def __init__(self, directory, num_threads):
+            assert num_threads == 1
 
         def __call__(self, images):
             seen.append(images)
 
-    def hand_pose(directory, num_threads):
-        assert num_threads == 1
-        runner = HandPose.__new__(HandPose)
-        runner.network = Network()
-        runner.info = dict(
-            crop=dict(
-                padding=1.25,
-                whole_image_padding=1.25,
-                use_udp=False,
-                hand_side='right'))
-        return runner
-
-    monkeypatch.setattr(hand_pose_runner, 'HandPose', hand_pose)
+    monkeypatch.setattr(exported, 'ExportedNetwork', Network)
     return seen
 
 

@@ -223,3 +223,18 @@ def test_a_track_lost_before_its_hand_does_not_count(jitter, seen, frames):
 
     assert jitter['frames_until_lost'](inferencer, video, generator, 0,
                                        30) == frames
+
+
+def test_throughput_is_a_table_of_all_backends(tmp_path):
+    output = run_script(
+        REPO_ROOT / 'benchmarks/measure_throughput.py',
+        REPO_ROOT / 'configs/lgh_lite_synthhand.py',
+        *('--num', 3, '--size', 96, 64, '--turns', 1),
+        cwd=tmp_path).stdout
+    rows = re.findall(r'^\| (folder|film) \| (1|8) \|(.*)\|$', output,
+                      re.MULTILINE)
+    assert [row[:2] for row in rows] == [('folder', '1'), ('folder', '8'),
+                                         ('film', '1'), ('film', '8')]
+    for *_, cells in rows:
+        assert len(re.findall(r'\d+/s', cells)) == 3
+        assert all(float(r) > 0 for r in re.findall(r'\d+\.\d+', cells))

@@ -8,12 +8,10 @@ import torch
 from deploy_models import toy_config
 from mmpose.registry import DATASETS
 
-from lgh_mmpose.apis.hand_crop import HandCrop
 from lgh_mmpose.deployment import (ExportError, Tolerance, read_crop,
                                    select_samples, to_deploy, verify,
                                    verify_crop)
-from lgh_mmpose.deployment.from_config import _crop_as_inferencer
-from lgh_mmpose.deployment.hand_pose_runner import HandPose
+from lgh_mmpose.inference.backends.torch import network_info
 
 ANYTHING = Tolerance(*[np.inf] * 5)
 
@@ -211,39 +209,33 @@ def test_samples_of_both_kinds_are_judged_in_their_units(toy, samples):
 # -- the crop ----------------------------------------------------------------
 
 
-def runner_of(toy, crop):
-    """The runner's crop, for which it needs no network."""
-    hand_pose = HandPose.__new__(HandPose)
-    hand_pose.network = SimpleNamespace(
-        input_size=toy.model.head.decoder.input_size)
-    hand_pose.info = dict(crop=crop)
-    return hand_pose
+def info_of(toy, **crop):
+    """What a written model is given, whose crop may be another."""
+    return network_info(toy.model, read_crop(toy_config())._replace(**crop))
 
 
-def samples_of(toy, steps):
-    """The crop of a test set whose pipeline has steps more, and samples."""
+def samples_of(toy, steps=()):
+    """Samples of a test set whose pipeline has steps more."""
     cfg = toy_config().test_dataloader.dataset
     cfg.pipeline = [cfg.pipeline[0], *steps, *cfg.pipeline[1:]]
     cfg.data_root = toy.dataset.data_root
-    dataset = DATASETS.build(cfg)
-    return read_crop(dataset), select_samples(dataset, 2)
+    return select_samples(DATASETS.build(cfg), 2)
 
 
-def test_crop_of_the_pipeline_is_that_of_the_runner(toy):
-    crop, samples = samples_of(toy, [])
-    report = verify_crop(runner_of(toy, crop), samples)
+def test_crop_of_the_pipeline_is_what_is_written_down(toy):
+    report = verify_crop(info_of(toy), samples_of(toy))
     assert report['num_samples'] == 2 and report['px'] < 1e-3
 
 
 def test_left_hands_are_compared_mirrored(toy):
-    crop, samples = samples_of(toy, [])
+    samples = samples_of(toy)
     for sample in samples:
         record = dict(sample['record'], hand_side='left')
         sample.update(toy.dataset.pipeline(dict(record)), record=record)
     assert samples[0]['data_samples'].metainfo['flip']
-    assert verify_crop(runner_of(toy, crop), samples)['px'] < 1e-3
+    assert verify_crop(info_of(toy), samples)['px'] < 1e-3
     with pytest.raises(ExportError, match='95 px of the input off'):
-        verify_crop(runner_of(toy, dict(crop, hand_side=None)), samples)
+        verify_crop(info_of(toy, hand_side=None), samples)
 
 
 def rotate(results):
@@ -263,24 +255,11 @@ def shift(results):
 
 @pytest.mark.parametrize('step', [rotate, widen, shift])
 def test_pipeline_that_crops_otherwise_is_found_out(toy, step):
-    crop, samples = samples_of(toy, [step])
     with pytest.raises(ExportError, match='px of the input off.*--padding'):
-        verify_crop(runner_of(toy, crop), samples)
-
-
-def test_tight_boxes_are_cropped_as_the_inferencer_does(toy):
-    crop, samples = samples_of(toy, [])
-    _crop_as_inferencer(samples, HandCrop(toy_config(), (96, 96)))
-    assert all(len(sample['tight_box']) == 4 for sample in samples)
-    assert verify_crop(runner_of(toy, crop), samples)['px'] < 1e-3
-    # as the runner did once: all boxes alike
-    crop['padding'] = crop['whole_image_padding']
-    with pytest.raises(
-            ExportError, match='tight round the hand is .* px of the in'):
-        verify_crop(runner_of(toy, crop), samples)
+        verify_crop(info_of(toy), samples_of(toy, [step]))
 
 
 def test_crop_needs_the_warp(toy):
-    crop, samples = samples_of(toy, [])
+    samples = without(samples_of(toy), 'warp_mat')
     with pytest.raises(ExportError, match='have warp_mat in meta_keys'):
-        verify_crop(runner_of(toy, crop), without(samples, 'warp_mat'))
+        verify_crop(info_of(toy), samples)

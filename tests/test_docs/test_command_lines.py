@@ -42,8 +42,6 @@ SCRIPTS = sorted(
     for folder in ('tools', 'benchmarks', 'demo')
     for path in (REPO_ROOT / folder).rglob('*') if is_script(path))
 
-RUNNER = REPO_ROOT / 'lgh_mmpose/deployment/hand_pose_runner.py'
-
 _BLOCK = re.compile(r'^( *)```bash\n(.*?)^\1```', re.MULTILINE | re.DOTALL)
 # calls that run a script, as a process or in this one
 _RUNNERS = {
@@ -134,9 +132,6 @@ def check_config(name, cfg_options):
 def check_python(arguments, monkeypatch):
     if arguments[0] == '-m':
         check_module(monkeypatch, *arguments[1:])
-    elif Path(arguments[0]).name == RUNNER.name:
-        # tools/deployment/export.py puts a copy beside the model
-        parse(RUNNER, arguments[1:], monkeypatch)
     else:
         check_script(arguments[0], arguments[1:], monkeypatch)
 
@@ -236,6 +231,8 @@ def test_command_is_one(command, monkeypatch, tmp_path):
         assert all(_ASSIGNMENT.match(word) for word in arguments)
     elif program == 'make':
         check_make(arguments)
+    elif program == 'lgh-hands':
+        parse('demo/hand3d_demo.py', arguments, monkeypatch)
     elif program == 'pip':
         check_pip(arguments, monkeypatch)
     elif program == 'mim':

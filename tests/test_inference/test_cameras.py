@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lgh_mmpose import apis
-from lgh_mmpose.deployment import hand_pose_runner
+from lgh_mmpose.inference import command
 from lgh_mmpose.inference.cameras import (check_camera_matrix,
                                           load_camera_matrix)
 
@@ -82,7 +82,7 @@ def test_kinds_of_files(name, content, tmp_path):
 
 def test_all_doors_have_one_reader():
     assert apis.load_camera_matrix is load_camera_matrix
-    assert hand_pose_runner.load_camera_matrix is load_camera_matrix
+    assert command.load_camera_matrix is load_camera_matrix
 
 
 def header(descr, shape, order=False):

@@ -13,6 +13,7 @@ from helpers import REPO_ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from lgh_mmpose.inference import images
 from lgh_mmpose.inference.images import (ImageError, count_pictures,
@@ -47,6 +48,18 @@ def opencv(suffix, picture):
 
 def grey3(values):
     return np.repeat(values[..., None], 3, axis=2)
+
+
+def turned_by(number):
+    exif = Image.Exif()
+    exif[0x112] = number
+    return exif
+
+
+def with_xmp(text):
+    info = PngInfo()
+    info.add_itxt('XML:com.adobe.xmp', text)
+    return info
 
 
 # -- kinds of files ----------------------------------------------------------
@@ -98,7 +111,7 @@ def test_what_opencv_does_not_read(content):
 
 
 def test_heic():
-    pytest.importorskip('pi_heif', reason="needs '.[heif]'")
+    pytest.importorskip('pi_heif', reason="needs '.[images]'")
     # PICTURE as pillow-heif writes it, with an orientation of 6 in its EXIF
     # data; pi-heif is the part of it that reads
     content = (REPO_ROOT / 'tests/data/turned.heic').read_bytes()
@@ -111,8 +124,80 @@ def test_heic():
 def test_heic_without_its_decoder_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'pi_heif', None)
     content = b'\0\0\0\x18ftypheic\0\0\0\0mif1heic' + bytes(99)
-    with pytest.raises(ImageError, match='HEIC.*pip install pi-heif'):
+    with pytest.raises(ImageError, match=r'HEIC.*lgh_mmpose\[images\]'):
         decode_image(content)
+
+
+@pytest.fixture
+def no_pillow(monkeypatch):
+    """A function that hides Pillow from here on."""
+
+    def hide():
+        for name in ('PIL', 'PIL.Image', 'PIL.TiffImagePlugin'):
+            monkeypatch.setitem(sys.modules, name, None)
+
+    return hide
+
+
+@pytest.mark.parametrize('content', [
+    pillow('JPEG', exif=turned_by(6)),
+    pillow('JPEG', mode='CMYK'),
+    pillow('PNG'),
+    pillow('PNG', mode='LA'),
+    pillow('PNG', mode='P', exif=turned_by(8)),
+    pillow('PNG', mode='1'),
+    pillow('PNG', np.dstack([PICTURE, GREY]), exif=turned_by(3)),
+    pillow('PNG',
+           GREY.astype(np.uint16) * 200),
+    opencv('.png',
+           BGR.astype(np.uint16) * 200),
+    opencv('.png',
+           np.dstack([BGR, GREY]).astype(np.uint16) * 200),
+    pillow('PNG', pnginfo=with_xmp('<tiff:Orientation>6</tiff:Orientation>')),
+])
+def test_jpeg_and_png_need_no_pillow(content, no_pillow):
+    with Image.open(io.BytesIO(content)) as image:
+        expected = from_pillow(image)
+    no_pillow()
+    image = decode_image(content)
+    limit = 2 if content[:2] == b'\xff\xd8' else 0
+    assert np.abs(image.astype(int) - expected).max() <= limit
+    assert image_size(content) == image.shape[1::-1]
+    assert count_pictures(content) == 1
+
+
+@pytest.mark.parametrize('kind, content', [
+    ('WebP', pillow('WEBP')),
+    ('GIF', pillow('GIF', mode='P')),
+    ('TIFF', pillow('TIFF')),
+    ('TIFF', opencv('.tiff', np.full((5, 4, 3), .5, np.float32))),
+    ('AVIF', pillow('AVIF')),
+    ('BMP', pillow('BMP')),
+    ('JPEG 2000', pillow('JPEG2000')),
+    (r'Netpbm picture \(PPM\)', pillow('PPM')),
+    ('PNG that is animated or has a transparent colour',
+     pillow('PNG', GREY, transparency=9)),
+    (r'HEIC picture \(HEIF\)',
+     (REPO_ROOT / 'tests/data/turned.heic').read_bytes()),
+])
+def test_what_needs_pillow_is_named_without_it(kind, content, no_pillow,
+                                               tmp_path):
+    path = tmp_path / 'photo'
+    path.write_bytes(content)
+    no_pillow()
+    with pytest.raises(
+            ImageError,
+            match=f'cannot read the image .*photo: it is an? {kind}, which '
+            r"`pip install 'lgh_mmpose\[images\]'` lets be read$"):
+        read_image(path)
+
+
+def test_what_nothing_reads_is_not_promised_of_pillow(no_pillow):
+    no_pillow()
+    with pytest.raises(ImageError, match='JPEG XL, which is not decoded'):
+        decode_image(b'\xff\x0a' + bytes(50))
+    with pytest.raises(ImageError, match='damaged, or of a format'):
+        decode_image(b'<html>' + bytes(50))
 
 
 def test_avif_without_its_decoder_is_named(monkeypatch):
@@ -336,6 +421,33 @@ def test_exif_behind_the_pixels_of_a_png():
     assert image_size(content) == (24, 40)
 
 
+@given(
+    st.sampled_from('<>'),
+    st.lists(
+        st.tuples(
+            st.sampled_from([0x10f, 0x112, 0x8769]), st.sampled_from([3, 4]),
+            st.integers(1, 9)),
+        max_size=4), st.integers(0, 60))
+def test_the_turn_is_the_one_that_pillow_reads(order, entries, length):
+    entries = {tag: (kind, value) for tag, kind, value in entries}
+    tiff = {
+        '<': b'II',
+        '>': b'MM'
+    }[order] + struct.pack(f'{order}HIH', 42, 8, len(entries))
+    for tag, (kind, value) in sorted(entries.items()):
+        tiff += struct.pack(f'{order}HHI', tag, kind, 1) + struct.pack(
+            f'{order}{"HI"[kind == 4]}', value).ljust(4, b'\0')
+    tiff += bytes(4)
+    exif = Image.Exif()
+    exif.load(b'Exif\0\0' + tiff)
+    expected = exif.get(0x112, 1)
+    assert (images._tiff_orientation(tiff) or 1) == (
+        expected if expected < 9 else 1)
+    # cut short, it turns as a whole one does or not at all
+    assert (images._tiff_orientation(tiff[:length])
+            or 1) in (1, images._tiff_orientation(tiff))
+
+
 @pytest.mark.parametrize('number', [0, 9, 255])
 def test_numbers_that_exif_does_not_know_turn_nothing(number):
     exif = Image.Exif()
@@ -538,25 +650,12 @@ _DAMAGED = [
 # -- all doors ---------------------------------------------------------------
 
 
-def turned_by(number):
-    exif = Image.Exif()
-    exif[0x112] = number
-    return exif
-
-
 @pytest.fixture(scope='module')
-def doors(tmp_path_factory):
+def doors():
     """All ways by which pictures come in: name -> function of a path."""
-    import runpy
-
     from lgh_mmpose.apis import open_source
     from lgh_mmpose.datasets.fast_transforms import LoadHandImage
-    from lgh_mmpose.deployment.exporting import runner_source
     from lgh_mmpose.visualization import figures
-
-    path = tmp_path_factory.mktemp('runner') / 'hand_pose_runner.py'
-    path.write_text(runner_source())
-    runner = runpy.run_path(str(path))
 
     def frame(inputs):
         frame, = open_source(inputs)
@@ -573,7 +672,6 @@ def doors(tmp_path_factory):
         pillow=opened,
         data_set=lambda path: LoadHandImage().transform(
             dict(img_path=str(path)))['img'],
-        runner=lambda path: runner['read_image'](str(path)),
         figures=lambda path: figures.read_image(path)[..., ::-1])
 
 

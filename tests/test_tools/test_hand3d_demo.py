@@ -1,6 +1,5 @@
 import json
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from toy_video import (damage, joints_at, see_squares, squares, turn_track,
                        write_video)
 
 from lgh_mmpose import apis
+from lgh_mmpose.inference.command import StopRequest
 
 DEMO = REPO_ROOT / 'demo/hand3d_demo.py'
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
@@ -116,7 +116,7 @@ def test_what_cannot_be_read_costs_no_other_result_but_the_exit_code(
             ] == [str(phone / 'b.jpg')]
     assert os.listdir(tmp_path / 'out') == ['b.jpg']
     assert 'a.heic: it is a HEIC picture' in caplog.text
-    assert 'pip install pi-heif' in caplog.text
+    assert "pip install 'lgh_mmpose[images]'" in caplog.text
     assert 'c.png: it is damaged' in caplog.text
 
 
@@ -303,8 +303,7 @@ def signals_heeded():
 
 
 def test_a_second_signal_does_not_wait_for_the_frame(signals_heeded):
-    demo_module = runpy.run_path(str(DEMO))
-    with demo_module['StopRequest']() as stop:
+    with StopRequest() as stop:
         assert not stop.made
         signal.raise_signal(signal.SIGINT)
         assert stop.made
@@ -314,9 +313,8 @@ def test_a_second_signal_does_not_wait_for_the_frame(signals_heeded):
 
 
 def test_a_signal_that_is_ignored_stays_so(signals_heeded):
-    demo_module = runpy.run_path(str(DEMO))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with demo_module['StopRequest']() as stop:
+    with StopRequest() as stop:
         signal.raise_signal(signal.SIGINT)
         assert not stop.made
 
@@ -379,13 +377,13 @@ def test_a_link_made_while_it_works_does_no_harm(demo, freihand_root, tmp_path,
                                                  monkeypatch):
     before = (freihand_root / 'training/rgb/00000000.jpg').read_bytes()
     (tmp_path / 'a.jpg').write_bytes(before)
-    run = apis.HandInferencer.run
+    run = apis.HandPose.run
 
     def meanwhile(self, *args):
         os.link(tmp_path / 'a.jpg', tmp_path / 'hands.jsonl')
         return run(self, *args)
 
-    monkeypatch.setattr(apis.HandInferencer, 'run', meanwhile)
+    monkeypatch.setattr(apis.HandPose, 'run', meanwhile)
     result = demo('a.jpg', '--json', 'hands.jsonl', check=False)
     assert 'would overwrite a.jpg' in str(result.returncode)
     assert (tmp_path / 'a.jpg').read_bytes() == before

@@ -134,7 +134,7 @@ def print_report(info: dict, out: str) -> None:
                   f'({after - before:+.3f} mm, '
                   f'{100 * (after / before - 1):+.2f} %{limit})')
     crop = report['crop']
-    print("  the runner's crop: " +
+    print('  the crop: ' +
           ('not compared with that of the pipeline' if crop is None else
            f'{crop["px"]:.2g} px of the input off that of the pipeline at '
            f'most, on {crop["num_samples"]} samples'))

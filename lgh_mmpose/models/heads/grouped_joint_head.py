@@ -26,6 +26,17 @@ class GroupEstimates(NamedTuple):
     depth: Tensor  # (z - z_root) / reference bone (B, G, K)
 
 
+class JointEstimates(NamedTuple):
+    """What the network says of each joint.
+
+    B images, K joints.
+    """
+    uv: Tensor  # px of the network input (B, K, 2)
+    depth: Tensor  # (z - z_root) / reference bone (B, K)
+    scores: Tensor  # mass of the heat map's peak (B, K)
+    joint_groups: Tensor  # the group that weighs most in each joint (K,)
+
+
 @MODELS.register_module()
 class GroupedJointHead(BaseHead):
     r"""Head of learnable joint groups (Li et al., AAAI 2021).
@@ -214,6 +225,23 @@ class GroupedJointHead(BaseHead):
         return GroupEstimates(heatmaps, uv,
                               expected_value(heatmaps, depth_maps))
 
+    def estimate_joints(self, feats: Tuple[Tensor, ...]) -> JointEstimates:
+        """The mixed answer, as it is decoded.
+
+        Args:
+            feats (tuple[Tensor]): As in :meth:`forward`.
+
+        Returns:
+            JointEstimates: uv, depth, scores and groups of the joints.
+        """
+        estimates = self.estimate(feats)
+        assignment = self.selector()
+        uv, depth, heatmaps = (
+            self._mix(values, assignment)
+            for values in (estimates.uv, estimates.depth, estimates.heatmaps))
+        return JointEstimates(uv, depth, peak_mass(heatmaps),
+                              assignment.argmax(-1))
+
     def _assignment(self, assignment: Optional[Tensor] = None) -> Tensor:
         if assignment is None:
             return self.selector()
@@ -361,14 +389,9 @@ class GroupedJointHead(BaseHead):
         if root_depth not in _ROOT_DEPTHS:
             raise ValueError(f'test_cfg.root_depth must be one of '
                              f'{_ROOT_DEPTHS}, got {root_depth!r}')
-        estimates = self.estimate(feats)
-        assignment = self._assignment()
-        joints = torch.cat([
-            self._mix(estimates.uv, assignment),
-            self._mix(estimates.depth, assignment)[..., None]
-        ], -1)
-        scores = peak_mass(self._mix(estimates.heatmaps, assignment))
-        joint_groups = assignment.argmax(-1).cpu().numpy()
+        uv, depth, scores, joint_groups = self.estimate_joints(feats)
+        joints = torch.cat([uv, depth[..., None]], -1)
+        joint_groups = joint_groups.cpu().numpy()
         return [
             self._decode_sample(j, s, sample, root_depth, joint_groups)
             for j, s, sample in zip(joints.double().cpu().numpy(),

@@ -10,7 +10,7 @@ from mmengine.utils import get_installed_path
 from toy_video import write_video
 
 from lgh_mmpose.apis import HandInferencer, open_source
-from lgh_mmpose.apis.detection import HandDetector
+from lgh_mmpose.inference.backends.mmdet import HandDetector
 
 
 @pytest.fixture(scope='module')

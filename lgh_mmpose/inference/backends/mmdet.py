@@ -8,8 +8,8 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 
-from ..checkpoint import load_weights
-from ..config import config_errors, load_config
+from lgh_mmpose.checkpoint import load_weights
+from lgh_mmpose.config import config_errors, load_config
 
 
 class HandDetector:

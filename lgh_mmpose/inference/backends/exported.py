@@ -1,0 +1,200 @@
+"""Networks that ``tools/deployment/export.py`` wrote."""
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Iterator, Optional, Union
+
+import numpy as np
+
+from ...geometry.crop import Crop, find_crop_fault
+from ...geometry.hand import HandSkeleton
+from ...reading import read_small_file, reason
+from ..network import Joints, NetworkInfo, check_images
+from .engines import ENGINES
+
+SCHEMA = 'lgh_mmpose/exported_hand_pose/3'
+INFO_FILE = 'hand_pose.json'
+
+
+class ExportedNetwork:
+    """An exported network on NumPy batches, see :class:`Network`.
+
+    Args:
+        directory (str | Path): What ``tools/deployment/export.py`` wrote.
+        num_threads (int, optional): Threads of one inference. Defaults to
+            the engine's choice.
+
+    Raises:
+        FileNotFoundError: If a file of the export is missing.
+        ValueError: If its json is not one that this program can read, or a
+            model file is not the one that was exported.
+        ImportError: If the inference engine is not installed.
+    """
+
+    def __init__(self,
+                 directory: Union[str, Path],
+                 num_threads: Optional[int] = None) -> None:
+        directory = Path(directory)
+        described = read_info(directory)
+        self.info = info_from_json(described)
+        model = described['model']
+        for name, digest in model['sha256'].items():
+            _check_file(directory / name, digest)
+        self.files = tuple(
+            str(directory / name) for name in (INFO_FILE, *model['sha256']))
+        self._file = directory / model['file']
+        with self._errors('loaded'):
+            self._run = ENGINES[model['backend']](self._file, model,
+                                                  num_threads)
+
+    def __call__(self, images: np.ndarray) -> Joints:
+        check_images(images, self.info.input_size)
+        num = len(images), len(self.info.skeleton.joint_names)
+        with self._errors('run'):
+            outputs = self._run(np.ascontiguousarray(images))
+            shapes = [output.shape for output in outputs]
+            if shapes != [(*num, 2), num, num]:
+                raise ValueError(f'it gives {shapes}')
+        return Joints(*outputs)
+
+    @contextlib.contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        """Let what an engine raises name the file."""
+        try:
+            yield
+        except ImportError:
+            raise
+        except Exception as error:
+            raise ValueError(f'{self._file} cannot be {what}: {reason(error)};'
+                             ' export the model again') from error
+
+
+def file_sha256(path: Union[str, Path]) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
+    with open(path, 'rb') as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_file(path: Path, digest: str) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is missing: the export is not '
+                                'whole, export the model again')
+    if file_sha256(path) != digest:
+        raise ValueError(f'{path} is not the file that was exported: its '
+                         f'SHA-256 is not that in {INFO_FILE}; copy the '
+                         'whole directory again, or export the model again')
+
+
+def read_info(directory: Union[str, Path]) -> dict:
+    """Read and check ``hand_pose.json``.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+        ValueError: If it is not of this program's schema.
+    """
+    path = Path(directory) / INFO_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is missing: give the directory that '
+                                'tools/deployment/export.py wrote')
+    try:
+        info = json.loads(read_small_file(path).decode('utf-8'))
+        if info['schema'] != SCHEMA:
+            raise ValueError(f'its schema is {str(info["schema"])[:100]!r}, '
+                             f'not {SCHEMA!r}: export the model again')
+        _check_info(info)
+    except Exception as error:  # anything may stand in it
+        what = f'it has no {error}' if isinstance(error, KeyError) else \
+            reason(error)
+        raise ValueError(f'{path} cannot be used: {what}') from error
+    return info
+
+
+def info_from_json(info: dict) -> NetworkInfo:
+    """What the pipeline needs of a checked ``hand_pose.json``."""
+    skeleton = HandSkeleton(
+        tuple(info['joint_names']), info['root_joint'],
+        tuple(info['reference_bone']), np.array(info['bones']),
+        np.array(info['bone_lengths'], dtype=np.float64))
+    return NetworkInfo(
+        tuple(info['input_size']), _crop(info), skeleton,
+        tuple(info['joint_groups']))
+
+
+def info_to_json(info: NetworkInfo) -> dict:
+    """The fields of ``hand_pose.json`` that :func:`info_from_json` reads."""
+    skeleton = info.skeleton
+    return dict(
+        input_size=list(info.input_size),
+        joint_names=list(skeleton.joint_names),
+        joint_groups=list(info.joint_groups),
+        root_joint=skeleton.root_joint,
+        reference_bone=list(skeleton.reference_bone),
+        bones=skeleton.bones.tolist(),
+        bone_lengths=skeleton.bone_lengths.tolist(),
+        crop=info.crop._asdict())
+
+
+def _crop(info: dict) -> Crop:
+    return Crop(**{name: info['crop'][name] for name in Crop._fields})
+
+
+def _check_info(info: dict) -> None:
+    names, model = (info[k] for k in ('joint_names', 'model'))
+    for kind, keys in ((dict, ('crop', 'model')),
+                       (list, ('input_size', 'joint_names', 'joint_groups',
+                               'reference_bone', 'bones', 'bone_lengths'))):
+        for key in keys:
+            if not isinstance(info[key], kind):
+                raise ValueError(f'{key} must be a {kind.__name__}')
+    bones = np.asarray(info['bones'])
+    checks = {
+        'input_size':
+        len(info['input_size']) == 2
+        and all(type(v) is int and 0 < v <= 4096 for v in info['input_size']),
+        'joint_names':
+        all(isinstance(name, str)
+            for name in names) and len(set(names)) == len(names),
+        'joint_groups':
+        len(info['joint_groups']) == len(names)
+        and all(type(v) is int for v in info['joint_groups']),
+        'root_joint':
+        info['root_joint'] in names,
+        'reference_bone':
+        len(info['reference_bone']) == len(set(info['reference_bone'])) == 2
+        and set(info['reference_bone']) <= set(names),
+        'bones':
+        bones.ndim == 2 and bones.shape[1] == 2
+        and np.issubdtype(bones.dtype, np.integer) and bones.min() >= 0
+        and bones.max() < len(names),
+        'bone_lengths':
+        len(info['bone_lengths']) == len(bones) and all(
+            type(v) in (int, float) and 0 < v <= 1e3
+            for v in info['bone_lengths']),  # in reference bones
+        'model.backend':
+        model['backend'] in ENGINES,
+        'model.precision':
+        isinstance(model['precision'], str),
+        'model.inference_precision':
+        model['inference_precision'] in ('f32', 'bf16'),
+        # beside the json, nowhere else
+        'model.file':
+        _is_name(model['file']),
+        'model.sha256':
+        isinstance(model['sha256'], dict) and model['file'] in model['sha256']
+        and all(
+            _is_name(name) and isinstance(digest, str)
+            for name, digest in model['sha256'].items()),
+    }
+    bad = [name for name, good in checks.items() if not good]
+    fault = find_crop_fault(_crop(info))
+    bad += [f'crop.{fault}'] * (fault is not None)
+    if bad:
+        raise ValueError(f'bad {", ".join(bad)}')
+
+
+def _is_name(name: Any) -> bool:
+    return Path(name).name == name

@@ -1,0 +1,576 @@
+"""From images of any kind to 3D hands with stated units."""
+import logging
+from contextlib import closing
+from typing import (Any, Callable, Hashable, Iterator, List, NamedTuple,
+                    Optional, Tuple, Union)
+
+import numpy as np
+
+from ..geometry.camera import back_project, warp_points
+from ..geometry.hand import SIDES
+from ..geometry.lifting import lift_hands
+from ..geometry.plausibility import (camera_suits_image, check_boxes,
+                                     find_bone_fault, find_camera_fault,
+                                     usual_bone_length)
+from .backends import open_network
+from .cameras import ASSUMED_FOV, camera_of_fov, check_camera_matrix
+from .crop import cut_out
+from .network import Joints
+from .results import Hands
+from .sources import Frame, FrameSource, open_source, prefetch
+from .tracking import HandTracker, OneEuroFilter, Smoothing, Track
+
+# mmengine's logger writes to the standard output, where JSON may go
+_LOGGER = logging.getLogger(__name__)
+
+AVERAGE_BONE_LENGTH = 44.6
+"""Length of the reference bone in mm where none is given: the proximal phalanx
+of the middle finger, 44.6 +- 3.8 mm in radiographs of 66 adults (Buryanov and
+Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010)."""
+
+# after so many frames of a track its side is settled
+_SIDE_FRAMES = 15
+
+Detector = Callable[[np.ndarray], Tuple[np.ndarray, np.ndarray]]
+"""Finds hands: BGR, uint8 (H, W, 3) -> boxes (N, 4), px, and scores (N,)."""
+
+
+class _Place(NamedTuple):
+    """A box to look for a hand in."""
+    image: np.ndarray
+    camera_matrix: np.ndarray
+    box: np.ndarray
+    whole_image: bool
+    bbox_score: Optional[float] = None
+    track: Optional[Track] = None
+
+
+class _Hand(NamedTuple):
+    """A hand in the frame of the camera, in mm or reference bones."""
+    place: _Place
+    keypoints: np.ndarray
+    scores: np.ndarray
+    keypoints_cam: np.ndarray
+    root_depth_status: str
+    side: Optional[str]
+    right_minus_left: float
+
+
+class HandPose:
+    """3D hands in images, folders, films and webcams.
+
+    Example::
+
+        for hands in HandPose('exported')('photo.jpg'):
+            hands.keypoints      # (N, 21, 2), px
+            hands.keypoints_cam  # (N, 21, 3), mm in the frame of the camera
+
+    Args:
+        model (str | Path | Config | Network): An exported directory, or the
+            config of a model of mmpose, see
+            :func:`~lgh_mmpose.inference.backends.open_network`.
+        checkpoint (str, optional): Weights of a config. Defaults to its
+            ``load_from``.
+        device (str): Where a config's model runs. Defaults to ``'cpu'``.
+        num_threads (int, optional): Threads of one inference. Defaults to the
+            engine's choice.
+        detector (Callable, optional): Finds hands in an image, see
+            :data:`Detector`. Without it and without boxes, each image is one
+            hand.
+        camera_matrix (np.ndarray, optional): Intrinsics of the images,
+            (3, 3), px.
+        fov (float, optional): Angle of view across the images' longer side in
+            degrees, in place of ``camera_matrix``. Where neither is given it
+            is assumed to be :data:`ASSUMED_FOV`.
+        bone_length (float | str, optional): Length of the reference bone in
+            mm. Defaults to :data:`AVERAGE_BONE_LENGTH`; ``'none'`` leaves the
+            joints relative to the root, in reference bones.
+        hand_side (str): ``'right'``, ``'left'``, or ``'auto'``: each hand is
+            seen as both, and the side with the higher mean score wins; in a
+            tracked film that of its first 15 frames together, after which it
+            stays. Defaults to ``'auto'``.
+        batch_size (int): So many frames and crops go through the network at
+            once; a film that is tracked goes frame by frame. Defaults to 8.
+        bbox_padding (float, optional): How much larger the network's input
+            is than a box tight round the hand. Defaults to the network's.
+        det_interval (int): In a film the detector looks for further hands
+            every so many frames, counted from when it last looked. Defaults
+            to 30.
+        track (bool): Whether to follow hands through films, see
+            :class:`HandTracker`. Defaults to ``True``.
+        smoothing (Smoothing, optional): Smooth the joints of tracked hands by
+            One-Euro filters of their pixels and depths, from which the 3D
+            joints follow. Defaults to ``None``, not at all.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ImportError: If what the network runs on is not installed.
+        ValueError: If an argument is out of its range or the network cannot
+            be used.
+    """
+
+    def __init__(self,
+                 model: Any,
+                 checkpoint: Optional[str] = None,
+                 *,
+                 device: str = 'cpu',
+                 num_threads: Optional[int] = None,
+                 detector: Optional[Detector] = None,
+                 camera_matrix: Optional[np.ndarray] = None,
+                 fov: Optional[float] = None,
+                 bone_length: Optional[Union[float, str]] = None,
+                 hand_side: str = 'auto',
+                 batch_size: int = 8,
+                 bbox_padding: Optional[float] = None,
+                 det_interval: int = 30,
+                 track: bool = True,
+                 smoothing: Optional[Smoothing] = None) -> None:
+        if hand_side not in ('auto', *SIDES):
+            raise ValueError("hand_side must be 'auto', 'left' or 'right', "
+                             f'got {hand_side!r}')
+        if batch_size < 1 or det_interval < 1:
+            raise ValueError('batch_size and det_interval must be at least 1,'
+                             f' got {batch_size} and {det_interval}')
+        if smoothing is not None and not track:
+            raise ValueError('smoothing follows hands from frame to frame, '
+                             'which needs track=True (no --no-track)')
+        if camera_matrix is not None and fov is not None:
+            raise ValueError('give camera_matrix or fov, not both')
+        if fov is not None and not 1 <= fov <= 135:
+            raise ValueError(f'fov must lie between 1 and 135 degrees, got '
+                             f'{fov}')
+        self.camera_matrix = None if camera_matrix is None else \
+            check_camera_matrix(camera_matrix)
+        self.fov = fov
+        self.bone_length = bone_length
+        _bone_length(bone_length)  # complain before the model is built
+        self.hand_side = hand_side
+        self.batch_size = batch_size
+        self.det_interval = det_interval
+        self.track = track
+        self.smoothing = smoothing
+        self._said = set()
+
+        self.network = open_network(
+            model,
+            checkpoint,
+            device=device,
+            num_threads=num_threads,
+            bbox_padding=bbox_padding)
+        self.info = self.network.info
+        _bone_length(bone_length, self.info.skeleton.reference_bone)
+        self.detector = detector
+
+    def __call__(self,
+                 inputs: Any,
+                 bboxes: Optional[np.ndarray] = None,
+                 camera_matrix: Optional[np.ndarray] = None,
+                 bone_length: Optional[float] = None) -> Iterator[Hands]:
+        """Find the hands of each frame, as they are asked for.
+
+        Args:
+            inputs: See :func:`open_source`.
+            bboxes (np.ndarray, optional): Boxes tight round the hands, (N, 4)
+                or (4,), left, top, right, bottom in px, for every image, and
+                for a film where nothing is tracked. Defaults to what the
+                detector finds, or the whole image.
+            camera_matrix (np.ndarray, optional): In place of the pipeline's.
+            bone_length (float, optional): In place of the pipeline's.
+
+        Yields:
+            Hands: Those of one frame.
+
+        Raises:
+            FileNotFoundError: If there is no such input.
+            ValueError: If an input is no image, or an argument is wrong.
+        """
+        for _, hands in self.run(inputs, bboxes, camera_matrix, bone_length):
+            yield hands
+
+    def run(self,
+            inputs: Any,
+            bboxes: Optional[np.ndarray] = None,
+            camera_matrix: Optional[np.ndarray] = None,
+            bone_length: Optional[float] = None
+            ) -> Iterator[Tuple[Frame, Hands]]:
+        """As calling the pipeline, with the frames themselves.
+
+        Args:
+            inputs: As in :meth:`__call__`, or an opened
+                :class:`FrameSource`.
+            bboxes (np.ndarray, optional): As in :meth:`__call__`.
+            camera_matrix (np.ndarray, optional): As in :meth:`__call__`.
+            bone_length (float, optional): As in :meth:`__call__`.
+
+        Yields:
+            tuple[Frame, Hands]: A frame and its hands, in order.
+        """
+        source = open_source(inputs)
+        settings = _Settings(
+            None if bboxes is None else check_boxes(bboxes), self.camera_matrix
+            if camera_matrix is None else check_camera_matrix(camera_matrix),
+            *_bone_length(
+                self.bone_length if bone_length is None else bone_length,
+                self.info.skeleton.reference_bone))
+        return self._run(source, settings)
+
+    def _run(self, source: FrameSource,
+             settings: '_Settings') -> Iterator[Tuple[Frame, Hands]]:
+        num_frames = num_off = 0
+        try:
+            for frame, hands in self._infer(source, settings):
+                num_frames += 1
+                num_off += not self._camera_suits(frame, settings)
+                yield frame, hands
+        finally:
+            if num_off > 1:
+                _LOGGER.warning(
+                    f'the principal point was far from the middle of {num_off}'
+                    f' of {num_frames} images')
+
+    def _infer(self, source: FrameSource,
+               settings: '_Settings') -> Iterator[Tuple[Frame, Hands]]:
+        batch: List[Frame] = []
+        # a camera does not wait: nothing may pile up
+        batch_size = 1 if source.live else self.batch_size
+        # what is tracked goes frame by frame
+        ahead = 2 if source.video and self.track else 2 * batch_size
+        if source.live:
+            ahead = 1
+        tracker, followed = None, None
+        with closing(prefetch(source, ahead, newest=source.live)) as frames:
+            while True:
+                try:
+                    frame = next(frames, None)
+                except Exception:
+                    # what was read before the fault is not lost
+                    yield from self._infer_batch(batch, settings)
+                    raise
+                if frame is None:
+                    break
+                if frame.time is None or not self.track:
+                    batch.append(frame)
+                    if len(batch) == batch_size:
+                        yield from self._infer_batch(batch, settings)
+                        batch = []
+                    continue
+                yield from self._infer_batch(batch, settings)
+                batch = []
+                if frame.source != followed or frame.index == 0:
+                    tracker, followed = HandTracker(
+                        make_filter=self._make_filter), frame.source
+                yield frame, self._infer_tracked(frame, tracker, settings)
+            yield from self._infer_batch(batch, settings)
+
+    def _camera_suits(self, frame: Frame, settings: '_Settings') -> bool:
+        """Whether a given camera suits an image; the first that not is told.
+        """
+        matrix, size = settings.camera_matrix, frame.image.shape[1::-1]
+        if matrix is None or camera_suits_image(matrix, size):
+            return True
+        self._say(
+            f'the principal point of the given camera, {matrix[0, 2]:g} '
+            f'{matrix[1, 2]:g}, is far from the middle of {frame.source}, '
+            f'{size[0]} x {size[1]} px: was the matrix made for images of '
+            'another size? It must be that of the images as they are, scaled '
+            'and cut out with them',
+            about=matrix.tobytes())
+        return False
+
+    def _make_filter(self) -> Optional[OneEuroFilter]:
+        return OneEuroFilter(*self.smoothing) if self.smoothing else None
+
+    # -- where the hands are ------------------------------------------------
+
+    def _infer_batch(self, batch: List[Frame],
+                     settings: '_Settings') -> Iterator[Tuple[Frame, Hands]]:
+        """Frames that have nothing to do with each other."""
+        places = []
+        for frame in batch:
+            boxes, scores, whole = self._find(frame, settings)
+            places.append([
+                self._place(frame, settings, box, whole, score)
+                for box, score in zip(boxes, scores)
+            ])
+        hands = iter(self._estimate(sum(places, []), settings))
+        for frame, own in zip(batch, places):
+            yield frame, self._result(frame, settings,
+                                      [next(hands) for _ in own])
+
+    def _infer_tracked(self, frame: Frame, tracker: HandTracker,
+                       settings: '_Settings') -> Hands:
+        """The next frame of a film."""
+        tracker.frames_since_start += 1
+        before = len(tracker.tracks)
+        hands = self._follow(frame, tracker, list(tracker.tracks), settings)
+        # look again at once where a hand is lost, and now and then for hands
+        # that came in
+        due = self.detector is not None and settings.boxes is None and \
+            tracker.frames_since_start >= self.det_interval
+        # a given box is where a hand was in the first frame, not where a lost
+        # one comes back
+        given = settings.boxes is not None and tracker.started
+        if not given and (due or not before or len(hands) < before):
+            boxes, scores, whole = self._find(frame, settings)
+            # the whole image is no new hand beside one that is followed
+            if not (whole and tracker.tracks):
+                new = tracker.start(boxes, scores, whole)
+                hands += self._follow(frame, tracker, new, settings)
+        hands.sort(key=lambda hand: hand.place.track.id)
+        return self._result(frame, settings, hands)
+
+    def _follow(self, frame: Frame, tracker: HandTracker, tracks: List[Track],
+                settings: '_Settings') -> List[_Hand]:
+        """The hands of those tracks that are still there."""
+        places = [
+            self._place(frame, settings, track.box, track.whole_image,
+                        track.bbox_score, track) for track in tracks
+        ]
+        size = frame.image.shape[1::-1]
+        found = []
+        for track, hand in zip(tracks, self._estimate(places, settings)):
+            if tracker.update(track, hand.keypoints, hand.scores.mean(), size):
+                track.side_evidence += hand.right_minus_left
+                if track.filter is not None:
+                    hand = _smooth(hand, track.filter, frame.time,
+                                   settings.bone_length)
+                found.append(hand)
+        return found
+
+    def _find(self, frame: Frame,
+              settings: '_Settings') -> Tuple[np.ndarray, list, bool]:
+        """Boxes (N, 4), their scores, and whether it is the whole image."""
+        height, width = frame.image.shape[:2]
+        if settings.boxes is not None:
+            outside = ((settings.boxes[:, 2:] <= 0)
+                       | (settings.boxes[:, :2] >= (width, height))).any(1)
+            if outside.any():
+                raise ValueError(
+                    f'the box {settings.boxes[outside][0].tolist()} lies '
+                    f'outside the {width} x {height} px of {frame.source}, '
+                    f'frame {frame.index}')
+            return settings.boxes, [None] * len(settings.boxes), False
+        if self.detector is not None:
+            boxes, scores = self.detector(frame.image)
+            return boxes, scores.tolist(), False
+        return np.array([[0., 0., width, height]]), [None], True
+
+    def _place(self,
+               frame: Frame,
+               settings: '_Settings',
+               box: np.ndarray,
+               whole_image: bool,
+               bbox_score: Optional[float] = None,
+               track: Optional[Track] = None) -> _Place:
+        size = frame.image.shape[1::-1]
+        if settings.camera_matrix is not None:
+            fault = find_camera_fault(settings.camera_matrix, size)
+            if fault is not None:
+                raise ValueError(f'the given camera has {fault} '
+                                 f'({frame.source}, frame {frame.index})')
+        return _Place(frame.image,
+                      self._camera(settings, size)[0], box, whole_image,
+                      bbox_score, track)
+
+    def _camera(self, settings: '_Settings',
+                size: Tuple[int, int]) -> Tuple[np.ndarray, str]:
+        """The camera of an image, and where it is from."""
+        if settings.camera_matrix is not None:
+            return settings.camera_matrix, 'given'
+        if self.fov is not None:
+            return camera_of_fov(size, self.fov), 'fov'
+        return camera_of_fov(size), 'assumed'
+
+    # -- what the network says ----------------------------------------------
+
+    def _estimate(self, places: List[_Place],
+                  settings: '_Settings') -> List[_Hand]:
+        """The hand in each place."""
+        if not places:
+            return []
+        sides = [self._sides_to_try(place.track) for place in places]
+        crops, warps = zip(
+            *(cut_out(place.image, place.box, self.info.crop,
+                      self.info.input_size, side, place.whole_image)
+              for place, tried in zip(places, sides) for side in tried))
+        joints = self._run_network(np.stack(crops))
+        chosen, evidence = [], []
+        start = 0
+        for place, tried in zip(places, sides):
+            scores = joints.scores[start:start + len(tried)].mean(-1)
+            difference = float(scores[0] - scores[-1])
+            before = place.track.side_evidence if place.track else 0.
+            # the right side is tried first
+            first = len(tried) == 1 or difference + before >= 0
+            chosen.append(start if first else start + 1)
+            evidence.append(difference)
+            start += len(tried)
+        sides = [side for tried in sides for side in tried]
+        uv, depth, scores = (
+            part[chosen].astype(np.float64) for part in joints)
+        keypoints = warp_points(
+            uv, np.linalg.inv(np.stack([warps[i] for i in chosen])))
+        _check_finite(keypoints, depth)
+        lifted = lift_hands(
+            keypoints, depth, self.info.skeleton,
+            np.stack([place.camera_matrix for place in places]),
+            settings.bone_length)
+        return [
+            _Hand(*hand)
+            for hand in zip(places, keypoints, scores, lifted.keypoints_cam,
+                            lifted.root_depth_status, (
+                                sides[i] for i in chosen), evidence)
+        ]
+
+    def _run_network(self, crops: np.ndarray) -> Joints:
+        images = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
+        parts = [
+            self.network(images[start:start + self.batch_size])
+            for start in range(0, len(images), self.batch_size)
+        ]
+        return Joints(*map(np.concatenate, zip(*parts)))
+
+    def _sides_to_try(self,
+                      track: Optional[Track]) -> Tuple[Optional[str], ...]:
+        if self.hand_side != 'auto':
+            return (self.hand_side, )
+        if self.info.crop.hand_side is None:
+            return (None, )
+        if track is not None and track.age >= _SIDE_FRAMES:
+            return ('right' if track.side_evidence >= 0 else 'left', )
+        return ('right', 'left')
+
+    # -- how it is told -----------------------------------------------------
+
+    def _result(self, frame: Frame, settings: '_Settings',
+                hands: List[_Hand]) -> Hands:
+        size = frame.image.shape[1::-1]
+        camera_matrix, camera_source = self._camera(settings, size)
+        skeleton, num = self.info.skeleton, len(self.info.joint_groups)
+        side_source = 'given'
+        if self.hand_side == 'auto':
+            side_source = 'estimated' if self.info.crop.hand_side else \
+                'unknown'
+        self._say_assumptions(camera_source, side_source, settings, hands)
+        keypoints_cam = _stack([hand.keypoints_cam for hand in hands],
+                               (num, 3))
+        units, coordinate_frame = 'mm', 'camera'
+        if settings.bone_length is None:
+            keypoints_cam = keypoints_cam - keypoints_cam[:, [
+                skeleton.root_index
+            ]]
+            units, coordinate_frame = 'reference bones', 'root'
+        places = [hand.place for hand in hands]
+        return Hands(
+            source=frame.source,
+            frame=frame.index,
+            time=frame.time,
+            image_size=size,
+            camera_matrix=camera_matrix,
+            camera_source=camera_source,
+            joint_names=skeleton.joint_names,
+            root_joint=skeleton.root_joint,
+            reference_bone=skeleton.reference_bone,
+            joint_groups=np.array(self.info.joint_groups),
+            bone_length=settings.bone_length,
+            bone_length_source=settings.bone_length_source,
+            units=units,
+            coordinate_frame=coordinate_frame,
+            bboxes=_stack([place.box for place in places], (4, )),
+            bbox_scores=tuple(place.bbox_score for place in places),
+            tracks=tuple(place.track.id if place.track else None
+                         for place in places),
+            hand_sides=tuple(hand.side for hand in hands),
+            hand_side_source=side_source,
+            keypoints=_stack([hand.keypoints for hand in hands], (num, 2)),
+            scores=_stack([hand.scores for hand in hands], (num, )),
+            keypoints_cam=keypoints_cam,
+            root_depth_status=tuple(hand.root_depth_status for hand in hands))
+
+    def _say_assumptions(self, camera_source: str, side_source: str,
+                         settings: '_Settings', hands: List[_Hand]) -> None:
+        if camera_source == 'assumed':
+            self._say(f'no camera is given: an angle of view of '
+                      f'{ASSUMED_FOV:g} degrees is assumed, to which the '
+                      'distances from the camera are as wrong as it is')
+        if not hands:
+            return
+        if settings.bone_length_source == 'average':
+            self._say(
+                f'no bone length is given: that of an average adult, '
+                f'{settings.bone_length:g} mm from '
+                f'{" to ".join(self.info.skeleton.reference_bone)}, is taken; '
+                'all millimetres scale with it')
+        if side_source == 'estimated':
+            self._say('the side of each hand is estimated from the scores of '
+                      'both, which errs; give hand_side if you know it')
+
+    def _say(self, text: str, about: Optional[Hashable] = None) -> None:
+        """Log an assumption, once, or once about a thing."""
+        about = about or text
+        if about not in self._said:
+            self._said.add(about)
+            _LOGGER.warning(text)
+
+
+class _Settings(NamedTuple):
+    """What holds for all frames of one call."""
+    boxes: Optional[np.ndarray]
+    camera_matrix: Optional[np.ndarray]
+    bone_length: Optional[float]
+    bone_length_source: str
+
+
+def _smooth(hand: _Hand, smooth: OneEuroFilter, time: float,
+            bone_length: Optional[float]) -> _Hand:
+    """Filter pixels and depths; the 3D joints are what they mean."""
+    box = hand.place.box
+    size = (box[2:] - box[:2]).max()
+    # a hand is about four reference bones long
+    depth = 4 * (bone_length or 1.)
+    uvz = np.column_stack([hand.keypoints, hand.keypoints_cam[:, 2]])
+    uvz = smooth(uvz, time, scale=np.array([size, size, depth]))
+    return hand._replace(
+        keypoints=uvz[:, :2],
+        keypoints_cam=back_project(uvz[:, :2], uvz[:, 2],
+                                   hand.place.camera_matrix))
+
+
+def _stack(arrays: List[np.ndarray], shape: Tuple[int, ...]) -> np.ndarray:
+    """Arrays of a shape, none of them too."""
+    return np.array(arrays, dtype=np.float64).reshape(-1, *shape)
+
+
+def _check_finite(keypoints: np.ndarray, depth: np.ndarray) -> None:
+    if not (np.isfinite(keypoints).all() and np.isfinite(depth).all()):
+        raise ValueError('the network gives numbers that are not finite: its '
+                         'weights are damaged, or its training diverged')
+
+
+def _bone_length(
+        value: Optional[Union[float, str]],
+        bone: Optional[Tuple[str, str]] = None) -> Tuple[Optional[float], str]:
+    """The length of the reference bone in mm, and its source.
+
+    Without ``bone`` nothing but its kind is checked.
+
+    Raises:
+        ValueError: If it is neither that of a hand nor ``'none'``.
+    """
+    if value is None:
+        # that of another bone in proportion
+        share = usual_bone_length(bone) / usual_bone_length()
+        return round(AVERAGE_BONE_LENGTH * share, 1), 'average'
+    if isinstance(value, str) and value == 'none':
+        return None, 'none'
+    try:
+        length = np.nan if isinstance(value, (str, bool)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        length = np.nan
+    if not length > 0:
+        raise ValueError("bone_length must be a positive number of mm or "
+                         f"'none', got {str(value)[:100]!r}")
+    fault = None if bone is None else find_bone_fault(length, bone)
+    if fault is not None:
+        raise ValueError(f'bone_length is {fault}')
+    return length, 'given'

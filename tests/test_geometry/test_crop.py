@@ -1,0 +1,68 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lgh_mmpose.geometry.camera import warp_points
+from lgh_mmpose.geometry.crop import Crop, crop_matrix, find_crop_fault
+from lgh_mmpose.inference.crop import cut_out
+
+SIZE = (40, 24)
+
+
+@given(
+    st.tuples(*[st.floats(-50, 50)] * 2), st.tuples(*[st.floats(3, 90)] * 2),
+    st.sampled_from([1., 1.25, 2.]), st.booleans())
+def test_the_box_fills_the_input_and_keeps_its_middle(corner, sides, padding,
+                                                      use_udp):
+    box = np.array([*corner, *np.add(corner, sides)])
+    matrix = crop_matrix(box, SIZE, padding, use_udp)
+    middle, = warp_points([(box[:2] + box[2:]) / 2], matrix)
+    # of the pixel centres, or of the borders
+    expected = np.subtract(SIZE, 1) / 2 if use_udp else np.divide(SIZE, 2)
+    np.testing.assert_allclose(middle, expected, atol=1e-6)
+    low, high = warp_points(box.reshape(2, 2), matrix)
+    whole = np.subtract(SIZE, 1 if use_udp else 0)
+    share = (high - low) * padding / whole
+    assert share.max() == pytest.approx(1)
+    assert (share <= 1 + 1e-9).all()
+
+
+def test_another_side_is_the_mirror_image():
+    image = cv2.GaussianBlur(
+        np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8),
+        (0, 0), 2)
+    box, crop = [11, 7.5, 40, 44], Crop(1.25, 1., False, 'right')
+    right, warp = cut_out(image, box, crop, SIZE, 'right')
+    left, mirrored = cut_out(image, box, crop, SIZE, 'left')
+    np.testing.assert_array_equal(left, right[:, ::-1])
+    points = np.random.default_rng(1).uniform(0, 50, (9, 2))
+    straight, turned = (warp_points(points, m) for m in (warp, mirrored))
+    np.testing.assert_allclose(turned[:, 0], SIZE[0] - 1 - straight[:, 0])
+    np.testing.assert_allclose(turned[:, 1], straight[:, 1])
+    both = crop._replace(hand_side=None)
+    for side in ('left', 'right', None):
+        pixels, _ = cut_out(image, box, both, SIZE, side)
+        np.testing.assert_array_equal(pixels, right)
+
+
+def test_whole_images_have_a_padding_of_their_own():
+    image = np.zeros((24, 40, 3), np.uint8)
+    _, whole = cut_out(
+        image, [0, 0, 40, 24], Crop(2., 1.), SIZE, whole_image=True)
+    np.testing.assert_allclose(whole, np.eye(3), atol=1e-12)
+    _, tight = cut_out(image, [0, 0, 40, 24], Crop(2., 1.), SIZE)
+    assert tight[0, 0] == .5
+
+
+@pytest.mark.parametrize('changes, fault', [
+    (dict(), None),
+    (dict(hand_side=None), None),
+    (dict(padding=0.), 'padding'),
+    (dict(whole_image_padding=float('nan')), 'whole_image_padding'),
+    (dict(use_udp=1), 'use_udp'),
+    (dict(hand_side='both'), 'hand_side'),
+])
+def test_crops_that_cannot_be_are_named(changes, fault):
+    assert find_crop_fault(Crop()._replace(**changes)) == fault
