@@ -266,6 +266,20 @@ for statement in ('from lgh_mmpose import datasets', 'lgh_mmpose.models',
     assert needs in result.stdout and 'Traceback' not in result.stdout
 
 
+@pytest.mark.parametrize('tool', ['train', 'test', 'ablation', 'demo'])
+def test_tools_tell_what_the_base_install_lacks(tool, base_pythons, tmp_path):
+    python = base_pythons['wheel']
+    lib, = python.parents[1].glob('lib/*/site-packages')
+    result = run_command(
+        *(python, lib / f'lgh_mmpose/.mim/tools/{tool}.py', '--help'),
+        cwd=tmp_path,
+        check=False)
+    assert result.returncode != 0
+    assert result.stdout == (
+        'this needs torch and mmpose, which are not installed: pip install '
+        "'lgh_mmpose[openmmlab]' (Python 3.9 to 3.11)\n")
+
+
 def test_a_broken_mmpose_tells_its_own_error(base_pythons, tmp_path):
     (tmp_path / 'mmpose').mkdir()
     (tmp_path / 'mmpose/__init__.py'
@@ -288,7 +302,9 @@ def test_the_base_install_is_small(base_pythons, base_site_packages):
                    if path.is_file())
 
     package = base_pythons['wheel'].parents[1]
-    assert size(base_site_packages) + size(package) < 300 * 2**20
+    # up to Python 3.10 ONNX Runtime brings SymPy
+    limit = 300 if sys.version_info >= (3, 11) else 310
+    assert size(base_site_packages) + size(package) < limit * 2**20
 
 
 def imports(path):

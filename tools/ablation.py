@@ -21,6 +21,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Dict, List, Optional
 
+import needs_mmpose  # noqa: F401
 from mmengine.config import DictAction
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -21,6 +21,7 @@ import warnings
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
+import needs_mmpose  # noqa: F401
 import numpy as np
 import torch
 from mmengine.config import Config

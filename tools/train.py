@@ -2,6 +2,7 @@
 import argparse
 from typing import Optional
 
+import needs_mmpose  # noqa: F401
 from mmengine.config import Config
 from run_options import (add_cfg_options, add_config, add_pictures,
                          add_running, build_runner, load_run_config, parse)

@@ -1,0 +1,11 @@
+"""Ends a tool in a sentence where only the base is installed.
+
+To be imported before torch and mmengine; the package itself, which says the
+same, takes seconds to import where they are there.
+"""
+import importlib.util
+
+if importlib.util.find_spec('mmpose') is None:
+    raise SystemExit('this needs torch and mmpose, which are not installed: '
+                     "pip install 'lgh_mmpose[openmmlab]' (Python 3.9 to "
+                     '3.11)')
