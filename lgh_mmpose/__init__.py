@@ -24,8 +24,8 @@ if _HAS_MMPOSE:
     compat.install()  # before anything of mmpose is imported
 
     from . import codecs, datasets, engine, evaluation, models, visualization
-    from .apis.mmpose_inferencers import refuse_in_3d_inferencers
-    refuse_in_3d_inferencers()
+    from .apis.mmpose_inferencers import adapt_mmpose_inferencers
+    adapt_mmpose_inferencers()
     __all__ += [
         'codecs', 'compat', 'datasets', 'engine', 'evaluation', 'models',
         'visualization'

@@ -27,6 +27,19 @@ from lgh_mmpose.synthesis import HandRig
 HandRig()  # finds the hand mesh
 '''
 
+GET_CONFIG = '''
+import lgh_mmpose
+from mim.commands.search import get_model_info
+from mmengine.hub import get_config
+from mmengine.infer import BaseInferencer
+name = 'lgh_mmpose::configs/lgh_synthhand.py'
+print('head:', get_config(name).model.head.type)
+base = get_config('lgh_mmpose::_base_/models/lgh_lite.py')
+print('stages:', base.model.backbone.num_stages)
+print('mim:', *get_model_info('lgh_mmpose').index)
+print('mmengine:', *BaseInferencer.list_models('lgh_mmpose'))
+'''
+
 
 @pytest.fixture(params=['editable', 'wheel'])
 def python(request):
@@ -59,6 +72,24 @@ def test_mim_and_mmengine_find_the_package(python, tmp_path):
     for name in source_files('tools', 'benchmarks', 'configs', 'assets',
                              'model-index.yml'):
         assert (by_mim / '.mim' / name).is_file(), name
+
+
+def test_mim_and_mmengine_find_models_and_configs(python, tmp_path):
+    lines = run_command(python, '-c', GET_CONFIG, cwd=tmp_path).stdout
+    found = dict(
+        line.split(': ', 1) for line in lines.splitlines()
+        if line.startswith(('head:', 'stages:', 'mim:', 'mmengine:')))
+    assert found == {
+        'head':
+        'GroupedJointHead',
+        'stages':
+        '3',
+        'mim':
+        'lgh_freihand lgh_synthhand lgh_rhd lgh_rhd_official lgh_stb',
+        'mmengine':
+        'lgh_freihand lgh_synthhand lgh-hand lgh_rhd '
+        'lgh_rhd_official lgh_stb'
+    }
 
 
 def test_wheel_is_not_the_checkout(wheel_python, tmp_path):
@@ -105,7 +136,9 @@ def test_editable_install_links_instead_of_copying():
 
 
 def test_model_index_names_configs_that_load():
-    index = yaml.safe_load((REPO_ROOT / 'model-index.yml').read_text())
+    root = yaml.safe_load((REPO_ROOT / 'model-index.yml').read_text())
+    metafile, = root['Import']
+    index = yaml.safe_load((REPO_ROOT / metafile).read_text())
     assert index['Models']
     collections = {entry['Name'] for entry in index['Collections']}
     for model in index['Models']:
