@@ -37,7 +37,7 @@ def exported(network: Network, backend: str, precision: str, root: Path,
     def load():
         from lgh_mmpose.deployment import load_exported
         run = load_exported(path, num_threads=threads)
-        width, height = run.input_size
+        width, height = run.info.input_size
         images = np.random.default_rng(0).integers(
             0, 256, (network.batch, 3, height, width), dtype=np.uint8)
         return run, images

@@ -9,10 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgh_mmpose.apis import camera_of_fov
-from lgh_mmpose.geometry.plausibility import (
-    HAND_BONE_LENGTHS, UNITS, camera_suits_image, check_boxes, find_bone_fault,
-    find_boxes_fault, find_camera_fault, find_placement_fault, find_size_fault,
-    hand_sizes, probable_unit)
+from lgh_mmpose.geometry import plausibility as P
 
 BONE = ('middle_finger1', 'middle_finger2')
 
@@ -29,19 +26,19 @@ BONE = ('middle_finger1', 'middle_finger2')
         25.,
     ])
 def test_hands_of_all_sizes_are_hands(length):
-    assert find_bone_fault(length, BONE) is None
-    assert find_bone_fault(length) is None
+    assert P.find_bone_fault(length, BONE) is None
+    assert P.find_bone_fault(length) is None
 
 
 @given(
     length=st.floats(26., 78.),
-    meant=st.sampled_from(sorted(UNITS)),
-    taken=st.sampled_from(sorted(UNITS)))
+    meant=st.sampled_from(sorted(P.UNITS)),
+    taken=st.sampled_from(sorted(P.UNITS)))
 def test_the_unit_that_was_meant_is_told(length, meant, taken):
     """Of all hands from a child of two to the largest."""
-    number = length / UNITS[meant]
-    wrong = number * UNITS[taken]
-    fault = find_bone_fault(wrong, BONE, taken)
+    number = length / P.UNITS[meant]
+    wrong = number * P.UNITS[taken]
+    fault = P.find_bone_fault(wrong, BONE, taken)
     if meant == taken:
         assert fault is None
     else:
@@ -54,32 +51,33 @@ def test_the_unit_that_was_meant_is_told(length, meant, taken):
      float('inf'), 1e300, 5e-324,
      float(10**300)])
 def test_what_is_no_length_has_no_unit(length):
-    assert 'lengths are in mm' in find_bone_fault(length, BONE)
-    assert probable_unit(length / 46.9) is None
+    assert 'lengths are in mm' in P.find_bone_fault(length, BONE)
+    assert P.probable_unit(length / 46.9) is None
 
 
 def test_a_bone_the_other_way_round_and_a_longer_one():
-    assert find_bone_fault(10., BONE[::-1]) is not None
-    assert find_bone_fault(190., ('wrist', 'middle_finger1')) is None
-    assert find_bone_fault(190., BONE) is not None
+    assert P.find_bone_fault(10., BONE[::-1]) is not None
+    assert P.find_bone_fault(190., ('wrist', 'middle_finger1')) is None
+    assert P.find_bone_fault(190., BONE) is not None
     # of a hand of another make, where any bone may be
-    assert find_bone_fault(190., ('a', 'b')) is None
-    assert 'in cm' in find_bone_fault(4.5, ('a', 'b'))
+    assert P.find_bone_fault(190., ('a', 'b')) is None
+    assert 'in cm' in P.find_bone_fault(4.5, ('a', 'b'))
 
 
 def test_size_of_a_hand_is_that_of_its_bones():
     hands = 1000 * np.stack(
         [toy_hand(np.random.default_rng(i)) for i in range(4)])
-    sizes = hand_sizes(hands, FREIHAND_NAMES)
+    sizes = P.hand_sizes(hands, FREIHAND_NAMES)
     assert ((sizes > .8) & (sizes < 1.3)).all()
     np.testing.assert_allclose(
-        hand_sizes(hands / 10, FREIHAND_NAMES), sizes / 10)
+        P.hand_sizes(hands / 10, FREIHAND_NAMES), sizes / 10)
     # in any order, and a joint that is off changes little
     order = np.random.default_rng(0).permutation(21)
     np.testing.assert_allclose(
-        hand_sizes(hands[:, order], [FREIHAND_NAMES[i] for i in order]), sizes)
+        P.hand_sizes(hands[:, order], [FREIHAND_NAMES[i] for i in order]),
+        sizes)
     hands[:, 4] += 1000
-    assert (abs(hand_sizes(hands, FREIHAND_NAMES) - sizes) < .1).all()
+    assert (abs(P.hand_sizes(hands, FREIHAND_NAMES) - sizes) < .1).all()
 
 
 def test_joints_without_annotation_do_not_count():
@@ -87,9 +85,9 @@ def test_joints_without_annotation_do_not_count():
     visible = np.ones((3, 21), bool)
     visible[1, 9:13] = False
     visible[2, 4:] = False
-    expected = hand_sizes(hand[:1], FREIHAND_NAMES)[0]
+    expected = P.hand_sizes(hand[:1], FREIHAND_NAMES)[0]
     wild = np.where(visible[..., None], hand, 1e5)
-    sizes = hand_sizes(wild, FREIHAND_NAMES, visible)
+    sizes = P.hand_sizes(wild, FREIHAND_NAMES, visible)
     assert sizes[0] == expected
     assert sizes[1] == pytest.approx(expected, rel=.1)
     # four bones are no hand
@@ -101,11 +99,11 @@ def test_median_of_the_annotated_bones(bits):
     visible = np.array([[bits >> i & 1 for i in range(21)]], bool)
     hand = 1000 * toy_hand(np.random.default_rng(1))
     ratios = []
-    for bone, length in HAND_BONE_LENGTHS.items():
+    for bone, length in P.HAND_BONE_LENGTHS.items():
         a, b = map(FREIHAND_NAMES.index, bone)
         if visible[0, a] and visible[0, b]:
             ratios.append(np.linalg.norm(hand[a] - hand[b]) / length)
-    size, = hand_sizes(hand[None], FREIHAND_NAMES, visible)
+    size, = P.hand_sizes(hand[None], FREIHAND_NAMES, visible)
     if len(ratios) < 5:
         assert np.isnan(size)
     else:
@@ -120,7 +118,7 @@ def test_hands_of_rhd_are_hands():
     order = [0, 4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9, 16, 15, 14, 13, 20, 19,
              18, 17]  # yapf: disable
     hands = np.array([ann['joint_cam'] for ann in content['annotations']])
-    sizes = hand_sizes(hands[:, order], FREIHAND_NAMES)
+    sizes = P.hand_sizes(hands[:, order], FREIHAND_NAMES)
     assert ((sizes > .5) & (sizes < 1.5)).all()
 
 
@@ -136,7 +134,7 @@ def test_hands_of_rhd_are_hands():
     (140, (640, 480)),
 ])
 def test_cameras_of_all_kinds(focal, size):
-    assert find_camera_fault(np.diag([focal, focal, 1.]), size) is None
+    assert P.find_camera_fault(np.diag([focal, focal, 1.]), size) is None
 
 
 @pytest.mark.parametrize('focal, advice', [
@@ -149,32 +147,33 @@ def test_cameras_of_all_kinds(focal, size):
     (float('nan'), 'in pixels'),
 ])
 def test_focal_lengths_that_are_not_in_pixels(focal, advice):
-    fault = find_camera_fault(np.diag([focal, focal, 1.]), (640, 480))
+    fault = P.find_camera_fault(np.diag([focal, focal, 1.]), (640, 480))
     assert advice in fault and '640 x 480' in fault
 
 
 def test_a_principal_point_beyond_all_measure():
     matrix = np.array([[600., 0, -5000], [0, 600, 9000], [0, 0, 1]])
-    assert find_camera_fault(matrix, (640, 480)) is None  # of a crop
+    assert P.find_camera_fault(matrix, (640, 480)) is None  # of a crop
     matrix[0, 2] = 1e308
-    assert 'principal point of 1e+308' in find_camera_fault(matrix, (640, 480))
+    assert 'principal point of 1e+308' in P.find_camera_fault(
+        matrix, (640, 480))
 
 
 @pytest.mark.parametrize('fov', [1, 60, 135])
 def test_cameras_of_an_angle_of_view(fov):
     """All that the inferencer takes."""
     for size in ((640, 480), (1, 1), (32766, 9)):
-        assert find_camera_fault(camera_of_fov(size, fov), size) is None
+        assert P.find_camera_fault(camera_of_fov(size, fov), size) is None
 
 
 # -- images and boxes --------------------------------------------------------
 
 
 def test_sizes_must_agree():
-    assert find_size_fault((640, 480), (640, 480)) is None
-    assert '320 x 240 px, its annotation says 640 x 480' in find_size_fault(
+    assert P.find_size_fault((640, 480), (640, 480)) is None
+    assert '320 x 240 px, its annotation says 640 x 480' in P.find_size_fault(
         (640, 480), (320, 240))
-    assert 'EXIF' in find_size_fault((640, 480), (480, 640))
+    assert 'EXIF' in P.find_size_fault((640, 480), (480, 640))
 
 
 @pytest.mark.parametrize('bbox, joint, fault', [
@@ -189,17 +188,18 @@ def test_sizes_must_agree():
     ([10, 10, np.nan, 50], (20, 20), 'lies outside'),
 ])
 def test_boxes_and_joints_outside(bbox, joint, fault):
-    found = find_placement_fault((100, 80), bbox, np.array([joint]))
+    found = P.find_placement_fault((100, 80), bbox, np.array([joint]))
     assert found is None if fault is None else fault in found
 
 
 def test_one_joint_in_the_image_is_enough():
     joints = np.array([[200., 200.], [50., 50.]])
-    assert find_placement_fault((100, 80), [0, 0, 50, 50], joints) is None
+    assert P.find_placement_fault((100, 80), [0, 0, 50, 50], joints) is None
 
 
 def test_a_box_holds_a_joint():
-    fault = find_placement_fault((100, 80), [0, 0, 9, 9], np.full((2, 2), 50.))
+    fault = P.find_placement_fault((100, 80), [0, 0, 9, 9], np.full((2, 2),
+                                                                    50.))
     assert fault == 'no joint lies in the box from 0, 0 to 9, 9'
 
 
@@ -217,20 +217,20 @@ def test_corners_are_told_from_sizes(seed, padding, num):
                            1)
     joints = np.concatenate([low, low + side], 1)
     sizes_of_images = np.tile(size, (num, 1))
-    assert find_boxes_fault(sizes, joints, sizes_of_images) is None
+    assert P.find_boxes_fault(sizes, joints, sizes_of_images) is None
     shares = sizes / np.tile(size, 2)
-    assert 'shares' in find_boxes_fault(shares, joints, sizes_of_images)
+    assert 'shares' in P.find_boxes_fault(shares, joints, sizes_of_images)
     centred = np.concatenate([centre, 2 * half], 1)
-    assert '[centre x' in find_boxes_fault(centred, joints, sizes_of_images)
+    assert '[centre x' in P.find_boxes_fault(centred, joints, sizes_of_images)
     # unless they were cut at the border, the joints are in their middle
     if (corners > 0).all() and (corners[:, 2:] < size).all():
-        assert '[left' in find_boxes_fault(corners, joints, sizes_of_images)
+        assert '[left' in P.find_boxes_fault(corners, joints, sizes_of_images)
 
 
 @pytest.mark.parametrize('boxes', [[3, 4, 8.5, 12], [[3, 4, 8.5, 12]],
                                    np.array([[3, 4, 8.5, 12]], np.float32)])
 def test_boxes_may_be_one_or_several(boxes):
-    np.testing.assert_array_equal(check_boxes(boxes), [[3, 4, 8.5, 12]])
+    np.testing.assert_array_equal(P.check_boxes(boxes), [[3, 4, 8.5, 12]])
 
 
 @pytest.mark.parametrize(
@@ -242,14 +242,14 @@ def test_boxes_may_be_one_or_several(boxes):
 def test_what_is_no_box_is_refused(boxes):
     with pytest.raises(
             ValueError, match='bboxes must be .N, 4. or .4,.: left'):
-        check_boxes(boxes)
+        P.check_boxes(boxes)
 
 
 @pytest.mark.parametrize('box',
                          [[.2, .3, .7, .8], [0, 0, 1, 1], [10, 10, 11.5, 60]])
 def test_boxes_that_can_hold_no_hand_are_refused(box):
     with pytest.raises(ValueError, match='not in shares of the image'):
-        check_boxes([[0, 0, 9, 9], box])
+        P.check_boxes([[0, 0, 9, 9], box])
 
 
 @pytest.mark.parametrize(
@@ -269,4 +269,4 @@ def test_boxes_that_can_hold_no_hand_are_refused(box):
     ])
 def test_a_camera_suits_images_of_its_size(centre, size, suits):
     matrix = np.array([[500., 0, centre[0]], [0, 500, centre[1]], [0, 0, 1]])
-    assert camera_suits_image(matrix, size) == suits
+    assert P.camera_suits_image(matrix, size) == suits
