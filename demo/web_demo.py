@@ -9,7 +9,6 @@ It serves this machine alone unless ``--server-name`` says otherwise, and
 neither the server nor the page asks anything of other machines.
 """
 import argparse
-import copy
 import json
 import os
 import shutil
@@ -173,7 +172,8 @@ def describe(hand: dict, camera: dict) -> str:
     estimated = '' if status in SOLVED_STATUSES else (
         f', estimated by weak perspective ({status.lower()})')
     lines = [
-        f'{hand["hand_side"]} hand, {hand["hand_side_source"]}',
+        f'{hand["hand_side"] or "left or right"} hand, '
+        f'{hand["hand_side_source"]}',
         f'camera: {camera["source"]}',
         f'length of the bone {" – ".join(hand["reference_bone"])}: ' +
         ('unknown'
@@ -257,14 +257,14 @@ def build_page(inferencer: HandInferencer, folder: Path):
             if camera is not None:
                 fx, fy, cx, cy = camera
                 camera = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
-            # the same network with this visitor's settings
-            own = copy.copy(inferencer)
-            own.fov, own.hand_side = fov, side
             frame = next(
-                own(image,
+                inferencer(
+                    image,
                     bboxes=box,
                     camera_matrix=camera,
-                    bone_length=bone_length))
+                    bone_length=bone_length,
+                    fov=fov,
+                    hand_side=side))
         except ValueError as error:
             gr.Warning(str(error))
             return nothing
@@ -286,7 +286,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
             remove_result(session)
             return nothing
         names = [
-            f'{i + 1}: {hand["hand_side"]}'
+            f'{i + 1}: {hand["hand_side"] or "hand"}'
             for i, hand in enumerate(frame['hands'])
         ]
         choice = gr.Radio(

@@ -24,7 +24,7 @@ _KNOWN_STEPS = ('LoadImage', 'LoadHandImage', 'GetBBoxCenterScale',
                 'PackHandInputs')
 
 
-def crop_of_config(cfg: Config) -> Crop:
+def crop_of_config(cfg: Config, known_only: bool = True) -> Crop:
     """How the test pipeline of a config cuts out hands.
 
     Its crop and its side are kept; what needs annotations is left out. Boxes
@@ -34,6 +34,8 @@ def crop_of_config(cfg: Config) -> Crop:
 
     Args:
         cfg (Config): The config.
+        known_only (bool): Whether steps of other kinds are refused, not
+            passed over. Defaults to ``True``.
 
     Returns:
         Crop: For :func:`~lgh_mmpose.inference.crop.cut_out`.
@@ -44,9 +46,12 @@ def crop_of_config(cfg: Config) -> Crop:
     """
     pipeline = (cfg.get('test_dataloader') or {}).get('dataset',
                                                       {}).get('pipeline', [])
-    steps = {_type_name(step): dict(step) for step in pipeline}
+    steps = {
+        _type_name(step): dict(step)
+        for step in pipeline if isinstance(step, dict)
+    }
     unknown = [name for name in steps if name not in _KNOWN_STEPS]
-    if unknown:
+    if unknown and known_only:
         raise ValueError(
             f'the test pipeline of the config {name_of(cfg)} has '
             f'{", ".join(unknown)}, which inference cannot do: it knows '

@@ -2,7 +2,6 @@
 from pathlib import Path
 from typing import Any, Iterator, Optional, Tuple, Union
 
-import numpy as np
 import torch
 from mmengine.config import Config
 
@@ -38,7 +37,13 @@ class HandInferencer:
             used or its test pipeline has steps that inference does not know,
             the model has another head, or a checkpoint does not belong to its
             config.
+
+    Attributes:
+        pipeline (HandPose): What answers, with all options.
     """
+
+    # an option set here would change nothing
+    __slots__ = ('pipeline', )
 
     def __init__(self,
                  config: Union[str, Path, Config],
@@ -50,6 +55,7 @@ class HandInferencer:
                  det_cat_id: int = 0,
                  det_score_thr: float = .3,
                  **options: Any) -> None:
+        _check_both(detector, detector_checkpoint)
         self.pipeline = HandPose(config, checkpoint, device=device, **options)
         self.pipeline.detector = open_detector(detector, detector_checkpoint,
                                                device, det_cat_id,
@@ -70,33 +76,32 @@ class HandInferencer:
         """Its config."""
         return self.pipeline.network.cfg
 
-    def __call__(self,
-                 inputs: Any,
-                 bboxes: Optional[np.ndarray] = None,
-                 camera_matrix: Optional[np.ndarray] = None,
-                 bone_length: Optional[float] = None) -> Iterator[dict]:
+    def __call__(self, inputs: Any, *args: Any,
+                 **known: Any) -> Iterator[dict]:
         """Find the hands of each frame, as they are asked for.
 
         Takes and raises what
         :meth:`HandPose <lgh_mmpose.inference.pipeline.HandPose.__call__>`
-        does.
+        does: ``inputs, bboxes, camera_matrix, bone_length, fov, hand_side``.
 
         Yields:
             dict: One JSON-able dict per frame, see ``docs/inference.md``.
         """
-        for _, frame_dict in self.run(inputs, bboxes, camera_matrix,
-                                      bone_length):
+        for _, frame_dict in self.run(inputs, *args, **known):
             yield frame_dict
 
-    def run(self,
-            inputs: Any,
-            bboxes: Optional[np.ndarray] = None,
-            camera_matrix: Optional[np.ndarray] = None,
-            bone_length: Optional[float] = None
-            ) -> Iterator[Tuple[Frame, dict]]:
+    def run(self, inputs: Any, *args: Any,
+            **known: Any) -> Iterator[Tuple[Frame, dict]]:
         """As calling the inferencer, with the frames themselves."""
-        found = self.pipeline.run(inputs, bboxes, camera_matrix, bone_length)
+        found = self.pipeline.run(inputs, *args, **known)
         return ((frame, hands.to_dict()) for frame, hands in found)
+
+
+def _check_both(config: Optional[Union[str, Config]],
+                checkpoint: Optional[str]) -> None:
+    if (config is None) != (checkpoint is None):
+        raise ValueError('detector and detector_checkpoint belong '
+                         'together: give both or neither')
 
 
 def open_detector(config: Optional[Union[str, Config]],
@@ -109,9 +114,7 @@ def open_detector(config: Optional[Union[str, Config]],
     Raises:
         ValueError: If config or checkpoint comes without the other.
     """
-    if (config is None) != (checkpoint is None):
-        raise ValueError('detector and detector_checkpoint belong '
-                         'together: give both or neither')
+    _check_both(config, checkpoint)
     if config is None:
         return None
     return HandDetector(

@@ -118,7 +118,7 @@ def export(model: BaseModel,
             is compared with ``model``. Without any it is not verified, and
             the json says so. What :func:`select_samples` gives has
             ``record`` besides, the sample before the pipeline, by which the
-            runner's crop is compared with the pipeline's.
+            crop is compared with the pipeline's.
         calibration (Sequence[dict]): Such samples of the training set, which
             ``'int8'`` needs.
         crop (Crop, optional): How the input is cut from the image, see
@@ -133,8 +133,8 @@ def export(model: BaseModel,
     Raises:
         ValueError: If there is no such combination, or ``'int8'`` is given
             no samples.
-        ExportError: If the differences exceed the tolerance, the runner
-            crops otherwise than the pipeline, or ``'bf16'`` is asked for
+        ExportError: If the differences exceed the tolerance, the crop is
+            another than the pipeline's, or ``'bf16'`` is asked for
             and this CPU has none.
         FileExistsError: If ``path`` exists, from the beginning or at the
             end (the directory then gets a name beside it), or another process

@@ -44,7 +44,7 @@ def export_config(cfg: Config,
             in training, that ``'int8'`` is calibrated on. Defaults to 300.
         tolerance (Tolerance, optional): Differences to accept. Defaults to
             those of the precision.
-        padding (float, optional): Factor on the tight boxes that the runner
+        padding (float, optional): Factor on the tight boxes that the model
             will be given, where the test pipeline does not crop a box. The
             crop is then not compared with the pipeline's. Defaults to the
             pipeline's factor, compared.
@@ -187,12 +187,10 @@ def read_crop(cfg: Config, padding: Optional[float] = None) -> Crop:
             'which is all that inference can: say by which factor it shall '
             'pad the boxes that it will be given, e.g. --padding 1.25')
     try:
-        crop = crop_of_config(cfg)
+        crop = crop_of_config(cfg, known_only=padding is None)
     except ValueError as error:
-        if padding is None:
-            raise ValueError(f'{error}, or give the padding of the boxes that '
-                             'the model will be run on (--padding)') from None
-        crop = Crop()
+        raise ValueError(f'{error}, or give the padding of the boxes that '
+                         'the model will be run on (--padding)') from None
     if padding is None:
         return crop
     if by_joints:

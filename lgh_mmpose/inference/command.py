@@ -52,7 +52,8 @@ def parse_args(argv: Optional[Sequence[str]],
     which.add_argument(
         '--device',
         default='cpu',
-        help='where a config runs, such as cuda:0 (default: cpu)')
+        help='where a config and a detector run, such as cuda:0 (default: '
+        'cpu)')
     which.add_argument(
         '--threads',
         type=int,
@@ -319,7 +320,8 @@ def infer(args: argparse.Namespace) -> bool:
     hand_pose = HandPose(
         args.model or args.config,
         args.checkpoint,
-        device=args.device,
+        # of a detector beside an exported model
+        device=args.device if args.config else 'cpu',
         num_threads=args.threads,
         detector=open_detector(args),
         camera_matrix=camera_matrix,

@@ -125,9 +125,7 @@ class HandPose:
                  det_interval: int = 30,
                  track: bool = True,
                  smoothing: Optional[Smoothing] = None) -> None:
-        if hand_side not in ('auto', *SIDES):
-            raise ValueError("hand_side must be 'auto', 'left' or 'right', "
-                             f'got {hand_side!r}')
+        _check_side(hand_side)
         if batch_size < 1 or det_interval < 1:
             raise ValueError('batch_size and det_interval must be at least 1,'
                              f' got {batch_size} and {det_interval}')
@@ -136,9 +134,10 @@ class HandPose:
                              'which needs track=True (no --no-track)')
         if camera_matrix is not None and fov is not None:
             raise ValueError('give camera_matrix or fov, not both')
-        if fov is not None and not 1 <= fov <= 135:
-            raise ValueError(f'fov must lie between 1 and 135 degrees, got '
-                             f'{fov}')
+        _check_fov(fov)
+        if bbox_padding is not None and not .1 <= bbox_padding <= 10:
+            raise ValueError('bbox_padding must lie between 0.1 and 10, got '
+                             f'{bbox_padding}')
         self.camera_matrix = None if camera_matrix is None else \
             check_camera_matrix(camera_matrix)
         self.fov = fov
@@ -152,12 +151,11 @@ class HandPose:
         self._said = set()
 
         self.network = open_network(
-            model,
-            checkpoint,
-            device=device,
-            num_threads=num_threads,
-            bbox_padding=bbox_padding)
+            model, checkpoint, device=device, num_threads=num_threads)
         self.info = self.network.info
+        if bbox_padding is not None:
+            self.info = self.info._replace(
+                crop=self.info.crop._replace(padding=bbox_padding))
         _bone_length(bone_length, self.info.skeleton.reference_bone)
         self.detector = detector
 
@@ -165,7 +163,9 @@ class HandPose:
                  inputs: Any,
                  bboxes: Optional[np.ndarray] = None,
                  camera_matrix: Optional[np.ndarray] = None,
-                 bone_length: Optional[float] = None) -> Iterator[Hands]:
+                 bone_length: Optional[float] = None,
+                 fov: Optional[float] = None,
+                 hand_side: Optional[str] = None) -> Iterator[Hands]:
         """Find the hands of each frame, as they are asked for.
 
         Args:
@@ -176,6 +176,8 @@ class HandPose:
                 detector finds, or the whole image.
             camera_matrix (np.ndarray, optional): In place of the pipeline's.
             bone_length (float, optional): In place of the pipeline's.
+            fov (float, optional): In place of the pipeline's camera or fov.
+            hand_side (str, optional): In place of the pipeline's.
 
         Yields:
             Hands: Those of one frame.
@@ -184,15 +186,17 @@ class HandPose:
             FileNotFoundError: If there is no such input.
             ValueError: If an input is no image, or an argument is wrong.
         """
-        for _, hands in self.run(inputs, bboxes, camera_matrix, bone_length):
+        for _, hands in self.run(inputs, bboxes, camera_matrix, bone_length,
+                                 fov, hand_side):
             yield hands
 
     def run(self,
             inputs: Any,
             bboxes: Optional[np.ndarray] = None,
             camera_matrix: Optional[np.ndarray] = None,
-            bone_length: Optional[float] = None
-            ) -> Iterator[Tuple[Frame, Hands]]:
+            bone_length: Optional[float] = None,
+            fov: Optional[float] = None,
+            hand_side: Optional[str] = None) -> Iterator[Tuple[Frame, Hands]]:
         """As calling the pipeline, with the frames themselves.
 
         Args:
@@ -201,17 +205,25 @@ class HandPose:
             bboxes (np.ndarray, optional): As in :meth:`__call__`.
             camera_matrix (np.ndarray, optional): As in :meth:`__call__`.
             bone_length (float, optional): As in :meth:`__call__`.
+            fov (float, optional): As in :meth:`__call__`.
+            hand_side (str, optional): As in :meth:`__call__`.
 
         Yields:
             tuple[Frame, Hands]: A frame and its hands, in order.
         """
-        source = open_source(inputs)
+        _check_fov(fov)
+        _check_side(hand_side)
+        if camera_matrix is not None:
+            camera_matrix = check_camera_matrix(camera_matrix)
+        elif fov is None:
+            camera_matrix = self.camera_matrix
         settings = _Settings(
-            None if bboxes is None else check_boxes(bboxes), self.camera_matrix
-            if camera_matrix is None else check_camera_matrix(camera_matrix),
+            None if bboxes is None else check_boxes(bboxes), camera_matrix,
+            self.fov if fov is None else fov, hand_side or self.hand_side,
             *_bone_length(
                 self.bone_length if bone_length is None else bone_length,
                 self.info.skeleton.reference_bone))
+        source = open_source(inputs)
         return self._run(source, settings)
 
     def _run(self, source: FrameSource,
@@ -351,7 +363,8 @@ class HandPose:
                     f'frame {frame.index}')
             return settings.boxes, [None] * len(settings.boxes), False
         if self.detector is not None:
-            boxes, scores = self.detector(frame.image)
+            boxes, scores = _clean(*self.detector(frame.image),
+                                   frame.image.shape[1::-1])
             return boxes, scores.tolist(), False
         return np.array([[0., 0., width, height]]), [None], True
 
@@ -372,13 +385,14 @@ class HandPose:
                       self._camera(settings, size)[0], box, whole_image,
                       bbox_score, track)
 
-    def _camera(self, settings: '_Settings',
+    @staticmethod
+    def _camera(settings: '_Settings',
                 size: Tuple[int, int]) -> Tuple[np.ndarray, str]:
         """The camera of an image, and where it is from."""
         if settings.camera_matrix is not None:
             return settings.camera_matrix, 'given'
-        if self.fov is not None:
-            return camera_of_fov(size, self.fov), 'fov'
+        if settings.fov is not None:
+            return camera_of_fov(size, settings.fov), 'fov'
         return camera_of_fov(size), 'assumed'
 
     # -- what the network says ----------------------------------------------
@@ -388,7 +402,10 @@ class HandPose:
         """The hand in each place."""
         if not places:
             return []
-        sides = [self._sides_to_try(place.track) for place in places]
+        sides = [
+            self._sides_to_try(place.track, settings.hand_side)
+            for place in places
+        ]
         crops, warps = zip(
             *(cut_out(place.image, place.box, self.info.crop,
                       self.info.input_size, side, place.whole_image)
@@ -430,10 +447,10 @@ class HandPose:
         ]
         return Joints(*map(np.concatenate, zip(*parts)))
 
-    def _sides_to_try(self,
-                      track: Optional[Track]) -> Tuple[Optional[str], ...]:
-        if self.hand_side != 'auto':
-            return (self.hand_side, )
+    def _sides_to_try(self, track: Optional[Track],
+                      hand_side: str) -> Tuple[Optional[str], ...]:
+        if hand_side != 'auto':
+            return (hand_side, )
         if self.info.crop.hand_side is None:
             return (None, )
         if track is not None and track.age >= _SIDE_FRAMES:
@@ -448,7 +465,7 @@ class HandPose:
         camera_matrix, camera_source = self._camera(settings, size)
         skeleton, num = self.info.skeleton, len(self.info.joint_groups)
         side_source = 'given'
-        if self.hand_side == 'auto':
+        if settings.hand_side == 'auto':
             side_source = 'estimated' if self.info.crop.hand_side else \
                 'unknown'
         self._say_assumptions(camera_source, side_source, settings, hands)
@@ -517,8 +534,22 @@ class _Settings(NamedTuple):
     """What holds for all frames of one call."""
     boxes: Optional[np.ndarray]
     camera_matrix: Optional[np.ndarray]
+    fov: Optional[float]
+    hand_side: str
     bone_length: Optional[float]
     bone_length_source: str
+
+
+def _check_fov(fov: Optional[float]) -> None:
+    if fov is not None and not 1 <= fov <= 135:
+        raise ValueError('fov must lie between 1 and 135 degrees, got '
+                         f'{fov}')
+
+
+def _check_side(side: Optional[str]) -> None:
+    if side not in (None, 'auto', *SIDES):
+        raise ValueError("hand_side must be 'auto', 'left' or 'right', got "
+                         f'{side!r}')
 
 
 def _smooth(hand: _Hand, smooth: OneEuroFilter, time: float,
@@ -534,6 +565,23 @@ def _smooth(hand: _Hand, smooth: OneEuroFilter, time: float,
         keypoints=uvz[:, :2],
         keypoints_cam=back_project(uvz[:, :2], uvz[:, 2],
                                    hand.place.camera_matrix))
+
+
+def _clean(boxes: Any, scores: Any,
+           image_size: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
+    """What a detector found, inside the image; what has no area is left out.
+    """
+    boxes, scores = (np.asarray(v, dtype=np.float64) for v in (boxes, scores))
+    if boxes.size == scores.size == 0:
+        return np.zeros((0, 4)), np.zeros(0)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or \
+            scores.shape != boxes.shape[:1]:
+        raise ValueError('the detector must give boxes (N, 4) and scores '
+                         f'(N,), got {boxes.shape} and {scores.shape}')
+    boxes = np.clip(boxes, 0, np.tile(image_size, 2))
+    # false for NaN, too
+    seen = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return boxes[seen], scores[seen]
 
 
 def _stack(arrays: List[np.ndarray], shape: Tuple[int, ...]) -> np.ndarray:

@@ -9,7 +9,7 @@ SCHEMA = 'lgh_mmpose/hands/1'
 number."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hands:
     """The hands of one frame: arrays of N hands with K joints each.
 
@@ -139,8 +139,8 @@ class Hands:
 
         Returns:
             supervision.KeyPoints: ``xy``, the joints' scores as confidence,
-            class 0 for left and 1 for right hands, and 3D joints and sides in
-            ``data``.
+            class 0 for left, 1 for right and 2 for unknown hands, and 3D
+            joints and sides in ``data``.
 
         Raises:
             ImportError: If supervision is not installed.
@@ -157,8 +157,8 @@ class Hands:
             else 'confidence'
         return supervision.KeyPoints(
             xy=self.keypoints.astype(np.float32),
-            class_id=np.array([side == 'right' for side in self.hand_sides],
-                              dtype=int),
+            class_id=np.array([('left', 'right', None).index(s)
+                               for s in self.hand_sides]),
             data=dict(
                 keypoints_cam=self.keypoints_cam,
                 hand_side=np.array([str(side) for side in self.hand_sides])),

@@ -848,3 +848,12 @@ def test_inference_does_not_change_the_model(inferencer, images):
         sample.pred_instances.keypoints_cam[0],
         joints(next(inferencer(images[0]))['hands'][0], 'keypoints_cam'),
         atol=1e-3)
+
+
+def test_options_of_a_call_reach_the_pipeline(inferencer, images):
+    frame, = inferencer(images[0], fov=30, hand_side='left')
+    assert frame['camera']['source'] == 'fov'
+    assert frame['hands'][0]['hand_side'] == 'left'
+    # where they would do nothing they cannot be set
+    with pytest.raises(AttributeError):
+        inferencer.fov = 30

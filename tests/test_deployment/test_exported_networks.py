@@ -172,6 +172,13 @@ def test_it_is_what_the_test_pipeline_gives(toy, files, side):
     assert hands.joint_groups.tolist() == expected.joint_groups.tolist()
 
 
+def test_the_json_stands_for_its_directory(files):
+    hands = next(HandPose(files / 'onnx/hand_pose.json')(next(images())))
+    assert len(hands) == 1
+    with pytest.raises(ValueError, match='device belongs to a config'):
+        HandPose(files / 'onnx', device='cuda:0')
+
+
 def test_a_box_outside_the_image_is_named(files):
     hand_pose = exported(files, 'onnx')
     image = np.zeros((64, 64, 3), np.uint8)

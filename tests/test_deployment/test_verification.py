@@ -263,3 +263,13 @@ def test_crop_needs_the_warp(toy):
     samples = without(samples_of(toy), 'warp_mat')
     with pytest.raises(ExportError, match='have warp_mat in meta_keys'):
         verify_crop(info_of(toy), samples)
+
+
+def test_a_given_padding_leaves_the_rest_of_the_crop():
+    cfg = toy_config()
+    steps = cfg.test_dataloader.dataset.pipeline
+    before = read_crop(cfg)
+    steps.insert(1, dict(type='mmpose.Albumentation', transforms=[]))
+    with pytest.raises(ValueError, match='Albumentation.*--padding'):
+        read_crop(cfg)
+    assert read_crop(cfg, 1.25) == before._replace(padding=1.25)

@@ -1,9 +1,8 @@
 """Export a trained model: ``python tools/deployment/export.py CFG CKPT``.
 
-The directory that it writes holds the model, a json that says what goes in and
-what comes out, and a program that runs it with NumPy and the inference engine
-alone. Before it appears the written file is compared with the model on samples
-of the test set.
+The directory that it writes holds the model and a json that says what goes in
+and what comes out; ``lgh-hands --model DIR`` runs it. Before it appears the
+written file is compared with the model on samples of the test set.
 """
 import argparse
 import os.path as osp
@@ -63,7 +62,7 @@ def parse_args() -> argparse.Namespace:
         metavar='FACTOR',
         help='size of the crop in tight boxes, for pipelines that crop '
         'otherwise; '
-        "the runner's crop is then not compared with the pipeline's "
+        "its crop is then not compared with the pipeline's "
         '(default: as in the test pipeline, compared)')
     for name, what in TOLERANCES.items():
         parser.add_argument(

@@ -13,8 +13,7 @@ def open_network(model: Any,
                  checkpoint: Optional[str] = None,
                  *,
                  device: str = 'cpu',
-                 num_threads: Optional[int] = None,
-                 bbox_padding: Optional[float] = None) -> Network:
+                 num_threads: Optional[int] = None) -> Network:
     """Open a network, whatever it is.
 
     Args:
@@ -26,7 +25,6 @@ def open_network(model: Any,
         device (str): Where a config's model runs. Defaults to ``'cpu'``.
         num_threads (int, optional): Threads of one inference. Defaults to the
             engine's choice.
-        bbox_padding (float, optional): In place of ``info.crop.padding``.
 
     Returns:
         Network: The network.
@@ -38,29 +36,28 @@ def open_network(model: Any,
     """
     if num_threads is not None and num_threads < 1:
         raise ValueError(f'num_threads must be at least 1, got {num_threads}')
-    if bbox_padding is not None and not .1 <= bbox_padding <= 10:
-        raise ValueError('bbox_padding must lie between 0.1 and 10, got '
-                         f'{bbox_padding}')
     if isinstance(model, (str, Path)) and _is_exported(Path(model)):
-        from .exported import ExportedNetwork
-        for name, value in (('checkpoint', checkpoint),
-                            ('device', None if device == 'cpu' else device)):
-            if value is not None:
-                raise ValueError(f'{name} belongs to a config; {model} is an '
-                                 'exported directory, which has its weights '
-                                 'in it and runs on the CPU')
-        network = ExportedNetwork(model, num_threads)
-    elif callable(model) and hasattr(model, 'info'):
-        network = model
-    else:
-        from .torch import TorchNetwork
-        network = TorchNetwork(model, checkpoint, device, num_threads)
-    if bbox_padding is not None:
-        network.info = network.info._replace(
-            crop=network.info.crop._replace(padding=bbox_padding))
-    return network
+        from .exported import INFO_FILE, ExportedNetwork
+        _refuse(checkpoint, device, f'{model} is an exported directory, which')
+        path = Path(model)
+        return ExportedNetwork(path.parent if path.name == INFO_FILE else path,
+                               num_threads)
+    if callable(model) and hasattr(model, 'info'):
+        _refuse(checkpoint, device, 'a network')
+        return model
+    from .torch import TorchNetwork
+    return TorchNetwork(model, checkpoint, device, num_threads)
+
+
+def _refuse(checkpoint: Optional[str], device: str, what: str) -> None:
+    for name, value in (('checkpoint', checkpoint),
+                        ('device', None if device == 'cpu' else device)):
+        if value is not None:
+            raise ValueError(f'{name} belongs to a config; {what} has its '
+                             'weights and its place already')
 
 
 def _is_exported(path: Path) -> bool:
     # a missing one, too, unless it is named like a config
-    return path.suffix not in ('.py', '.json', '.yaml', '.yml')
+    return path.suffix not in ('.py', '.json', '.yaml', '.yml') or \
+        path.name == 'hand_pose.json'
