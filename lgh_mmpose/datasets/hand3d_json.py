@@ -112,7 +112,7 @@ class Hand3DJsonDataset(BaseHand3DDataset):
         if not osp.isfile(path):
             raise FileNotFoundError(
                 f'{path} does not exist: data_root and ann_file must lead to '
-                'a json file, see docs/own_data.md')
+                'a json file, see docs/how_to/train_on_your_own_data.md')
         return self.read_content(load_json(path))
 
     def read_content(self, content: Any) -> Tuple[HandAnnotations, np.ndarray]:

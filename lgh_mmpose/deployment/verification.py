@@ -44,7 +44,7 @@ class Tolerance(NamedTuple):
 
     @classmethod
     def of(cls, precision: str) -> 'Tolerance':
-        """What a precision is expected to keep, see docs/deployment.md."""
+        """What a precision keeps, see docs/how_to/ship_a_model.md."""
         return _TOLERANCES[precision]
 
 

@@ -282,7 +282,8 @@ def test_not_such_a_json(tmp_path, text, message):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match='hands.json .*own_data.md'):
+    with pytest.raises(
+            FileNotFoundError, match='hands.json .*train_on_your_own_data.md'):
         build(tmp_path)
 
 

@@ -213,7 +213,7 @@ def test_tips_alone_cannot_be_trained_on(tmp_path):
 
 
 def test_the_mixture_in_the_docs(roots, tmp_path):
-    text = (REPO_ROOT / 'docs/own_data.md').read_text()
+    text = (REPO_ROOT / 'docs/how_to/train_on_your_own_data.md').read_text()
     block, = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
     path = tmp_path / 'mixed.py'
     path.write_text(block.replace('./', f'{REPO_ROOT}/configs/'))

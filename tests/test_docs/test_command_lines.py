@@ -117,7 +117,8 @@ def load_config(name):
 def check_config(name, cfg_options):
     if not (REPO_ROOT / name).is_file():
         # the examples of "Extending" are files of the reader's own
-        assert f'`{name}`:' in (REPO_ROOT / 'docs/extending.md').read_text()
+        assert f'`{name}`:' in (REPO_ROOT /
+                                'docs/how_to/extend.md').read_text()
         return
     cfg = load_config(name).copy()
     for key in cfg_options or {}:

@@ -181,7 +181,7 @@ def toy_config(path):
 
 
 def write_my_hands(folder):
-    """A csv of hands and their images, as docs/own_data.md describes them."""
+    """A csv of hands and their images, as the page on own data has them."""
     content = write_hand3d_json(folder, num=5)
     rows = []
     for image, hand in zip(content['images'], content['annotations']):

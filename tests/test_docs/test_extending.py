@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md, as they stand there."""
+"""The examples of docs/how_to/extend.md, as they stand there."""
 import re
 import shutil
 import sys
@@ -13,7 +13,7 @@ from mmpose.structures import PoseDataSample
 
 FILES = dict(
     re.findall(r'^`([\w/.-]+\.py)`:\n\n```python\n(.*?)^```',
-               (REPO_ROOT / 'docs/extending.md').read_text(),
+               (REPO_ROOT / 'docs/how_to/extend.md').read_text(),
                re.MULTILINE | re.DOTALL))
 CONFIGS = sorted(name for name in FILES if name.startswith('configs/'))
 

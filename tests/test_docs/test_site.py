@@ -71,10 +71,12 @@ def test_pages_load_nothing_from_elsewhere(site):
 
 
 def test_each_document_and_link_out_of_docs_is_there(site):
-    for document in REPO_ROOT.glob('docs/*.md'):
-        assert (site / document.stem / 'index.html').is_file()
+    for document in REPO_ROOT.glob('docs/**/*.md'):
+        name = document.relative_to(REPO_ROOT / 'docs').with_suffix('')
+        assert (site / name / 'index.html').is_file()
     home = (site / 'index.html').read_text()
-    assert 'href="own_data/"' in home and 'href="configs/"' in home
+    for page in ('how_to/train_on_your_own_data/', 'configs/'):
+        assert f'href="{page}"' in home
     assert (site / 'configs/lgh_rhd_official.py').is_file()
 
 

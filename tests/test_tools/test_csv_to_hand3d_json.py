@@ -1,4 +1,4 @@
-"""tools/dataset_converters/csv_to_hand3d_json.py and docs/own_data.md."""
+"""tools/dataset_converters/csv_to_hand3d_json.py and its page."""
 import csv
 import json
 import os
@@ -15,7 +15,7 @@ from lgh_mmpose.datasets import Hand3DJsonDataset
 from lgh_mmpose.engine.hooks import keep_memory_hook
 
 CONVERT = REPO_ROOT / 'tools/dataset_converters/csv_to_hand3d_json.py'
-DOCS = REPO_ROOT / 'docs/own_data.md'
+DOCS = REPO_ROOT / 'docs/how_to/train_on_your_own_data.md'
 
 
 def rows_of(content):

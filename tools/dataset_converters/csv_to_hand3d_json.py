@@ -1,6 +1,6 @@
 """Turn a folder of images and a csv file into json files for training.
 
-See docs/own_data.md for the columns. Example::
+See docs/how_to/train_on_your_own_data.md for the columns. Example::
 
     python tools/dataset_converters/csv_to_hand3d_json.py \
         my_hands/hands.csv my_hands/images data/own --eval-fraction 0.1

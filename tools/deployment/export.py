@@ -68,7 +68,8 @@ def parse_args() -> argparse.Namespace:
         parser.add_argument(
             f'--tolerance-{name}',
             type=float,
-            help=f'{what} (default: by precision, see docs/deployment.md)')
+            help=
+            f'{what} (default: by precision, see docs/how_to/ship_a_model.md)')
     parser.add_argument(
         '--cfg-options',
         nargs='+',

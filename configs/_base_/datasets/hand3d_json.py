@@ -1,7 +1,7 @@
 _base_ = ['./hand3d.py']
 
 dataset_type = 'Hand3DJsonDataset'
-data_root = 'data/own'  # see docs/own_data.md
+data_root = 'data/own'  # see docs/how_to/train_on_your_own_data.md
 
 train_dataloader = dict(
     dataset=dict(
