@@ -122,8 +122,9 @@ def parse_numbers(text: Optional[str], names: str) -> Optional[List[float]]:
     except ValueError:
         numbers = []
     if len(numbers) != len(expected) or not np.isfinite(numbers).all():
-        raise ValueError(f'{len(expected)} numbers are needed, {names}; got '
-                         f'{text.strip()!r}')
+        needed = 'one number is' if len(expected) == 1 else \
+            f'{len(expected)} numbers are'
+        raise ValueError(f'{needed} needed, {names}; got {text.strip()!r}')
     return numbers
 
 
@@ -239,9 +240,8 @@ def build_page(inferencer: HandInferencer, folder: Path):
         sessions.discard(request.session_hash)
         remove_result(request.session_hash)
 
-    def infer(path: Optional[str], box: str, camera: str, fov: Optional[float],
-              bone_length: Optional[float], side: str,
-              request: gr.Request) -> Tuple:
+    def infer(path: Optional[str], box: str, camera: str, fov: str,
+              bone_length: str, side: str, request: gr.Request) -> Tuple:
         # never the results of another image beside this one
         nothing = (None, None, gr.Radio(visible=False),
                    gr.DownloadButton(value=None,
@@ -254,6 +254,10 @@ def build_page(inferencer: HandInferencer, folder: Path):
             image = read_image(path)
             box = parse_numbers(box, 'left top right bottom')
             camera = parse_numbers(camera, 'fx fy cx cy')
+            fov, bone_length = (
+                numbers[0] if numbers else None
+                for numbers in (parse_numbers(fov, 'degrees'),
+                                parse_numbers(bone_length, 'mm')))
             if camera is not None:
                 fx, fy, cx, cy = camera
                 camera = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
@@ -334,18 +338,15 @@ def build_page(inferencer: HandInferencer, folder: Path):
                         label='Camera',
                         info='fx fy cx cy, pixels of the image; empty: from '
                         'the angle of view')
-                    fov = gr.Number(
+                    # Gradio makes a 0 of an empty gr.Number when it is shown
+                    fov = gr.Textbox(
                         label='Angle of view',
                         info='degrees, across the longer side; empty: '
-                        'assumed; not used if the camera is given',
-                        value=None,
-                        minimum=1,
-                        maximum=135)
-                    bone_length = gr.Number(
+                        'assumed; not used if the camera is given')
+                    bone_length = gr.Textbox(
                         label='Bone',
                         info="length from the middle finger's knuckle to its "
-                        'next joint, mm; empty: an average',
-                        value=None)
+                        'next joint, mm; empty: an average')
                     side = gr.Radio(['auto', 'left', 'right'],
                                     value='auto',
                                     label='Side')

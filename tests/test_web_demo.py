@@ -170,6 +170,19 @@ def eye(page):
         }'''))
 
 
+def test_what_a_visitor_sets_counts(page, synthhand_root):
+    page.get_by_text('Camera and hand').click()
+    page.get_by_role('textbox', name='Angle of view degrees').fill('30')
+    page.get_by_label('left', exact=True).check()
+    give(page, synthhand_root / 'evaluation/rgb/00000000.jpg')
+    frame = download(page)
+    assert frame['camera']['source'] == 'fov'
+    assert frame['camera']['matrix'][0][0] == pytest.approx(
+        32 / np.tan(np.pi / 12), abs=1e-3)
+    hand, = frame['hands']
+    assert (hand['hand_side'], hand['hand_side_source']) == ('left', 'given')
+
+
 def test_an_image_becomes_a_hand_to_turn_and_a_file(page, synthhand_root):
     give(page, synthhand_root / 'evaluation/rgb/00000000.jpg')
     assert '44.6 mm, average' in page.inner_text('#facts')
