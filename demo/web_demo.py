@@ -267,7 +267,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
                     bboxes=box,
                     camera_matrix=camera,
                     bone_length=bone_length,
-                    fov=fov,
+                    fov=fov if camera is None else None,
                     hand_side=side))
         except ValueError as error:
             gr.Warning(str(error))

@@ -1,8 +1,9 @@
 """mmpose's way to the pipeline, and the pipeline's own names."""
 from ..inference.cameras import ASSUMED_FOV, camera_of_fov, load_camera_matrix
 from ..inference.drawing import draw_hands
-from ..inference.pipeline import AVERAGE_BONE_LENGTH, HandPose
+from ..inference.pipeline import HandPose
 from ..inference.results import SCHEMA, Hands
+from ..inference.settings import AVERAGE_BONE_LENGTH
 from ..inference.sources import Frame, FrameSource, open_source
 from ..inference.tracking import HandTracker, OneEuroFilter, Smoothing
 from ..inference.writing import JsonLinesWriter, PictureWriter

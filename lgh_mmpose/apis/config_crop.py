@@ -1,6 +1,6 @@
 """How a config cuts hands out of images, for the pipeline."""
 import inspect
-from typing import Optional
+from typing import Callable, Optional, Union
 
 from mmengine.config import Config
 from mmpose.registry import DATASETS
@@ -46,10 +46,7 @@ def crop_of_config(cfg: Config, known_only: bool = True) -> Crop:
     """
     pipeline = (cfg.get('test_dataloader') or {}).get('dataset',
                                                       {}).get('pipeline', [])
-    steps = {
-        _type_name(step): dict(step)
-        for step in pipeline if isinstance(step, dict)
-    }
+    steps = {_type_name(step): step for step in pipeline}
     unknown = [name for name in steps if name not in _KNOWN_STEPS]
     if unknown and known_only:
         raise ValueError(
@@ -57,10 +54,10 @@ def crop_of_config(cfg: Config, known_only: bool = True) -> Crop:
             f'{", ".join(unknown)}, which inference cannot do: it knows '
             f'{", ".join(_KNOWN_STEPS)}. Do it to the images beforehand, and '
             'leave it out of the pipeline')
-    if 'OfficialRhdCrop' in steps or not steps:
-        # the former crops by annotated joints, a square, and mirrors
-        padding = _OFFICIAL_CROP_PADDING if steps else _USUAL_PADDING
-        return Crop(padding, padding)
+    if not steps:  # a config without a test set
+        return Crop(_USUAL_PADDING, _USUAL_PADDING)
+    if 'OfficialRhdCrop' in steps:  # a square by the joints; it mirrors
+        return Crop(_OFFICIAL_CROP_PADDING, _OFFICIAL_CROP_PADDING)
     box = steps.get('GetBBoxCenterScale', {})
     padding = float(box.get('padding', _USUAL_PADDING))
     side = steps.get('CanonicalizeHandSide')
@@ -77,9 +74,9 @@ def name_of(cfg: Config) -> str:
     return cfg.filename or 'without a file'
 
 
-def _type_name(step: dict) -> str:
+def _type_name(step: Union[dict, Callable]) -> str:
     """The class of a transform, without the scope of its registry."""
-    kind = step['type']
+    kind = step['type'] if isinstance(step, dict) else type(step)
     return getattr(kind, '__name__', kind).rsplit('.', 1)[-1]
 
 

@@ -55,11 +55,17 @@ class HandInferencer:
                  det_cat_id: int = 0,
                  det_score_thr: float = .3,
                  **options: Any) -> None:
-        _check_both(detector, detector_checkpoint)
-        self.pipeline = HandPose(config, checkpoint, device=device, **options)
-        self.pipeline.detector = open_detector(detector, detector_checkpoint,
-                                               device, det_cat_id,
-                                               det_score_thr)
+        if (detector is None) != (detector_checkpoint is None):
+            raise ValueError('detector and detector_checkpoint belong '
+                             'together: give both or neither')
+        find_hands = None if detector is None else HandDetector(
+            detector,
+            detector_checkpoint,
+            device,
+            cat_id=det_cat_id,
+            score_thr=det_score_thr)
+        self.pipeline = HandPose(
+            config, checkpoint, device=device, detector=find_hands, **options)
 
     @property
     def detector(self) -> Optional[HandDetector]:
@@ -95,27 +101,3 @@ class HandInferencer:
         """As calling the inferencer, with the frames themselves."""
         found = self.pipeline.run(inputs, *args, **known)
         return ((frame, hands.to_dict()) for frame, hands in found)
-
-
-def _check_both(config: Optional[Union[str, Config]],
-                checkpoint: Optional[str]) -> None:
-    if (config is None) != (checkpoint is None):
-        raise ValueError('detector and detector_checkpoint belong '
-                         'together: give both or neither')
-
-
-def open_detector(config: Optional[Union[str, Config]],
-                  checkpoint: Optional[str],
-                  device: str = 'cpu',
-                  cat_id: int = 0,
-                  score_thr: float = .3) -> Optional[HandDetector]:
-    """A detector of mmdet, if one is given.
-
-    Raises:
-        ValueError: If config or checkpoint comes without the other.
-    """
-    _check_both(config, checkpoint)
-    if config is None:
-        return None
-    return HandDetector(
-        config, checkpoint, device, cat_id=cat_id, score_thr=score_thr)

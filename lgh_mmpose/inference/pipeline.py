@@ -1,32 +1,28 @@
 """From images of any kind to 3D hands with stated units."""
 import logging
 from contextlib import closing
+from itertools import chain
 from typing import (Any, Callable, Hashable, Iterator, List, NamedTuple,
                     Optional, Tuple, Union)
 
 import numpy as np
 
 from ..geometry.camera import back_project, warp_points
-from ..geometry.hand import SIDES
 from ..geometry.lifting import lift_hands
 from ..geometry.plausibility import (camera_suits_image, check_boxes,
-                                     find_bone_fault, find_camera_fault,
-                                     usual_bone_length)
+                                     find_camera_fault)
 from .backends import open_network
-from .cameras import ASSUMED_FOV, camera_of_fov, check_camera_matrix
+from .cameras import ASSUMED_FOV, check_camera_matrix
 from .crop import cut_out
 from .network import Joints
 from .results import Hands
+from .settings import (Settings, check_fov, check_not_both, check_side,
+                       resolve_bone_length)
 from .sources import Frame, FrameSource, open_source, prefetch
 from .tracking import HandTracker, OneEuroFilter, Smoothing, Track
 
 # mmengine's logger writes to the standard output, where JSON may go
 _LOGGER = logging.getLogger(__name__)
-
-AVERAGE_BONE_LENGTH = 44.6
-"""Length of the reference bone in mm where none is given: the proximal phalanx
-of the middle finger, 44.6 +- 3.8 mm in radiographs of 66 adults (Buryanov and
-Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010)."""
 
 # after so many frames of a track its side is settled
 _SIDE_FRAMES = 15
@@ -125,16 +121,15 @@ class HandPose:
                  det_interval: int = 30,
                  track: bool = True,
                  smoothing: Optional[Smoothing] = None) -> None:
-        _check_side(hand_side)
+        check_side(hand_side)
         if batch_size < 1 or det_interval < 1:
             raise ValueError('batch_size and det_interval must be at least 1,'
                              f' got {batch_size} and {det_interval}')
         if smoothing is not None and not track:
             raise ValueError('smoothing follows hands from frame to frame, '
                              'which needs track=True (no --no-track)')
-        if camera_matrix is not None and fov is not None:
-            raise ValueError('give camera_matrix or fov, not both')
-        _check_fov(fov)
+        check_not_both(camera_matrix, fov)
+        check_fov(fov)
         if bbox_padding is not None and not .1 <= bbox_padding <= 10:
             raise ValueError('bbox_padding must lie between 0.1 and 10, got '
                              f'{bbox_padding}')
@@ -142,7 +137,7 @@ class HandPose:
             check_camera_matrix(camera_matrix)
         self.fov = fov
         self.bone_length = bone_length
-        _bone_length(bone_length)  # complain before the model is built
+        resolve_bone_length(bone_length)  # complain before the model is built
         self.hand_side = hand_side
         self.batch_size = batch_size
         self.det_interval = det_interval
@@ -156,7 +151,7 @@ class HandPose:
         if bbox_padding is not None:
             self.info = self.info._replace(
                 crop=self.info.crop._replace(padding=bbox_padding))
-        _bone_length(bone_length, self.info.skeleton.reference_bone)
+        resolve_bone_length(bone_length, self.info.skeleton.reference_bone)
         self.detector = detector
 
     def __call__(self,
@@ -174,7 +169,8 @@ class HandPose:
                 or (4,), left, top, right, bottom in px, for every image, and
                 for a film where nothing is tracked. Defaults to what the
                 detector finds, or the whole image.
-            camera_matrix (np.ndarray, optional): In place of the pipeline's.
+            camera_matrix (np.ndarray, optional): In place of the pipeline's
+                camera or fov.
             bone_length (float, optional): In place of the pipeline's.
             fov (float, optional): In place of the pipeline's camera or fov.
             hand_side (str, optional): In place of the pipeline's.
@@ -211,23 +207,24 @@ class HandPose:
         Yields:
             tuple[Frame, Hands]: A frame and its hands, in order.
         """
-        _check_fov(fov)
-        _check_side(hand_side)
+        check_fov(fov)
+        check_side(hand_side)
+        check_not_both(camera_matrix, fov)
         if camera_matrix is not None:
             camera_matrix = check_camera_matrix(camera_matrix)
         elif fov is None:
             camera_matrix = self.camera_matrix
-        settings = _Settings(
+        settings = Settings(
             None if bboxes is None else check_boxes(bboxes), camera_matrix,
             self.fov if fov is None else fov, hand_side or self.hand_side,
-            *_bone_length(
+            *resolve_bone_length(
                 self.bone_length if bone_length is None else bone_length,
                 self.info.skeleton.reference_bone))
         source = open_source(inputs)
         return self._run(source, settings)
 
     def _run(self, source: FrameSource,
-             settings: '_Settings') -> Iterator[Tuple[Frame, Hands]]:
+             settings: Settings) -> Iterator[Tuple[Frame, Hands]]:
         num_frames = num_off = 0
         try:
             for frame, hands in self._infer(source, settings):
@@ -241,7 +238,7 @@ class HandPose:
                     f' of {num_frames} images')
 
     def _infer(self, source: FrameSource,
-               settings: '_Settings') -> Iterator[Tuple[Frame, Hands]]:
+               settings: Settings) -> Iterator[Tuple[Frame, Hands]]:
         batch: List[Frame] = []
         # a camera does not wait: nothing may pile up
         batch_size = 1 if source.live else self.batch_size
@@ -274,7 +271,7 @@ class HandPose:
                 yield frame, self._infer_tracked(frame, tracker, settings)
             yield from self._infer_batch(batch, settings)
 
-    def _camera_suits(self, frame: Frame, settings: '_Settings') -> bool:
+    def _camera_suits(self, frame: Frame, settings: Settings) -> bool:
         """Whether a given camera suits an image; the first that not is told.
         """
         matrix, size = settings.camera_matrix, frame.image.shape[1::-1]
@@ -295,22 +292,22 @@ class HandPose:
     # -- where the hands are ------------------------------------------------
 
     def _infer_batch(self, batch: List[Frame],
-                     settings: '_Settings') -> Iterator[Tuple[Frame, Hands]]:
+                     settings: Settings) -> Iterator[Tuple[Frame, Hands]]:
         """Frames that have nothing to do with each other."""
-        places = []
+        places: List[List[_Place]] = []
         for frame in batch:
             boxes, scores, whole = self._find(frame, settings)
             places.append([
                 self._place(frame, settings, box, whole, score)
                 for box, score in zip(boxes, scores)
             ])
-        hands = iter(self._estimate(sum(places, []), settings))
+        hands = iter(self._estimate(list(chain(*places)), settings))
         for frame, own in zip(batch, places):
             yield frame, self._result(frame, settings,
                                       [next(hands) for _ in own])
 
     def _infer_tracked(self, frame: Frame, tracker: HandTracker,
-                       settings: '_Settings') -> Hands:
+                       settings: Settings) -> Hands:
         """The next frame of a film."""
         tracker.frames_since_start += 1
         before = len(tracker.tracks)
@@ -332,7 +329,7 @@ class HandPose:
         return self._result(frame, settings, hands)
 
     def _follow(self, frame: Frame, tracker: HandTracker, tracks: List[Track],
-                settings: '_Settings') -> List[_Hand]:
+                settings: Settings) -> List[_Hand]:
         """The hands of those tracks that are still there."""
         places = [
             self._place(frame, settings, track.box, track.whole_image,
@@ -350,7 +347,7 @@ class HandPose:
         return found
 
     def _find(self, frame: Frame,
-              settings: '_Settings') -> Tuple[np.ndarray, list, bool]:
+              settings: Settings) -> Tuple[np.ndarray, list, bool]:
         """Boxes (N, 4), their scores, and whether it is the whole image."""
         height, width = frame.image.shape[:2]
         if settings.boxes is not None:
@@ -370,7 +367,7 @@ class HandPose:
 
     def _place(self,
                frame: Frame,
-               settings: '_Settings',
+               settings: Settings,
                box: np.ndarray,
                whole_image: bool,
                bbox_score: Optional[float] = None,
@@ -382,23 +379,13 @@ class HandPose:
                 raise ValueError(f'the given camera has {fault} '
                                  f'({frame.source}, frame {frame.index})')
         return _Place(frame.image,
-                      self._camera(settings, size)[0], box, whole_image,
-                      bbox_score, track)
-
-    @staticmethod
-    def _camera(settings: '_Settings',
-                size: Tuple[int, int]) -> Tuple[np.ndarray, str]:
-        """The camera of an image, and where it is from."""
-        if settings.camera_matrix is not None:
-            return settings.camera_matrix, 'given'
-        if settings.fov is not None:
-            return camera_of_fov(size, settings.fov), 'fov'
-        return camera_of_fov(size), 'assumed'
+                      settings.camera(size)[0], box, whole_image, bbox_score,
+                      track)
 
     # -- what the network says ----------------------------------------------
 
     def _estimate(self, places: List[_Place],
-                  settings: '_Settings') -> List[_Hand]:
+                  settings: Settings) -> List[_Hand]:
         """The hand in each place."""
         if not places:
             return []
@@ -459,10 +446,10 @@ class HandPose:
 
     # -- how it is told -----------------------------------------------------
 
-    def _result(self, frame: Frame, settings: '_Settings',
+    def _result(self, frame: Frame, settings: Settings,
                 hands: List[_Hand]) -> Hands:
         size = frame.image.shape[1::-1]
-        camera_matrix, camera_source = self._camera(settings, size)
+        camera_matrix, camera_source = settings.camera(size)
         skeleton, num = self.info.skeleton, len(self.info.joint_groups)
         side_source = 'given'
         if settings.hand_side == 'auto':
@@ -505,7 +492,7 @@ class HandPose:
             root_depth_status=tuple(hand.root_depth_status for hand in hands))
 
     def _say_assumptions(self, camera_source: str, side_source: str,
-                         settings: '_Settings', hands: List[_Hand]) -> None:
+                         settings: Settings, hands: List[_Hand]) -> None:
         if camera_source == 'assumed':
             self._say(f'no camera is given: an angle of view of '
                       f'{ASSUMED_FOV:g} degrees is assumed, to which the '
@@ -528,28 +515,6 @@ class HandPose:
         if about not in self._said:
             self._said.add(about)
             _LOGGER.warning(text)
-
-
-class _Settings(NamedTuple):
-    """What holds for all frames of one call."""
-    boxes: Optional[np.ndarray]
-    camera_matrix: Optional[np.ndarray]
-    fov: Optional[float]
-    hand_side: str
-    bone_length: Optional[float]
-    bone_length_source: str
-
-
-def _check_fov(fov: Optional[float]) -> None:
-    if fov is not None and not 1 <= fov <= 135:
-        raise ValueError('fov must lie between 1 and 135 degrees, got '
-                         f'{fov}')
-
-
-def _check_side(side: Optional[str]) -> None:
-    if side not in (None, 'auto', *SIDES):
-        raise ValueError("hand_side must be 'auto', 'left' or 'right', got "
-                         f'{side!r}')
 
 
 def _smooth(hand: _Hand, smooth: OneEuroFilter, time: float,
@@ -593,32 +558,3 @@ def _check_finite(keypoints: np.ndarray, depth: np.ndarray) -> None:
     if not (np.isfinite(keypoints).all() and np.isfinite(depth).all()):
         raise ValueError('the network gives numbers that are not finite: its '
                          'weights are damaged, or its training diverged')
-
-
-def _bone_length(
-        value: Optional[Union[float, str]],
-        bone: Optional[Tuple[str, str]] = None) -> Tuple[Optional[float], str]:
-    """The length of the reference bone in mm, and its source.
-
-    Without ``bone`` nothing but its kind is checked.
-
-    Raises:
-        ValueError: If it is neither that of a hand nor ``'none'``.
-    """
-    if value is None:
-        # that of another bone in proportion
-        share = usual_bone_length(bone) / usual_bone_length()
-        return round(AVERAGE_BONE_LENGTH * share, 1), 'average'
-    if isinstance(value, str) and value == 'none':
-        return None, 'none'
-    try:
-        length = np.nan if isinstance(value, (str, bool)) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        length = np.nan
-    if not length > 0:
-        raise ValueError("bone_length must be a positive number of mm or "
-                         f"'none', got {str(value)[:100]!r}")
-    fault = None if bone is None else find_bone_fault(length, bone)
-    if fault is not None:
-        raise ValueError(f'bone_length is {fault}')
-    return length, 'given'

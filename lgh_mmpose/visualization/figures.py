@@ -17,11 +17,10 @@ from lgh_mmpose.fileio import atomic_write, write_image
 from lgh_mmpose.inference.images import read_image as read_bgr
 from lgh_mmpose.reading import reason
 
-from ..inference.skeleton_2d import (GT_COLOR_2D, GT_COLOR_3D,
-                                     draw_skeleton_2d, group_colors,
-                                     joint_colors, text_color)
-from .skeleton import (VIEWS, add_axes_3d, draw_skeleton_3d, figure_to_image,
-                       new_figure, set_view_3d)
+from ..inference.skeleton_2d import (GT_COLOR_2D, draw_skeleton_2d,
+                                     group_colors, joint_colors, text_color)
+from .skeleton import (GT_COLOR_3D, VIEWS, add_axes_3d, draw_skeleton_3d,
+                       figure_to_image, new_figure, set_view_3d)
 
 PathLike = Union[str, Path]
 

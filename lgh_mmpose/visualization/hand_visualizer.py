@@ -12,10 +12,9 @@ from mmpose.visualization import PoseLocalVisualizer
 
 from lgh_mmpose.fileio import fit_name, write_image
 
-from ..inference.skeleton_2d import (GT_COLOR_2D, GT_COLOR_3D,
-                                     draw_skeleton_2d, joint_colors)
-from .skeleton import (VIEWS, add_axes_3d, draw_skeleton_3d, figure_to_image,
-                       new_figure, set_view_3d)
+from ..inference.skeleton_2d import GT_COLOR_2D, draw_skeleton_2d, joint_colors
+from .skeleton import (GT_COLOR_3D, VIEWS, add_axes_3d, draw_skeleton_3d,
+                       figure_to_image, new_figure, set_view_3d)
 
 
 @VISUALIZERS.register_module()

@@ -16,6 +16,8 @@ _HAND_DRAWING = {
     'ring_finger': ((15., 8., 8., 8.), (90., 43., 28., 24.)),
     'pinky_finger': ((32., 19., 17., 17.), (86., 35., 25., 22.)),
 }
+# grey on the white page of a 3D plot, where the 2D one is white
+GT_COLOR_3D = np.array((70, 70, 70), dtype=np.uint8)
 # elevation and azimuth in degrees: from the camera's side, and from the side
 VIEWS = ((12., -75.), (12., -10.))
 

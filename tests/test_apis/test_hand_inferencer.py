@@ -22,7 +22,7 @@ from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
 from lgh_mmpose.geometry.camera import project
 from lgh_mmpose.geometry.crop import Crop
 from lgh_mmpose.inference.drawing import _label, _write
-from lgh_mmpose.inference.pipeline import _bone_length
+from lgh_mmpose.inference.settings import resolve_bone_length
 from lgh_mmpose.inference.tracking import HandTracker
 from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
 
@@ -680,7 +680,7 @@ def test_a_camera_in_another_unit_is_refused(inferencer, images, factor,
 
 
 def test_another_reference_bone_has_another_average():
-    length, source = _bone_length(None, ('wrist', 'middle_finger1'))
+    length, source = resolve_bone_length(None, ('wrist', 'middle_finger1'))
     # the metacarpal is about twice the phalanx
     assert source == 'average' and 80 < length < 95
 

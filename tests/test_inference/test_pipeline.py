@@ -43,8 +43,10 @@ def test_what_a_call_says_comes_before_the_pipeline():
     matrix = np.array([[70., 0, 40], [0, 70, 30], [0, 0, 1]])
     given, = hand_pose(IMAGE, camera_matrix=matrix)
     assert given.camera_source == 'given'
-    for wrong in (dict(fov=200), dict(hand_side='both')):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
+    for wrong, message in ((dict(fov=200), 'fov must lie'),
+                           (dict(hand_side='both'), 'hand_side must be'),
+                           (dict(fov=30, camera_matrix=matrix), 'not both')):
+        with pytest.raises(ValueError, match=message):
             next(hand_pose(IMAGE, **wrong))
 
 
