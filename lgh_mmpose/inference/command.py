@@ -31,6 +31,7 @@ from .writing import JsonLinesWriter, PictureWriter
 
 def parse_args(argv: Optional[Sequence[str]],
                prog: Optional[str]) -> argparse.Namespace:
+    """Read the arguments of the command, and check those that can be now."""
     parser = argparse.ArgumentParser(
         prog=prog,
         description=__doc__,
@@ -161,6 +162,7 @@ def parse_args(argv: Optional[Sequence[str]],
 
 
 def bone_length(text: str) -> Union[float, str]:
+    """Millimetres, or ``'none'``."""
     return text if text == 'none' else float(text)
 
 

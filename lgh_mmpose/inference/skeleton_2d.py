@@ -24,9 +24,10 @@ _PALETTE = np.array(
 # neighbouring fingers differ most: warm, warm, green, blue, purple
 _FINGER_COLORS = _PALETTE[[5, 1, 2, 4, 3]]
 _GREY = np.array((70, 70, 70), dtype=np.uint8)
-# white on the image, grey on the white page of a 3D plot
 GT_COLOR_2D = np.array((255, 255, 255), dtype=np.uint8)
+"""Colour of the truth on an image: white."""
 GT_COLOR_3D = _GREY
+"""Colour of the truth on the white page of a 3D plot: grey."""
 
 
 def group_colors(num_groups: int) -> np.ndarray:
