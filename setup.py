@@ -17,7 +17,7 @@ ROOT = osp.dirname(osp.abspath(__file__))
 # what `mim` and the package itself look up in <package>/.mim
 MIM_FILES = ('tools', 'benchmarks', 'configs', 'assets', 'model-index.yml')
 
-# for lgh_mmpose.HandPose, on any Python and with NumPy 1 or 2
+# for lgh_mmpose.HandPose, on Python 3.9 and later, with NumPy 1 or 2
 INSTALL_REQUIRES = [
     'numpy>=1.23',
     # OpenCV 5 warps otherwise: a crop differs by up to 3 grey levels; from
@@ -55,8 +55,8 @@ WITHOUT_MMCV = [
     'openmim==0.3.8',
 ]
 
-# pictures that OpenCV does not read as they should be; Pillow decodes AVIF
-# from 11.3 on
+# pictures that OpenCV does not read, or not as they should be; Pillow decodes
+# AVIF from 11.3 on
 IMAGES = ['pillow>=11.3', 'pi-heif']
 
 TESTS = [

@@ -9,7 +9,7 @@ Programs, each with ``--help``:
 - ``measure_assumptions.py``: what ``HandInferencer`` loses where it is told
   nothing of camera, bone length and side;
 - ``measure_throughput.py``: pictures a second from file to JSON, by backend;
-- ``measure_jitter.py``: how steadily it follows a hand.
+- ``measure_jitter.py``: how steadily ``HandInferencer`` follows a hand.
 
 Behind ``run.py`` lie ``command`` (options), ``cases`` (what is measured, by
 subject; ``cases.catalogue`` has all names), ``networks``, ``timing``,

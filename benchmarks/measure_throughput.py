@@ -29,18 +29,24 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config of the network')
     parser.add_argument(
-        '--num', type=int, default=64, help='pictures (default: 64)')
+        '--num', type=int, default=64, help='number of pictures (default: 64)')
     parser.add_argument(
         '--size',
         type=int,
         nargs=2,
         default=(640, 480),
         metavar=('W', 'H'),
-        help='of the pictures, px (default: 640 480)')
+        help='size of the pictures, px (default: 640 480)')
     parser.add_argument(
-        '--turns', type=int, default=5, help='(default: 5, the median counts)')
+        '--turns',
+        type=int,
+        default=5,
+        help='turns, of which the median counts (default: 5)')
     parser.add_argument(
-        '--threads', type=int, default=1, help='of the network (default: 1)')
+        '--threads',
+        type=int,
+        default=1,
+        help='threads of the network (default: 1)')
     args = parser.parse_args()
     for name in ('num', 'turns', 'threads'):
         if getattr(args, name) < 1:

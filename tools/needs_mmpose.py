@@ -1,7 +1,7 @@
 """Ends a tool in a sentence where only the base is installed.
 
-To be imported before torch and mmengine; the package itself, which says the
-same, takes seconds to import where they are there.
+To be imported before torch and mmengine. The package says the same, but takes
+seconds to import where mmpose is installed.
 """
 import importlib.util
 

@@ -120,7 +120,7 @@ def _init_3d_pipeline(self, cfg):
 def _refuse(inferencer: BaseMMPoseInferencer) -> None:
     raise ValueError(
         f"mmpose's {type(inferencer).__name__} does not take the models of "
-        'lgh_mmpose: use lgh_mmpose.apis.HandInferencer (or '
-        'demo/hand3d_demo.py) for 3D, or '
+        'lgh_mmpose: use lgh_mmpose.HandPose (or the command lgh-hands) for '
+        '3D, or '
         'MMPoseInferencer(pose2d=CONFIG, pose2d_weights=CHECKPOINT, '
         "det_model='whole_image') for 2D")

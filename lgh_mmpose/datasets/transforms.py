@@ -233,7 +233,7 @@ class CanonicalizeHandSide(BaseTransform):
                 self._said_assumed = True
                 print_log(
                     f'no hand_side is given, so hands count as {self.side} '
-                    'ones; lgh_mmpose.apis.HandInferencer takes the side',
+                    'ones; lgh_mmpose.HandPose takes or estimates the side',
                     logger='current',
                     level=logging.WARNING)
         hand_side = results.get('hand_side')

@@ -1,4 +1,4 @@
-"""Trained models as files that need neither mmpose nor torch."""
+"""Trained models as files that need no mmpose and, mostly, no torch."""
 from .deploy_form import DeployForm, to_deploy
 from .exporting import COMBINATIONS, choose_precision, export, load_exported
 from .from_config import export_config, read_crop, select_samples

@@ -167,8 +167,8 @@ def read_crop(cfg: Config, padding: Optional[float] = None) -> Crop:
 
     Args:
         cfg (Config): Config of model and data.
-        padding (float, optional): To take for tight boxes instead of the
-            pipeline's, as which it need not crop a box.
+        padding (float, optional): Factor on tight boxes in place of the
+            pipeline's, which then need not crop a box.
 
     Returns:
         Crop: See :func:`~lgh_mmpose.apis.crop_of_config`.

@@ -31,8 +31,8 @@ class RootDepthStatus(IntEnum):
     """Root far off weak perspective, which was taken instead."""
 
 
-# where the bone gave the depth, not weak perspective
 SOLVED_STATUSES = (RootDepthStatus.SOLVED.name, RootDepthStatus.AMBIGUOUS.name)
+"""Names of those where the bone gave the depth, not weak perspective."""
 
 
 class RootDepth(NamedTuple):

@@ -66,7 +66,10 @@ def crop_matrix(bbox: Sequence[float],
 
 
 def find_crop_fault(crop: Crop) -> Optional[str]:
-    """What of a crop from outside cannot be, the name of the field, or None.
+    """Name the field of a crop that cannot be right, or None.
+
+    Args:
+        crop (Crop): From outside, with values of any type.
     """
     checks = dict(
         padding=_is_padding(crop.padding),

@@ -6,6 +6,7 @@ import numpy as np
 from .plausibility import HAND_BONE_LENGTHS
 
 SIDES = ('left', 'right')
+"""What the side of a hand may be."""
 
 
 class HandSkeleton(NamedTuple):

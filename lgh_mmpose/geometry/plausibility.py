@@ -17,9 +17,6 @@ from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
 
-# Usual bone lengths in mm: the rest pose of the generic hand in `assets`
-# (wrist to MCP over the metacarpals; tips on the skin, 5.5 mm past its tip
-# joints).
 HAND_BONE_LENGTHS = {
     ('wrist', 'thumb1'): 49.5,
     ('thumb1', 'thumb2'): 32.5,
@@ -42,6 +39,9 @@ HAND_BONE_LENGTHS = {
     ('pinky_finger2', 'pinky_finger3'): 20.3,
     ('pinky_finger3', 'pinky_finger4'): 17.4,
 }
+"""Usual bone lengths in mm: the rest pose of the generic hand in ``assets``
+(wrist to MCP over the metacarpals; tips on the skin, 5.5 mm past its tip
+joints)."""
 
 HAND_RATIOS = (.3, 3.)
 """Smallest and largest hands, over the usual one."""

@@ -31,6 +31,7 @@ from .writing import JsonLinesWriter, PictureWriter
 
 def parse_args(argv: Optional[Sequence[str]],
                prog: Optional[str]) -> argparse.Namespace:
+    """Read the arguments of the command, and check those that can be now."""
     parser = argparse.ArgumentParser(
         prog=prog,
         description=__doc__,
@@ -72,8 +73,8 @@ def parse_args(argv: Optional[Sequence[str]],
         '--detector',
         nargs=2,
         metavar=('CONFIG', 'CHECKPOINT'),
-        help='a detector of mmdet finds the hands (default: the whole image '
-        'is one hand)')
+        help='a detector of mmdet, which must be installed, finds the hands '
+        '(default: the whole image is one hand)')
     where.add_argument(
         '--det-cat-id',
         type=int,
@@ -87,8 +88,9 @@ def parse_args(argv: Optional[Sequence[str]],
     where.add_argument(
         '--bbox-padding',
         type=float,
+        metavar='FACTOR',
         help="how much larger the network's input is than a tight box "
-        "(default: as the config's test pipeline has it)")
+        '(default: as the network was trained)')
     where.add_argument(
         '--no-track',
         action='store_true',
@@ -160,6 +162,7 @@ def parse_args(argv: Optional[Sequence[str]],
 
 
 def bone_length(text: str) -> Union[float, str]:
+    """Millimetres, or ``'none'``."""
     return text if text == 'none' else float(text)
 
 
@@ -310,7 +313,7 @@ def open_detector(args: argparse.Namespace) -> Optional[Detector]:
 
 
 def infer(args: argparse.Namespace) -> bool:
-    """Do it; tells whether all inputs were read to their ends."""
+    """Find, write and show; whether all inputs were read to their ends."""
     # of several files, one that cannot be read is named, and the others read
     source = open_source(
         args.input if len(args.input) > 1 else args.input[0],

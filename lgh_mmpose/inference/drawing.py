@@ -1,4 +1,4 @@
-"""Frame dicts drawn on their images."""
+"""Hands drawn on their images."""
 from typing import Union
 
 import cv2

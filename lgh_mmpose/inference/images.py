@@ -7,8 +7,9 @@ Colour profiles are not applied.
 
 JPEG and PNG are decoded by OpenCV, in the pixels of ``cv2.imread``, animated
 PNG, PNG with one transparent colour and all other formats by Pillow, HEIF with
-pi-heif. No file name goes to either: OpenCV crashes on names that are not
-UTF-8. Both are imported when they are needed: Pillow need not be installed.
+pi-heif. No file name goes to any of them: OpenCV crashes on names that are not
+UTF-8. Pillow and pi-heif are imported when they are needed, and need not be
+installed.
 """
 import importlib
 import io
@@ -683,8 +684,8 @@ def _describe_undecoded(content: bytes) -> str:
         if name is None:
             return _describe_unknown(content)
     article = 'an' if name == 'AVIF' else 'a'
-    return (f'it is {article} {name}, which '
-            "`pip install 'lgh_mmpose[images]'` lets be read")
+    return (f'it is {article} {name}; to read it, '
+            "`pip install 'lgh_mmpose[images]'`")
 
 
 def _describe_unknown(content: bytes) -> str:

@@ -158,7 +158,7 @@ class HandPose:
                  inputs: Any,
                  bboxes: Optional[np.ndarray] = None,
                  camera_matrix: Optional[np.ndarray] = None,
-                 bone_length: Optional[float] = None,
+                 bone_length: Optional[Union[float, str]] = None,
                  fov: Optional[float] = None,
                  hand_side: Optional[str] = None) -> Iterator[Hands]:
         """Find the hands of each frame, as they are asked for.
@@ -171,7 +171,7 @@ class HandPose:
                 detector finds, or the whole image.
             camera_matrix (np.ndarray, optional): In place of the pipeline's
                 camera or fov.
-            bone_length (float, optional): In place of the pipeline's.
+            bone_length (float | str, optional): In place of the pipeline's.
             fov (float, optional): In place of the pipeline's camera or fov.
             hand_side (str, optional): In place of the pipeline's.
 
@@ -190,7 +190,7 @@ class HandPose:
             inputs: Any,
             bboxes: Optional[np.ndarray] = None,
             camera_matrix: Optional[np.ndarray] = None,
-            bone_length: Optional[float] = None,
+            bone_length: Optional[Union[float, str]] = None,
             fov: Optional[float] = None,
             hand_side: Optional[str] = None) -> Iterator[Tuple[Frame, Hands]]:
         """As calling the pipeline, with the frames themselves.
@@ -200,7 +200,7 @@ class HandPose:
                 :class:`FrameSource`.
             bboxes (np.ndarray, optional): As in :meth:`__call__`.
             camera_matrix (np.ndarray, optional): As in :meth:`__call__`.
-            bone_length (float, optional): As in :meth:`__call__`.
+            bone_length (float | str, optional): As in :meth:`__call__`.
             fov (float, optional): As in :meth:`__call__`.
             hand_side (str, optional): As in :meth:`__call__`.
 

@@ -25,6 +25,7 @@ _PALETTE = np.array(
 _FINGER_COLORS = _PALETTE[[5, 1, 2, 4, 3]]
 _GREY = np.array((70, 70, 70), dtype=np.uint8)
 GT_COLOR_2D = np.array((255, 255, 255), dtype=np.uint8)
+"""Colour of the truth on an image: white."""
 
 
 def group_colors(num_groups: int) -> np.ndarray:

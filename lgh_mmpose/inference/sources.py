@@ -27,6 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 VIDEO_EXTENSIONS = ('.3g2', '.3gp', '.avi', '.flv', '.m2ts', '.m4v', '.mkv',
                     '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.ogv', '.webm',
                     '.wmv')
+"""What names of videos end in."""
 # pictures that cannot be read; of a folder they are named, not passed over
 _OTHER_PICTURES = ('.arw', '.cr2', '.cr3', '.dng', '.exr', '.hdr', '.jxl',
                    '.nef', '.orf', '.psd', '.raf', '.rw2', '.svg', '.tga')

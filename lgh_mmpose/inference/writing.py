@@ -29,7 +29,7 @@ class JsonLinesWriter:
         """Add a line.
 
         Args:
-            frame_dict (dict): What :class:`HandInferencer` yields.
+            frame_dict (dict): What :meth:`Hands.to_dict` gives.
 
         Raises:
             ValueError: If a number is not finite, for which JSON has no word.

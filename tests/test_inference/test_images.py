@@ -187,8 +187,8 @@ def test_what_needs_pillow_is_named_without_it(kind, content, no_pillow,
     no_pillow()
     with pytest.raises(
             ImageError,
-            match=f'cannot read the image .*photo: it is an? {kind}, which '
-            r"`pip install 'lgh_mmpose\[images\]'` lets be read$"):
+            match=f'cannot read the image .*photo: it is an? {kind}; to read '
+            r"it, `pip install 'lgh_mmpose\[images\]'`$"):
         read_image(path)
 
 

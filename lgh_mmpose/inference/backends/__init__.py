@@ -14,7 +14,7 @@ def open_network(model: Any,
                  *,
                  device: str = 'cpu',
                  num_threads: Optional[int] = None) -> Network:
-    """Open a network, whatever it is.
+    """Open an exported network, or a model of mmpose.
 
     Args:
         model (str | Path | Config | Network): The directory that
@@ -54,7 +54,7 @@ def _refuse(checkpoint: Optional[str], device: str, what: str) -> None:
                         ('device', None if device == 'cpu' else device)):
         if value is not None:
             raise ValueError(f'{name} belongs to a config; {what} has its '
-                             'weights and its place already')
+                             'weights and its device already')
 
 
 def _is_exported(path: Path) -> bool:

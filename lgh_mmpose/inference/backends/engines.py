@@ -12,6 +12,7 @@ OUTPUTS = ('uv', 'depth', 'scores')
 """Names of the outputs of a network, in order; its input is ``images``."""
 
 Run = Callable[[np.ndarray], Tuple[np.ndarray, ...]]
+"""Images (B, 3, H, W), uint8 -> :data:`OUTPUTS`."""
 
 
 def _onnx(path: Path, model: dict, num_threads: Optional[int]) -> Run:

@@ -14,7 +14,9 @@ from ..network import Joints, NetworkInfo, check_images
 from .engines import ENGINES
 
 SCHEMA = 'lgh_mmpose/exported_hand_pose/3'
+"""Name and version of the format; no other version is read."""
 INFO_FILE = 'hand_pose.json'
+"""The file of an exported directory that says what is in it."""
 
 
 class ExportedNetwork:
