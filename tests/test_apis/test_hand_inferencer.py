@@ -479,11 +479,12 @@ def test_the_interval_counts_frames_since_the_last_search(detecting):
     assert tracks_of(frames) == [[0]] * 4 + [[0, 1]] * 6
 
 
-def test_each_film_is_searched_anew(detecting):
+@pytest.mark.parametrize('names', ['ab', 'aa'])
+def test_each_film_is_searched_anew(detecting, names):
     make, detector = detecting
     one = squares([[(20, 20)]] * 3)
     source = FrameSource([
-        Frame(name, i, i / 30, image, 30.) for name in ('a.mp4', 'b.mp4')
+        Frame(name, i, i / 30, image, 30.) for name in names
         for i, image in enumerate(one)
     ])
     assert tracks_of(make()(source)) == [[0]] * 6
