@@ -74,10 +74,11 @@ def test_coco_reads_them(tmp_path):
                                hands.bboxes[0],
                                atol=1e-3)
     assert hands_of(0).to_coco(7) == []
+    assert [found['category_id'] for found in hands.to_coco(7, 3)] == [3, 3]
 
 
 def test_supervision_draws_them():
-    supervision = pytest.importorskip('supervision')
+    supervision = pytest.importorskip('supervision', reason="needs '.[dev]'")
     hands = hands_of()
     keypoints = hands.to_supervision()
     np.testing.assert_allclose(keypoints.xy, hands.keypoints, rtol=1e-6)
