@@ -1,4 +1,6 @@
 """The pipeline on a network that is no file: only what it is given counts."""
+import threading
+
 import numpy as np
 import pytest
 from dataset_writers import FREIHAND_NAMES
@@ -127,6 +129,35 @@ def test_numbers_that_are_not_finite_are_refused(part):
 
     with pytest.raises(ValueError, match='not finite'):
         next(HandPose(Broken())(IMAGE))
+
+
+def test_photos_and_films_come_in_their_order():
+    photos = [Frame(name, 0, None, IMAGE, None) for name in 'abc']
+    film = list(film_of([IMAGE] * 2))
+    frames = [*photos[:2], *film, photos[2]]
+    hand_pose = HandPose(Toy(), hand_side='right')
+    answers = list(hand_pose.run(FrameSource(frames)))
+    assert [frame for frame, _ in answers] == frames
+    assert [(hands.source, hands.frame, hands.time)
+            for _, hands in answers] == [frame[:3] for frame in frames]
+
+
+def test_of_a_camera_the_newest_frame_is_next():
+    answered, all_read = threading.Event(), threading.Event()
+
+    def camera():
+        for i in range(6):
+            yield Frame('webcam:0', i, i / 30, IMAGE, 30.)
+            if i == 0:
+                answered.wait(20)
+        all_read.set()
+
+    hand_pose = HandPose(Toy(), hand_side='right')
+    answers = hand_pose(FrameSource(camera(), live=True))
+    assert next(answers).frame == 0
+    answered.set()
+    assert all_read.wait(20)
+    assert [hands.frame for hands in answers] == [5]
 
 
 # -- sides -------------------------------------------------------------------
