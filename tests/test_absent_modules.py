@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+import lgh_mmpose
 from lgh_mmpose import absent_modules
 
 
@@ -31,3 +32,33 @@ def test_installing_twice_leaves_one_finder(monkeypatch):
     finders = len(sys.meta_path)
     absent_modules.install(True)
     assert len(sys.meta_path) == finders
+
+
+@pytest.mark.parametrize('name, is_absent', [
+    ('geometry', False),
+    ('inference.pipeline', False),
+    ('inference.backends.exported', False),
+    ('inference.backends.torch', True),
+    ('inference.backends.mmdet', True),
+    ('datasets', True),
+    ('nothing', False),
+])
+def test_without_mmpose_what_needs_it_says_so(name, is_absent):
+    fullname = f'lgh_mmpose.{name}'
+    path = importlib.import_module(fullname.rpartition('.')[0]).__path__
+    sentence = absent_modules.why_absent(fullname, path)
+    finder, other = (absent_modules._Finder(has) for has in (False, True))
+    assert other.find_spec(fullname, path) is None
+    if not is_absent:
+        assert sentence is None and finder.find_spec(fullname, path) is None
+        return
+    assert sentence.startswith(f'{fullname} needs torch and mmpose')
+    assert "pip install 'lgh_mmpose[openmmlab]'" in sentence
+    with pytest.raises(ModuleNotFoundError) as error:
+        finder.find_spec(fullname, path)
+    assert (str(error.value), error.value.name) == (sentence, 'mmpose')
+
+
+def test_the_modules_of_the_base_install_exist():
+    for name in (*absent_modules.BASE_MODULES, *absent_modules.ABOVE):
+        assert importlib.util.find_spec(f'{lgh_mmpose.__name__}.{name}')

@@ -31,7 +31,7 @@ SCRIPT = REPO_ROOT / 'demo/web_demo.py'
 CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
 
 pytest.importorskip('gradio', reason='the [web] extra is not installed')
-httpx = pytest.importorskip('httpx')  # of Gradio
+httpx = pytest.importorskip('httpx', reason='the [web] extra is not installed')
 
 
 def free_port():

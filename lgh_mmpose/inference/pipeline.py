@@ -321,11 +321,8 @@ class HandPose:
         given = settings.boxes is not None and tracker.started
         if not given and (due or not before or len(hands) < before):
             boxes, scores, whole = self._find(frame, settings)
-            # the whole image is no new hand beside one that is followed
-            if not (whole and tracker.tracks):
-                new = tracker.start(boxes, scores, whole)
-                hands += self._follow(frame, tracker, new, settings)
-        hands.sort(key=lambda hand: hand.place.track.id)
+            new = tracker.start(boxes, scores, whole)
+            hands += self._follow(frame, tracker, new, settings)
         return self._result(frame, settings, hands)
 
     def _follow(self, frame: Frame, tracker: HandTracker, tracks: List[Track],

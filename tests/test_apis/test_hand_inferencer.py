@@ -3,6 +3,7 @@ import json
 import re
 import threading
 import warnings
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from toy_video import (joints_at, see_squares, set_durations, squares,
 from lgh_mmpose.apis import (ASSUMED_FOV, AVERAGE_BONE_LENGTH, Frame,
                              FrameSource, HandInferencer, OneEuroFilter,
                              Smoothing, camera_of_fov, crop_of_config,
-                             draw_hands)
+                             draw_hands, hand_inferencer)
 from lgh_mmpose.geometry.camera import project
 from lgh_mmpose.geometry.crop import Crop
 from lgh_mmpose.inference.drawing import _label, _write
@@ -479,11 +480,12 @@ def test_the_interval_counts_frames_since_the_last_search(detecting):
     assert tracks_of(frames) == [[0]] * 4 + [[0, 1]] * 6
 
 
-def test_each_film_is_searched_anew(detecting):
+@pytest.mark.parametrize('names', ['ab', 'aa'])
+def test_each_film_is_searched_anew(detecting, names):
     make, detector = detecting
     one = squares([[(20, 20)]] * 3)
     source = FrameSource([
-        Frame(name, i, i / 30, image, 30.) for name in ('a.mp4', 'b.mp4')
+        Frame(name, i, i / 30, image, 30.) for name in names
         for i, image in enumerate(one)
     ])
     assert tracks_of(make()(source)) == [[0]] * 6
@@ -495,6 +497,31 @@ def test_untracked_frames_are_each_searched(detecting):
     frames = list(make(track=False)(film([[(20, 20)]] * 5)))
     assert tracks_of(frames) == [[None]] * 5
     assert detector.searched == [1] * 5
+
+
+def test_the_detector_is_made_as_asked(monkeypatch):
+    made = []
+
+    def make_detector(*args, **options):
+        made.append((args, options))
+        return 'the detector'
+
+    monkeypatch.setattr(hand_inferencer, 'HandDetector', make_detector)
+    # of a device that is not here
+    monkeypatch.setattr(hand_inferencer, 'HandPose',
+                        lambda *_, device: SimpleNamespace(device=device))
+    inferencer = HandInferencer(
+        CONFIG,
+        'net.pth',
+        'cuda:3',
+        'det.py',
+        'det.pth',
+        det_cat_id=2,
+        det_score_thr=.4)
+    assert made == [(('det.py', 'det.pth', 'cuda:3'),
+                     dict(cat_id=2, score_thr=.4))]
+    assert inferencer.detector == 'the detector'
+    assert inferencer.pipeline.device == 'cuda:3'
 
 
 # -- time --------------------------------------------------------------------

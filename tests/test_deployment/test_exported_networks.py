@@ -172,11 +172,62 @@ def test_it_is_what_the_test_pipeline_gives(toy, files, side):
     assert hands.joint_groups.tolist() == expected.joint_groups.tolist()
 
 
+@pytest.mark.parametrize('backend', ['onnx', 'openvino', 'torchscript'])
+def test_batches_may_change_their_size(files, backend):
+    network = exported(files, backend).network
+    crops = np.random.default_rng(3).integers(0, 256, (3, 3, 96, 96), np.uint8)
+    together = network(crops)
+    for size in (1, 2, 3):
+        for i, part in enumerate(network(crops[:size])):
+            np.testing.assert_allclose(part, together[i][:size], atol=1e-3)
+
+
 def test_the_json_stands_for_its_directory(files):
     hands = next(HandPose(files / 'onnx/hand_pose.json')(next(images())))
     assert len(hands) == 1
     with pytest.raises(ValueError, match='device belongs to a config'):
         HandPose(files / 'onnx', device='cuda:0')
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """What the engines are told of threads, by their names."""
+    import onnxruntime
+    import openvino
+    told = {}
+    session, compile_model = (onnxruntime.InferenceSession,
+                              openvino.Core.compile_model)
+
+    def open_session(path, options, **more):
+        told['onnx'] = options.intra_op_num_threads
+        return session(path, options, **more)
+
+    def compile_and_note(core, model, device, config):
+        told['openvino'] = config.get('INFERENCE_NUM_THREADS')
+        return compile_model(core, model, device, config)
+
+    monkeypatch.setattr(onnxruntime, 'InferenceSession', open_session)
+    monkeypatch.setattr(openvino.Core, 'compile_model', compile_and_note)
+    monkeypatch.setattr(torch, 'set_num_threads',
+                        lambda number: told.update(torch=number))
+    return told
+
+
+@pytest.mark.parametrize('model, engine, usual', [
+    (('onnx', ), 'onnx', 0),
+    (('openvino', ), 'openvino', None),
+    (('torchscript', ), 'torch', None),
+    (('toy.py', 'toy.pth'), 'torch', None),
+])
+def test_threads_are_told_to_the_engine(files, threads, model, engine, usual):
+    model = [str(files / name) for name in model]
+    image = next(images())
+    next(HandPose(*model)(image))
+    assert threads.get(engine) == usual
+    next(HandPose(*model, num_threads=3)(image))
+    assert threads[engine] == 3
+    with pytest.raises(ValueError, match='num_threads must be at least 1'):
+        HandPose(*model, num_threads=0)
 
 
 def test_a_box_outside_the_image_is_named(files):
@@ -271,6 +322,10 @@ def copy_of(onnx_export, tmp_path, **changes):
     (dict(bones=[[0, 99]]), 'bad bones'),
     (dict(model__file='../hand_pose.onnx'), 'bad model.file'),
     (dict(model__backend='shell'), 'bad model.backend'),
+    (dict(model__precision=16), 'bad model.precision'),
+    (dict(model__inference_precision='f64'), 'bad model.inference_precision'),
+    (dict(joint_groups=[0] * 20), 'bad joint_groups'),
+    (dict(bone_lengths=[1.]), 'bad bone_lengths'),
     (dict(model__sha256=None), "has no 'sha256'"),
     (dict(model__sha256='0'), 'bad model.sha256'),
     (dict(model__sha256={}), 'bad model.sha256'),

@@ -153,6 +153,26 @@ def test_growth_of_the_error_is_judged(toy, samples):
         verify(toy.model, network, samples, ANYTHING._replace(mpjpe=.1))
 
 
+def test_joints_that_are_not_visible_do_not_count(toy, samples):
+
+    def score(place):
+        hidden = copy.deepcopy(samples)
+        for sample in hidden:
+            gt = sample['data_samples'].gt_instances
+            gt.keypoints_visible[:, 4] = 0
+            gt.keypoints_cam[:, 4] += place
+        return verify(toy.model, written(toy), hidden, ANYTHING)['MPJPE']
+
+    assert score(1e5) == score(0.)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_the_model_stays_in_its_mode(toy, samples, training):
+    model = copy.deepcopy(toy.model).train(training)
+    verify(model, written(toy), samples[:1], Tolerance.of('fp32'))
+    assert model.training is training
+
+
 # -- where millimetres are not known -----------------------------------------
 
 

@@ -47,6 +47,28 @@ def test_another_side_is_the_mirror_image():
         np.testing.assert_array_equal(pixels, right)
 
 
+@pytest.mark.parametrize('use_udp', [False, True])
+@pytest.mark.parametrize('side', ['right', 'left'])
+@pytest.mark.parametrize('whole_image, padding', [(False, 1.25), (True, 1.5)])
+def test_pixels_lie_where_the_warp_says(use_udp, side, whole_image, padding):
+    # an image whose colours are the places
+    x, y = np.meshgrid(np.arange(90), np.arange(80))
+    image = np.stack([2 * x, 3 * y, 0 * x], -1).astype(np.uint8)
+    box = [20, 17.5, 60, 55]
+    pixels, warp = cut_out(image, box, Crop(1.25, 1.5, use_udp), SIZE, side,
+                           whole_image)
+    expected = crop_matrix(box, SIZE, padding, use_udp, mirror=side == 'left')
+    np.testing.assert_allclose(warp, expected)
+    v, u = np.mgrid[:SIZE[1], :SIZE[0]]
+    places = warp_points(
+        np.stack([u, v], -1).reshape(-1, 2) * 1., np.linalg.inv(warp))
+    inside = (places > 0).all(1) & (places < [89, 79]).all(1)
+    assert inside.sum() > 500
+    # OpenCV takes places to 1/32 px
+    np.testing.assert_allclose(
+        pixels.reshape(-1, 3)[inside, :2], (places * [2, 3])[inside], atol=.75)
+
+
 def test_whole_images_have_a_padding_of_their_own():
     image = np.zeros((24, 40, 3), np.uint8)
     _, whole = cut_out(

@@ -76,8 +76,27 @@ def test_bones_are_those_of_the_hand():
     start, end = SKELETON.reference_indices
     at = SKELETON.bones.tolist().index([start, end])
     assert SKELETON.bone_lengths[at] == 1
+    # from either end
+    turned = HandSkeleton.usual(FREIHAND_NAMES, BONE[0], BONE[::-1])
+    assert turned.reference_indices == (end, start)
+    np.testing.assert_array_equal(turned.bone_lengths, SKELETON.bone_lengths)
     # two joints that are no bone stand for themselves
     other = HandSkeleton.usual(FREIHAND_NAMES, 'wrist',
                                ('wrist', 'middle_finger4'))
     assert other.bones.tolist() == [list(other.reference_indices)]
     assert other.bone_lengths.tolist() == [1]
+
+
+@pytest.mark.parametrize('changes, message', [
+    (dict(camera_matrix=np.eye(2)), 'camera_matrix must be finite and have'),
+    (dict(camera_matrix=CAMERA * np.nan), 'camera_matrix must be finite'),
+    (dict(camera_matrix=np.diag([500., 0, 1])), 'camera_matrix is singular'),
+    (dict(bone_length=[40, 40]), 'bone_length must be one number or 3, got 2'),
+    (dict(bone_length=0), 'bone_length'),
+    (dict(root_depth=[400, 400]), 'root_depth must be one number or 3'),
+])
+def test_what_cannot_be_lifted_is_named(hands, changes, message):
+    _, uv, depth, bone = hands
+    known = dict(camera_matrix=CAMERA, bone_length=bone)
+    with pytest.raises(ValueError, match=message):
+        lift_hands(uv, depth, SKELETON, **dict(known, **changes))

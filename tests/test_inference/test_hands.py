@@ -48,6 +48,12 @@ def test_dict_is_json_of_the_same_numbers(num):
             np.testing.assert_allclose(
                 hand[key], getattr(hands, key)[i], atol=1e-4)
         assert hand['hand_side'] == hands.hand_sides[i]
+        assert hand['bbox_score'] == hands.bbox_scores[i]
+        assert hand['track'] == hands.tracks[i]
+        assert hand['root_depth_status'] == hands.root_depth_status[i]
+        assert hand['groups'] == [0, 1, 1]
+        assert hand['bone_length'] == dict(mm=40., source='given')
+    assert hands_of(time=1 / 3).to_dict()['time'] == .333333
 
 
 def test_coco_reads_them(tmp_path):
@@ -74,10 +80,11 @@ def test_coco_reads_them(tmp_path):
                                hands.bboxes[0],
                                atol=1e-3)
     assert hands_of(0).to_coco(7) == []
+    assert [found['category_id'] for found in hands.to_coco(7, 3)] == [3, 3]
 
 
 def test_supervision_draws_them():
-    supervision = pytest.importorskip('supervision')
+    supervision = pytest.importorskip('supervision', reason="needs '.[dev]'")
     hands = hands_of()
     keypoints = hands.to_supervision()
     np.testing.assert_allclose(keypoints.xy, hands.keypoints, rtol=1e-6)
@@ -91,6 +98,13 @@ def test_supervision_draws_them():
     # one hand of two, with what belongs to it
     assert keypoints[1].data['hand_side'].tolist() == ['right']
     assert len(hands_of(0).to_supervision()) == 0
+    name = 'confidence'  # of older ones
+    if hasattr(keypoints, 'keypoint_confidence'):
+        name = 'keypoint_confidence'
+    np.testing.assert_allclose(
+        getattr(keypoints, name), hands.scores, rtol=1e-6)
+    unknown = hands_of(hand_sides=(None, 'left')).to_supervision()
+    assert unknown.class_id.tolist() == [2, 0]
 
 
 def test_without_supervision_it_says_what_to_install(monkeypatch):

@@ -1,4 +1,6 @@
 """The pipeline on a network that is no file: only what it is given counts."""
+import threading
+
 import numpy as np
 import pytest
 from dataset_writers import FREIHAND_NAMES
@@ -7,6 +9,8 @@ from lgh_mmpose.geometry.crop import Crop
 from lgh_mmpose.geometry.hand import HandSkeleton
 from lgh_mmpose.inference.network import Joints, NetworkInfo
 from lgh_mmpose.inference.pipeline import HandPose
+from lgh_mmpose.inference.sources import Frame, FrameSource
+from lgh_mmpose.inference.tracking import OneEuroFilter, Smoothing
 
 BONE = ('middle_finger1', 'middle_finger2')
 SKELETON = HandSkeleton.usual(FREIHAND_NAMES, BONE[0], BONE)
@@ -43,6 +47,13 @@ def test_what_a_call_says_comes_before_the_pipeline():
     matrix = np.array([[70., 0, 40], [0, 70, 30], [0, 0, 1]])
     given, = hand_pose(IMAGE, camera_matrix=matrix)
     assert given.camera_source == 'given'
+    np.testing.assert_array_equal(given.camera_matrix, matrix)
+    of_camera = HandPose(Toy(), camera_matrix=matrix, bone_length=40)
+    usual, = of_camera(IMAGE)
+    assert (usual.camera_source, usual.bone_length) == ('given', 40)
+    other, = of_camera(IMAGE, fov=30, bone_length=50)
+    assert (other.camera_source, other.bone_length) == ('fov', 50)
+    np.testing.assert_array_equal(other.camera_matrix, own.camera_matrix)
     for wrong, message in ((dict(fov=200), 'fov must lie'),
                            (dict(hand_side='both'), 'hand_side must be'),
                            (dict(fov=30, camera_matrix=matrix), 'not both')):
@@ -108,16 +119,163 @@ def test_the_side_is_unknown_where_the_network_sees_both_alike():
     assert (hands.hand_sides, hands.hand_side_source) == (('left', ), 'given')
 
 
-def test_numbers_that_are_not_finite_are_refused():
-    network = Toy()
-    answer = network.__call__
+@pytest.mark.parametrize('part', ['uv', 'depth'])
+def test_numbers_that_are_not_finite_are_refused(part):
 
     class Broken(Toy):
 
         def __call__(self, images):
-            joints = answer(images)
-            joints.uv[0, 3, 0] = np.nan
+            joints = super().__call__(images)
+            getattr(joints, part)[0, 3] = np.nan
             return joints
 
     with pytest.raises(ValueError, match='not finite'):
         next(HandPose(Broken())(IMAGE))
+
+
+def test_photos_and_films_come_in_their_order():
+    photos = [Frame(name, 0, None, IMAGE, None) for name in 'abc']
+    film = list(film_of([IMAGE] * 2))
+    frames = [*photos[:2], *film, photos[2]]
+    hand_pose = HandPose(Toy(), hand_side='right')
+    answers = list(hand_pose.run(FrameSource(frames)))
+    assert [frame for frame, _ in answers] == frames
+    assert [(hands.source, hands.frame, hands.time)
+            for _, hands in answers] == [frame[:3] for frame in frames]
+
+
+def test_of_a_camera_the_newest_frame_is_next():
+    answered, all_read = threading.Event(), threading.Event()
+
+    def camera():
+        for i in range(6):
+            yield Frame('webcam:0', i, i / 30, IMAGE, 30.)
+            if i == 0:
+                answered.wait(20)
+        all_read.set()
+
+    hand_pose = HandPose(Toy(), hand_side='right')
+    answers = hand_pose(FrameSource(camera(), live=True))
+    assert next(answers).frame == 0
+    answered.set()
+    assert all_read.wait(20)
+    assert [hands.frame for hands in answers] == [5]
+
+
+# -- sides -------------------------------------------------------------------
+
+
+class Sided(Toy):
+    """Sees a hand that fills its box, right where the left half is lighter."""
+
+    def __init__(self):
+        super().__init__(Crop(1.25, 1.25, use_udp=True))
+
+    def __call__(self, images):
+        self.batches.append(len(images))
+        grid = np.linspace(-1, 1, 21)
+        # the hand is as large as the box in the crop, so the box stays
+        uv = 15.5 * (1 + np.stack([grid, grid[::-1]], -1) / 1.25)
+        left, right = (
+            images[:, :, 8:24, columns].mean((1, 2, 3))
+            for columns in (slice(6, 12), slice(20, 26)))
+        scores = .5 + .02 * (left - right) / 255
+        num = len(images)
+        return Joints(
+            np.repeat(uv[None], num, 0).astype(np.float32),
+            np.repeat(grid[None], num, 0).astype(np.float32),
+            np.repeat(scores[:, None], 21, 1).astype(np.float32))
+
+
+def halves(difference, size=64):
+    """An image whose left half is lighter by so much."""
+    image = np.full((size, size, 3), 120, np.uint8)
+    image[:, :size // 2] += np.uint8(max(difference, 0))
+    image[:, size // 2:] += np.uint8(max(-difference, 0))
+    return image
+
+
+def film_of(images):
+    return FrameSource([
+        Frame('film', i, i / 30, image, 30.) for i, image in enumerate(images)
+    ])
+
+
+def test_the_evidence_of_a_track_decides_its_side():
+    differences = [100, -30, -30, -30, -30, -30, 30]
+    answers = HandPose(Sided())(film_of(map(halves, differences)))
+    # by the sign of 100, 70, 40, 10, -20, -50, -20
+    assert [hands.hand_sides
+            for hands in answers] == [('right', )] * 4 + [('left', )] * 3
+
+
+@pytest.mark.parametrize('difference, side', [(10, 'right'), (-10, 'left')])
+def test_the_side_is_settled_after_15_frames(difference, side):
+    images = [halves(difference)] * 15 + [halves(-10 * difference)] * 3
+    network = Sided()
+    answers = list(HandPose(network)(film_of(images)))
+    assert {hands.hand_sides for hands in answers} == {(side, )}
+    assert {hands.tracks for hands in answers} == {(0, )}
+    assert {hands.hand_side_source for hands in answers} == {'estimated'}
+    assert network.batches == [2] * 15 + [1] * 3
+
+
+def test_each_hand_of_a_batch_has_its_own_side():
+    differences = [[50, -80, 20], [-40, 70, -30]]
+    images = [np.concatenate([*map(halves, row)], 1) for row in differences]
+    boxes = [[64 * i, 0, 64 * (i + 1) - 1, 63] for i in range(3)]
+    network = Sided()
+    hand_pose = HandPose(network, batch_size=5)
+    together = list(hand_pose(images, boxes))
+    assert [hands.hand_sides
+            for hands in together] == [('right', 'left', 'right'),
+                                       ('left', 'right', 'left')]
+    # 12 crops
+    assert network.batches == [5, 5, 2]
+    for hands, image, row in zip(together, images, differences):
+        for i, box in enumerate(boxes):
+            alone, = hand_pose(image, box)
+            for key in ('bboxes', 'keypoints', 'scores', 'keypoints_cam'):
+                np.testing.assert_allclose(
+                    getattr(hands, key)[i], getattr(alone, key)[0], rtol=1e-6)
+        assert np.argsort(hands.scores.mean(1)).tolist() == np.argsort(
+            np.abs(row)).tolist()
+
+
+# -- smoothing ---------------------------------------------------------------
+
+
+class Shaky(Toy):
+    """The lighter the image, the deeper the hand."""
+
+    def __call__(self, images):
+        joints = super().__call__(images)
+        light = images.reshape(len(images), -1).mean(-1, keepdims=True) / 255
+        return joints._replace(
+            depth=(joints.depth * (.5 + light)).astype(np.float32),
+            scores=np.full_like(joints.scores, .5))
+
+
+def shaky(**options):
+    images = [np.full_like(IMAGE, v) for v in (90, 200, 60, 255, 120, 30)]
+    hand_pose = HandPose(Shaky(), fov=60, hand_side='right', **options)
+    answers = list(hand_pose(film_of(images)))
+    assert {hands.tracks for hands in answers} == {(0, )}
+    return np.stack([hands.keypoints_cam[0] for hands in answers])
+
+
+def test_depths_are_smoothed_on_the_scale_of_a_hand():
+    raw = shaky(bone_length=40)
+    smooth = shaky(bone_length=40, smoothing=Smoothing())
+    # a hand is as long as four reference bones
+    one_euro = OneEuroFilter(*Smoothing())
+    expected = [
+        one_euro(xyz[:, 2:], i / 30, 160.)[:, 0] for i, xyz in enumerate(raw)
+    ]
+    np.testing.assert_allclose(smooth[..., 2], expected)
+    assert np.abs(smooth - raw).max() > 1
+    # which does not depend on the unit
+    bones = shaky(bone_length='none', smoothing=Smoothing())
+    root = SKELETON.root_index
+    np.testing.assert_allclose(
+        40 * bones, smooth - smooth[:, [root]], atol=1e-6)
