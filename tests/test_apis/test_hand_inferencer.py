@@ -509,7 +509,7 @@ def test_the_detector_is_made_as_asked(monkeypatch):
     monkeypatch.setattr(hand_inferencer, 'HandDetector', make_detector)
     # of a device that is not here
     monkeypatch.setattr(hand_inferencer, 'HandPose',
-                        lambda *_, device: SimpleNamespace(device=device))
+                        lambda *_, **options: SimpleNamespace(**options))
     inferencer = HandInferencer(
         CONFIG,
         'net.pth',
@@ -848,7 +848,7 @@ def test_3d_inferencers_of_mmpose_refuse_with_a_sentence(
     path = tmp_path / folder / 'config.py'
     path.parent.mkdir()
     Config.fromfile(CONFIG).dump(path)
-    with pytest.raises(ValueError, match='use lgh_mmpose.apis.HandInferencer'):
+    with pytest.raises(ValueError, match='use lgh_mmpose.HandPose'):
         MMPoseInferencer(
             pose3d=str(path), pose3d_weights=checkpoint, device='cpu')
 

@@ -155,7 +155,7 @@ def test_a_file_comes_before_a_name(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('kwargs', [{}, dict(pose3d_weights='x.pth')])
 def test_3d_inferencers_refuse_names(kwargs):
-    with pytest.raises(ValueError, match='use lgh_mmpose.apis.HandInferencer'):
+    with pytest.raises(ValueError, match='use lgh_mmpose.HandPose'):
         MMPoseInferencer(pose3d='lgh-hand', device='cpu', **kwargs)
 
 
