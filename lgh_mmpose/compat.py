@@ -4,6 +4,7 @@ in process groups without a GPU. Nothing else belongs here.
 Each part steps aside where it is not needed: full mmcv, a torch older than
 2.6 and CUDA process groups are left as they are.
 """
+import atexit
 import importlib.util
 import sys
 from datetime import timedelta
@@ -224,6 +225,8 @@ def setup_cpu_distributed(cfg: Config) -> bool:
     Runner then takes as it is, and empties ``device_ids``. Call it after
     ``cfg.launcher`` is set and before the Runner is built.
 
+    The group is left when the process ends.
+
     Args:
         cfg (Config): Configuration of the Runner; ``model_wrapper_cfg`` and,
             for FSDP, ``strategy`` are changed in place.
@@ -246,6 +249,9 @@ def setup_cpu_distributed(cfg: Config) -> bool:
                                  f'more than 0, not {timeout!r}')
             options['timeout'] = timedelta(seconds=timeout)
         torch.distributed.init_process_group('gloo', **options)
+        # its threads must end before Python does, or they may abort the
+        # process on its last steps
+        atexit.register(_leave_process_group)
     wrapper = dict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,
@@ -258,3 +264,8 @@ def setup_cpu_distributed(cfg: Config) -> bool:
         # by default mmengine gives the number of a GPU
         strategy.setdefault('model_wrapper', {})['device_id'] = 'cpu'
     return True
+
+
+def _leave_process_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
