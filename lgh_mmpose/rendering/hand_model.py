@@ -467,6 +467,10 @@ class HandModel:
         return Subject(size * subject.vertices, size * subject.joints, male,
                        age, size * subject.centres)
 
+    def rest_rotations(self, subject: Subject) -> np.ndarray:
+        """(J, 3, 3) joint frames of a subject's hand at rest."""
+        return _rest_rotations(subject.joints, self._dorsal, PARENTS, CHILDREN)
+
     def joint_frames(self, pose: np.ndarray,
                      subject: Subject) -> Tuple[np.ndarray, np.ndarray]:
         """Forward kinematics.
