@@ -39,8 +39,10 @@ def mend(radiance: np.ndarray) -> np.ndarray:
     white = np.percentile(radiance.max(axis=2), 92)
     closed = cv2.morphologyEx(radiance, cv2.MORPH_CLOSE,
                               np.ones((13, 13), np.uint8))
-    glaring = closed.min(axis=2, keepdims=True) > 1.5 * white
-    return np.where(glaring, closed, radiance)
+    around = closed.min(axis=2, keepdims=True)
+    hole = (around > 8 * white) & (
+        radiance.min(axis=2, keepdims=True) < .1 * around)
+    return np.where(hole, closed, radiance)
 
 
 def bake(radiance: np.ndarray) -> tuple:
