@@ -95,7 +95,9 @@ def main() -> None:
     columns = [np.stack(column) for column in zip(*rows)]
     np.savez_compressed(
         OUT / 'lights.npz',
-        names=np.array(names),
+        # ASCII, so that the file holds numbers only
+        names=np.array([list(name.ljust(32).encode()) for name in names],
+                       np.uint8),
         **dict(
             zip(('sh', 'key_direction', 'key_color', 'reflection'), columns)))
 

@@ -10,10 +10,18 @@ from typing import NamedTuple, Optional, Sequence
 import cv2
 import numpy as np
 
-from .assets import asset_path
+from .assets import asset_path, load_arrays
 
 REFLECTION_SIZE = (64, 32)
 """Width and height of the maps that shiny surfaces mirror."""
+
+_LIGHTS = {
+    'names': ('i', ('maps', 'letters')),
+    'sh': ('f', ('maps', 9, 3)),
+    'key_direction': ('f', ('maps', 3)),
+    'key_color': ('f', ('maps', 3)),
+    'reflection': ('f', ('maps', *REFLECTION_SIZE[::-1], 3)),
+}
 
 
 class Environment(NamedTuple):
@@ -109,14 +117,10 @@ def load_environments() -> Sequence[Environment]:
         FileNotFoundError: If a file is missing.
         ValueError: If a file is damaged.
     """
-    path = asset_path('environments/lights.npz')
-    with np.load(path) as data:
-        arrays = [
-            data[key] for key in ('names', 'sh', 'key_direction', 'key_color',
-                                  'reflection')
-        ]
+    arrays = load_arrays(asset_path('environments/lights.npz'), _LIGHTS)
     environments = []
-    for name, *values, reflection in zip(*arrays):
+    for letters, *values, reflection in zip(*arrays.values()):
+        name = letters.astype(np.uint8).tobytes().decode().strip()
         picture = asset_path(f'environments/{name}.jpg')
         panorama = cv2.imread(str(picture), cv2.IMREAD_COLOR)
         if panorama is None:
@@ -124,7 +128,7 @@ def load_environments() -> Sequence[Environment]:
                              'Reinstall lgh_mmpose or restore the file.')
         environments.append(
             Environment(
-                str(name), *values, reflection.astype(np.float32),
+                name, *values, reflection.astype(np.float32),
                 np.ascontiguousarray(panorama[..., ::-1])))
     return tuple(environments)
 
