@@ -426,9 +426,12 @@ def _draw_pattern(rng: np.random.Generator, size: int) -> np.ndarray:
     return picture
 
 
-def _draw_clutter(rng: np.random.Generator, picture: np.ndarray) -> None:
-    """Draw up to 12 shapes, finger-like strokes and words, in place."""
+def _add_clutter(rng: np.random.Generator,
+                 picture: np.ndarray) -> np.ndarray:
+    """Draw up to 12 shapes, finger-like strokes and words."""
     size = picture.shape[0]
+    # OpenCV smooths edges in bytes only
+    picture = np.clip(picture, 0, 255).astype(np.uint8)
     unit = size * 16  # of cv2's points, in sixteenths of a pixel
     for _ in range(rng.integers(1, 13)):
         skin_coloured = rng.random() < .35
@@ -469,6 +472,7 @@ def _draw_clutter(rng: np.random.Generator, picture: np.ndarray) -> None:
                         int(rng.integers(0, 5)),
                         rng.uniform(.4, 2.5) * size / 224, color,
                         int(rng.integers(1, 4)), cv2.LINE_AA)
+    return picture.astype(np.float32)
 
 
 # -- people ------------------------------------------------------------------
@@ -574,6 +578,9 @@ class Backgrounds:
             :func:`lgh_mmpose.rendering.lighting.load_environments`.
         max_pictures: How many pictures of the folder are kept in memory.
 
+    Attributes:
+        people: Whether there are people.
+
     Raises:
         OSError: If the folder cannot be read, or a file that ships with the
             package is missing.
@@ -587,11 +594,10 @@ class Backgrounds:
                  panoramas: Sequence[np.ndarray] = (),
                  max_pictures: int = MAX_PICTURES):
         self._panoramas = panoramas if photographs else ()
-        self._people_share = 0.
+        self.people = photographs
         self._pictures: Sequence[List[np.ndarray]] = ()
         if photographs:
             _people()
-            self._people_share = .12
             self._pictures = _shipped_photographs() if folder is None else \
                 load_folder(folder, max_pictures)
         shares = {
@@ -625,11 +631,10 @@ class Backgrounds:
         view = panorama, rotation
         picture = self._draw_any(rng, size, view)
         if rng.random() < .12:
-            _draw_clutter(rng, picture)
-        if rng.random() < self._people_share:
+            picture = _add_clutter(rng, picture)
+        if self.people and rng.random() < .12:
             colors, coverage = sample_person(rng, size)
-            sharp = rng.random() < .5
-            if not sharp:
+            if rng.random() < .5:
                 picture = _defocus(rng, picture)
             picture = picture * (1 - coverage) + colors
         if rng.random() < .3:
