@@ -13,7 +13,7 @@
 #   PYTEST_ARGS, DEMO_ARGS, BENCH_ARGS, ABLATION_ARGS   further arguments of
 #                pytest, tools/demo.py, benchmarks/run.py and
 #                tools/ablation.py, such as --results-dir DIR to start anew
-#   PLANS, DATA  of make ablation (default: all plans, data/synthhand)
+#   PLANS, DATA  of make ablation (default: all plans, data/studiohand)
 
 VENV ?= .venv
 PYTHON ?= python3.11
@@ -23,7 +23,7 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 ABLATION_ARGS ?=
 PLANS ?= configs/ablations/*.yaml
-DATA ?= data/synthhand
+DATA ?= data/studiohand
 
 ifeq ($(strip $(VENV)),)
 $(error VENV= must name a folder)
@@ -51,7 +51,7 @@ bench: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) benchmarks/run.py $(BENCH_ARGS)
 
 ablation: $(STAMP)
-	$(PY) tools/dataset_converters/make_synthhand.py '$(DATA)' \
+	$(PY) tools/dataset_converters/make_studiohand.py '$(DATA)' \
 	    --num-train 16000 --num-eval 500 --difficulty easy --size 128 \
 	    --workers $(JOBS)
 	$(PY) tools/ablation.py $(PLANS) --data-root '$(DATA)' $(ABLATION_ARGS)

@@ -79,6 +79,8 @@ EXTRAS_REQUIRE = {
     'report': ['plotly>=6', 'jinja2>=3'],  # tools/analysis_tools/report.py
     'web': ['gradio>=6', 'plotly>=6'],  # demo/web_demo.py
     'ablation': ['submitit', 'pyyaml'],  # tools/ablation.py
+    # make_studiohand.py --executor slurm
+    'cluster': ['submitit'],
     'docs': ['mkdocs-material', 'mkdocstrings[python]'],
     'tests': TESTS,
     'lint': ['ruff==0.9.10', 'isort==5.13.2', 'yapf==0.43.0'],
@@ -86,8 +88,8 @@ EXTRAS_REQUIRE = {
 # all that the commands and the tests need
 EXTRAS_REQUIRE['dev'] = sorted({
     requirement
-    for extra in ('deploy', 'report', 'web', 'images', 'ablation', 'docs',
-                  'tests', 'lint')
+    for extra in ('deploy', 'report', 'web', 'images', 'ablation', 'cluster',
+                  'docs', 'tests', 'lint')
     for requirement in EXTRAS_REQUIRE[extra]
 } | {'pre-commit'})
 

@@ -95,7 +95,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--batch',
         type=int,
-        help='images of a training step (default: 8, synthhand 48)')
+        help='images of a training step (default: 8, studiohand 48)')
     parser.add_argument(
         '--index-samples',
         type=int,

@@ -4,7 +4,7 @@ Runs it on the right hands of a set in FreiHAND's layout, with and without
 their cameras and bone lengths, and asks hand_side='auto' for the side of each
 image and of its mirror image, which shows a left hand:
 
-    python benchmarks/measure_assumptions.py CONFIG CHECKPOINT data/synthhand
+    python benchmarks/measure_assumptions.py CONFIG CHECKPOINT data/studiohand
 
 Errors are means over joints and images in mm: root-aligned, and after the best
 similarity transform (PA). The distance is that of the root from the camera, as

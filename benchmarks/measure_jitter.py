@@ -12,7 +12,7 @@ image, follows it with HandInferencer, and prints for each way of following
 and after how many frames without the hand its track ends, of those that were
 not lost before.
 
-    python benchmarks/measure_jitter.py configs/lgh_synthhand.py CHECKPOINT
+    python benchmarks/measure_jitter.py configs/lgh_studiohand.py CHECKPOINT
 """
 import argparse
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Pictures a second from file to JSON, by backend, in one run.
 
-    python benchmarks/measure_throughput.py configs/lgh_synthhand.py
+    python benchmarks/measure_throughput.py configs/lgh_studiohand.py
 
 Takes a folder of JPEGs and a film through the whole pipeline (decoding, crop,
 network, geometry, JSON), one hand a picture, with batches of 1 and 8: with the

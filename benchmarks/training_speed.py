@@ -13,9 +13,9 @@ preprocessing.
 
 Example::
 
-    python benchmarks/training_speed.py configs/lgh_synthhand.py \
+    python benchmarks/training_speed.py configs/lgh_studiohand.py \
         --data-root DIR --variants fp32 fast
-    python benchmarks/training_speed.py configs/lgh_synthhand.py \
+    python benchmarks/training_speed.py configs/lgh_studiohand.py \
         --data-root DIR --processes 1 2
 """
 import argparse

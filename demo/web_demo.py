@@ -2,7 +2,7 @@
 
 Example::
 
-    python demo/web_demo.py --config configs/lgh_synthhand.py \
+    python demo/web_demo.py --config configs/lgh_studiohand.py \
         --checkpoint work_dirs/demo/train/epoch_12.pth
 
 It serves this machine alone unless ``--server-name`` says otherwise, and

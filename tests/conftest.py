@@ -66,12 +66,12 @@ def freihand_root(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def synthhand_root(tmp_path_factory):
+def studiohand_root(tmp_path_factory):
     """12 + 6 rendered hands of 64 px in FreiHAND's layout, to read only."""
-    out = tmp_path_factory.mktemp('synthhand') / 'data'
+    out = tmp_path_factory.mktemp('studiohand') / 'data'
     run_command(
         sys.executable,
-        REPO_ROOT / 'tools/dataset_converters/make_synthhand.py',
+        REPO_ROOT / 'tools/dataset_converters/make_studiohand.py',
         out,
         *('--num-train', 12, '--num-eval', 6, '--size', 64, '--quiet'),
         cwd=out.parent)

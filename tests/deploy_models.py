@@ -12,7 +12,7 @@ from torch import nn
 
 from lgh_mmpose.config import set_data_root
 
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 
 # thin, and some of each kind of layer
 THIN = dict(

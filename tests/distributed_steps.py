@@ -34,7 +34,7 @@ TOY_NETWORK = {
 
 
 def toy_config(data_root, work_dir):
-    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_synthhand.py')
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_studiohand.py')
     cfg.merge_from_dict(TOY_NETWORK)
     return train_briefly(cfg, data_root, work_dir)
 

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from lgh_mmpose.config import set_data_root
 
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 # in names that come from files
 IMAGE = '<img src=x onerror=alert(1)>'
 MARKUP = f'</script>{IMAGE}'

@@ -179,7 +179,7 @@ def test_variables_reach_what_is_built(path):
      5),
 ])  # yapf: disable
 def test_an_option_changes_what_is_run(options, place, expected):
-    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_synthhand.py')
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_studiohand.py')
     merge_cfg_options(cfg, options)
     node = cfg
     for key in place.split('.'):
@@ -189,7 +189,7 @@ def test_an_option_changes_what_is_run(options, place, expected):
 
 def test_another_codec_and_then_its_pipeline():
     """The variables agree with what is run after each option."""
-    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_synthhand.py')
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_studiohand.py')
     codec = dict(cfg.codec, input_size=(64, 64), root_joint='wrist')
     merge_cfg_options(cfg, {
         'codec': codec,
@@ -209,7 +209,7 @@ def test_another_codec_and_then_its_pipeline():
     ({'dataset_type': 'X'}, r'set train_dataloader\.dataset\.type or '),
 ])  # yapf: disable
 def test_an_option_without_effect_is_refused(options, message):
-    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_synthhand.py')
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_studiohand.py')
     with pytest.raises(ValueError, match=message):
         merge_cfg_options(cfg, options)
 

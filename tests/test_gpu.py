@@ -61,10 +61,10 @@ def test_forward_equals_eager(option):
             torch.testing.assert_close(got, expected, rtol=0, atol=atol)
 
 
-def test_amp_trains(synthhand_root):
+def test_amp_trains(studiohand_root):
     """fp16 with loss scaling, which ``tools/train.py --amp`` switches on."""
     cfg = toy_config()
-    set_data_root(cfg, str(synthhand_root))
+    set_data_root(cfg, str(studiohand_root))
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     data = pseudo_collate([dataset[i] for i in range(4)])
     first = {}

@@ -32,7 +32,7 @@ import lgh_mmpose
 from mim.commands.search import get_model_info
 from mmengine.hub import get_config
 from mmengine.infer import BaseInferencer
-name = 'lgh_mmpose::configs/lgh_synthhand.py'
+name = 'lgh_mmpose::configs/lgh_studiohand.py'
 print('head:', get_config(name).model.head.type)
 base = get_config('lgh_mmpose::_base_/models/lgh_lite.py')
 print('stages:', base.model.backbone.num_stages)
@@ -85,9 +85,9 @@ def test_mim_and_mmengine_find_models_and_configs(python, tmp_path):
         'stages':
         '3',
         'mim':
-        'lgh_freihand lgh_synthhand lgh_rhd lgh_rhd_official lgh_stb',
+        'lgh_freihand lgh_studiohand lgh_rhd lgh_rhd_official lgh_stb',
         'mmengine':
-        'lgh_freihand lgh_synthhand lgh-hand lgh_rhd '
+        'lgh_freihand lgh_studiohand lgh-hand lgh_rhd '
         'lgh_rhd_official lgh_stb'
     }
 

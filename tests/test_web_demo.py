@@ -28,7 +28,7 @@ from PIL import Image
 from toy_video import squares, write_video
 
 SCRIPT = REPO_ROOT / 'demo/web_demo.py'
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 
 pytest.importorskip('gradio', reason='the [web] extra is not installed')
 httpx = pytest.importorskip('httpx', reason='the [web] extra is not installed')
@@ -92,9 +92,9 @@ def visitors_files(folder):
 
 
 @pytest.fixture(scope='module')
-def webcam(synthhand_root, tmp_path_factory):
+def webcam(studiohand_root, tmp_path_factory):
     """A film of a hand, red at the left and blue at the right."""
-    picture = cv2.imread(str(synthhand_root / 'evaluation/rgb/00000000.jpg'))
+    picture = cv2.imread(str(studiohand_root / 'evaluation/rgb/00000000.jpg'))
     picture = cv2.resize(picture, (320, 240))
     picture[:, :32], picture[:, -32:] = (0, 0, 255), (255, 0, 0)
     path = tmp_path_factory.mktemp('webcam') / 'hand.mjpeg'
@@ -170,11 +170,11 @@ def eye(page):
         }'''))
 
 
-def test_what_a_visitor_sets_counts(page, synthhand_root):
+def test_what_a_visitor_sets_counts(page, studiohand_root):
     page.get_by_text('Camera and hand').click()
     page.get_by_role('textbox', name='Angle of view degrees').fill('30')
     page.get_by_label('left', exact=True).check()
-    give(page, synthhand_root / 'evaluation/rgb/00000000.jpg')
+    give(page, studiohand_root / 'evaluation/rgb/00000000.jpg')
     frame = download(page)
     assert frame['camera']['source'] == 'fov'
     assert frame['camera']['matrix'][0][0] == pytest.approx(
@@ -183,8 +183,8 @@ def test_what_a_visitor_sets_counts(page, synthhand_root):
     assert (hand['hand_side'], hand['hand_side_source']) == ('left', 'given')
 
 
-def test_an_image_becomes_a_hand_to_turn_and_a_file(page, synthhand_root):
-    give(page, synthhand_root / 'evaluation/rgb/00000000.jpg')
+def test_an_image_becomes_a_hand_to_turn_and_a_file(page, studiohand_root):
+    give(page, studiohand_root / 'evaluation/rgb/00000000.jpg')
     assert '44.6 mm, average' in page.inner_text('#facts')
 
     page.wait_for_selector('#plot .gl-container canvas', state='attached')
@@ -246,8 +246,8 @@ def test_a_picture_of_the_webcam_becomes_a_hand(page):
     assert page.outside == [] and page.errors == []
 
 
-def test_a_click_before_the_last_answer_counts(page, synthhand_root):
-    give(page, synthhand_root / 'evaluation/rgb/00000000.jpg')
+def test_a_click_before_the_last_answer_counts(page, studiohand_root):
+    give(page, studiohand_root / 'evaluation/rgb/00000000.jpg')
     held = []
     page.route('**/queue/join*', lambda route: held.append(route))
     with page.expect_request('**/queue/join*'):
@@ -268,7 +268,7 @@ def wait_until(page, condition):
         page.wait_for_timeout(50)
 
 
-def test_a_file_goes_with_its_visitor(page, browser, server, synthhand_root):
+def test_a_file_goes_with_its_visitor(page, browser, server, studiohand_root):
     """Each visitor has the file of the last answer alone."""
     url, folder = server
 
@@ -276,7 +276,7 @@ def test_a_file_goes_with_its_visitor(page, browser, server, synthhand_root):
         return set(folder.glob('*/files/*/*'))
 
     wait_until(page, lambda: not files())  # of those who have been here
-    images = sorted((synthhand_root / 'evaluation/rgb').iterdir())
+    images = sorted((studiohand_root / 'evaluation/rgb').iterdir())
     give(page, images[0])
     first, own = files(), download(page)
     assert len(first) == 1

@@ -82,29 +82,21 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def make_executor(args: argparse.Namespace):
+def executor_of(args: argparse.Namespace):
     """submitit's executor, whose jobs compute with one thread each."""
-    try:
-        import submitit
-    except ImportError:
-        raise SystemExit(
-            'error: runs are scheduled by submitit, which is not installed: '
-            "pip install 'lgh_mmpose[ablation]'") from None
+    from lgh_mmpose.cluster import make_executor
     # before the jobs import torch; KeepMemoryHook cares for the allocator
     os.environ['OMP_NUM_THREADS'] = '1'
-    executor = submitit.AutoExecutor(
-        # local jobs are named by process ids, which come again
-        args.work_dir / 'submitit' / f'{time.time_ns()}',
-        cluster=args.executor)
-    executor.update_parameters(
+    return make_executor(
+        args.executor,
+        args.work_dir / 'submitit',
+        extra='ablation',
         # a month: a run ends when it is done
         **{
             'timeout_min': 60 * 24 * 30,
             'cpus_per_task': 1,
-            'stderr_to_stdout': True,
             **args.executor_options
         })
-    return executor
 
 
 class Bench:
@@ -357,7 +349,7 @@ def main() -> None:
     try:
         bench = Bench(args)
         if not args.report and bench.todo:
-            bench.run(make_executor(args))
+            bench.run(executor_of(args))
         bench.report()
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None

@@ -1,9 +1,9 @@
 """Render hands, train on them, test and draw: ``make demo``.
 
 Every step is one of the package's own commands, run with
-``configs/lgh_synthhand.py``:
+``configs/lgh_studiohand.py``:
 
-1. ``tools/dataset_converters/make_synthhand.py``: the easy set of SynthHand
+1. ``tools/dataset_converters/make_studiohand.py``: the easy set of StudioHand
 2. ``tools/train.py``: as many images as fit into ``--minutes``, in one or
    two processes, whichever is faster here
 3. ``tools/test.py``: with the root depth given and with it solved
@@ -35,7 +35,7 @@ from lgh_mmpose.visualization.plotly_hand import import_plotly
 
 REPO = Path(__file__).resolve().parents[1]
 TOOLS = REPO / 'tools'
-CONFIG = REPO / 'configs' / 'lgh_synthhand.py'
+CONFIG = REPO / 'configs' / 'lgh_studiohand.py'
 # what the steps after the training take, with room to spare
 RESERVED_SECONDS = 60
 PROBE_ITERS = 40
@@ -307,11 +307,11 @@ def demo(args: argparse.Namespace) -> None:
             f'[{number}/4] {text} ({time.time() - begin:.0f} s so far)',
             flush=True)
 
-    data_root = args.work_dir / (f'synthhand_{args.num_train}_'
+    data_root = args.work_dir / (f'studiohand_{args.num_train}_'
                                  f'{args.num_eval}_seed{args.seed}')
     step(1, f'rendering {args.num_train} + {args.num_eval} hands')
     run('rendering', [
-        sys.executable, TOOLS / 'dataset_converters' / 'make_synthhand.py',
+        sys.executable, TOOLS / 'dataset_converters' / 'make_studiohand.py',
         data_root, '--layout', 'freihand', '--difficulty', 'easy', '--size',
         128, '--num-train', args.num_train, '--num-eval', args.num_eval,
         '--seed', args.seed, '--workers', args.processes

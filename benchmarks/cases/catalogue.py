@@ -25,14 +25,14 @@ RATIOS = {
     'train_step_bf16_vs_fp32': ('step/freihand_fp32', 'step/freihand'),
     'official_train_step_bf16_vs_fp32':
     ('step/official_fp32', 'step/official'),
-    'synthhand_train_step_bf16_vs_fp32':
-    ('step/synthhand_fp32', 'step/synthhand'),
+    'studiohand_train_step_bf16_vs_fp32':
+    ('step/studiohand_fp32', 'step/studiohand'),
     'index_vs_coco': ('index/coco', 'index/ours'),
 }
 # how many times as much G=3 costs as its holistic twin
 for _mode in ('step', 'infer'):
     RATIOS[f'g3_vs_g1_{_mode}'] = (f'{_mode}/freihand', f'{_mode}/freihand_g1')
-    for _config in ('official', 'synthhand'):
+    for _config in ('official', 'studiohand'):
         RATIOS[f'g3_vs_g1_{_mode}_{_config}'] = (f'{_mode}/{_config}',
                                                  f'{_mode}/{_config}_g1')
 
@@ -53,7 +53,7 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
     networks = {
         'official': Network('lgh_rhd_official', size=size),
         'freihand': Network('lgh_freihand', size=size),
-        'synthhand': Network('lgh_synthhand', size=size),
+        'studiohand': Network('lgh_studiohand', size=size),
     }
     twins = {
         name + '_g1': network._replace(groups=1)
@@ -78,7 +78,7 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
                 network._replace(batch=batch), backend, precision, root,
                 threads)
     for name, network in {**networks, **twins}.items():
-        batch = 48 if name.startswith('synthhand') else 8
+        batch = 48 if name.startswith('studiohand') else 8
         network = network._replace(batch=args.batch or batch)
         cases[f'step/{name}'] = training_step(network)
         if network.groups is None:

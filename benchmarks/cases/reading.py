@@ -28,9 +28,9 @@ MMPOSE_STAGES = {
 
 def write_images(root: Path, layout: str) -> None:
     """Render images of the layout's usual size, if that is not done."""
-    from lgh_mmpose.synthesis import write_synthhand
-    write_synthhand(
-        root / f'synthhand_{layout}',
+    from lgh_mmpose.rendering import write_studiohand
+    write_studiohand(
+        root / f'studiohand_{layout}',
         num_train=32,
         num_eval=32,
         layout=layout,
@@ -50,7 +50,7 @@ def build_dataset(root: Path, name: str) -> BaseDataset:
     from lgh_mmpose.config import set_data_root
     layout, split = PIPELINES[name.replace('mmpose_', '')]
     cfg = Config.fromfile(CONFIGS / f'lgh_{layout}.py')
-    set_data_root(cfg, str(root / f'synthhand_{layout}'))
+    set_data_root(cfg, str(root / f'studiohand_{layout}'))
     dataset = cfg[f'{split}_dataloader'].dataset
     if name.startswith('mmpose_'):
         dataset.pipeline = mmpose_pipeline(dataset.pipeline)

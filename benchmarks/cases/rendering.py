@@ -3,10 +3,10 @@ from ..timing import Case
 
 
 def render(difficulty: str) -> Case:
-    """One image of SynthHand, 224 x 224, with its annotation."""
+    """One image of StudioHand, 224 x 224, with its annotation."""
 
     def setup():
-        from lgh_mmpose.synthesis import SceneGenerator
+        from lgh_mmpose.rendering import SceneGenerator
         scenes = SceneGenerator(0, 'training', 224, difficulty)
         state = dict(index=0)
 

@@ -65,6 +65,19 @@ class HandAnnotations:
             if array is not None:
                 array.flags.writeable = False
 
+    @classmethod
+    def concatenate(
+            cls, parts: Sequence['HandAnnotations']) -> 'HandAnnotations':
+        """Join annotations, row after row; all have the same arrays."""
+        if len(parts) == 1:
+            return parts[0]
+        joined = {}
+        for item in fields(cls):
+            arrays = [getattr(part, item.name) for part in parts]
+            if all(array is not None for array in arrays):
+                joined[item.name] = np.concatenate(arrays)
+        return cls(**joined)
+
     def __deepcopy__(self, memo: dict) -> 'HandAnnotations':
         return self
 

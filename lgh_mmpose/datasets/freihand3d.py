@@ -7,6 +7,7 @@ from mmpose.registry import DATASETS
 
 from ..geometry.camera import project
 from ..geometry.plausibility import find_shift_fault
+from ..shards import Parts
 from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
                           check_hand_sizes, check_keypoints_cam, count_such,
@@ -34,6 +35,9 @@ class FreiHand3DDataset(BaseHand3DDataset):
         data_root/{split}_scale.json     N, metres: the reference bone
         data_root/{split}_xyz.json       N x 21 x 3, metres
         data_root/{split}/rgb/%08d.jpg   i + N * v: sample i, version v
+
+    Shards of a rendered data set are read as one, see
+    :mod:`lgh_mmpose.shards`: ``data_root`` is the folder they lie in.
 
     In test mode ``evaluation_xyz.json`` may be absent, as in the first
     release; records then have no joints and no root depth.
@@ -75,14 +79,17 @@ class FreiHand3DDataset(BaseHand3DDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def get_img_path(self, sample_id: int) -> str:
-        return osp.join(self.data_root, self.split, 'rgb',
-                        f'{sample_id:08d}.jpg')
+        folder, number = self._parts.locate(sample_id)
+        return osp.join(folder, self.split, 'rgb', f'{number:08d}.jpg')
 
     def get_annotation_row(self, sample_id: int) -> int:
         return sample_id % len(self.annotations.camera_matrix)
 
     def load_hand_annotations(self) -> Tuple[HandAnnotations, np.ndarray]:
-        annotations = self._load_arrays()
+        self._parts = Parts(self.data_root, self.split)
+        loaded = [self._load_arrays(path) for path in self._parts.folders]
+        self._parts.check_sizes([len(part.camera_matrix) for part in loaded])
+        annotations = HandAnnotations.concatenate(loaded)
         num = len(annotations.camera_matrix)
         rows = self._selected_rows(num)
         versions = self._selected_versions(rows, num)
@@ -107,9 +114,9 @@ class FreiHand3DDataset(BaseHand3DDataset):
         if fault is not None:
             raise ValueError(f'{self.data_root}: {fault}')
 
-    def _load_arrays(self) -> HandAnnotations:
+    def _load_arrays(self, folder: str) -> HandAnnotations:
         paths = {
-            name: osp.join(self.data_root, f'{self.split}_{name}.json')
+            name: osp.join(folder, f'{self.split}_{name}.json')
             for name in ('K', 'scale', 'xyz')
         }
         has_xyz = osp.isfile(paths['xyz'])
@@ -118,15 +125,15 @@ class FreiHand3DDataset(BaseHand3DDataset):
             path for name, path in paths.items()
             if not osp.isfile(path) and not (name == 'xyz' and optional_xyz)
         ] + [
-            path for path in [osp.join(self.data_root, self.split, 'rgb')]
+            path for path in [osp.join(folder, self.split, 'rgb')]
             if not osp.isdir(path)
         ]
         if missing:
             raise FileNotFoundError(
                 f'FreiHAND is not, or not whole, in data_root='
-                f'{self.data_root!r}: {", ".join(missing)} missing. Get '
+                f'{folder!r}: {", ".join(missing)} missing. Get '
                 f'FreiHAND v2 from {_HOMEPAGE} and point data_root to the '
-                'extracted folder, or train configs/lgh_synthhand.py, whose '
+                'extracted folder, or train configs/lgh_studiohand.py, whose '
                 'data this project renders itself without any download.')
 
         camera_matrix = load_json_array(paths['K'], (None, 3, 3))

@@ -12,6 +12,7 @@ from mmpose.registry import DATASETS
 from ..geometry.camera import project
 from ..geometry.hand import SIDES
 from ..inference.images import ImageError, decode_labels, read_bytes
+from ..shards import Parts
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           UnreadableImageError, check_bone_length,
                           check_camera_matrix, check_hand_sizes,
@@ -203,8 +204,8 @@ class Rhd3DDataset(BaseHand3DDataset):
         return super().get_annotation_row(sample_id)
 
     def _release_path(self, folder: str, sample_id: int) -> str:
-        return osp.join(self.data_root, self.split, folder,
-                        f'{self.get_img_id(sample_id):05d}.png')
+        root, number = self._parts.locate(self.get_img_id(sample_id))
+        return osp.join(root, self.split, folder, f'{number:05d}.png')
 
     def _read_side(self, sample_id: int) -> int:
         """Index of the side with more pixels in the mask."""
@@ -226,8 +227,8 @@ class Rhd3DDataset(BaseHand3DDataset):
             self._path = self.json_file
             source, sample_ids, rows = self._load_json()
         else:
-            self._path = osp.join(self.data_root, self.split,
-                                  f'anno_{self.split}.pickle')
+            self._parts = Parts(self.data_root, self.split)
+            self._path = self._release_file(self.data_root)
             source, sample_ids, rows = self._load_release()
         id2name = parse_pose_metainfo(self.SOURCE_METAINFO)['keypoint_id2name']
         names = [id2name[i] for i in range(len(id2name))]
@@ -273,26 +274,42 @@ class Rhd3DDataset(BaseHand3DDataset):
                 f'{count_such(len(set(bad[:, 0])), len(error), "hand")}')
         return bone_length
 
-    def _load_release(self) -> Tuple[_Source, np.ndarray, np.ndarray]:
-        folders = [osp.join(self.data_root, self.split, 'color')]
+    def _release_file(self, root: str) -> str:
+        return osp.join(root, self.split, f'anno_{self.split}.pickle')
+
+    def _read_release(self, root: str) -> Dict[int, Any]:
+        """Annotations of a folder by the numbers of its images."""
+        path = self._release_file(root)
+        folders = [osp.join(root, self.split, 'color')]
         if not self.both_hands:
-            folders.append(osp.join(self.data_root, self.split, 'mask'))
+            folders.append(osp.join(root, self.split, 'mask'))
         missing = [path for path in folders if not osp.isdir(path)]
-        if not osp.isfile(self._path):
-            missing.insert(0, self._path)
+        if not osp.isfile(path):
+            missing.insert(0, path)
         if missing:
             raise FileNotFoundError(
-                f'RHD is not, or not whole, in data_root={self.data_root!r}: '
+                f'RHD is not, or not whole, in data_root={root!r}: '
                 f'{", ".join(missing)} missing. Get RHD v1.1 from {_HOMEPAGE} '
                 'and point data_root to RHD_published_v2, or render a '
-                'stand-in: tools/dataset_converters/make_synthhand.py '
+                'stand-in: tools/dataset_converters/make_studiohand.py '
                 '--layout rhd.')
-        annotations = load_array_pickle(self._path)
+        annotations = load_array_pickle(path)
         if not isinstance(annotations, dict) or not annotations or not all(
                 type(key) is int and 0 <= key < _MAX_ID
                 for key in annotations):
-            raise ValueError(f'{self._path} must hold a dict from the numbers '
+            raise ValueError(f'{path} must hold a dict from the numbers '
                              'of the images to their annotations')
+        return annotations
+
+    def _load_release(self) -> Tuple[_Source, np.ndarray, np.ndarray]:
+        loaded = list(map(self._read_release, self._parts.folders))
+        # a shard counts its images from 0 on
+        self._parts.check_sizes([max(part) + 1 for part in loaded])
+        annotations = loaded[0]
+        for part, shard in zip(loaded[1:], self._parts.shards[1:]):
+            annotations.update(
+                {shard.start + i: value
+                 for i, value in part.items()})
         image_ids = sorted(annotations)
         xyz, uv_vis, camera_matrix = (np.stack([
             self._release_array(annotations[i], i, key, shape)

@@ -12,7 +12,7 @@ from lgh_mmpose.ablation import Run, read_plan
 from lgh_mmpose.models.layers.fixed_selectors import joint_names
 
 PLANS = sorted((REPO_ROOT / 'configs/ablations').glob('*.yaml'))
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 GOOD = dict(
     title='A question?',
     config=str(CONFIG),

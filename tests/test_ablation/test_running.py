@@ -14,7 +14,7 @@ from lgh_mmpose.models.layers.fixed_selectors import joint_names
 
 PLAN = dict(
     title='A toy?',
-    config=str(REPO_ROOT / 'configs/lgh_synthhand.py'),
+    config=str(REPO_ROOT / 'configs/lgh_studiohand.py'),
     budget=dict(samples=16),
     seeds=[0],
     baseline='one',

@@ -30,7 +30,7 @@ from lgh_mmpose.models.heads.grouped_joint_head import GroupEstimates
 # after lgh_mmpose, which makes it importable under mmcv-lite
 from mmpose.apis import MMPoseInferencer, inference_topdown, init_model  # isort: skip # noqa: E501
 
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 CAMERA = np.array([[150., 0, 30], [0, 150, 34], [0, 0, 1]])
 
 
@@ -735,7 +735,7 @@ def test_steps_that_inference_does_not_know_are_refused(checkpoint):
         2, dict(type='mmpose.Albumentation', transforms=[dict(type='ToGray')]))
     with pytest.raises(
             ValueError,
-            match=r'lgh_synthhand.py has Albumentation, which inference '
+            match=r'lgh_studiohand.py has Albumentation, which inference '
             'cannot do: it knows LoadImage'):
         HandInferencer(cfg, checkpoint)
     # its own ones, by any of their names

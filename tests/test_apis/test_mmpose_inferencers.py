@@ -14,7 +14,7 @@ from mmpose.apis import MMPoseInferencer, init_model  # isort: skip
 from mmpose.apis.inferencers import Pose2DInferencer  # isort: skip
 from mmpose.apis.inferencers.utils import get_model_aliases  # isort: skip
 
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 
 
 @pytest.fixture(scope='module')
@@ -65,7 +65,7 @@ def assert_is(inferencer, checkpoint):
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
 
 
-@pytest.mark.parametrize('name', ['lgh-hand', 'LGH-Hand', 'lgh_synthhand'])
+@pytest.mark.parametrize('name', ['lgh-hand', 'LGH-Hand', 'lgh_studiohand'])
 def test_a_name_finds_config_beside_given_weights(name, checkpoint):
     assert_is(by_name(name, pose2d_weights=str(checkpoint)), checkpoint)
 
@@ -161,10 +161,10 @@ def test_3d_inferencers_refuse_names(kwargs):
 
 def test_names_are_listed_and_none_is_one_of_mmposes():
     ours = BaseInferencer.list_models('lgh_mmpose')
-    assert {'lgh-hand', 'lgh_synthhand', 'lgh_freihand'} <= set(ours)
+    assert {'lgh-hand', 'lgh_studiohand', 'lgh_freihand'} <= set(ours)
     assert len(set(ours)) == len(ours)
     assert not set(ours) & set(BaseInferencer.list_models('mmpose'))
-    assert get_model_aliases('lgh_mmpose') == {'lgh-hand': 'lgh_synthhand'}
+    assert get_model_aliases('lgh_mmpose') == {'lgh-hand': 'lgh_studiohand'}
 
 
 def test_adapting_again_changes_nothing():

@@ -15,7 +15,7 @@ from benchmarks.timing import Case, Timing
 def test_joints_are_spread_over_all_groups():
     """Or the exported networks would have nothing of the other groups."""
     model = networks.build_model(
-        networks.load_config(networks.Network('lgh_synthhand', size=64)))
+        networks.load_config(networks.Network('lgh_studiohand', size=64)))
     sizes = np.bincount(model.head.selector.joint_groups)
     assert sizes.tolist() == [7, 7, 7]
 
@@ -73,7 +73,7 @@ def test_cases_in_bf16_say_so(cases, cpu_bf16):
     for name, bf16 in (('infer/official', False), ('infer/exported', computed),
                        ('infer/exported_fp32', False),
                        ('infer/lite', computed), ('step/freihand', computed),
-                       ('step/freihand_fp32', False), ('part/synthhand/head',
+                       ('step/freihand_fp32', False), ('part/studiohand/head',
                                                        True),
                        ('conv/48x12/dense', True), ('limit/conv_bf16', True),
                        ('limit/conv_fp32', False), ('index/ours', False)):
@@ -90,7 +90,7 @@ def test_what_is_about_bf16_needs_it(cases, cpu_bf16):
             for name in left_out if '/' in name} == {'part', 'conv', 'limit'}
     assert [name for name in left_out if '/' not in name] == [
         'train_step_bf16_vs_fp32', 'official_train_step_bf16_vs_fp32',
-        'synthhand_train_step_bf16_vs_fp32'
+        'studiohand_train_step_bf16_vs_fp32'
     ]
 
 

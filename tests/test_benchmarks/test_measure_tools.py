@@ -12,7 +12,7 @@ from helpers import REPO_ROOT, run_script
 from lgh_mmpose.geometry.camera import project
 
 BENCHMARKS = REPO_ROOT / 'benchmarks'
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 
 
 @pytest.fixture(scope='module')
@@ -45,10 +45,10 @@ ASSUMPTIONS = [
 ]
 
 
-def test_measure_assumptions(checkpoint, synthhand_root, tmp_path):
+def test_measure_assumptions(checkpoint, studiohand_root, tmp_path):
     output = run_script(
         BENCHMARKS / 'measure_assumptions.py',
-        *(CONFIG, checkpoint, synthhand_root, '--num-images', 3),
+        *(CONFIG, checkpoint, studiohand_root, '--num-images', 3),
         cwd=tmp_path).stdout
     rows = rows_of(output, ASSUMPTIONS)
     assert '3 images\n' in output
@@ -84,18 +84,18 @@ class Oracle:
         return iter([dict(hands=[dict(keypoints_cam=xyz)])])
 
 
-def test_measure_assumptions_known_answers(monkeypatch, synthhand_root,
+def test_measure_assumptions_known_answers(monkeypatch, studiohand_root,
                                            tmp_path):
     from lgh_mmpose import apis
     from lgh_mmpose.datasets import FreiHand3DDataset
     dataset = FreiHand3DDataset(
-        data_root=str(synthhand_root), split='evaluation', test_mode=True)
+        data_root=str(studiohand_root), split='evaluation', test_mode=True)
     samples = [dataset.get_data_info(i) for i in range(2)]
     monkeypatch.setattr(Oracle, 'dataset', samples)
     monkeypatch.setattr(apis, 'HandInferencer', Oracle)
     output = run_script(
         BENCHMARKS / 'measure_assumptions.py',
-        *(CONFIG, 'none.pth', synthhand_root, '--num-images', 2),
+        *(CONFIG, 'none.pth', studiohand_root, '--num-images', 2),
         cwd=tmp_path).stdout
     xyz = np.stack([sample['keypoints_cam'][0] for sample in samples])
     extent = np.linalg.norm(xyz - xyz[:, 9:10], axis=-1).mean()
@@ -228,7 +228,7 @@ def test_a_track_lost_before_its_hand_does_not_count(jitter, seen, frames):
 def test_throughput_is_a_table_of_all_backends(tmp_path):
     output = run_script(
         REPO_ROOT / 'benchmarks/measure_throughput.py',
-        REPO_ROOT / 'configs/lgh_lite_synthhand.py',
+        REPO_ROOT / 'configs/lgh_lite_studiohand.py',
         *('--num', 3, '--size', 96, 64, '--turns', 1),
         cwd=tmp_path).stdout
     rows = re.findall(r'^\| (folder|film) \| (1|8) \|(.*)\|$', output,

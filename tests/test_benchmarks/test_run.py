@@ -22,8 +22,8 @@ def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp('bench')
     output = run_command(
         *(sys.executable, SCRIPT, '--json', folder / 'bench.json'),
-        *('--only', 'g3_vs_g1_step_synthhand', 'index_vs_coco'),
-        *('part/synthhand/head', 'part/synthhand_g1/head'),
+        *('--only', 'g3_vs_g1_step_studiohand', 'index_vs_coco'),
+        *('part/studiohand/head', 'part/studiohand_g1/head'),
         *('pipeline', 'metric', 'infer/lite'),
         *('--rounds', 1, '--input-size', 64, '--batch', 2, '--no-memory'),
         *('--index-samples', 8, '--metric-samples', 3),
@@ -55,8 +55,8 @@ def test_ratios_are_quotients_of_the_medians(bench):
     assert set(ms) == set(result['cpu_ms']) == set(result['per_second'])
     assert result['rounds'] == dict.fromkeys(ms, 1)
     # G=3 over G=1; and by how many times ours is faster
-    assert result['ratio']['g3_vs_g1_step_synthhand'] == pytest.approx(
-        ms['step/synthhand'] / ms['step/synthhand_g1'])
+    assert result['ratio']['g3_vs_g1_step_studiohand'] == pytest.approx(
+        ms['step/studiohand'] / ms['step/studiohand_g1'])
     assert result['ratio']['index_vs_coco'] == pytest.approx(ms['index/coco'] /
                                                              ms['index/ours'])
     assert result['ratio']['pipeline_plain_vs_mmpose'] == pytest.approx(
@@ -77,7 +77,7 @@ def test_ratios_are_quotients_of_the_medians(bench):
 
 def test_rates_count_samples(bench):
     result, _, _ = bench
-    for name, samples in (('infer/lite', 1), ('step/synthhand', 2),
+    for name, samples in (('infer/lite', 1), ('step/studiohand', 2),
                           ('index/ours', 8), ('metric/freihand', 3)):
         assert result['per_second'][name] == pytest.approx(1e3 * samples /
                                                            result['ms'][name])
@@ -187,13 +187,13 @@ def test_page_and_plots_follow_the_figures(bench, scaling, tmp_path):
     assert written != text
     three, one = (
         sum(ms for name, ms in result['cpu_ms'].items()
-            if name.startswith(f'part/synthhand{twin}/'))
+            if name.startswith(f'part/studiohand{twin}/'))
         for twin in ('', '_g1'))
     row = next(line for line in written.splitlines()
-               if line.startswith('| `lgh_synthhand`, all'))
+               if line.startswith('| `lgh_studiohand`, all'))
     assert row.endswith(f'| {100 * (three - one) / one:.1f} % |')
-    more = result['cpu_ms']['step/synthhand'] / \
-        result['cpu_ms']['step/synthhand_g1'] - 1
+    more = result['cpu_ms']['step/studiohand'] / \
+        result['cpu_ms']['step/studiohand_g1'] - 1
     assert f'one group, {more:.1%} more CPU time' in written
     # 31 ms for 16 images, 29 for one
     assert ('- `step`, from 1 to 16: 1.07 times the CPU time, 0.07 times per '
@@ -247,7 +247,7 @@ def test_page_of_a_cpu_without_bf16(bench, scaling, tmp_path):
     written = page.read_text()
     assert ', no bf16; 1 thread' in written
     assert f'(left out, without bf16: {", ".join(left_out)})' in written
-    assert '| `step/synthhand` |' in written
+    assert '| `step/studiohand` |' in written
     assert 'all | ' not in written.split('<!-- parts -->')[1].split('<!--')[0]
 
 

@@ -29,7 +29,7 @@ def test_a_training_is_measured(freihand_root, tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, 'run', run_here)
     out = run_script(
         SCRIPT,
-        REPO_ROOT / 'configs/lgh_synthhand.py',
+        REPO_ROOT / 'configs/lgh_studiohand.py',
         *('--data-root', freihand_root, '--iters', 3, '--warm-up', 1),
         *('--batch-size', 2, '--rounds', 1, '--json', 'out.json'),
         # the other one changes this process's allocator for good
@@ -77,7 +77,7 @@ def test_variants_take_turns(freihand_root, tmp_path, monkeypatch, cpu_bf16):
     monkeypatch.setattr(subprocess, 'run', made_up)
     out = run_script(
         SCRIPT,
-        REPO_ROOT / 'configs/lgh_synthhand.py',
+        REPO_ROOT / 'configs/lgh_studiohand.py',
         *('--data-root', freihand_root, '--batch-size', 2, '--rounds', 3),
         *('--variants', 'fp32', 'fast', '--processes', 1, 2),
         *('--json', 'out.json'),

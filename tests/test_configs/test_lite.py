@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import lgh_mmpose  # noqa: F401
 
 CONFIGS = REPO_ROOT / 'configs'
-NAMES = ('lgh_lite_freihand', 'lgh_lite_synthhand', 'lgh_official_synthhand',
-         'lgh_res50_synthhand')
+NAMES = ('lgh_lite_freihand', 'lgh_lite_studiohand', 'lgh_official_studiohand',
+         'lgh_res50_studiohand')
 
 
 def flops(name):
@@ -51,7 +51,7 @@ def test_data_have_the_size_that_the_network_expects(name, freihand_root):
 
 def test_resnet50_on_rendered_hands_is_that_of_freihand():
     networks = []
-    for name in ('lgh_freihand', 'lgh_res50_synthhand'):
+    for name in ('lgh_freihand', 'lgh_res50_studiohand'):
         model = Config.fromfile(CONFIGS / f'{name}.py').model.to_dict()
         del model['head']['decoder']
         networks.append(model)
@@ -80,13 +80,13 @@ model = dict(
 
 
 def test_network_of_the_release_is_the_same_on_both_data_sets():
-    rhd, synthhand = (
+    rhd, studiohand = (
         Config.fromfile(CONFIGS / f'{name}.py').model
-        for name in ('lgh_rhd_official', 'lgh_official_synthhand'))
+        for name in ('lgh_rhd_official', 'lgh_official_studiohand'))
     for part in ('backbone', 'neck', 'data_preprocessor'):
-        assert rhd[part] == synthhand[part]
+        assert rhd[part] == studiohand[part]
     # of the head only training and the order of joints differ
-    for head in (rhd.head, synthhand.head):
+    for head in (rhd.head, studiohand.head):
         for name in ('balance_loss_weight', 'decoder'):
             head.pop(name)
-    assert rhd.head == synthhand.head
+    assert rhd.head == studiohand.head

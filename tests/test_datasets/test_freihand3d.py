@@ -373,7 +373,7 @@ def test_missing_data_root_says_where_to_get_it(tmp_path):
     assert str(tmp_path / 'nowhere') in message
     assert 'https://lmb.informatik.uni-freiburg.de/projects/freihand/' in (
         message)
-    assert 'configs/lgh_synthhand.py' in message
+    assert 'configs/lgh_studiohand.py' in message
 
 
 @pytest.mark.parametrize(

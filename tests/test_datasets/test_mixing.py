@@ -53,8 +53,8 @@ def parts(roots, **kwargs):
 
 
 def config(roots, work_dir, **dataset):
-    """lgh_synthhand.py on a CombinedDataset, one epoch of two iterations."""
-    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_synthhand.py')
+    """lgh_studiohand.py on a CombinedDataset, one epoch of two iterations."""
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_studiohand.py')
     combined = dict(
         type='CombinedDataset', metainfo=FREIHAND, datasets=parts(roots))
     combined.update(dataset)

@@ -13,7 +13,7 @@ from lgh_mmpose.codecs import Hand25DLabel
 from lgh_mmpose.datasets import (OfficialRhdCrop, Rhd3DDataset,
                                  TopdownAffineCamera)
 from lgh_mmpose.geometry.camera import back_project
-from lgh_mmpose.synthesis import write_synthhand
+from lgh_mmpose.rendering import write_studiohand
 
 SHARED = REPO_ROOT.parent / 'shared'
 PARITY = SHARED / 'reference' / 'parity_rhd_crop.npz'
@@ -176,7 +176,7 @@ def test_millimetres_in_the_docs(parity, names, i, shape, score):
 def root(tmp_path_factory):
     """Left and right hands of 320 px in RHD's layout, read only."""
     out = tmp_path_factory.mktemp('rhd') / 'data'
-    write_synthhand(out, num_train=3, num_eval=1, quiet=True, layout='rhd')
+    write_studiohand(out, num_train=3, num_eval=1, quiet=True, layout='rhd')
     return out
 
 
@@ -319,7 +319,7 @@ def test_missing_key_is_named(names, key):
 
 def test_image_of_another_size(root, tmp_path):
     out = tmp_path / 'small'
-    write_synthhand(
+    write_studiohand(
         out, num_train=1, num_eval=1, size=64, quiet=True, layout='rhd')
     with pytest.raises(ValueError, match=r'320 x 320 px, got \(64, 64\)'):
         crops(out)

@@ -15,7 +15,7 @@ from mmpose.datasets import Rhd2DDataset
 from lgh_mmpose.codecs import Hand25DLabel
 from lgh_mmpose.datasets import Rhd3DDataset
 from lgh_mmpose.geometry.camera import project
-from lgh_mmpose.synthesis import write_synthhand
+from lgh_mmpose.rendering import write_studiohand
 
 SAMPLES = REPO_ROOT.parent / 'shared' / 'samples' / 'rhd'
 RHD_ORDER = dict(from_file='configs/_base_/datasets/rhd2d.py')
@@ -26,7 +26,7 @@ NUM = 6
 def root(tmp_path_factory):
     """6 + 2 images of a left and a right hand in RHD's layout, read only."""
     out = tmp_path_factory.mktemp('rhd') / 'data'
-    write_synthhand(
+    write_studiohand(
         out,
         num_train=NUM,
         num_eval=2,

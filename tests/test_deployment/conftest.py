@@ -11,11 +11,11 @@ from lgh_mmpose.deployment import export, exporting, select_samples, to_deploy
 
 
 @pytest.fixture(scope='session')
-def toy(synthhand_root):
+def toy(studiohand_root):
     """A thin network, its deploy form, rendered hands and their data set."""
     init_default_scope('mmpose')
     cfg = toy_config()
-    set_data_root(cfg, str(synthhand_root))
+    set_data_root(cfg, str(studiohand_root))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     model = toy_model()
     return SimpleNamespace(

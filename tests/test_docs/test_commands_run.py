@@ -33,7 +33,7 @@ from test_command_lines import DOCUMENTS, commands_of
 from test_extending import FILES as PAGE_FILES
 from work_dir_writer import write_predictions, write_work_dir
 
-from lgh_mmpose.synthesis import write_synthhand
+from lgh_mmpose.rendering import write_studiohand
 
 # how much is done, not what; what is the same then is run once
 TOY_OPTIONS = {
@@ -77,7 +77,7 @@ ELSEWHERE = {
     ],
     'python demo/web_demo.py': ['test_web_demo.py::url'],
     'python tools/ablation.py configs/ablations/groups.yaml --data-root '
-    'data/synthhand': ['test_tools/test_ablation.py'],
+    'data/studiohand': ['test_tools/test_ablation.py'],
     'python tools/analysis_tools/joint_mutual_information.py': [
         'test_tools/test_joint_mutual_information.py::test_writes_what_the_'
         'selector_reads'
@@ -89,7 +89,7 @@ ELSEWHERE = {
     'python benchmarks/run.py': ['test_benchmarks/test_run.py'],
     'python benchmarks/plot_performance.py': ['test_benchmarks/test_run.py'],
     'python benchmarks/training_speed.py configs/'
-    'lgh_synthhand.py --data-root DIR --variants':
+    'lgh_studiohand.py --data-root DIR --variants':
     ['test_benchmarks/test_training_speed.py::test_variants_take_turns'],
 }
 
@@ -106,10 +106,10 @@ NOWHERE = {
     'GPUS=64 bash tools/slurm_train.sh':
     'no cluster is here',
     'python tools/ablation.py configs/ablations/groups.yaml --data-root '
-    'data/synthhand --executor slurm':
+    'data/studiohand --executor slurm':
     'no cluster is here',
     'python benchmarks/training_speed.py configs/'
-    'lgh_synthhand.py --data-root DIR --processes':
+    'lgh_studiohand.py --data-root DIR --processes':
     'processes of 8 s of imports each; test_engine/test_distributed.py has '
     'what they do',
 }
@@ -209,12 +209,12 @@ def write_my_hands(folder):
 def write_data(root):
     """The data sets, under the names of the configs and documents."""
     freihand = write_freihand(root / 'freihand', num_train=2, num_eval=2)
-    for name in ('synthhand', 'synthhand_224', 'own_freihand'):
+    for name in ('studiohand', 'studiohand_224', 'own_freihand'):
         shutil.copytree(freihand, root / name, copy_function=os.link)
     # the authors' crop takes whole images of RHD's size
-    write_synthhand(root / 'rhd', 2, 2, layout='rhd', quiet=True)
+    write_studiohand(root / 'rhd', 2, 2, layout='rhd', quiet=True)
     shutil.copytree(
-        root / 'rhd', root / 'synthhand_rhd', copy_function=os.link)
+        root / 'rhd', root / 'studiohand_rhd', copy_function=os.link)
     write_stb(
         root / 'stb', [
             f'B{i}{kind}' for i in range(1, 7)
@@ -304,7 +304,7 @@ def prepare(command, here, weights):
     """Lay out what this command needs beside the rest."""
     _, script, *arguments = command
     config = next((w for w in arguments if w.startswith('configs/')),
-                  'configs/lgh_synthhand.py')
+                  'configs/lgh_studiohand.py')
     for word in arguments:
         if re.fullmatch(r'CHECKPOINT\w*|OURS\.pth', word):
             if 'convert' not in script:
@@ -376,7 +376,7 @@ def check_hands(arguments, here, output):
 @pytest.mark.parametrize('command', commands_to_run())
 def test_command_runs(command, here, weights, monkeypatch):
     command = [
-        'configs/lgh_synthhand.py' if word == 'CONFIG' else word
+        'configs/lgh_studiohand.py' if word == 'CONFIG' else word
         for word in command
     ]
     while '=' in command[0]:
@@ -414,7 +414,7 @@ def test_python_of_the_page_runs(page, here, weights, monkeypatch):
     assert blocks
     names = dict(keypoints_cam=np.random.default_rng(0).normal(size=(21, 3)))
     for block in blocks:
-        exec(block.replace("'CONFIG'", "'configs/lgh_synthhand.py'"), names)
+        exec(block.replace("'CONFIG'", "'configs/lgh_studiohand.py'"), names)
     if page == 'report.md':
         assert (here / 'report.html').stat().st_size > 1e6
         assert (here / 'hand.html').is_file()

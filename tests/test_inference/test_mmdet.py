@@ -124,7 +124,7 @@ def test_a_detector_without_a_test_pipeline_is_named(tiny_rtmdet):
 def pose(tmp_path_factory):
     """Config and random weights of a network of hands."""
     from mmpose.apis import init_model
-    config = str(REPO_ROOT / 'configs/lgh_synthhand.py')
+    config = str(REPO_ROOT / 'configs/lgh_studiohand.py')
     torch.manual_seed(0)
     weights = init_model(config, device='cpu').state_dict()
     path = tmp_path_factory.mktemp('pose') / 'pose.pth'

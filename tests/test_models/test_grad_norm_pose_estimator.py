@@ -139,7 +139,7 @@ def test_trains_the_network_of_a_config():
     """The default layer is one that all three losses reach."""
     from helpers import REPO_ROOT
     from test_grouped_joint_head import samples
-    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_synthhand.py')
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_studiohand.py')
     cfg.model.type = 'GradNormPoseEstimator'
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).train()

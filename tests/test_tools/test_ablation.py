@@ -23,7 +23,7 @@ def plan(tmp_path):
         yaml.safe_dump(
             dict(
                 title='A toy?',
-                config=str(REPO_ROOT / 'configs/lgh_synthhand.py'),
+                config=str(REPO_ROOT / 'configs/lgh_studiohand.py'),
                 budget=dict(samples=8),
                 seeds=[0],
                 baseline='one',

@@ -7,7 +7,7 @@ from dataset_writers import write_hand3d_json
 from helpers import REPO_ROOT, run_script, write_freihand
 
 BROWSE = REPO_ROOT / 'tools/misc/browse_dataset.py'
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 
 
 def browse(folder, data_root, *arguments, check=True):

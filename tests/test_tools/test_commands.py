@@ -15,7 +15,7 @@ from helpers import REPO_ROOT, run_command, run_script, write_freihand
 
 import lgh_mmpose  # noqa: F401  (lets torch.load read the checkpoints)
 
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 TRAIN = REPO_ROOT / 'tools/train.py'
 TEST = REPO_ROOT / 'tools/test.py'
 
@@ -42,12 +42,12 @@ def toy_options(data_root, **more):
 
 
 @pytest.fixture(scope='session')
-def trained(synthhand_root, tmp_path_factory):
+def trained(studiohand_root, tmp_path_factory):
     """Folder of a finished training by tools/train.py, and what it printed."""
     folder = tmp_path_factory.mktemp('trained')
     result = run_command(
         *(sys.executable, TRAIN, CONFIG, '--work-dir', 'work'),
-        *toy_options(synthhand_root),
+        *toy_options(studiohand_root),
         cwd=folder)
     return folder / 'work', result.stdout
 
@@ -191,11 +191,11 @@ WRONG_TRAININGS = {
     *(('train', *item) for item in (WRONG_CONFIGS | WRONG_TRAININGS).items()),
     *(('test', *item) for item in WRONG_CONFIGS.items()),
 ])
-def test_a_wrong_config_is_one_sentence(phase, text, message, synthhand_root,
+def test_a_wrong_config_is_one_sentence(phase, text, message, studiohand_root,
                                         checkpoint, tmp_path):
     (tmp_path / 'own.py').write_text(text.format(base=CONFIG, phase=phase))
     command = dict(train=[TRAIN, 'own.py'], test=[TEST, 'own.py', checkpoint])
-    options = toy_options(synthhand_root) if '{base}' in text else []
+    options = toy_options(studiohand_root) if '{base}' in text else []
     result = run_script(*command[phase], *options, cwd=tmp_path, check=False)
     assert_one_sentence(result, message)
 
@@ -251,10 +251,10 @@ def test_non_finite_loss_stops_and_leaves_the_last_checkpoint(
     assert all(torch.isfinite(v).all() for v in weights.values())
 
 
-def test_training_goes_on_without_a_broken_image(config, synthhand_root,
+def test_training_goes_on_without_a_broken_image(config, studiohand_root,
                                                  tmp_path):
     root = tmp_path / 'data'
-    shutil.copytree(synthhand_root, root)
+    shutil.copytree(studiohand_root, root)
     broken = root / 'training/rgb/00000003.jpg'
     broken.write_bytes(broken.read_bytes()[:200])
     output = run_command(
@@ -388,7 +388,7 @@ def test_real_photographs_are_scored_in_2d(checkpoint, tmp_path):
     samples = REPO_ROOT / '../shared/samples/freihand'
     if not samples.is_dir():
         pytest.skip('the real FreiHAND samples are not at hand')
-    config = REPO_ROOT / 'configs/lgh_synthhand_test-freihand2d.py'
+    config = REPO_ROOT / 'configs/lgh_studiohand_test-freihand2d.py'
     run_command(
         *(sys.executable, TEST, config, checkpoint, '--work-dir', 'work'),
         *('--out', tmp_path / 'scores.json', '--show-dir', 'pictures'),
@@ -412,13 +412,13 @@ def python(request):
     return sys.executable
 
 
-def test_mim_train_finds_config_and_script_by_name(python, synthhand_root,
+def test_mim_train_finds_config_and_script_by_name(python, studiohand_root,
                                                    tmp_path):
     output = run_command(
         *(python, '-m', 'mim', 'train', 'lgh_mmpose', CONFIG.name),
         *('--gpus', 0, '--work-dir', 'work'),
         *toy_options(
-            synthhand_root,
+            studiohand_root,
             train_cfg=dict(max_epochs=1, val_interval=1, by_epoch=True)),
         cwd=tmp_path).stdout
     assert 'Epoch(train) [1][3/3]' in output

@@ -8,7 +8,7 @@ from helpers import REPO_ROOT, run_script
 from mmengine.config import Config
 
 SCRIPT = REPO_ROOT / 'tools/analysis_tools/compare_training.py'
-CONFIG = REPO_ROOT / 'configs/lgh_lite_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_lite_studiohand.py'
 
 
 @pytest.fixture(scope='module')
@@ -89,7 +89,7 @@ def test_trains_and_tests(freihand_root, tmp_path):
         4 / result['cpu_seconds'])
     assert 0 < result['hand/PA-MPJPE'] <= result['hand/MPJPE']
     assert f'| {result["hand/MPJPE"]:.1f} |' in output
-    work_dir = tmp_path / 'work/lgh_lite_synthhand_fp32_seed3'
+    work_dir = tmp_path / 'work/lgh_lite_studiohand_fp32_seed3'
     # two steps, plainly computed
     cfg = Config.fromfile(work_dir / 'config.py')
     assert not {'ChannelsLastHook', 'KeepMemoryHook'

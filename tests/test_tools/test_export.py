@@ -13,15 +13,15 @@ EXPORT = REPO_ROOT / 'tools/deployment/export.py'
 
 
 @pytest.fixture(scope='module')
-def files(synthhand_root, tmp_path_factory):
-    return write_toy_files(tmp_path_factory.mktemp('toy'), synthhand_root)
+def files(studiohand_root, tmp_path_factory):
+    return write_toy_files(tmp_path_factory.mktemp('toy'), studiohand_root)
 
 
-def test_exports_and_prints_the_differences(files, synthhand_root, tmp_path):
+def test_exports_and_prints_the_differences(files, studiohand_root, tmp_path):
     output = run_command(
         *(sys.executable, EXPORT, *files, '-o', 'out'),
         *('--backend', 'openvino', '--precision', 'fp32'),
-        *('--verify-samples', 4, '--data-root', synthhand_root),
+        *('--verify-samples', 4, '--data-root', studiohand_root),
         cwd=tmp_path).stdout
     assert 'exporting to openvino in fp32: as asked for' in output
     assert 'openvino fp32, compared with the original on 4 samples' in output

@@ -18,7 +18,7 @@ from lgh_mmpose import apis
 from lgh_mmpose.inference.command import StopRequest
 
 DEMO = REPO_ROOT / 'demo/hand3d_demo.py'
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

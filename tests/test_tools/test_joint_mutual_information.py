@@ -90,7 +90,7 @@ def test_hands_lie_alike_wherever_they_were():
 def test_writes_what_the_selector_reads(tmp_path):
     write_freihand(tmp_path / 'data', num_train=120, num_eval=1, size=16)
     arguments = [
-        SCRIPT, REPO_ROOT / 'configs/lgh_synthhand.py', '--num-groups', 4,
+        SCRIPT, REPO_ROOT / 'configs/lgh_studiohand.py', '--num-groups', 4,
         '--out', 'groups.json', '--estimator', 'gaussian', '--cfg-options',
         f'data_root={tmp_path / "data"}'
     ]
@@ -111,7 +111,7 @@ def test_writes_what_the_selector_reads(tmp_path):
 
 def test_too_few_hands(tmp_path, freihand_root):
     failed = run_script(
-        *(SCRIPT, REPO_ROOT / 'configs/lgh_synthhand.py', '--num-groups', 3),
+        *(SCRIPT, REPO_ROOT / 'configs/lgh_studiohand.py', '--num-groups', 3),
         *('--out', 'groups.json', '--cfg-options'),
         f'data_root={freihand_root}',
         cwd=tmp_path,

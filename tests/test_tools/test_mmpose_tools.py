@@ -8,12 +8,12 @@ from helpers import REPO_ROOT, run_script
 from lgh_mmpose import __main__ as mmpose_tool
 from lgh_mmpose.inference.skeleton_2d import GT_COLOR_2D
 
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 MAIN = mmpose_tool.__file__
 
 
 @pytest.mark.parametrize('config', [
-    'lgh_synthhand', 'lgh_rhd_official', 'lgh_holistic_freihand',
+    'lgh_studiohand', 'lgh_rhd_official', 'lgh_holistic_freihand',
     'lgh_mobilenetv2_freihand'
 ])  # yapf: disable
 def test_get_flops_counts_our_networks(config, tmp_path):

@@ -16,7 +16,7 @@ SCRIPT = REPO_ROOT / 'tools/analysis_tools/model_training_cost.py'
 def cost(tmp_path_factory):
     folder = tmp_path_factory.mktemp('cost')
     config = folder / 'toy.py'
-    base = REPO_ROOT / 'configs/lgh_synthhand.py'
+    base = REPO_ROOT / 'configs/lgh_studiohand.py'
     config.write_text(
         f'_base_ = [{str(base)!r}]\n'
         'model = dict(backbone=dict(stem_channels=8, base_channels=8),\n'

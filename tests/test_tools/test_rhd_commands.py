@@ -17,11 +17,11 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('rhd')
     result = run_command(
         *(sys.executable,
-          REPO_ROOT / 'tools/dataset_converters/make_synthhand.py', 'rhd'),
+          REPO_ROOT / 'tools/dataset_converters/make_studiohand.py', 'rhd'),
         *('--layout', 'rhd', '--num-train', 5, '--num-eval', 3),
         cwd=folder)
     assert '5 training and 3 evaluation images' in result.stdout
-    assert 'SynthHand: 8/8' in result.stdout
+    assert 'StudioHand: 8/8' in result.stdout
     # depth maps are made when asked for
     assert {path.name
             for path in (folder / 'rhd/training').iterdir()

@@ -12,7 +12,7 @@ from helpers import REPO_ROOT, run_command, run_script, write_freihand
 import lgh_mmpose  # noqa: F401  (before anything of mmpose, for mmcv-lite)
 
 NUM_EVAL = 7
-CONFIG = REPO_ROOT / 'configs/lgh_synthhand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
 TEST = REPO_ROOT / 'tools/test.py'
 SCORE = REPO_ROOT / 'tools/analysis_tools/score_freihand.py'
 

@@ -33,7 +33,7 @@ def folder(freihand_root, tmp_path_factory):
     folder = tmp_path_factory.mktemp('start')
     (folder / 'toy.py').write_text(
         CONFIG.format(
-            base=str(REPO_ROOT / 'configs/lgh_synthhand.py'),
+            base=str(REPO_ROOT / 'configs/lgh_studiohand.py'),
             data=str(freihand_root)))
     return folder
 

@@ -1,7 +1,7 @@
 """Group joints by how much they tell of each other, from a training set.
 
     python tools/analysis_tools/joint_mutual_information.py \
-        configs/lgh_synthhand.py --num-groups 3 --out groups.json
+        configs/lgh_studiohand.py --num-groups 3 --out groups.json
 
 The data-driven grouping of Tang and Wu, "Does Learning Specific Features for
 Related Parts Help Human Pose Estimation?", CVPR 2019: mutual information

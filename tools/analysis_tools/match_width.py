@@ -1,6 +1,6 @@
 """How wide a single group must be to have as many parameters as G groups.
 
-    python tools/analysis_tools/match_width.py configs/lgh_synthhand.py \\
+    python tools/analysis_tools/match_width.py configs/lgh_studiohand.py \\
         --cfg-options model.neck.num_groups=6 model.head.num_groups=6
 
 Prints the settings of the compute-matched holistic baseline: one group, whose

@@ -1,4 +1,4 @@
-"""SynthHand in the on-disk layout of FreiHAND v2."""
+"""StudioHand in the on-disk layout of FreiHAND v2."""
 import json
 from pathlib import Path
 from typing import List, Sequence

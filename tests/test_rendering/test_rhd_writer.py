@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lgh_mmpose.datasets.safe_pickle import load_array_pickle
 from lgh_mmpose.geometry.camera import project
-from lgh_mmpose.synthesis import (GENERATOR_VERSION, SceneGenerator,
-                                  write_synthhand)
-from lgh_mmpose.synthesis.rhd_writer import encode_depth
+from lgh_mmpose.rendering import (GENERATOR_VERSION, SceneGenerator,
+                                  write_studiohand)
+from lgh_mmpose.rendering.rhd_writer import encode_depth
 
 PARAMETERS = {
     'num_train': 34,  # more than one piece of work
@@ -29,8 +29,8 @@ COUNTS = {'training': 34, 'evaluation': 3}
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
-    out = tmp_path_factory.mktemp('synthhand') / 'data'
-    assert write_synthhand(out, **PARAMETERS) is True
+    out = tmp_path_factory.mktemp('studiohand') / 'data'
+    assert write_studiohand(out, **PARAMETERS) is True
     return out
 
 
@@ -52,7 +52,7 @@ def digests(root):
 
 
 def test_layout_is_that_of_rhd(root):
-    expected = {'synthhand.json'}
+    expected = {'studiohand.json'}
     for split, count in COUNTS.items():
         expected.add(f'{split}/anno_{split}.pickle')
         expected |= {
@@ -72,8 +72,10 @@ def test_layout_is_that_of_rhd(root):
                 'K': ((3, 3), np.float32)
             }
     assert set(digests(root)) == expected
-    assert json.loads((root / 'synthhand.json').read_text()) == {
+    assert json.loads((root / 'studiohand.json').read_text()) == {
         'generator_version': GENERATOR_VERSION,
+        'backgrounds': None,
+        'without': [],
         **{
             k: v
             for k, v in PARAMETERS.items() if k != 'quiet'
@@ -208,12 +210,12 @@ def test_one_hand_is_inside_the_image(root):
 
 
 def test_bytes_do_not_depend_on_the_number_of_workers(root, tmp_path):
-    write_synthhand(tmp_path / 'two', workers=2, **PARAMETERS)
+    write_studiohand(tmp_path / 'two', workers=2, **PARAMETERS)
     assert digests(tmp_path / 'two') == digests(root)
 
 
 def test_other_seed_split_and_layout_give_other_hands(root, tmp_path):
-    write_synthhand(tmp_path / 'other', **{
+    write_studiohand(tmp_path / 'other', **{
         **PARAMETERS, 'seed': 6,
         'num_train': 2
     })
@@ -228,11 +230,11 @@ def test_other_seed_split_and_layout_give_other_hands(root, tmp_path):
 
 
 def test_complete_data_set_is_left_alone(root):
-    assert write_synthhand(root, **PARAMETERS) is False
+    assert write_studiohand(root, **PARAMETERS) is False
     with pytest.raises(FileExistsError, match='other parameters'):
-        write_synthhand(root, **{**PARAMETERS, 'depth': False})
+        write_studiohand(root, **{**PARAMETERS, 'depth': False})
     with pytest.raises(FileExistsError, match='other parameters'):
-        write_synthhand(root, **{
+        write_studiohand(root, **{
             **PARAMETERS, 'layout': 'freihand',
             'depth': False
         })
@@ -248,4 +250,4 @@ def test_complete_data_set_is_left_alone(root):
 ])
 def test_bad_parameters_are_named(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
-        write_synthhand(tmp_path / 'data', **{**PARAMETERS, **change})
+        write_studiohand(tmp_path / 'data', **{**PARAMETERS, **change})

@@ -1,12 +1,12 @@
-# SynthHand's easy set in FreiHAND's layout: smaller images, all hands in the
+# StudioHand's easy set in FreiHAND's layout: smaller images, all hands in the
 # same pose towards the camera, so milder augmentation.
-#   python tools/dataset_converters/make_synthhand.py data/synthhand \
+#   python tools/dataset_converters/make_studiohand.py data/studiohand \
 #       --num-train 16000 --num-eval 500 --difficulty easy --size 128
 _base_ = ['./freihand3d.py']
 
 from lgh_mmpose.config import with_codec, with_steps
 
-data_root = 'data/synthhand'
+data_root = 'data/studiohand'
 # where time is short, more samples at 96 px beat fewer at 128
 codec = dict(_base_.codec, input_size=(96, 96))
 

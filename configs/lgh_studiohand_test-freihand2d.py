@@ -1,9 +1,9 @@
-# lgh_synthhand.py tested on real photographs: FreiHAND's images with mmpose's
+# lgh_studiohand.py tested on real photographs: FreiHAND's images with mmpose's
 # 2D annotation (freihand_test.json; no camera, no depth), so the score is the
-# 2D error alone. The hands fill less of these images than of SynthHand's:
+# 2D error alone. The hands fill less of these images than of StudioHand's:
 # padding=0.6 was chosen on mmpose's eight fixtures, where an earlier network
 # erred by 21.4 px, against 30.5 at 1.
-_base_ = ['./lgh_synthhand.py']
+_base_ = ['./lgh_studiohand.py']
 
 from lgh_mmpose.config import with_steps
 

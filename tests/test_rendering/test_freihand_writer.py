@@ -10,9 +10,9 @@ import pytest
 from lgh_mmpose.datasets import FreiHand3DDataset
 from lgh_mmpose.fileio import unfinished_directory
 from lgh_mmpose.geometry.camera import project
-from lgh_mmpose.synthesis import (GENERATOR_VERSION, SceneGenerator,
-                                  dataset_writer, write_synthhand)
-from lgh_mmpose.synthesis.scene import PERSON_ID
+from lgh_mmpose.rendering import (GENERATOR_VERSION, SceneGenerator,
+                                  dataset_writer, write_studiohand)
+from lgh_mmpose.rendering.scene import PERSON_ID
 
 PARAMETERS = {
     'num_train': 37,  # more than one piece of work
@@ -26,8 +26,8 @@ PARAMETERS = {
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
-    out = tmp_path_factory.mktemp('synthhand') / 'data'
-    assert write_synthhand(out, **PARAMETERS) is True
+    out = tmp_path_factory.mktemp('studiohand') / 'data'
+    assert write_studiohand(out, **PARAMETERS) is True
     return out
 
 
@@ -44,7 +44,7 @@ def digests(root):
 
 
 def test_layout_is_that_of_freihand(root):
-    expected = {'synthhand.json'}
+    expected = {'studiohand.json'}
     for split, count in (('training', 37), ('evaluation', 3)):
         expected |= {f'{split}_{n}.json' for n in ('K', 'xyz', 'scale')}
         expected |= {
@@ -56,9 +56,11 @@ def test_layout_is_that_of_freihand(root):
         assert load(root, f'{split}_xyz.json').shape == (count, 21, 3)
         assert load(root, f'{split}_scale.json').shape == (count, )
     assert set(digests(root)) == expected
-    assert json.loads((root / 'synthhand.json').read_text()) == {
+    assert json.loads((root / 'studiohand.json').read_text()) == {
         'generator_version': GENERATOR_VERSION,
         'layout': 'freihand',
+        'backgrounds': None,
+        'without': [],
         **{
             k: v
             for k, v in PARAMETERS.items() if k != 'quiet'
@@ -106,12 +108,12 @@ def test_real_adapter_reads_it(root):
 
 
 def test_bytes_do_not_depend_on_the_number_of_workers(root, tmp_path):
-    write_synthhand(tmp_path / 'two', workers=2, **PARAMETERS)
+    write_studiohand(tmp_path / 'two', workers=2, **PARAMETERS)
     assert digests(tmp_path / 'two') == digests(root)
 
 
 def test_other_seed_gives_other_samples(root, tmp_path):
-    write_synthhand(tmp_path / 'other', **{**PARAMETERS, 'seed': 6})
+    write_studiohand(tmp_path / 'other', **{**PARAMETERS, 'seed': 6})
     assert np.abs(
         load(tmp_path / 'other', 'training_xyz.json') -
         load(root, 'training_xyz.json')).max(axis=(1, 2)).min() > 1e-3
@@ -131,13 +133,13 @@ class TestExistingDirectory:
     @pytest.fixture
     def out(self, tmp_path):
         out = tmp_path / 'data'
-        write_synthhand(out, **self.SMALL)
+        write_studiohand(out, **self.SMALL)
         return out
 
     def test_the_same_data_set_is_left_alone(self, out):
         before = digests(out)
         stamp = (out / 'training_K.json').stat().st_mtime_ns
-        assert write_synthhand(out, **self.SMALL) is False
+        assert write_studiohand(out, **self.SMALL) is False
         assert digests(out) == before
         assert (out / 'training_K.json').stat().st_mtime_ns == stamp
 
@@ -153,12 +155,12 @@ class TestExistingDirectory:
     def test_another_one_is_refused(self, out, change):
         before = digests(out)
         with pytest.raises(FileExistsError, match='other parameters'):
-            write_synthhand(out, **{**self.SMALL, **change})
+            write_studiohand(out, **{**self.SMALL, **change})
         assert digests(out) == before
 
     def test_overwrite_replaces_it(self, out, tmp_path):
         changed = {**self.SMALL, 'num_train': 1}
-        assert write_synthhand(out, overwrite=True, **changed) is True
+        assert write_studiohand(out, overwrite=True, **changed) is True
         assert len(load(out, 'training_K.json')) == 1
         assert len(os.listdir(out / 'training/rgb')) == 1
         assert os.listdir(tmp_path) == ['data']
@@ -168,8 +170,8 @@ class TestExistingDirectory:
     def test_incomplete_one_is_not_taken_for_whole(self, out, name):
         (out / name).unlink()
         with pytest.raises(FileExistsError, match='missing files'):
-            write_synthhand(out, **self.SMALL)
-        assert write_synthhand(out, overwrite=True, **self.SMALL) is True
+            write_studiohand(out, **self.SMALL)
+        assert write_studiohand(out, overwrite=True, **self.SMALL) is True
         assert (out / name).is_file()
 
     @pytest.mark.parametrize('overwrite', [False, True])
@@ -177,7 +179,7 @@ class TestExistingDirectory:
         (tmp_path / 'real').mkdir()
         (tmp_path / 'real/training_K.json').write_text('[]')
         with pytest.raises(FileExistsError, match='left alone'):
-            write_synthhand(
+            write_studiohand(
                 tmp_path / 'real', overwrite=overwrite, **self.SMALL)
         assert os.listdir(tmp_path) == ['real']
         assert os.listdir(tmp_path / 'real') == ['training_K.json']
@@ -188,7 +190,7 @@ class TestExistingDirectory:
         changed = {**self.SMALL, 'num_train': 1}
         with pytest.raises(
                 FileExistsError, match='holds training/notes.txt too'):
-            write_synthhand(out, overwrite=True, **changed)
+            write_studiohand(out, overwrite=True, **changed)
         assert digests(out) == before
 
     @pytest.mark.parametrize('overwrite', [False, True])
@@ -206,12 +208,12 @@ class TestExistingDirectory:
 
         monkeypatch.setattr(dataset_writer, '_write_splits', render)
         with pytest.raises(FileExistsError, match='is whole, in .*data_2'):
-            write_synthhand(
+            write_studiohand(
                 out, overwrite=overwrite, **{
                     **self.SMALL, 'num_train': 1
                 })
         assert (out / place / 'notes.txt').read_text() == 'mine'
-        assert (out / 'synthhand.json').exists() == overwrite
+        assert (out / 'studiohand.json').exists() == overwrite
         assert len(load(tmp_path / 'data_2', 'training_K.json')) == 1
         assert sorted(os.listdir(tmp_path)) == ['data', 'data_2']
 
@@ -222,7 +224,7 @@ class TestExistingDirectory:
         with unfinished_directory(out):
             monkeypatch.delattr(dataset_writer, '_write_splits')
             with pytest.raises(FileExistsError, match='another run is writin'):
-                write_synthhand(
+                write_studiohand(
                     out, overwrite=overwrite, **{
                         **self.SMALL, 'num_train': 1
                     })
@@ -231,18 +233,18 @@ class TestExistingDirectory:
     def test_file_in_the_way_is_left_alone(self, tmp_path):
         (tmp_path / 'data').write_text('mine')
         with pytest.raises(FileExistsError, match='left alone'):
-            write_synthhand(tmp_path / 'data', **self.SMALL)
+            write_studiohand(tmp_path / 'data', **self.SMALL)
 
     def test_empty_directory_is_used(self, tmp_path):
         (tmp_path / 'data').mkdir()
-        assert write_synthhand(tmp_path / 'data', **self.SMALL) is True
+        assert write_studiohand(tmp_path / 'data', **self.SMALL) is True
 
 
-def fail_late(root, layout, split, start, stop, scene):
+def fail_late(root, layout, split, first, samples, scene):
     """Stand-in for a worker's task; on module level to be pickled."""
-    if start == 32:
+    if 32 in samples:
         raise RuntimeError('the disk is full')
-    return [([], [], 0.)] * (stop - start)
+    return [([], [], 0.)] * len(samples)
 
 
 def die(*task):
@@ -260,7 +262,7 @@ def test_failure_names_the_sample_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(SceneGenerator, 'sample', fail)
     with pytest.raises(
             RuntimeError, match='training sample 33 .*no such hand'):
-        write_synthhand(tmp_path / 'data', **PARAMETERS)
+        write_studiohand(tmp_path / 'data', **PARAMETERS)
     assert os.listdir(tmp_path) == []
 
 
@@ -271,7 +273,7 @@ def test_failure_names_the_sample_and_leaves_nothing(tmp_path, monkeypatch):
 def test_failing_worker_fails_the_run(tmp_path, monkeypatch, task, message):
     monkeypatch.setattr(dataset_writer, '_write_samples', task)
     with pytest.raises(RuntimeError, match=message):
-        write_synthhand(tmp_path / 'data', workers=2, **PARAMETERS)
+        write_studiohand(tmp_path / 'data', workers=2, **PARAMETERS)
     assert os.listdir(tmp_path) == []
 
 
@@ -295,5 +297,5 @@ def test_failing_worker_fails_the_run(tmp_path, monkeypatch, task, message):
 ])
 def test_bad_parameters_are_named(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
-        write_synthhand(tmp_path / 'data', **{**PARAMETERS, **change})
+        write_studiohand(tmp_path / 'data', **{**PARAMETERS, **change})
     assert os.listdir(tmp_path) == []

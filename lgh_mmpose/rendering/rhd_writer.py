@@ -1,4 +1,4 @@
-"""SynthHand in the on-disk layout of RHD v1.1."""
+"""StudioHand in the on-disk layout of RHD v1.1."""
 import pickle
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
@@ -11,7 +11,7 @@ from ..fileio import encode_image
 from .layout import Layout
 from .scene import SceneGenerator, SyntheticSample
 
-# RHD has the joints of a finger from tip to base, SynthHand from base to tip
+# RHD has the joints of a finger from tip to base, StudioHand from base to tip
 _TIP_TO_BASE = [0] + [4 * f + i for f in range(5) for i in (4, 3, 2, 1)]
 _MAX_DEPTH = 5000.  # mm, of a depth map
 

@@ -1,6 +1,6 @@
-# The light network on SynthHand's easy set, rendered here, at the input size
+# The light network on StudioHand's easy set, rendered here, at the input size
 # that it has on FreiHAND. docs/lite.md.
-_base_ = ['./lgh_synthhand.py']
+_base_ = ['./lgh_studiohand.py']
 
 from lgh_mmpose.config import with_codec
 

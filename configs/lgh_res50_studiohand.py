@@ -1,7 +1,7 @@
-# The network of lgh_freihand.py on SynthHand's easy set at 96x96, for
+# The network of lgh_freihand.py on StudioHand's easy set at 96x96, for
 # comparison: docs/lite.md.
 _base_ = [
-    './_base_/datasets/synthhand3d.py', './_base_/models/lgh_resnet50.py',
+    './_base_/datasets/studiohand3d.py', './_base_/models/lgh_resnet50.py',
     './_base_/schedules/muon_cosine.py'
 ]
 

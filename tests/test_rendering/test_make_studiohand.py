@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from helpers import REPO_ROOT, run_command, start_command
 
-from lgh_mmpose.synthesis import write_synthhand
+from lgh_mmpose.rendering import write_studiohand
 
-SCRIPT = REPO_ROOT / 'tools/dataset_converters/make_synthhand.py'
+SCRIPT = REPO_ROOT / 'tools/dataset_converters/make_studiohand.py'
 
 
 def command(out, num_train):
@@ -26,7 +26,7 @@ def command(out, num_train):
 def test_writes_a_data_set_once(tmp_path, monkeypatch, capsys):
     output = run_command(*command(tmp_path / 'data', 3), cwd=tmp_path).stdout
     assert '3 training and 1 evaluation images' in output
-    assert 'SynthHand: 4/4' in output  # progress
+    assert 'StudioHand: 4/4' in output  # progress
     assert len(os.listdir(tmp_path / 'data/training/rgb')) == 3
 
     main = runpy.run_path(str(SCRIPT))['main']
@@ -96,7 +96,7 @@ def test_interrupted_run_leaves_no_data_set(tmp_path, tmp_path_factory, signum,
     wait_until(lambda: not any(map(is_running, processes)))
     if signum == signal.SIGKILL:  # nobody is left to clean up
         assert process.returncode == -signum
-        assert write_synthhand(tmp_path / 'data', 1, 0, size=32, quiet=True)
+        assert write_studiohand(tmp_path / 'data', 1, 0, size=32, quiet=True)
         assert os.listdir(tmp_path) == ['data']
     else:
         assert process.returncode == 130

@@ -1,7 +1,7 @@
-# The network of the authors' release on SynthHand's easy set, for comparison
-# with lgh_lite_synthhand.py: docs/lite.md.
+# The network of the authors' release on StudioHand's easy set, for comparison
+# with lgh_lite_studiohand.py: docs/lite.md.
 _base_ = [
-    './_base_/datasets/synthhand3d.py', './_base_/models/lgh_official.py',
+    './_base_/datasets/studiohand3d.py', './_base_/models/lgh_official.py',
     './_base_/schedules/muon_cosine.py'
 ]
 

@@ -1,4 +1,4 @@
-"""What an on-disk layout of SynthHand has to say of itself."""
+"""What an on-disk layout of StudioHand has to say of itself."""
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
@@ -43,7 +43,7 @@ class Layout(ABC):
 
         Args:
             folder: Folder of the split.
-            index: Number of the sample.
+            index: Number of its files.
             sample: What to write.
 
         Returns:
