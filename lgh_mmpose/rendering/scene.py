@@ -1,55 +1,169 @@
-"""Samples of the renderer before, by the interface of the one to come."""
+"""Put hands before a camera, render them and say where their joints are."""
 from pathlib import Path
-from typing import Collection, Optional, Union
+from typing import Collection, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-import cv2
 import numpy as np
 
-from ..synthesis import scene as former
-from ..synthesis.appearance import BackgroundPool
-from ..synthesis.scene import (DIFFICULTIES, PERSON_ID, SPLITS, PlacedHand,
-                               SyntheticSample, place_hand)
+from lgh_mmpose.geometry.camera import project
 
-__all__ = [
-    'DIFFICULTIES', 'INGREDIENTS', 'PERSON_ID', 'PlacedHand', 'SPLITS',
-    'SceneGenerator', 'SyntheticSample', 'place_hand'
-]
+from .accessories import sample_accessories
+from .backgrounds import Backgrounds
+from .camera_effects import apply_camera
+from .grasping import HeldObject, sample_hand, sample_hand_pair
+from .hand_model import (FOREARM_PART, HandGeometry, HandModel, Subject,
+                         mirror)
+from .lighting import Light, load_environments, sample_light
+from .occluders import sample_occluder
+from .rasterizer import NEAR, Surface
+from .shading import render, to_srgb
+from .skins import Skin, Skins
 
+DIFFICULTIES = ('easy', 'full')
+SPLITS = ('training', 'evaluation')
 INGREDIENTS = ('subjects', 'skins', 'environment_light', 'photographs',
                'objects', 'accessories', 'camera')
-"""What can be left out of the pictures."""
+"""What can be left out of the pictures, to see what it is worth: people of
+different shape; of different skin; light from environment maps; environment
+maps, photographs and people behind; held objects and what stands before the
+hand; sleeves, jewellery and varnish; the faults of cameras."""
+
+PERSON_ID = 1
+LEFT_HAND_ID = 2
+RIGHT_HAND_ID = 18
+"""RHD's part ids: the forearm, and the first of a hand's 16 parts."""
+
+_ROOT = 9  # middle finger MCP
+_SAMPLES, _PAIRS = range(2)  # streams of random numbers
+_EVALUATION_SHARE = 5  # every fifth environment map is for the evaluation
+_OCCLUDER = .12  # probability of something before the hand
+_TOUCHING = .35  # of two hands that touch
+
+# How far, in mm, the skin may lie before a joint that counts as visible: 95 %
+# of what is measured on open hands seen from palm, back and side.
+_FLESH = np.array([30., 27., 22., 14., 11.] + [21., 13., 11., 10.] * 4)
+
+# Rotations from the hand frame to the camera frame, fingers up.
+_PALM_VIEW = np.array([[-1., 0, 0], [0, 0, 1], [0, 1, 0]])
+_BACK_VIEW = np.array([[1., 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
-class _Photographs(BackgroundPool):
-    """Pictures of a folder instead of drawn ones."""
+class PlacedHand(NamedTuple):
+    """A hand in the camera frame, mm.
 
-    def __init__(self, folder: Path, size: int = 320):
-        images = (
-            cv2.imread(str(path)) for path in sorted(folder.iterdir())
-            if path.is_file())
-        images = [image for image in images if image is not None]
-        if not images:
-            raise ValueError(f'{folder} holds no picture for the background')
-        super().__init__(images, size)
+    Attributes:
+        vertices: (V, 3).
+        keypoints: (21, 3) in FreiHAND's order.
+        side: 'left' or 'right'. A left hand is a mirrored right one.
+        others: What it wears and holds.
+    """
+    vertices: np.ndarray
+    keypoints: np.ndarray
+    side: str
+    others: Sequence[Surface] = ()
 
-    def __getitem__(self, index: int) -> np.ndarray:
-        return cv2.resize(self._seeds[index][..., ::-1],
-                          (self._size, self._size))
+    def moved(self, shift: np.ndarray) -> 'PlacedHand':
+        """The hand elsewhere, by (3,) mm."""
+        return self._replace(
+            vertices=self.vertices + shift,
+            keypoints=self.keypoints + shift,
+            others=[
+                surface._replace(vertices=surface.vertices + shift)
+                for surface in self.others
+            ])
 
 
-class SceneGenerator(former.SceneGenerator):
+class SyntheticSample(NamedTuple):
+    """A picture of H hands and its annotation.
+
+    Attributes:
+        image: (S, S, 3) uint8, RGB.
+        part_mask: (S, S) uint8, RHD's part ids: 0 background, 1 forearm, 2-17
+            left and 18-33 right hand (tip to base from thumb to little
+            finger, palm). What is held, worn on the hand or stands before it
+            is background.
+        camera_matrix: (3, 3) float64.
+        keypoints_cam: (H, 21, 3) float64, mm in the camera frame.
+        keypoints_visible: (H, 21) bool, in the image and neither behind an
+            object nor behind another part of a hand.
+        sides: H times 'left' or 'right'.
+        depth: (S, S) float32, mm, of hands and forearms; inf where there are
+            none or something before them.
+    """
+    image: np.ndarray
+    part_mask: np.ndarray
+    camera_matrix: np.ndarray
+    keypoints_cam: np.ndarray
+    keypoints_visible: np.ndarray
+    sides: Sequence[str]
+    depth: np.ndarray
+
+
+def axis_rotation(axis: int, angle: float) -> np.ndarray:
+    """Return the (3, 3) rotation about a coordinate axis, angle in degrees."""
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    matrix = np.eye(3)
+    matrix[i, i] = matrix[j, j] = cos
+    matrix[j, i], matrix[i, j] = sin, -sin
+    return matrix
+
+
+def uniform_rotation(rng: np.random.Generator) -> np.ndarray:
+    """Return a (3, 3) rotation, uniform over all rotations."""
+    q = rng.normal(size=4)
+    w, x, y, z = q / np.linalg.norm(q)
+    return np.array(
+        [[1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+         [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])
+
+
+def upright_rotation(rng: np.random.Generator,
+                     tilt: float = 25.,
+                     roll: float = 60.) -> np.ndarray:
+    """Return a rotation that shows palm or back of the hand, fingers up.
+
+    Args:
+        rng: Source of randomness.
+        tilt: Standard deviation in degrees about a random image axis.
+        roll: Largest angle in degrees in the image plane.
+    """
+    view = _PALM_VIEW if rng.random() < .5 else _BACK_VIEW
+    axis = axis_rotation(2, rng.uniform(0, 360))
+    lean = axis @ axis_rotation(0, rng.normal(0, tilt)) @ axis.T
+    return axis_rotation(2, rng.uniform(-roll, roll)) @ lean @ view
+
+
+def any_rotation(rng: np.random.Generator) -> np.ndarray:
+    """Return a rotation as of hands on photographs.
+
+    Half of them are upright as hands are that are shown to a camera, if
+    loosely; the other half are uniform over all rotations.
+    """
+    if rng.random() < .5:
+        return upright_rotation(rng, tilt=40., roll=90.)
+    return uniform_rotation(rng)
+
+
+class SceneGenerator:
     """Makes samples; each depends on the seed, the split and its index only.
 
     Args:
         seed: Seed of the data set.
-        split: 'training' or 'evaluation'.
+        split: 'training' or 'evaluation'. They share neither samples nor
+            environment maps.
         size: Side of the images in pixels.
-        difficulty: 'full' or 'easy'.
-        backgrounds: Folder of pictures for the background.
+        difficulty: 'full', hands turned any way, or 'easy', palm or back
+            towards the camera with the fingers up.
+        backgrounds: Folder of photographs for the background, in place of
+            those that ship with the package.
         without: What is left out, some of :data:`INGREDIENTS`.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        FileNotFoundError: If a file that ships with the package is missing.
+        OSError: If the folder cannot be read.
+        ValueError: If an argument is out of its range, the folder has no
+            picture that can be used, or a file is damaged.
     """
 
     def __init__(self,
@@ -59,17 +173,325 @@ class SceneGenerator(former.SceneGenerator):
                  difficulty: str = 'full',
                  backgrounds: Optional[Union[str, Path]] = None,
                  without: Collection[str] = ()):
+        if split not in SPLITS:
+            raise ValueError(f'split is {split!r}, expected one of {SPLITS}')
+        if difficulty not in DIFFICULTIES:
+            raise ValueError(f'difficulty is {difficulty!r}, expected one of '
+                             f'{DIFFICULTIES}')
+        if seed < 0:
+            raise ValueError(f'seed is {seed}, expected 0 or more')
+        if size < 16:
+            raise ValueError(f'size is {size}, expected at least 16 pixels')
         unknown = sorted(set(without) - set(INGREDIENTS))
         if unknown:
-            raise ValueError(f'without has {unknown[0]!r}, expected some of '
-                             f'{INGREDIENTS}')
-        if set(without) - {'objects'}:
-            raise ValueError('this renderer can leave out objects only')
-        super().__init__(
-            seed,
-            split,
-            size,
-            difficulty,
-            occluder_prob=0. if 'objects' in without else .3)
-        if backgrounds is not None:
-            self.backgrounds = _Photographs(Path(backgrounds))
+            raise ValueError(f'{unknown[0]!r} cannot be left out; '
+                             f'expected some of {INGREDIENTS}')
+        if backgrounds is not None and 'photographs' in without:
+            raise ValueError('a folder of backgrounds is of no use without '
+                             'photographs')
+        self.size = size
+        self._without = frozenset(without)
+        self._key = (seed, SPLITS.index(split))
+        self._turn = (
+            upright_rotation if difficulty == 'easy' else any_rotation)
+        self.model = HandModel()
+        self._environments = [
+            environment for i, environment in enumerate(load_environments())
+            if (i % _EVALUATION_SHARE == 0) == (split == 'evaluation')
+        ]
+        self._skins = Skins(self.model, plain='skins' in without)
+        self.backgrounds = Backgrounds(
+            backgrounds,
+            photographs='photographs' not in without,
+            panoramas=[e.panorama for e in self._environments])
+
+    def _random(self, stream: int, index: int) -> np.random.Generator:
+        seed, split = self._key
+        return np.random.default_rng(
+            np.random.SeedSequence(seed, spawn_key=(split, stream, index)))
+
+    def sample(self, index: int) -> SyntheticSample:
+        """Make the sample of a single right hand with this index."""
+        rng = self._random(_SAMPLES, index)
+        subject = self._sample_subject(rng)
+        pose, held = sample_hand(
+            rng, self.model, subject, objects='objects' not in self._without)
+        hand = self._dress(rng, self.model.deform(pose, subject), held,
+                           subject)
+        hand = place_hand(hand, self._turn(rng))
+        hand, camera_matrix = self._frame_hand(rng, hand)
+        return self.render(rng, [hand], camera_matrix, subject)
+
+    def _sample_subject(self, rng: np.random.Generator) -> Subject:
+        if 'subjects' in self._without:
+            return self.model.mean_subject
+        return self.model.sample_subject(rng)
+
+    def _dress(self, rng: np.random.Generator, geometry: HandGeometry,
+               held: Optional[HeldObject], subject: Subject) -> PlacedHand:
+        """Give a hand, still in its own frame, what it wears and holds."""
+        others: List[Surface] = []
+        if 'accessories' not in self._without:
+            others += sample_accessories(rng, self.model, geometry, subject)
+        if held is not None:
+            others.append(held_surface(rng, held, self.backgrounds))
+        return PlacedHand(geometry.vertices, geometry.keypoints, 'right',
+                          others)
+
+    def _frame_hand(self, rng: np.random.Generator,
+                    hand: PlacedHand) -> Tuple[PlacedHand, np.ndarray]:
+        """Choose place and focal length so that the key points span 50 to
+        85 % of the image."""
+        size = self.size
+        depth = np.exp(rng.uniform(np.log(280), np.log(1000)))
+        fill = rng.uniform(.5, .85)
+        principal_point = (size - 1) / 2 + rng.normal(0, .02 * size, 2)
+        centre = (size - 1) / 2 + rng.uniform(-.07, .07, 2) * size
+
+        shift = np.array([0, 0, depth])
+        for _ in range(3):  # perspective makes this a fixed-point iteration
+            moved = hand.keypoints + shift
+            rays = moved[:, :2] / moved[:, 2:]
+            low, high = rays.min(axis=0), rays.max(axis=0)
+            focal = fill * size / (high - low).max()
+            shift[:2] += depth * ((centre - principal_point) / focal -
+                                  (low + high) / 2)
+        camera_matrix = np.array([[focal, 0, principal_point[0]],
+                                  [0, focal, principal_point[1]], [0, 0, 1]])
+        return hand.moved(shift), camera_matrix
+
+    def sample_both_hands(self, index: int) -> SyntheticSample:
+        """Make the sample of a person's left and right hand, in that order.
+
+        Apart, one of them spans 20 to 55 % of the image and lies inside; the
+        other is on its left or right, may cover it or be covered and may
+        leave the image. Hands that touch or hold each other lie inside.
+        """
+        rng = self._random(_PAIRS, index)
+        subject = self._sample_subject(rng)
+        if rng.random() < _TOUCHING:
+            hands, camera_matrix = self._frame_touching(
+                rng, self._sample_touching(rng, subject))
+        else:
+            hands = []
+            for side in ('left', 'right'):
+                pose, held = sample_hand(
+                    rng,
+                    self.model,
+                    subject,
+                    objects='objects' not in self._without)
+                hand = self._dress(rng, self.model.deform(pose, subject), held,
+                                   subject)
+                hands.append(place_hand(hand, self._turn(rng), side=side))
+            hands, camera_matrix = self._frame_both_hands(rng, hands)
+        return self.render(rng, hands, camera_matrix, subject)
+
+    def _sample_touching(self, rng: np.random.Generator,
+                         subject: Subject) -> Sequence[PlacedHand]:
+        """Left and right hand in one frame, turned at random."""
+        poses, rotation, shift = sample_hand_pair(rng, self.model, subject)
+        turn = self._turn(rng)
+        left, right = (
+            self._dress(rng, self.model.deform(pose, subject), None, subject)
+            for pose in poses)
+        left = place_hand(left, turn @ rotation, turn @ shift, 'left')
+        return [left, place_hand(right, turn, side='right', root=0)]
+
+    def _frame_touching(
+        self, rng: np.random.Generator, hands: Sequence[PlacedHand]
+    ) -> Tuple[Sequence[PlacedHand], np.ndarray]:
+        """Choose the camera so that both span 35 to 80 % of the image."""
+        size = self.size
+        focal = rng.uniform(.8, 1.2) * size
+        keypoints = np.concatenate([hand.keypoints for hand in hands])
+        low, high = keypoints.min(axis=0), keypoints.max(axis=0)
+        extent = (high - low)[:2].max() + 30  # mm of flesh around the joints
+        fill = rng.uniform(.35, .8)
+        depth = focal * extent / (fill * size)
+        # a near plane would cut what is too close
+        depth = max(depth, (high - low)[2] / 2 + 150)
+        room = (1 - fill) / 2 * size
+        centre = rng.uniform(-room, room, 2)
+        ray = np.append(centre / focal, 1)
+        shift = depth * ray - (low + high) / 2
+        camera_matrix = np.array([[focal, 0, size / 2], [0, focal, size / 2],
+                                  [0, 0, 1]])
+        return [hand.moved(shift) for hand in hands], camera_matrix
+
+    def _frame_both_hands(
+        self, rng: np.random.Generator, hands: Sequence[PlacedHand]
+    ) -> Tuple[Sequence[PlacedHand], np.ndarray]:
+        """Choose the camera and the places of two hands at the origin."""
+        size = self.size
+        focal = rng.uniform(.8, 1.2) * size
+        low = np.stack([hand.keypoints.min(axis=0) for hand in hands])
+        high = np.stack([hand.keypoints.max(axis=0) for hand in hands])
+        half = (high - low) / 2 + 15  # mm of flesh around the joints
+
+        main = int(rng.integers(2))
+        other = 1 - main
+        direction = rng.choice([-1, 1])  # where the main hand stands
+        depth = np.empty(2)
+        depth[main] = np.clip(
+            focal * 2 * half[main, :2].max() / (rng.uniform(.2, .55) * size),
+            250, 900)
+        depth[other] = np.clip(depth[main] * rng.uniform(.85, 1.2), 250, 900)
+        radius = focal * half[:, :2] / depth[:, None]
+        centre = np.empty((2, 2))
+        centre[main] = size / 2 + size * np.array(
+            [direction * rng.uniform(.05, .3),
+             rng.uniform(-.2, .2)])
+        room = np.minimum(radius[main], size / 2)
+        centre[main] = np.clip(centre[main], room, size - room)
+        reach = radius.sum(axis=0)
+        step = np.array([
+            -direction * rng.uniform(.7, 1.5) * reach[0],
+            rng.uniform(-.25, .25) * size
+        ])
+        centre[other] = centre[main] + step
+        if (np.abs(step) < reach).all():
+            # they overlap in the picture, so one stands behind the other
+            gap = half[:, 2].sum()
+            behind = rng.random() < .5 or depth[main] - gap < 250
+            depth[other] = depth[main] + (gap if behind else -gap)
+
+        rays = np.column_stack([(centre - size / 2) / focal, np.ones(2)])
+        shifts = depth[:, None] * rays - (low + high) / 2
+        camera_matrix = np.array([[focal, 0, size / 2], [0, focal, size / 2],
+                                  [0, 0, 1]])
+        return [hand.moved(shift)
+                for hand, shift in zip(hands, shifts)], camera_matrix
+
+    def render(self, rng: np.random.Generator, hands: Sequence[PlacedHand],
+               camera_matrix: np.ndarray, subject: Subject) -> SyntheticSample:
+        """Render one person's hands before a random background.
+
+        Args:
+            rng: Source of randomness for skin, light, background, occluder
+                and camera.
+            hands: The hands, e.g. from :func:`place_hand`.
+            camera_matrix: (3, 3) float64.
+            subject: The person.
+
+        Returns:
+            SyntheticSample: Picture and annotation.
+        """
+        light = sample_light(
+            rng,
+            self._environments,
+            plain='environment_light' in self._without)
+        skin = self._skins.sample(
+            rng,
+            subject,
+            self.size,
+            varnish='accessories' not in self._without)
+        surfaces: List[Surface] = []
+        for hand in hands:
+            surfaces += [self._hand_surface(hand, skin), *hand.others]
+        layer = render(surfaces, camera_matrix, self.size, light)
+        image = self._before_background(rng, layer.color, layer.alpha, light)
+
+        part_mask = layer.part
+        occluded = np.zeros(part_mask.shape, bool)
+        if 'objects' not in self._without and rng.random() < _OCCLUDER:
+            coverage, picture = sample_occluder(rng, part_mask > PERSON_ID,
+                                                self.backgrounds)
+            image += coverage[..., None] * (picture - image)
+            occluded = coverage >= .5
+            part_mask[occluded] = 0
+        if 'camera' in self._without:
+            image = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
+        else:
+            image = apply_camera(rng, image)
+        depth = np.full(layer.inverse_depth.shape, np.inf, np.float32)
+        np.divide(1, layer.inverse_depth, out=depth, where=part_mask > 0)
+        return SyntheticSample(
+            image=image,
+            part_mask=part_mask,
+            camera_matrix=camera_matrix,
+            keypoints_cam=np.stack([hand.keypoints for hand in hands]),
+            keypoints_visible=np.stack([
+                _visible(hand.keypoints, camera_matrix, layer.inverse_depth,
+                         occluded) for hand in hands
+            ]),
+            sides=tuple(hand.side for hand in hands),
+            depth=depth)
+
+    def _hand_surface(self, hand: PlacedHand, skin: Skin) -> Surface:
+        model, first_id = self.model, RIGHT_HAND_ID
+        faces, texture_faces = model.faces, model.texture_faces
+        if hand.side == 'left':
+            faces, texture_faces = faces[:, ::-1], texture_faces[:, ::-1]
+            first_id = LEFT_HAND_ID
+        parts = np.where(model.face_parts == FOREARM_PART, PERSON_ID,
+                         first_id + model.face_parts).astype(np.uint8)
+        return Surface(
+            hand.vertices,
+            faces,
+            model.texture_coordinates,
+            texture_faces,
+            parts=parts,
+            **skin._asdict())
+
+    def _before_background(self, rng: np.random.Generator, color: np.ndarray,
+                           alpha: np.ndarray, light: Light) -> np.ndarray:
+        """Develop a linear picture and put it before a background."""
+        # with the light's own map behind, most of the time in its place
+        view = (None, None)
+        if light.environment is not None and rng.random() < .7:
+            view = light.environment, light.rotation
+        image = self.backgrounds.sample(rng, self.size, *view)
+        alpha = alpha[..., None]
+        front = to_srgb(color / np.maximum(alpha, 1e-6))
+        return image + alpha * (front - image)
+
+
+def place_hand(hand: PlacedHand,
+               rotation: np.ndarray,
+               translation: np.ndarray = np.zeros(3),
+               side: str = 'right',
+               root: int = _ROOT) -> PlacedHand:
+    """Put a hand before the camera.
+
+    Args:
+        hand: A right hand in the hand frame.
+        rotation: (3, 3), hand frame to camera frame.
+        translation: (3,) place of the root in mm.
+        side: 'right', or 'left' to mirror the hand first.
+        root: The key point that is put there. Defaults to the middle finger's
+            MCP.
+
+    Returns:
+        PlacedHand: The hand in the camera frame.
+    """
+    if side not in ('left', 'right'):
+        raise ValueError(f"side is {side!r}, expected 'left' or 'right'")
+    origin = hand.keypoints[root] * ([-1, 1, 1] if side == 'left' else 1)
+
+    def move(points: np.ndarray) -> np.ndarray:
+        points = mirror(points) if side == 'left' else points
+        return (points - origin) @ rotation.T + translation
+
+    others = []
+    for surface in hand.others:
+        surface = surface._replace(vertices=move(surface.vertices))
+        if side == 'left':
+            surface = surface._replace(
+                faces=surface.faces[:, ::-1],
+                texture_faces=surface.texture_faces[:, ::-1])
+        others.append(surface)
+    return PlacedHand(
+        move(hand.vertices), move(hand.keypoints), side, others)
+
+
+def _visible(keypoints: np.ndarray, camera_matrix: np.ndarray,
+             inverse_depth: np.ndarray, occluded: np.ndarray) -> np.ndarray:
+    """(21,) bool, see :class:`SyntheticSample`."""
+    size = len(inverse_depth)
+    uv = np.rint(project(keypoints, camera_matrix))
+    inside = ((uv >= 0) & (uv < size)).all(axis=1) & (keypoints[:, 2] > NEAR)
+    column, row = np.where(inside[:, None], uv, 0).astype(int).T
+    nearest = inverse_depth[row, column]
+    # That is z - flesh > 1 / nearest, where nearest is 0 without a surface.
+    in_front = (keypoints[:, 2] - _FLESH) * nearest > 1
+    return inside & ~in_front & ~occluded[row, column]
