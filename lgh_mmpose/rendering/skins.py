@@ -40,9 +40,9 @@ def _read(name: str) -> np.ndarray:
     """Read a picture of the skins as (H, W, 3) RGB."""
     path = asset_path(f'skins/{name}')
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None or picture.shape[:2] != (512, 512):
+    if picture is None or picture.shape[0] != picture.shape[1]:
         raise ValueError(
-            f'{path} is damaged: it should be a picture of 512 x 512 pixels. '
+            f'{path} is damaged: it should be a square picture. '
             'Reinstall lgh_mmpose or restore the file.')
     return picture[..., ::-1]
 
