@@ -1,0 +1,265 @@
+"""Skins of all tones with palms, creases, nails and veins."""
+import re
+from typing import NamedTuple, Optional
+
+import cv2
+import numpy as np
+
+from .assets import asset_path
+from .hand_model import Subject
+
+AGES = {'young': 25., 'middleage': 45., 'old': 68.}
+"""Ages of the skins in years."""
+
+TONES = np.array([[.80, .56, .44], [.72, .46, .34], [.60, .35, .23],
+                  [.45, .24, .14], [.30, .14, .075], [.16, .068, .034],
+                  [.085, .038, .022]])
+"""Linear albedos of the back of hands, from very light to very dark."""
+
+
+class Skin(NamedTuple):
+    """How a hand's surface looks, in the atlas of the hand model.
+
+    Attributes:
+        texture: (N, N, 3) float32, linear albedo.
+        relief: (N, N) float32, mm.
+        sheen: (N, N) float32, 0 to 1, where it shines like varnish.
+        gloss: Strength of the mirrored light against a dielectric's.
+        roughness: 0 (mirror) to 1 (matt).
+        translucency: 0, or how far light spreads within.
+    """
+    texture: np.ndarray
+    relief: Optional[np.ndarray]
+    sheen: Optional[np.ndarray]
+    gloss: float
+    roughness: float
+    translucency: float
+
+
+def _read(name: str) -> np.ndarray:
+    """Read a picture of the skins as (H, W, 3) RGB."""
+    path = asset_path(f'skins/{name}')
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None or picture.shape[0] != picture.shape[1]:
+        raise ValueError(
+            f'{path} is damaged: it should be a square picture. '
+            'Reinstall lgh_mmpose or restore the file.')
+    return picture[..., ::-1]
+
+
+class Skins:
+    """Makes skins.
+
+    Args:
+        size: Side of the textures: 256 is enough for pictures of 128 pixels,
+            512 for those of more than 160.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is damaged.
+    """
+
+    def __init__(self, size: int = 256):
+        self.size = size
+        folder = asset_path('skins')
+        pattern = re.compile(r'(\w+)_(light|dark)_(female|male)_\d\.jpg')
+        found = [
+            match for match in map(pattern.fullmatch,
+                                   sorted(p.name for p in folder.iterdir()))
+            if match and match[1] in AGES
+        ]
+        if not found:
+            raise FileNotFoundError(
+                f'{folder} holds no skins. Reinstall lgh_mmpose or restore it '
+                'from the source tree.')
+        self._ages = np.array([AGES[match[1]] for match in found])
+        self._dark = np.array([match[2] == 'dark' for match in found])
+        self._male = np.array([match[3] == 'male' for match in found])
+        marks = self._scale(_read('marks.png')) / np.float32(255)
+        self._palmar, self._crease, self._veins = [
+            np.ascontiguousarray(marks[..., i]) for i in range(3)
+        ]
+        nails = _read('nails.png')
+        self._nail = self._scale(nails)[..., 0] / np.float32(255)
+        along = self._scale(nails)[..., 1] / np.float32(255)
+        self._nail_texels = np.nonzero(self._nail > .01)
+        self._along_nail = along[self._nail_texels]
+        self._detail = self._scale(_read('detail.jpg'))[..., 0] - 128
+        self._detail *= np.float32(1 / 128)
+        # A skin is its structure, without its tone and without its nails,
+        # whose highlights are painted.
+        back = (self._palmar < .2) & (self._nail < .01)
+        soft = cv2.GaussianBlur(cv2.dilate(self._nail, np.ones((5, 5))),
+                                (0, 0), size / 256)[..., None]
+        soft = np.clip(1.5 * soft, 0, 1)
+        self._maps = []
+        for match in found:
+            linear = (self._scale(_read(match[0])) / np.float32(255))**2.2
+            around = cv2.blur(linear * (1 - soft), (31, 31)) / np.maximum(
+                cv2.blur(1 - soft[..., 0], (31, 31)), .05)[..., None]
+            linear += soft * (around - linear)
+            self._maps.append(
+                np.log(np.maximum(linear / np.median(linear[back], axis=0),
+                                  .02)).astype(np.float32))
+
+    def _scale(self, picture: np.ndarray) -> np.ndarray:
+        return cv2.resize(
+            picture, (self.size, self.size),
+            interpolation=cv2.INTER_AREA).astype(np.float32)
+
+    def plain(self, rng: np.random.Generator) -> Skin:
+        """One skin colour all over, without structure."""
+        texture = np.empty((4, 4, 3), np.float32)
+        texture[:] = _sample_tone(rng, .5 < rng.random())
+        return Skin(texture, None, None, 1., .45, 0.)
+
+    def sample(self, rng: np.random.Generator, subject: Subject) -> Skin:
+        """Draw a skin that suits a person's sex and age."""
+        dark = rng.random() < .42
+        tone = _sample_tone(rng, dark)
+        unlike = (
+            np.abs(self._ages - subject.age) / 12 + 1.5 *
+            (self._male != (subject.male > .5)))
+        weights = np.exp(-unlike) * np.where(self._dark == dark, 1, .02)
+        first, second = rng.choice(
+            len(weights), 2, p=weights / weights.sum())
+        share = np.float32(rng.uniform(0, .5))
+        strength = np.float32(rng.uniform(.55, 1.05))
+        structure = cv2.addWeighted(self._maps[first], strength *
+                                    (1 - share), self._maps[second],
+                                    strength * share, 0)
+        old = np.clip((subject.age - 30) / 40, 0, 1)
+        detail = np.float32(rng.uniform(.3, 1.1) * (.8 + .8 * old))
+        creases = np.float32(rng.uniform(.15, .6) * (.7 + .6 * old))
+        veins = np.float32(
+            max(rng.normal(.1, .35), 0) * (.5 + old + .3 * subject.male))
+
+        # blood shows in palms, finger tips and knuckles
+        palm_red = rng.uniform(.05, .35)
+        change = (
+            -creases * .55 * self._crease + detail * self._detail)
+        logarithm = structure + change[..., None]
+        lift = palm_red * np.array([.1, -.25, -.2])
+        if dark:  # the palm has little melanin
+            darkness = np.clip(np.log(.45 / tone[0]), 0, 2)
+            lift = lift + rng.uniform(0, .35) * darkness
+        logarithm += self._palmar[..., None] * lift.astype(np.float32)
+        logarithm += self._crease[..., None] * np.array(
+            [.06, -.12, -.1], np.float32) * creases
+        if veins > 0:
+            logarithm += self._veins[..., None] * (
+                np.array([-.2, -.08, -.04], np.float32) * min(veins, 1))
+        self._add_spots(rng, logarithm, subject.age, dark)
+        texture = cv2.exp(logarithm) * tone.astype(np.float32)
+
+        relief = (
+            np.float32(1.2) * detail * self._detail -
+            np.float32(.5) * creases * self._crease +
+            np.float32(.9) * veins * self._veins)
+        sheen = self._paint_nails(rng, texture, relief, tone, subject)
+        np.clip(texture, .004, .88, out=texture)
+        oily = rng.random()
+        return Skin(
+            texture=texture,
+            relief=relief,
+            sheen=sheen,
+            gloss=float(.55 + .9 * oily),
+            roughness=float(np.clip(.58 - .22 * oily + .05 * old, .34, .62)),
+            translucency=float(rng.uniform(.6, 1.1)))
+
+    def _add_spots(self, rng: np.random.Generator, logarithm: np.ndarray,
+                   age: float, dark: bool) -> None:
+        """Moles, freckles, stains of age, scars and tattoos, in place."""
+        scale = self.size / 512
+        spots = np.zeros((self.size, self.size), np.float32)
+        count = rng.poisson(3 if dark else 6)
+        if not dark and rng.random() < .15:
+            count += 120
+        if age > 50:
+            count += rng.poisson(25)
+        places = rng.uniform(0, 1, (count, 2)) * [.64, 1] * self.size
+        sizes = np.exp(rng.normal(-.1, .5, count)) * scale
+        for place, side, depth in zip(places, sizes,
+                                      rng.uniform(.2, .9, count)):
+            cv2.circle(spots,
+                       np.rint(16 * place).astype(int).tolist(),
+                       max(int(16 * side), 8), float(depth), -1, cv2.LINE_AA,
+                       4)
+        if count:
+            if scale < 1:
+                spots *= .7
+            palm = 1 - self._palmar
+            logarithm -= (spots * palm)[..., None] * np.array(
+                [.35, .55, .7], np.float32)
+        if rng.random() < .05:  # a tattoo on arm or back of the hand
+            drawing = np.zeros((self.size, self.size), np.float32)
+            centre = np.array([
+                rng.uniform(.12, .4),
+                rng.uniform(.1, .4) if rng.random() < .7 else .62
+            ]) * self.size
+            for _ in range(rng.integers(2, 7)):
+                points = centre + np.cumsum(
+                    rng.normal(0, 14 * scale, (6, 2)), axis=0)
+                cv2.polylines(drawing, [np.rint(points).astype(np.int32)],
+                              bool(rng.random() < .4), 1.,
+                              int(np.ceil(rng.uniform(1, 4) * scale)),
+                              cv2.LINE_AA)
+            ink = np.array([1.6, 1.4, 1.2]) if rng.random(
+            ) < .8 else rng.uniform(.2, 1.8, 3)
+            logarithm -= (drawing *
+                          (1 - self._palmar))[..., None] * (
+                              rng.uniform(.5, 1) * ink).astype(np.float32)
+
+    def _paint_nails(self, rng: np.random.Generator, texture: np.ndarray,
+                     relief: np.ndarray, tone: np.ndarray,
+                     subject: Subject) -> np.ndarray:
+        """Colour the nails in place and return where they shine."""
+        texels, along = self._nail_texels, self._along_nail
+        cover = self._nail[texels][:, None]
+        varnished = rng.random() < (.15 if subject.male < .5 else .01)
+        if varnished:
+            hue = rng.random()
+            if hue < .55:  # reds and pinks
+                paint = np.array([rng.uniform(.3, .8), 0, 0])
+                paint[1:] = paint[0] * rng.uniform(.02, .6)
+                paint[2] *= rng.uniform(.8, 1.5)
+            elif hue < .75:  # near the skin
+                paint = np.clip(tone * rng.uniform(.8, 1.5), .02, .8)
+            else:
+                paint = rng.uniform(.01, .8, 3)
+            color = np.broadcast_to(paint, (len(along), 3)).copy()
+            cover = cover * .97
+            shine = rng.uniform(.7, 1)
+        else:
+            bed = tone * .75 + .25 * np.array([.62, .36, .32])
+            bed = bed * np.array([1.1, .98, 1.])
+            color = np.broadcast_to(bed, (len(along), 3)).copy()
+            root = rng.uniform(.12, .22)
+            lunula = np.clip((root - along) / .06, 0, 1) * rng.uniform(0, .6)
+            rim = rng.uniform(.86, .97)
+            edge = np.clip((along - rim) / .05, 0, 1) * rng.uniform(.3, .9)
+            white = np.clip(
+                tone * .6 + .4 * np.array([.8, .74, .66]), 0, .8)
+            for share in (lunula, edge):
+                color += share[:, None] * (white - color)
+            cover = cover * .85
+            shine = rng.uniform(.15, .65)
+        texture[texels] += cover * (color - texture[texels])
+        # the nail is smooth and stands out of its fold
+        nail = self._nail[texels]
+        relief[texels] = relief[texels] * (1 - nail) + .12 * nail
+        sheen = np.zeros((self.size, self.size), np.float32)
+        sheen[texels] = shine * nail
+        return sheen
+
+
+def _sample_tone(rng: np.random.Generator, dark: bool) -> np.ndarray:
+    """Draw a linear albedo of skin."""
+    place = rng.uniform(2.3, 6) if dark else rng.uniform(0, 2.7)
+    i = min(int(place), len(TONES) - 2)
+    tone = TONES[i] * (TONES[i + 1] / TONES[i])**(place - i)
+    # blood reddens, carotene yellows
+    blood, yellow = rng.normal(0, .07), rng.normal(0, .09)
+    return tone * np.exp(
+        [.2 * blood, -blood, -.8 * blood - yellow]) * np.exp(
+            rng.normal(0, .05))
