@@ -1,0 +1,1 @@
+"""StudioHand: rendered hands with exact 3D annotations."""

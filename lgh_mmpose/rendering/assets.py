@@ -1,9 +1,18 @@
-"""The small baked files in ``assets/rendering``."""
+"""The files that the renderer needs: ``assets/rendering``."""
+import zipfile
 from pathlib import Path
+from typing import Dict, Mapping, Tuple
+
+import numpy as np
+
+ASSETS = Path('assets', 'rendering')
 
 
 def asset_path(name: str) -> Path:
-    """Return the path of a file in ``assets/rendering``.
+    """Return the path of a file or folder in ``assets/rendering``.
+
+    Args:
+        name: Path below ``assets/rendering``.
 
     Raises:
         FileNotFoundError: If neither the installed package nor the source
@@ -11,13 +20,57 @@ def asset_path(name: str) -> Path:
     """
     package = Path(__file__).resolve().parents[1]
     candidates = [
-        root / 'assets' / 'rendering' / name
-        for root in (package / '.mim', package.parent)
+        root / ASSETS / name for root in (package / '.mim', package.parent)
     ]
     for path in candidates:
-        if path.is_file():
+        if path.exists():
             return path
     raise FileNotFoundError(
-        f'{name} of the rendered hands is missing, looked for '
+        f'{name}, which StudioHand needs, is missing; looked for '
         f'{" and ".join(map(str, candidates))}. Reinstall lgh_mmpose or '
-        'restore assets/rendering from the source tree.')
+        f'restore {ASSETS.as_posix()} from the source tree.')
+
+
+def load_arrays(
+        path: Path,
+        expected: Mapping[str, Tuple[str, tuple]]) -> Dict[str, np.ndarray]:
+    """Read the arrays of an ``.npz`` file and check their form.
+
+    Args:
+        path: The file.
+        expected: Per array its kind (``'f'`` for floating point, ``'i'`` for
+            integers) and shape; a name in the shape stands for a number that
+            is the same wherever the name is.
+
+    Returns:
+        dict: The arrays by name.
+
+    Raises:
+        ValueError: If the file is damaged or not what it should be.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in expected}
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile,
+            zipfile.zlib.error) as error:
+        raise ValueError(f'{path} is damaged or not a file of this version of '
+                         f'lgh_mmpose ({error}). Reinstall lgh_mmpose or '
+                         'restore the file from the source tree.') from error
+    sizes: Dict[str, int] = {}
+    for name, (kind, shape) in expected.items():
+        array = arrays[name]
+        kinds = {'f': 'f', 'i': 'iu'}[kind]
+        ok = array.dtype.kind in kinds and array.ndim == len(shape)
+        if ok:
+            for size, wanted in zip(array.shape, shape):
+                if isinstance(wanted, str):
+                    wanted = sizes.setdefault(wanted, size)
+                ok &= size == wanted
+        if ok and kind == 'f':
+            ok = bool(np.isfinite(array).all())
+        if not ok:
+            raise ValueError(
+                f'{path} is not a file of this version of lgh_mmpose: array '
+                f'{name!r} is {array.dtype} of shape {array.shape}. Reinstall '
+                'lgh_mmpose or restore the file from the source tree.')
+    return arrays

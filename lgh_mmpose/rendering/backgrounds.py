@@ -4,6 +4,7 @@ Environment maps, photographs, plain walls and tables, drawn patterns and
 clutter, collages of them, and people; all of it sharp or out of focus.
 Colours are RGB from 0 to 255 with the gamma of a screen.
 """
+import contextlib
 import functools
 import os
 import warnings
@@ -14,7 +15,8 @@ import cv2
 import numpy as np
 
 from lgh_mmpose.inference.images import (IMAGE_EXTENSIONS, ImageError,
-                                         decode_reduced, read_bytes)
+                                         decode_reduced, find_image_fault,
+                                         read_bytes)
 
 from .assets import asset_path
 
@@ -121,12 +123,20 @@ def _shipped_photographs() -> Tuple[List[np.ndarray], ...]:
 
 
 def _read_asset(path: Path) -> np.ndarray:
-    """Pixels of a picture that ships with the package, as stored."""
-    image = cv2.imdecode(
-        np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    """Pixels of a picture that ships with the package, as stored.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    content = path.read_bytes()
+    image = None
+    if find_image_fault(content) is None:
+        with contextlib.suppress(cv2.error):
+            image = cv2.imdecode(
+                np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise ValueError(f'{path} is damaged: OpenCV cannot read it. '
-                         'Reinstall lgh_mmpose or restore the file.')
+        raise ValueError(f'{path} is damaged. Reinstall lgh_mmpose or restore '
+                         'the file from the source tree.')
     return image
 
 
@@ -500,7 +510,8 @@ def _people() -> Tuple[_Person, ...]:
         image = _read_asset(path).astype(np.float32)
         if image.shape[0] != 2 * PEOPLE_HEIGHT or image.shape[2:] != (4, ):
             raise ValueError(f'{path} is no cut-out of a person. '
-                             'Reinstall lgh_mmpose or restore the file.')
+                             'Reinstall lgh_mmpose or restore the file from '
+                             'the source tree.')
         # below the picture lies the mask of its clothes
         colors = image[:PEOPLE_HEIGHT, :, [2, 1, 0, 3]]
         colors[..., 3] /= 255

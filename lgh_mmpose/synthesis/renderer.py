@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .numba_utils import cached_njit
+from ..rendering.numba_utils import cached_njit
 
 NEAR = 50.
 """Distance of the near plane in mm; what is closer is cut off."""

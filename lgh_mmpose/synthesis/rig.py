@@ -13,7 +13,7 @@ from typing import NamedTuple, Optional, Tuple, Union
 import numpy as np
 
 from .gltf import read_glb
-from .numba_utils import cached_njit
+from ..rendering.numba_utils import cached_njit
 
 FINGERS = ('thumb', 'index-finger', 'middle-finger', 'ring-finger',
            'pinky-finger')

@@ -3,7 +3,7 @@ import os
 import numba.core.caching
 import pytest
 
-from lgh_mmpose.synthesis.numba_utils import cached_njit
+from lgh_mmpose.rendering.numba_utils import cached_njit
 
 
 def double(x):
