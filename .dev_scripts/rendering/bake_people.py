@@ -18,8 +18,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from lgh_mmpose.rendering.backgrounds import (HEAD_SHARES, PEOPLE,
-                                              PEOPLE_HEIGHT)
+from lgh_mmpose.rendering.backgrounds import HEAD_SHARES, PEOPLE, PEOPLE_HEIGHT
 
 OUT = Path(__file__).resolve().parents[2] / 'assets/rendering/people'
 SUPERSAMPLING = 3
@@ -70,8 +69,10 @@ def sample_bodies(rng: np.random.Generator) -> Bodies:
     """Sample bodies that hold their heads and arms in various ways."""
     model = anny.Anny().float()
     names = list(model.bone_labels)
-    shape = {key: rng.uniform(.1, .9, PEOPLE) for key in
-             model.phenotype_labels}
+    shape = {
+        key: rng.uniform(.1, .9, PEOPLE)
+        for key in model.phenotype_labels
+    }
     male = rng.random(PEOPLE) < .5
     shape['gender'] = np.where(male, rng.uniform(0, .2, PEOPLE),
                                rng.uniform(.8, 1, PEOPLE))
@@ -81,9 +82,9 @@ def sample_bodies(rng: np.random.Generator) -> Bodies:
         for name, sizes in (('neck01', (.1, .08, .15)),
                             ('head', (.15, .1, .3)), ('spine03', (.08, .05,
                                                                   .08))):
-            person[names.index(name)] = np.linalg.multi_dot(
-                [rotation(axis, rng.normal(0, sizes[axis]))
-                 for axis in range(3)])
+            person[names.index(name)] = np.linalg.multi_dot([
+                rotation(axis, rng.normal(0, sizes[axis])) for axis in range(3)
+            ])
         for side, sign in (('L', 1), ('R', -1)):
             down, twist = rng.uniform(.15, .55), rng.uniform(-.3, .3)
             person[names.index(f'upperarm01.{side}')] = rotation(
@@ -96,9 +97,10 @@ def sample_bodies(rng: np.random.Generator) -> Bodies:
                 for key, value in shape.items()
             })
     weights = np.zeros((len(model.template_vertices), len(names)))
-    np.add.at(weights, (np.arange(len(weights))[:, None],
-                        model.vertex_bone_indices.numpy()),
-              model.vertex_bone_weights.numpy())
+    np.add.at(
+        weights,
+        (np.arange(len(weights))[:, None], model.vertex_bone_indices.numpy()),
+        model.vertex_bone_weights.numpy())
     return Bodies(out['vertices'].numpy().astype(np.float64),
                   out['rest_vertices'].numpy().astype(np.float64),
                   out['rest_bone_heads'].numpy().astype(np.float64),
@@ -151,8 +153,9 @@ def draw(points, inverse_depth, faces, kept, texture_faces, uv, normals,
                 a = 1 - b - c
                 if b < 0 or c < 0 or a < 0:
                     continue
-                q = (a * inverse_depth[i] + b * inverse_depth[j] +
-                     c * inverse_depth[k])
+                q = (
+                    a * inverse_depth[i] + b * inverse_depth[j] +
+                    c * inverse_depth[k])
                 if q <= nearest[y, x]:
                     continue
                 nearest[y, x] = q
@@ -174,8 +177,8 @@ def draw(points, inverse_depth, faces, kept, texture_faces, uv, normals,
                         color = 30. if at > .5 else 215.
                     elif haired > .5:
                         # strands: noise of the texture's place
-                        strand = .75 + .5 * ((column * 7919 + row // 6 * 104729
-                                              ) % 97) / 97
+                        strand = .75 + .5 * (
+                            (column * 7919 + row // 6 * 104729) % 97) / 97
                         color = hair_color[channel] * strand
                         shine = 25 * max(n @ light, 0.)**8
                     elif dressed > .5:
@@ -193,8 +196,10 @@ def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
     """
     faces = bodies.faces
     rest, vertices = bodies.rest[index], bodies.vertices[index]
-    bones = {name: bodies.heads[index, at] for at, name in
-             enumerate(bodies.names)}
+    bones = {
+        name: bodies.heads[index, at]
+        for at, name in enumerate(bodies.names)
+    }
     eyes = of_bones(bodies, ('eye', ))
     head = of_bones(bodies, ('head', )) | of_bones(bodies, ('neck', ))
     normals = vertex_normals(vertices, faces)
@@ -205,8 +210,8 @@ def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
     # the edge lies where this passes .5, so that it is no zigzag of faces
     clothes = np.maximum(
         of_bones(bodies, sleeve),
-        of_bones(bodies, TORSO_BONES) * np.clip(
-            .5 + (neckline - rest[:, 2]) / .04, 0, 1))
+        of_bones(bodies, TORSO_BONES) *
+        np.clip(.5 + (neckline - rest[:, 2]) / .04, 0, 1))
     if bodies.male[index] and rng.random() < .12:
         clothes[:] = 0
     # hair: above a plane that falls towards the back
@@ -216,29 +221,27 @@ def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
     hairline = rng.uniform(.055, .08)
     fall = rng.uniform(.45, .9)
     hair = head * np.clip(
-        .5 + np.minimum(
-            above - hairline + fall * np.maximum(back, 0),
-            np.maximum(back - .035, above - hairline)) / .02, 0, 1)
+        .5 + np.minimum(above - hairline + fall * np.maximum(back, 0),
+                        np.maximum(back - .035, above - hairline)) / .02, 0, 1)
     thickness = rng.uniform(.004, .02)
     if rng.random() < .35:  # long hair
         thickness = rng.uniform(.015, .03)
         behind = np.minimum(back - rng.uniform(.09, .12),
                             above - rng.uniform(-.3, -.1))
-        hair = np.maximum(
-            hair, (head | of_bones(bodies, ('spine01', 'clavicle'))) *
-            np.clip(.5 + behind / .02, 0, 1))
+        hair = np.maximum(hair, (head | of_bones(bodies,
+                                                 ('spine01', 'clavicle'))) *
+                          np.clip(.5 + behind / .02, 0, 1))
     if rng.random() < .08:
         hair[:] = 0
     hair[eyes] = 0
-    vertices = vertices + normals * (
-        .008 * (clothes > .4) + thickness * hair)[:, None]
+    vertices = vertices + normals * (.008 * (clothes > .4) +
+                                     thickness * hair)[:, None]
     normals = vertex_normals(vertices, faces)
     iris = np.zeros(len(vertices))
     for side in 'LR':
         of_eye = of_bones(bodies, (f'eye.{side}', ))
         front = rest[of_eye, 1]
-        iris[of_eye] = np.clip(.5 + (front.min() + .0025 - front) / .002, 0,
-                               1)
+        iris[of_eye] = np.clip(.5 + (front.min() + .0025 - front) / .002, 0, 1)
 
     # turned about the vertical: mostly towards the camera, some away from it
     yaw = rng.normal(0, .5) + (np.pi if rng.random() < .1 else 0)
@@ -260,29 +263,31 @@ def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
     zoom = scale * distance / depth
     level = top - .3  # of the camera
     width = WIDTH * SUPERSAMPLING
-    points = np.stack([
-        width / 2 + vertices[:, 0] * zoom,
-        .04 * size + (top - level) * scale - (vertices[:, 2] - level) * zoom
-    ], 1)
+    points = np.stack(
+        [width / 2 + vertices[:, 0] * zoom,
+         (level - vertices[:, 2]) * zoom], 1)
+    points[:, 1] += .03 * size - points[:, 1].min()
     hand = of_bones(bodies, HAND_BONES)
     kept = ~hand[faces].any(axis=1)
 
-    age = ['young', 'middleage', 'old'][int(np.digitize(
-        bodies.age[index], (.75, .9)))]
+    age = ['young', 'middleage',
+           'old'][int(np.digitize(bodies.age[index], (.75, .9)))]
     sex = 'male' if bodies.male[index] else 'female'
-    fitting = [path for path in skins if path.name.startswith(age) and
-               f'_{sex}_' in path.name]
+    fitting = [
+        path for path in skins
+        if path.name.startswith(age) and f'_{sex}_' in path.name
+    ]
     skin = cv2.imread(str(fitting[rng.integers(len(fitting))]))
-    hair_color = np.array([(25, 22, 20), (20, 35, 55), (40, 70, 100),
-                           (100, 150, 185), (150, 155, 160)][rng.choice(
-                               5, p=(.35, .25, .15, .1, .15))], np.float64)
+    hair_color = np.array([
+        (25, 22, 20), (20, 35, 55), (40, 70, 100), (100, 150, 185),
+        (150, 155, 160)
+    ][rng.choice(5, p=(.35, .25, .15, .1, .15))], np.float64)
     colors = np.zeros((size, width, 3))
     mask = np.zeros((size, width))
     nearest = np.zeros((size, width))
     draw(points, 1 / depth, faces, kept, bodies.texture_faces,
          bodies.texture_coordinates.astype(np.float64), normals,
-         skin.astype(np.float64), clothes,
-         hair, hair_color, eyes, iris, light,
+         skin.astype(np.float64), clothes, hair, hair_color, eyes, iris, light,
          rng.uniform(.35, .6), colors, mask, nearest)
     coverage = (nearest > 0) * 255.
     stack = np.dstack([colors * (nearest > 0)[..., None], coverage, mask])
@@ -290,8 +295,9 @@ def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
         stack, (WIDTH, PEOPLE_HEIGHT), interpolation=cv2.INTER_AREA)
     alpha = np.maximum(stack[..., 3:4] / 255, 1e-3)
     picture = np.dstack([stack[..., :3] / alpha, stack[..., 3]])
-    clothing = np.dstack([*[stack[..., 4] / alpha[..., 0]] * 3,
-                          np.full(alpha.shape[:2], 255.)])
+    clothing = np.dstack(
+        [*[stack[..., 4] / alpha[..., 0]] * 3,
+         np.full(alpha.shape[:2], 255.)])
     columns = np.flatnonzero((stack[..., 3] > 0).any(axis=0))
     both = np.vstack([picture, clothing])[:, columns[0]:columns[-1] + 1]
     return np.rint(np.clip(both, 0, 255)).astype(np.uint8)

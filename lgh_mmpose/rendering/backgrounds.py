@@ -4,6 +4,7 @@ Environment maps, photographs, plain walls and tables, drawn patterns and
 clutter, collages of them, and people; all of it sharp or out of focus.
 Colours are RGB from 0 to 255 with the gamma of a screen.
 """
+import contextlib
 import functools
 import os
 import warnings
@@ -14,7 +15,8 @@ import cv2
 import numpy as np
 
 from lgh_mmpose.inference.images import (IMAGE_EXTENSIONS, ImageError,
-                                         decode_reduced, read_bytes)
+                                         decode_reduced, find_image_fault,
+                                         read_bytes)
 
 from .assets import asset_path
 
@@ -88,8 +90,8 @@ def _cut_view(rng: np.random.Generator, levels: Sequence[np.ndarray],
     ])
     level = int(np.clip(np.log2(max(side / size, 1)), 0, len(levels) - 1))
     source = levels[level]
-    shrink = np.array(
-        [source.shape[1] / width, source.shape[0] / height], np.float64)
+    shrink = np.array([source.shape[1] / width, source.shape[0] / height],
+                      np.float64)
     step = side / size
     cos, sin = step * np.cos(angle), step * np.sin(angle)
     if rng.random() < .5:  # mirrored
@@ -101,8 +103,8 @@ def _cut_view(rng: np.random.Generator, levels: Sequence[np.ndarray],
         turn = turn @ np.array([[0, 1], [-1, 0]])
     offset = centre - turn @ np.full(2, size / 2)
     # from centres of pixels to centres of pixels
-    matrix = np.column_stack(
-        [turn, offset + turn @ np.full(2, .5)]) * shrink[:, None]
+    matrix = np.column_stack([turn, offset + turn @ np.full(2, .5)
+                              ]) * shrink[:, None]
     matrix[:, 2] -= .5
     return cv2.warpAffine(
         source,
@@ -121,12 +123,20 @@ def _shipped_photographs() -> Tuple[List[np.ndarray], ...]:
 
 
 def _read_asset(path: Path) -> np.ndarray:
-    """Pixels of a picture that ships with the package, as stored."""
-    image = cv2.imdecode(
-        np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    """Pixels of a picture that ships with the package, as stored.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    content = path.read_bytes()
+    image = None
+    if find_image_fault(content) is None:
+        with contextlib.suppress(cv2.error):
+            image = cv2.imdecode(
+                np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise ValueError(f'{path} is damaged: OpenCV cannot read it. '
-                         'Reinstall lgh_mmpose or restore the file.')
+        raise ValueError(f'{path} is damaged. Reinstall lgh_mmpose or restore '
+                         'the file from the source tree.')
     return image
 
 
@@ -203,8 +213,8 @@ def _read_reduced(path: str) -> np.ndarray:
     return image[..., ::-1]
 
 
-def _look_into(panorama: np.ndarray, rotation: np.ndarray, field_of_view: float,
-               size: int) -> np.ndarray:
+def _look_into(panorama: np.ndarray, rotation: np.ndarray,
+               field_of_view: float, size: int) -> np.ndarray:
     """Perspective view of an equirectangular panorama.
 
     Args:
@@ -314,8 +324,8 @@ def _textures() -> Tuple[List[np.ndarray], ...]:
 
 def _full_contrast(picture: np.ndarray) -> np.ndarray:
     low, high = np.percentile(picture, (1, 99))
-    return np.rint(255 * np.clip((picture - low) /
-                                 (high - low), 0, 1)).astype(np.uint8)
+    return np.rint(255 * np.clip(
+        (picture - low) / (high - low), 0, 1)).astype(np.uint8)
 
 
 def _sample_texture(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -384,8 +394,8 @@ def _half_plane(rng: np.random.Generator, size: int,
     across = (np.arange(size, dtype=np.float32) + .5) / size * 2 - 1
     distance = np.float32(x) * across + np.float32(y) * across[:, None]
     distance -= np.float32(rng.uniform(-.8, .8))
-    return np.clip(distance * np.float32(size / 2 / softness) + .5, 0,
-                   1)[..., None]
+    return np.clip(distance * np.float32(size / 2 / softness) + .5, 0, 1)[...,
+                                                                          None]
 
 
 def _draw_wall(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -397,8 +407,8 @@ def _draw_wall(rng: np.random.Generator, size: int) -> np.ndarray:
         wall *= 1 + relief.astype(np.float32)
     if rng.random() < .3:  # a corner, a door, the edge of a table
         other = np.empty((size, size, 3), np.float32)
-        other[:] = _sample_wall_color(rng) if rng.random() < .5 else wall[
-            0, 0] * rng.uniform(.5, 1.2)
+        other[:] = _sample_wall_color(
+            rng) if rng.random() < .5 else wall[0, 0] * rng.uniform(.5, 1.2)
         if rng.random() < .4:
             other *= .5 + _sample_texture(rng, size) * rng.uniform(.2, .6)
         side = _half_plane(rng, size, rng.uniform(.5, 3))
@@ -419,15 +429,14 @@ def _draw_pattern(rng: np.random.Generator, size: int) -> np.ndarray:
                        np.float32(rng.uniform(1, 12)), 0, 1)
         picture += mask * (third - picture)
     if rng.random() < .5:
-        picture *= .55 + .9 * np.float32(
-            rng.uniform(.2, 1)) * _sample_texture(rng, size)
+        picture *= .55 + .9 * np.float32(rng.uniform(.2, 1)) * _sample_texture(
+            rng, size)
     if rng.random() < .4:
         picture *= _falloff(rng, size)
     return picture
 
 
-def _add_clutter(rng: np.random.Generator,
-                 picture: np.ndarray) -> np.ndarray:
+def _add_clutter(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     """Draw up to 12 shapes, finger-like strokes and words."""
     size = picture.shape[0]
     # OpenCV smooths edges in bytes only
@@ -451,8 +460,8 @@ def _add_clutter(rng: np.random.Generator,
                          cv2.LINE_AA, 4)
         elif kind < .6:  # a box with a shaded side
             sides = rng.uniform(.05, .5, 2) * size
-            box = cv2.boxPoints((
-                (centre / 16).tolist(), sides.tolist(), rng.uniform(-20, 20)))
+            box = cv2.boxPoints(
+                ((centre / 16).tolist(), sides.tolist(), rng.uniform(-20, 20)))
             cv2.fillPoly(picture, [np.rint(box * 16).astype(np.int32)], color,
                          cv2.LINE_AA, 4)
             cv2.line(picture, *(np.rint(box[:2] * 16).astype(int).tolist()),
@@ -466,8 +475,8 @@ def _add_clutter(rng: np.random.Generator,
                          [min(255, gain * c) for c in color],
                          max(1, int(share * width)), cv2.LINE_AA, 4)
         else:
-            words = ''.join(map(chr, rng.integers(65, 123, rng.integers(3,
-                                                                        9))))
+            words = ''.join(
+                map(chr, rng.integers(65, 123, rng.integers(3, 9))))
             cv2.putText(picture, words, (centre // 16).tolist(),
                         int(rng.integers(0, 5)),
                         rng.uniform(.4, 2.5) * size / 224, color,
@@ -500,7 +509,8 @@ def _people() -> Tuple[_Person, ...]:
         image = _read_asset(path).astype(np.float32)
         if image.shape[0] != 2 * PEOPLE_HEIGHT or image.shape[2:] != (4, ):
             raise ValueError(f'{path} is no cut-out of a person. '
-                             'Reinstall lgh_mmpose or restore the file.')
+                             'Reinstall lgh_mmpose or restore the file from '
+                             'the source tree.')
         # below the picture lies the mask of its clothes
         colors = image[:PEOPLE_HEIGHT, :, [2, 1, 0, 3]]
         colors[..., 3] /= 255
@@ -672,12 +682,12 @@ class Backgrounds:
         """Two backgrounds with an edge between, or one hung on the other."""
         first, second = (self._draw_any(rng, size, view) for _ in range(2))
         if rng.random() < .6:
-            return first + _half_plane(rng, size,
-                                       rng.uniform(.5, 2)) * (second - first)
+            return first + _half_plane(rng, size, rng.uniform(.5, 2)) * (
+                second - first)
         mask = np.zeros((size, size), np.float32)
-        box = cv2.boxPoints(((rng.random(2) * size).tolist(),
-                             (rng.uniform(.3, 1.2, 2) * size).tolist(),
-                             rng.normal(0, 12)))
+        box = cv2.boxPoints(
+            ((rng.random(2) * size).tolist(),
+             (rng.uniform(.3, 1.2, 2) * size).tolist(), rng.normal(0, 12)))
         corners = np.rint(box * 16).astype(np.int32)
         cv2.fillPoly(mask, [corners], 1, cv2.LINE_8, 4)
         mask = cv2.GaussianBlur(mask, (3, 3), .6)[..., None]
@@ -698,8 +708,8 @@ def _vary_colors(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     saturation = rng.uniform(.5, 1.25)
     gains = np.exp(rng.normal(-.15, .3) + rng.normal(0, .06, 3))
     luma = np.array([.299, .587, .114])
-    matrix = contrast * (
-        saturation * np.eye(3) + (1 - saturation) * luma) * gains[:, None]
+    matrix = contrast * (saturation * np.eye(3) +
+                         (1 - saturation) * luma) * gains[:, None]
     offset = (1 - contrast) * 110 * gains[:, None]
     return cv2.transform(
         picture.astype(np.float32),
@@ -716,3 +726,41 @@ def _defocus(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
         picture, (size // 2, size // 2), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), sigma / 2)
     return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def cast_shadow(rng: np.random.Generator,
+                picture: np.ndarray,
+                hand: np.ndarray,
+                key_direction: Optional[np.ndarray] = None) -> np.ndarray:
+    """Let the shadow of a hand fall on a wall behind it.
+
+    Args:
+        rng: Source of randomness.
+        picture: (S, S, 3) float32 background, left as it is.
+        hand: (S, S) float32 coverage by the hand and what it holds.
+        key_direction: (3,) unit vector towards the light, in the camera
+            frame. Default: a random one.
+
+    Returns:
+        np.ndarray: (S, S, 3) float32.
+    """
+    size = picture.shape[0]
+    if key_direction is None:
+        key_direction = rng.normal(size=3)
+    x, y, z = key_direction
+    distance = np.exp(rng.uniform(np.log(.05), np.log(.5)))  # to the wall
+    # light from behind the wall throws a shadow as if it grazed the wall
+    shift = -distance * np.array([x, y]) / max(-z, .4)
+    shift = size * np.clip(shift, -.35, .35)
+    small = max(8, size // 2)
+    scale = small / size
+    zoom = scale * rng.uniform(.95, 1.25)
+    middle = (size - 1) / 2
+    matrix = np.array([[zoom, 0, (small - 1) / 2 - zoom * middle],
+                       [0, zoom, (small - 1) / 2 - zoom * middle]])
+    matrix[:, 2] += scale * shift
+    shadow = cv2.warpAffine(hand, matrix, (small, small))
+    blur = size * scale * distance * rng.uniform(.03, .3)
+    shadow = cv2.GaussianBlur(shadow, (0, 0), max(blur, .4))
+    shadow = cv2.resize(shadow, (size, size), interpolation=cv2.INTER_LINEAR)
+    return picture * (1 - np.float32(rng.uniform(.1, .7)) * shadow)[..., None]

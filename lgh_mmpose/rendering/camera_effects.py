@@ -40,8 +40,9 @@ def apply_camera(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     balance, exposure = _sample_colors(rng, fault)
     curve = _sample_curve(rng, fault)
     vignetting = rng.uniform(0, .5) if rng.random() < .25 else 0.
-    image = _develop(np.ascontiguousarray(image, np.float32), balance, curve,
-                     np.float32(vignetting))
+    image = _develop(
+        np.ascontiguousarray(image, np.float32), balance, curve,
+        np.float32(vignetting))
     # Dark scenes are taken with less light, and thus with more noise.
     darkness = float(np.clip(1 / exposure, .7, 2.5))
     noise = darkness * rng.gamma(1.2, .25 + 2.2 * fault)
@@ -84,8 +85,7 @@ def _sample_curve(rng: np.random.Generator, fault: float) -> np.ndarray:
         over = np.maximum(tone - knee, 0) / (1 - knee)
         tone = np.minimum(tone, knee) + (1 - knee) * (1 - np.exp(-over))
     black = rng.normal(0, .01 + .03 * fault)  # haze, or crushed shadows
-    return (255 * np.clip(black +
-                          (1 - black) * tone, 0, 1)).astype(np.float32)
+    return (255 * np.clip(black + (1 - black) * tone, 0, 1)).astype(np.float32)
 
 
 @cached_njit
@@ -102,8 +102,8 @@ def _develop(image: np.ndarray, colors: np.ndarray, curve: np.ndarray,
         dy = (np.float32(y) + np.float32(.5)) * scale_y - one
         for x in range(width):
             dx = (np.float32(x) + np.float32(.5)) * scale_x - one
-            gain = to_step * (one - vignetting * np.float32(.5) *
-                              (dx * dx + dy * dy))
+            gain = to_step * (
+                one - vignetting * np.float32(.5) * (dx * dx + dy * dy))
             r, g, b = image[y, x, 0], image[y, x, 1], image[y, x, 2]
             for c in range(3):
                 at = gain * (
@@ -111,8 +111,8 @@ def _develop(image: np.ndarray, colors: np.ndarray, curve: np.ndarray,
                 at = min(max(at, zero), np.float32(steps - 1.001))
                 step = int(at)
                 t = at - np.float32(step)
-                out[y, x, c] = curve[step] + t * (curve[step + 1] -
-                                                  curve[step])
+                out[y, x, c] = curve[step] + t * (
+                    curve[step + 1] - curve[step])
     return out
 
 
@@ -162,8 +162,7 @@ def _blur(rng: np.random.Generator, image: np.ndarray,
         return cv2.filter2D(image, -1, kernel, borderType=border)
     if kind < .6:
         radius = rng.uniform(.4, .6 + 1.1 * amount)
-        return cv2.filter2D(
-            image, -1, _disc_kernel(radius), borderType=border)
+        return cv2.filter2D(image, -1, _disc_kernel(radius), borderType=border)
     return cv2.GaussianBlur(
         image, (0, 0), rng.uniform(.25, .4 + .8 * amount), borderType=border)
 

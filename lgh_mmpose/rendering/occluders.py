@@ -11,9 +11,8 @@ MAX_HIDDEN = .4
 _SKIN = .15  # share of the sticks that are bare arms
 
 
-def sample_occluder(
-        rng: np.random.Generator, hand_mask: np.ndarray,
-        backgrounds: Backgrounds) -> Tuple[np.ndarray, np.ndarray]:
+def sample_occluder(rng: np.random.Generator, hand_mask: np.ndarray,
+                    backgrounds: Backgrounds) -> Tuple[np.ndarray, np.ndarray]:
     """Put something before a hand: a stick, an arm, a box, a lump, an edge of
     a table or a door, a person, or the border of the photograph.
 
@@ -30,8 +29,8 @@ def sample_occluder(
     size = hand_mask.shape[0]
     rows, columns = np.nonzero(hand_mask)
     if len(rows) == 0:
-        return (np.zeros((size, size), np.float32),
-                np.zeros((size, size, 3), np.float32))
+        return (np.zeros((size, size),
+                         np.float32), np.zeros((size, size, 3), np.float32))
     if rng.random() < .12 and backgrounds.people:
         colors, coverage = sample_person(rng, size)
         hidden = coverage[rows, columns].mean()
@@ -51,8 +50,9 @@ def _draw_shape(rng: np.random.Generator, hand: Tuple[np.ndarray, np.ndarray],
     """
     rows, columns = hand
     at = rng.integers(len(rows))
-    x, y = (np.arange(size, dtype=np.float32) - centre
-            for centre in (columns[at], rows[at]))
+    x, y = (
+        np.arange(size, dtype=np.float32) - centre
+        for centre in (columns[at], rows[at]))
     y = y[:, None]
     kind = rng.choice(5, p=(.3, .15, .2, .2, .15))
     angle = rng.uniform(0, 2 * np.pi)
@@ -66,7 +66,8 @@ def _draw_shape(rng: np.random.Generator, hand: Tuple[np.ndarray, np.ndarray],
             distance = np.maximum(distance, -along * 4)
     elif kind == 1:
         distance = np.maximum(
-            np.abs(along), np.abs(across) * np.float32(rng.uniform(1, 3)))
+            np.abs(along),
+            np.abs(across) * np.float32(rng.uniform(1, 3)))
     elif kind == 2:  # a lump
         distance = np.hypot(along, across * np.float32(rng.uniform(1, 2.5)))
         grid = rng.uniform(.5, 1.5, (5, 5)).astype(np.float32)
