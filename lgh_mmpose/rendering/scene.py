@@ -35,6 +35,8 @@ RIGHT_HAND_ID = 18
 _ROOT = 9  # middle finger MCP
 _SAMPLES, _PAIRS = range(2)  # streams of random numbers
 _EVALUATION_SHARE = 5  # every fifth environment map is for the evaluation
+_TOWARDS_CAMERA = .75  # cosine between a forearm and the way to the camera
+_TURNS = 20  # tries to keep below it
 _OCCLUDER = .12  # probability of something before the hand
 _TOUCHING = .35  # of two hands that touch
 
@@ -199,7 +201,9 @@ class SceneGenerator:
             environment for i, environment in enumerate(load_environments())
             if (i % _EVALUATION_SHARE == 0) == (split == 'evaluation')
         ]
-        self._skins = Skins(self.model, plain='skins' in without)
+        self._elbow = int(self.model.mean_subject.vertices[:, 2].argmax())
+        # finer than a pixel of hands that fill the picture
+        self._skins = Skins(256 if size <= 160 else 512)
         self.backgrounds = Backgrounds(
             backgrounds,
             photographs='photographs' not in without,
@@ -218,9 +222,21 @@ class SceneGenerator:
             rng, self.model, subject, objects='objects' not in self._without)
         hand = self._dress(rng, self.model.deform(pose, subject), held,
                            subject)
-        hand = place_hand(hand, self._turn(rng))
+        hand = self._turn_hand(rng, hand)
         hand, camera_matrix = self._frame_hand(rng, hand)
         return self.render(rng, [hand], camera_matrix, subject)
+
+    def _turn_hand(self,
+                   rng: np.random.Generator,
+                   hand: PlacedHand,
+                   side: str = 'right') -> PlacedHand:
+        """Turn a hand so that its own forearm does not hide it."""
+        for _ in range(_TURNS):
+            placed = place_hand(hand, self._turn(rng), side=side)
+            forearm = placed.vertices[self._elbow] - placed.keypoints[0]
+            if forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm):
+                break
+        return placed
 
     def _sample_subject(self, rng: np.random.Generator) -> Subject:
         if 'subjects' in self._without:
@@ -282,7 +298,7 @@ class SceneGenerator:
                     objects='objects' not in self._without)
                 hand = self._dress(rng, self.model.deform(pose, subject), held,
                                    subject)
-                hands.append(place_hand(hand, self._turn(rng), side=side))
+                hands.append(self._turn_hand(rng, hand, side))
             hands, camera_matrix = self._frame_both_hands(rng, hands)
         return self.render(rng, hands, camera_matrix, subject)
 
@@ -380,11 +396,9 @@ class SceneGenerator:
             rng,
             self._environments,
             plain='environment_light' in self._without)
-        skin = self._skins.sample(
-            rng,
-            subject,
-            self.size,
-            varnish='accessories' not in self._without)
+        skin = self._skins.plain(
+            rng) if 'skins' in self._without else self._skins.sample(
+                rng, subject)
         surfaces: List[Surface] = []
         for hand in hands:
             surfaces += [self._hand_surface(hand, skin), *hand.others]
