@@ -215,7 +215,7 @@ def contact_sheet_of_photos(hands: Sequence[PhotoHand],
         keypoints_gt.append(
             np.where(hand.seen[:, None], hand.keypoints, np.nan) - [left, top])
         titles.append(f'{name}: {100 * error[i]:.1f} %  {hand.label}, '
-                      f'{Path(hand.image).name}')
+                      f'entry {i}')
     meta = dict(
         keypoint_id2name=dict(enumerate(FREIHAND_JOINTS)),
         skeleton_links=hand_links(FREIHAND_JOINTS))
