@@ -198,14 +198,17 @@ def add_noise(img: np.ndarray, std: float, of_one_color: bool,
     Returns:
         np.ndarray: uint8 (H, W, 3).
     """
-    # twice as fast as the global random numbers
-    generator = np.random.default_rng(seed)
-    height, width = img.shape[:2]
-    noise = generator.standard_normal(
-        (height, width, 1 if of_one_color else 3), np.float32)
+    # a third of the time that NumPy takes
+    cv2.setRNGSeed(seed)
+    if of_one_color:
+        noise = np.empty((*img.shape[:2], 1), np.float32)
+        cv2.randn(noise, 0, 1)
+    else:
+        noise = np.empty(img.shape, np.float32)
+        cv2.randn(noise, (0, 0, 0), (1, 1, 1))
     table = std * np.sqrt(.25 + .75 * np.arange(256) / 255)
-    return cv2.add(
-        img, noise * cv2.LUT(img, table.astype(np.float32)), dtype=cv2.CV_8U)
+    noise = cv2.LUT(img, table.astype(np.float32)) * noise
+    return cv2.add(img, noise, dtype=cv2.CV_8U)
 
 
 def lower_resolution(img: np.ndarray, scale: float,
@@ -411,10 +414,10 @@ class ExchangeAmplitudeSpectrum(BaseTransform):
         alpha = np.random.uniform(*self.alpha)
         beta = np.exp(np.random.uniform(*np.log(self.beta)))
         mixed = mix_amplitudes(own, amplitude, other, alpha, beta)
-        img = fft.irfft2(mixed, s=img.shape[:2], overwrite_x=True)
-        img = np.rint(img, out=img).clip(0, 255, out=img)
-        results['img'] = np.ascontiguousarray(
-            img.transpose(1, 2, 0), dtype=np.uint8)
+        channels = fft.irfft2(mixed, s=img.shape[:2], overwrite_x=True)
+        # OpenCV takes the absolute value, and rounds and saturates
+        np.maximum(channels, 0, out=channels)
+        results['img'] = cv2.merge([cv2.convertScaleAbs(c) for c in channels])
         return results
 
     def _fill(self, img: np.ndarray, amplitude: np.ndarray) -> None:
