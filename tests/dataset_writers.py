@@ -187,7 +187,7 @@ def photo_hands(num: int = 4, size: int = 64, seed: int = 0) -> list:
         hands.append(
             dict(
                 image=f'images/{i}.png',
-                source='ab' [i % 2],
+                source='ab'[i % 2],
                 licence='none',
                 label=('true', 'accepted')[i // 2 % 2],
                 hand_side=('right', 'left')[i % 2],

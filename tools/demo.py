@@ -267,8 +267,8 @@ def score_photos(config: Path, checkpoint: Path,
         sys.executable, TOOLS / 'analysis_tools' / 'score_photos.py',
         args.photos, '--config', config, '--checkpoint', checkpoint, '--json',
         out, '--sheet',
-        out.with_suffix('.jpg'), '--predictions', args.work_dir /
-        'photos_predictions.json', '--threads', 1
+        out.with_suffix('.jpg'), '--predictions',
+        args.work_dir / 'photos_predictions.json', '--threads', 1
     ], args.work_dir / 'photos.log')
     scores = json.loads(out.read_text())
     return {label: scores[label] for label in ('true', 'accepted')}

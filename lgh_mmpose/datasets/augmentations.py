@@ -64,19 +64,20 @@ class RandomCameraEffects(BaseTransform):
         ValueError: If a probability or a range is impossible.
     """
 
-    def __init__(self,
-                 tone_prob: float = .05,
-                 grey_prob: float = .05,
-                 blur_prob: float = .15,
-                 blur_sigma: Tuple[float, float] = (.4, 2.),
-                 motion_prob: float = .1,
-                 motion_length: Tuple[float, float] = (3., 12.),
-                 noise_prob: float = .2,
-                 noise_std: Tuple[float, float] = (2., 20.),
-                 low_resolution_prob: float = .2,
-                 low_resolution_scale: Tuple[float, float] = (.25, .8),
-                 jpeg_prob: float = .2,
-                 jpeg_quality: Tuple[int, int] = (15, 90)) -> None:
+    def __init__(
+        self,
+        tone_prob: float = .05,
+        grey_prob: float = .05,
+        blur_prob: float = .15,
+        blur_sigma: Tuple[float, float] = (.4, 2.),
+        motion_prob: float = .1,
+        motion_length: Tuple[float, float] = (3., 12.),
+        noise_prob: float = .2,
+        noise_std: Tuple[float, float] = (2., 20.),
+        low_resolution_prob: float = .2,
+        low_resolution_scale: Tuple[float, float] = (.25, .8),
+        jpeg_prob: float = .2,
+        jpeg_quality: Tuple[int, int] = (15, 90)) -> None:
         super().__init__()
         self.tone_prob = _probability('tone_prob', tone_prob)
         self.grey_prob = _probability('grey_prob', grey_prob)
@@ -104,9 +105,10 @@ class RandomCameraEffects(BaseTransform):
         """
         img = results['img']
         size = max(img.shape[:2]) / 128
-        happens = np.random.uniform(size=7) < (
-            self.tone_prob, self.grey_prob, self.blur_prob, self.motion_prob,
-            self.noise_prob, self.low_resolution_prob, self.jpeg_prob)
+        happens = np.random.uniform(
+            size=7) < (self.tone_prob, self.grey_prob, self.blur_prob,
+                       self.motion_prob, self.noise_prob,
+                       self.low_resolution_prob, self.jpeg_prob)
         tone, grey, blur, motion, noise, low_resolution, jpeg = happens
         if tone:
             img = cv2.LUT(img, random_tone_curve())
@@ -123,8 +125,7 @@ class RandomCameraEffects(BaseTransform):
                               np.random.uniform(0, np.pi)))
         if noise:
             img = add_noise(img, np.random.uniform(*self.noise_std),
-                            np.random.uniform() < .5,
-                            np.random.randint(2**31))
+                            np.random.uniform() < .5, np.random.randint(2**31))
         if low_resolution:
             img = lower_resolution(
                 img, np.random.uniform(*self.low_resolution_scale),

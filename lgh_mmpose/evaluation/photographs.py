@@ -6,7 +6,8 @@ What folders and predictions hold is told in
 import json
 import os.path as osp
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (Any, Dict, List, NamedTuple, Optional, Sequence, Tuple,
+                    Union)
 
 import numpy as np
 
@@ -197,7 +198,8 @@ def _parse_optional(entry: dict, key: str, shape: Tuple[int, ...],
     return array
 
 
-def _numbers(value: Any, shape: Tuple[int, ...],
+def _numbers(value: Any,
+             shape: Tuple[int, ...],
              kinds: str = 'iuf') -> Optional[np.ndarray]:
     """Finite numbers of a shape, or None."""
     try:
@@ -296,10 +298,9 @@ def write_predictions(predictions: Sequence[Optional[PhotoPrediction]],
 # -- predictions -------------------------------------------------------------
 
 
-def predict_photos(
-        hand_pose: HandPose,
-        hands: Sequence[PhotoHand],
-        boxes: str = 'given') -> List[Optional[PhotoPrediction]]:
+def predict_photos(hand_pose: HandPose,
+                   hands: Sequence[PhotoHand],
+                   boxes: str = 'given') -> List[Optional[PhotoPrediction]]:
     """What a pipeline says of each labelled hand.
 
     Args:
@@ -360,8 +361,8 @@ def predict_photos(
 
 
 def measure_photos(
-    hands: Sequence[PhotoHand],
-    predictions: Sequence[Optional[PhotoPrediction]]
+        hands: Sequence[PhotoHand],
+        predictions: Sequence[Optional[PhotoPrediction]]
 ) -> Dict[str, np.ndarray]:
     """Errors of each hand.
 
@@ -545,8 +546,7 @@ def photos_table(scores: Dict[str, dict]) -> str:
              for source, figures in scores['sources'].items()]
     width = max(len(name) for name, _, _ in rows)
     return '\n'.join(f'{name:{width}}  {_line(figures, intervals)}'
-                     for name, figures, intervals in rows
-                     if figures['count'])
+                     for name, figures, intervals in rows if figures['count'])
 
 
 def _line(figures: dict, intervals: dict) -> str:
@@ -567,10 +567,10 @@ def _line(figures: dict, intervals: dict) -> str:
     return text
 
 
-def compare_photos(
-        hands: Sequence[PhotoHand],
-        variants: Dict[str, Sequence[Sequence[Optional[PhotoPrediction]]]],
-        seed: int = 0) -> Dict[str, dict]:
+def compare_photos(hands: Sequence[PhotoHand],
+                   variants: Dict[
+                       str, Sequence[Sequence[Optional[PhotoPrediction]]]],
+                   seed: int = 0) -> Dict[str, dict]:
     """Errors of networks on the same photographs, beside those of the first.
 
     Args:

@@ -29,14 +29,15 @@ def only(name, **ranges):
     return RandomCameraEffects(**{**NO_EFFECT, f'{name}_prob': 1., **ranges})
 
 
-ALL = dict({
-    f'RandomCameraEffects_{name}': lambda name=name: only(name)
-    for name in EFFECTS
-}, **{
-    'RandomCameraEffects': RandomCameraEffects,
-    'RandomErasing': lambda: RandomErasing(1.),
-    'ExchangeAmplitudeSpectrum': lambda: ExchangeAmplitudeSpectrum(1.)
-})
+ALL = dict(
+    {
+        f'RandomCameraEffects_{name}': lambda name=name: only(name)
+        for name in EFFECTS
+    }, **{
+        'RandomCameraEffects': RandomCameraEffects,
+        'RandomErasing': lambda: RandomErasing(1.),
+        'ExchangeAmplitudeSpectrum': lambda: ExchangeAmplitudeSpectrum(1.)
+    })
 
 
 @pytest.mark.parametrize('name', ALL)
@@ -45,9 +46,8 @@ def test_a_seed_makes_the_same_pictures(name):
     for seed in (0, 0, 1):
         transform = ALL[name]()
         np.random.seed(seed)
-        runs.append([
-            transform(dict(img=picture(i)))['img'] for i in range(12)
-        ])
+        runs.append(
+            [transform(dict(img=picture(i)))['img'] for i in range(12)])
     for img in runs[0]:
         assert img.dtype == np.uint8 and img.shape == (32, 28, 3)
         assert img.flags.c_contiguous
@@ -143,17 +143,16 @@ def test_tone_curves_are_of_all_kinds():
     assert all(c.shape == (256, ) and c.dtype == np.uint8 for c in curves)
     assert any(len(np.unique(c)) <= 8 for c in curves)  # posterised
     assert any(c[200] < c[60] for c in curves)  # solarised
-    assert any(
-        (np.diff(c.astype(int)) >= 0).all() and len(np.unique(c)) > 50
-        for c in curves)
+    assert any((np.diff(c.astype(int)) >= 0).all() and len(np.unique(c)) > 50
+               for c in curves)
 
 
 def test_worse_jpeg_is_further_from_the_picture():
     errors = [
         np.abs(
-            only('jpeg', jpeg_quality=(quality, quality))(
-                dict(img=picture()))['img'] - picture().astype(int)).mean()
-        for quality in (95, 50, 5)
+            only('jpeg', jpeg_quality=(quality,
+                                       quality))(dict(img=picture()))['img'] -
+            picture().astype(int)).mean() for quality in (95, 50, 5)
     ]
     assert 0 < errors[0] < errors[1] < errors[2]
 
@@ -167,8 +166,8 @@ def test_no_more_is_hidden_than_allowed(seed, height, width):
     np.random.seed(seed)
     img = np.full((height, width, 3), 7, np.uint8)
     erased = RandomErasing(
-        1., max_patches=1, max_area_ratio=.2, fills=['noise'])(
-            dict(img=img))['img']
+        1., max_patches=1, max_area_ratio=.2,
+        fills=['noise'])(dict(img=img))['img']
     hidden = (erased != 7).any(axis=-1)
     # what a side of less than a pixel is rounded to
     assert hidden.sum() <= .2 * height * width + max(height, width)
@@ -260,16 +259,15 @@ def test_the_mean_colour_of_the_other_comes_over():
     np.testing.assert_allclose(
         img.mean(axis=(0, 1)), first.mean(axis=(0, 1)), atol=.5)
     difference = img.astype(int) - second
-    assert (difference.max(axis=(0, 1)) - difference.min(axis=(0, 1)) <=
-            1).all()
+    assert (difference.max(axis=(0, 1)) - difference.min(axis=(0, 1))
+            <= 1).all()
 
 
 def test_the_first_picture_stays_and_the_pool_ends():
     transform = ExchangeAmplitudeSpectrum(
         1., alpha=(1., 1.), beta=(1e-3, 1e-3), pool_size=2)
     flat = [np.full((16, 16, 3), level, np.uint8) for level in range(0, 250)]
-    np.testing.assert_array_equal(
-        transform(dict(img=flat[9]))['img'], flat[9])
+    np.testing.assert_array_equal(transform(dict(img=flat[9]))['img'], flat[9])
     for level in range(10, 250):
         img = transform(dict(img=flat[level]))['img']
         assert set(np.unique(img)) <= {level - 1, level - 2}
@@ -295,9 +293,9 @@ def test_other_pictures_come_from_a_folder(tmp_path):
         broken(dict(img=picture()))
 
 
-@pytest.mark.parametrize('sources, message', [('empty', 'holds no picture'),
-                                              ('absent', 'there is no folder')
-                                              ])
+@pytest.mark.parametrize('sources, message',
+                         [('empty', 'holds no picture'),
+                          ('absent', 'there is no folder')])
 def test_a_folder_without_pictures_is_named(sources, message, tmp_path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(FileNotFoundError, match=message):

@@ -121,8 +121,8 @@ def test_sides_count_where_they_were_estimated(hands):
     assert scores['true']['side_right'] == .5
     assert scores['accepted']['side_right'] == 1.
     assert 'side right 0.500' in photos_table(scores)
-    assert 'side_right' not in score_photos(hands,
-                                            off_by(hands, [0] * 8))['true']
+    assert 'side_right' not in score_photos(hands, off_by(hands,
+                                                          [0] * 8))['true']
 
 
 def test_figures_are_those_of_the_script_beside_the_photographs(tmp_path):
@@ -147,8 +147,8 @@ def test_figures_are_those_of_the_script_beside_the_photographs(tmp_path):
         text=True,
         check=True).stdout
     expected = []
-    for name, one in (('true', scores['true']),
-                      ('accepted', scores['accepted']),
+    for name, one in (('true', scores['true']), ('accepted',
+                                                 scores['accepted']),
                       *scores['sources'].items()):
         words = (f'{name} {one["count"]} found {one["found"]} error '
                  f'{100 * one["error"]:.2f} % median '
@@ -230,11 +230,10 @@ def test_networks_are_compared_on_the_same_photographs(hands):
 
 
 def test_a_comparison_of_nothing(hands):
-    result = compare_photos(
-        hands[:2], {
-            'a': [off_by(hands[:2], [.1, .1])],
-            'b': [[None, None]]
-        })
+    result = compare_photos(hands[:2], {
+        'a': [off_by(hands[:2], [.1, .1])],
+        'b': [[None, None]]
+    })
     one = result['true']['b']
     assert one.pop('count') == 0 and set(one.values()) == {None}
 
@@ -442,8 +441,8 @@ def test_predictions_come_back(hands, tmp_path):
     (lambda entries: entries[3].pop('keypoints'), r'entry 3 .*got null'),
     (lambda entries: joint(4, None)(entries[3]), 'entry 3 .*lacks the joint '
      'thumb4'),
-    (lambda entries: joint(4, [0, float('nan')])(entries[3]),
-     'entry 3 .*joint thumb4'),
+    (lambda entries: joint(4, [0, float('nan')])
+     (entries[3]), 'entry 3 .*joint thumb4'),
     (lambda entries: entries[3].update(keypoints_cam=[1]),
      'entry 3 .*"keypoints_cam" must be 21 x 3'),
     (lambda entries: entries[3].update(hand_side='up'), 'entry 3 .*hand_side'),

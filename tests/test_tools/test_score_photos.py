@@ -63,8 +63,8 @@ def test_scores_predictions_and_sheet(folder):
         wider = compared[label]['wide']
         assert wider['error'] == pytest.approx(wide[label]['error'])
         assert wider['baseline'] == pytest.approx(scores[label]['error'])
-        assert wider['ratio'] == pytest.approx(
-            wide[label]['error'] / scores[label]['error'])
+        assert wider['ratio'] == pytest.approx(wide[label]['error'] /
+                                               scores[label]['error'])
         assert compared[label]['both']['error'] == pytest.approx(
             (wider['error'] + wider['baseline']) / 2)
         assert f'{wider["ratio"]:.3f} (' in shown

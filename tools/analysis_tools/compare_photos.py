@@ -88,9 +88,10 @@ def compare(args: argparse.Namespace) -> None:
             for name, paths in args.files.items()
         })
     print(
-        table(figures,
-              {name: len(paths)
-               for name, paths in args.files.items()}))
+        table(figures, {
+            name: len(paths)
+            for name, paths in args.files.items()
+        }))
     if args.json:
         with atomic_write(args.json) as file:
             text = json.dumps(figures, indent=2, allow_nan=False)
