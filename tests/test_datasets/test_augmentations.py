@@ -2,10 +2,14 @@
 import cv2
 import numpy as np
 import pytest
+import torch
+from helpers import REPO_ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmpose.registry import TRANSFORMS
+from mmengine.config import Config
+from mmpose.registry import DATASETS, TRANSFORMS
 
+from lgh_mmpose.config import set_data_root
 from lgh_mmpose.datasets import (ExchangeAmplitudeSpectrum,
                                  RandomCameraEffects, RandomErasing)
 from lgh_mmpose.datasets.augmentations import (add_noise, lower_resolution,
@@ -78,6 +82,36 @@ def test_without_a_chance_nothing_happens(transform):
 ])
 def test_they_are_built_from_a_config(config):
     assert type(TRANSFORMS.build(config)).__name__ == config['type']
+
+
+def test_labels_of_a_training_stay(freihand_root):
+    """In the pipeline of a config, where the docs put them."""
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_synthhand.py')
+    set_data_root(cfg, str(freihand_root))
+    data = cfg.train_dataloader.dataset
+    place = [step['type'] for step in data.pipeline].index('GenerateTarget')
+    steps = [
+        dict(type='ExchangeAmplitudeSpectrum', prob=1.),
+        dict(type='RandomErasing', erase_prob=1.),
+        dict(type='RandomCameraEffects', jpeg_prob=1.)
+    ]
+    plain = DATASETS.build(data)
+    data.pipeline[place:place] = steps
+    augmented = DATASETS.build(data)
+    for index in range(len(plain)):
+        samples = []
+        for dataset in (plain, augmented):
+            np.random.seed(index)
+            samples.append(dataset[index])
+        before, after = samples
+        assert after['inputs'].shape == before['inputs'].shape
+        assert after['inputs'].dtype == torch.uint8
+        assert (after['inputs'] != before['inputs']).any()
+        labels = [s['data_samples'].gt_instance_labels for s in samples]
+        for key in labels[0].keys():
+            assert torch.equal(labels[0][key], labels[1][key])
+        np.testing.assert_array_equal(before['data_samples'].warp_mat,
+                                      after['data_samples'].warp_mat)
 
 
 # -- RandomCameraEffects -----------------------------------------------------
