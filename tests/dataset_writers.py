@@ -163,3 +163,55 @@ def write_hand3d_json(root: Path, name: str = 'hands.json', **kwargs) -> dict:
         write_image(root / 'images' / image['file_name'],
                     (image['width'], image['height']), i)
     return content
+
+
+# -- photographs -------------------------------------------------------------
+
+
+def photo_hands(num: int = 4, size: int = 64, seed: int = 0) -> list:
+    """Labels of photographs, without the photographs.
+
+    Returns:
+        list: What a folder's hands.json holds; the last has neither side nor
+        3D joints, and a joint that is not seen.
+    """
+    rng = np.random.default_rng(seed)
+    hands = []
+    for i in range(num):
+        # metres -> mm, and a camera that has it all in the picture
+        xyz = 1000 * toy_hand(rng)
+        camera = np.array([[2.5 * size, 0, (size - 1) / 2],
+                           [0, 2.5 * size, (size - 1) / 2], [0, 0, 1]])
+        uv = xyz @ camera.T
+        uv = uv[:, :2] / uv[:, 2:]
+        hands.append(
+            dict(
+                image=f'images/{i}.png',
+                source='ab'[i % 2],
+                licence='none',
+                label=('true', 'accepted')[i // 2 % 2],
+                hand_side=('right', 'left')[i % 2],
+                keypoints=uv.tolist(),
+                visible=None,
+                keypoints_cam_mm=xyz.tolist(),
+                camera_matrix=camera.tolist()))
+    hands[-1].update(
+        hand_side='unknown',
+        keypoints_cam_mm=None,
+        camera_matrix=None,
+        visible=[0, 1] + [1] * 19)
+    hands[-1]['keypoints'][5] = None
+    return hands
+
+
+def write_photos(root: Path, num: int = 4, size: int = 64) -> list:
+    """Write a folder of labelled photographs.
+
+    Returns:
+        list: What its hands.json holds.
+    """
+    hands = photo_hands(num, size)
+    for i, hand in enumerate(hands):
+        write_image(Path(root) / hand['image'], (size, size), seed=i)
+    (Path(root) / 'hands.json').write_text(json.dumps(hands))
+    return hands

@@ -6,7 +6,8 @@ Every step is one of the package's own commands, run with
 1. ``tools/dataset_converters/make_studiohand.py``: the easy set of StudioHand
 2. ``tools/train.py``: as many images as fit into ``--minutes``, in one or
    two processes, whichever is faster here
-3. ``tools/test.py``: with the root depth given and with it solved
+3. ``tools/test.py``: with the root depth given and with it solved; where
+   there are labelled photographs, ``tools/analysis_tools/score_photos.py``
 4. pictures, ``report.html`` and ``summary.json``
 """
 import argparse
@@ -33,6 +34,8 @@ from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.fileio import atomic_write, claim
 from lgh_mmpose.visualization.plotly_hand import import_plotly
 
+# where mmpose's users keep data; what is there is scored
+PHOTOS = Path('data/photos')
 REPO = Path(__file__).resolve().parents[1]
 TOOLS = REPO / 'tools'
 CONFIG = REPO / 'configs' / 'lgh_studiohand.py'
@@ -67,7 +70,17 @@ def parse_args() -> argparse.Namespace:
         '--max-epochs',
         type=int,
         help="at most so many epochs (default: the config's)")
-    return parser.parse_args()
+    parser.add_argument(
+        '--photos',
+        type=Path,
+        metavar='DIR',
+        help='labelled photographs to score, as in '
+        f'docs/how_to/score_on_photographs.md (default: {PHOTOS} if it is '
+        'there)')
+    args = parser.parse_args()
+    if args.photos is None and PHOTOS.is_dir():
+        args.photos = PHOTOS
+    return args
 
 
 def environment() -> Dict[str, str]:
@@ -246,6 +259,21 @@ def test(config: Path, checkpoint: Path, args: argparse.Namespace,
     return json.loads(out.read_text())
 
 
+def score_photos(config: Path, checkpoint: Path,
+                 args: argparse.Namespace) -> dict:
+    """Figures on the photographs, with a sheet of them beside."""
+    out = args.work_dir / 'photos.json'
+    run('scoring the photographs', [
+        sys.executable, TOOLS / 'analysis_tools' / 'score_photos.py',
+        args.photos, '--config', config, '--checkpoint', checkpoint, '--json',
+        out, '--sheet',
+        out.with_suffix('.jpg'), '--predictions',
+        args.work_dir / 'photos_predictions.json', '--threads', 1
+    ], args.work_dir / 'photos.log')
+    scores = json.loads(out.read_text())
+    return {label: scores[label] for label in ('true', 'accepted')}
+
+
 def mean_pose_mpjpe(cfg: Config, root: int) -> float:
     """Root-aligned error of always answering the training set's mean pose."""
     from lgh_mmpose.datasets import FreiHand3DDataset
@@ -289,6 +317,15 @@ def main() -> None:
     except ValueError as error:
         raise SystemExit(f'demo: {error}') from None
     args.work_dir = args.work_dir.resolve()
+    if args.photos is not None:
+        # a fault in them is better told now than in 20 minutes
+        from lgh_mmpose.evaluation.photographs import read_photos
+        from lgh_mmpose.inference.images import read_image
+        try:
+            for hand in read_photos(args.photos):
+                read_image(hand.image)
+        except (OSError, ValueError) as error:
+            raise SystemExit(f'error: {error}') from None
     try:
         args.work_dir.mkdir(parents=True, exist_ok=True)
         # two at once would take each other's checkpoints
@@ -347,6 +384,9 @@ def demo(args: argparse.Namespace) -> None:
     checkpoint = args.work_dir / 'train' / f'epoch_{epochs}.pth'
     given = test(config, checkpoint, args, 'given')
     solved = test(config, checkpoint, args, 'solved')
+    photos = None
+    if args.photos is not None:
+        photos = score_photos(config, checkpoint, args)
 
     step(4, 'drawing')
     from mmpose.apis import init_model
@@ -371,12 +411,15 @@ def demo(args: argparse.Namespace) -> None:
         images_per_second=images_per_second(model),
         groups=[[name for name, k in zip(names, joint_groups) if k == g]
                 for g in range(model.head.num_groups)],
+        photos=photos,
         seconds_total=time.time() - begin)
     # before the page, which may fail
     write_summary(summary, args.work_dir)
     page = write_page(args.work_dir, config, checkpoint, summary)
     summary['seconds_total'] = time.time() - begin
     out = write_summary(summary, args.work_dir)
+    if photos is not None:
+        pictures.append(args.work_dir / 'photos.jpg')
     report(summary, [out, page, *pictures, checkpoint])
 
 
@@ -401,6 +444,16 @@ def samples_text(summary: dict) -> str:
             f'epochs of {summary["train_images"]:,}')
 
 
+def photo_rows(summary: dict) -> List[Tuple[str, str]]:
+    """What is told of the photographs, if there were any."""
+    return [(f'photographs, {label} labels',
+             f'error {100 * s["error"]:.1f} % of the hand, median '
+             f'{100 * s["median"]:.1f} %, PCK@0.05 {s["pck05"]:.3f}; '
+             f'{s["found"]} of {s["count"]} hands')
+            for label, s in (summary['photos'] or {}).items()
+            if s['error'] is not None]
+
+
 def write_page(work_dir: Path, config: Path, checkpoint: Path,
                summary: dict) -> Path:
     from lgh_mmpose.report import write_report
@@ -417,7 +470,8 @@ def write_page(work_dir: Path, config: Path, checkpoint: Path,
         command=['python', *sys.argv],
         more_facts={
             'CPU': summary['cpu'],
-            'Trained on': samples_text(summary)
+            'Trained on': samples_text(summary),
+            **dict(photo_rows(summary))
         })
 
 
@@ -441,6 +495,7 @@ def report(summary: dict, written: List[Path]) -> None:
         ('PA-MPJPE', f'{s["pa_mpjpe_mm"]:.1f} mm'),
         ('AUC 0-50 mm, root-aligned', f'{s["auc_0_50"]:.3f}'),
         ('2D error', f'{s["epe_2d_px"]:.1f} px of 128'),
+        *photo_rows(s),
         ('CPU', s['cpu']),
         (f'network, one core, {"bf16" if s["cpu_bf16"] else "fp32"}',
          f'{s["images_per_second"]:.0f} images/s'),

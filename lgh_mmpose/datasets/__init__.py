@@ -1,4 +1,6 @@
 """Data sets and transforms, registered in mmpose's registries."""
+from .augmentations import (ExchangeAmplitudeSpectrum, RandomCameraEffects,
+                            RandomErasing)
 from .base_hand3d import BaseHand3DDataset, HandAnnotations
 from .dexter_object3d import DexterObject3DDataset
 from .fast_transforms import (FastPhotometricDistortion,
@@ -16,5 +18,6 @@ __all__ = [
     'Stb3DDataset', 'DexterObject3DDataset', 'Hand3DJsonDataset',
     'Rhd3DDataset', 'OfficialRhdCrop', 'CanonicalizeHandSide',
     'TopdownAffineCamera', 'LoadHandImage', 'FastRandomBBoxTransform',
-    'FastPhotometricDistortion', 'PackHandInputs'
+    'FastPhotometricDistortion', 'PackHandInputs', 'RandomCameraEffects',
+    'RandomErasing', 'ExchangeAmplitudeSpectrum'
 ]

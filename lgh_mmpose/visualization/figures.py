@@ -11,9 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
 from lgh_mmpose.evaluation.breakdown import load_dump, scored_alignments
 from lgh_mmpose.evaluation.functional import align
+from lgh_mmpose.evaluation.photographs import (PhotoHand, PhotoPrediction,
+                                               measure_photos)
 from lgh_mmpose.fileio import atomic_write, write_image
+from lgh_mmpose.geometry.hand import hand_links
 from lgh_mmpose.inference.images import read_image as read_bgr
 from lgh_mmpose.reading import reason
 
@@ -147,14 +151,11 @@ def contact_sheet_of_predictions(dump_file: PathLike,
     errors = dict(zip(scored, np.nanmean(errors[scored], axis=1)))
     order = np.array(sorted(scored, key=errors.__getitem__))
     num_each = min(num_each, len(order))
-    middle = (len(order) - num_each) // 2
-    rows = (('best', order[:num_each]), ('median',
-                                         order[middle:middle + num_each]),
-            ('worst', order[::-1][:num_each]))
-    picked = np.concatenate([indices for _, indices in rows])
+    rows = _best_median_worst(order, num_each)
+    picked = np.array([i for _, i in rows])
     titles = [
         f'{name}: {errors[i]:.1f} mm  {Path(dump["img_path"][i]).name}'
-        for name, indices in rows for i in indices
+        for name, i in rows
     ]
     annotated = dump['annotated'][picked]
     names = dump['joint_names'].tolist()
@@ -175,6 +176,68 @@ def contact_sheet_of_predictions(dump_file: PathLike,
                   joint_groups=joint_groups,
                   num_columns=num_each,
                   tile=tile)
+
+
+def contact_sheet_of_photos(hands: Sequence[PhotoHand],
+                            predictions: Sequence[Optional[PhotoPrediction]],
+                            out_file: PathLike,
+                            num_each: int = 6,
+                            tile: int = 256) -> None:
+    """Draw the best, the median and the worst predictions on photographs.
+
+    Args:
+        hands (Sequence[PhotoHand]): The labels.
+        predictions (Sequence[PhotoPrediction | None]): One for each.
+        out_file (str | Path): Picture to write: a row of the smallest, a row
+            of the median and a row of the largest errors, predictions
+            coloured and labels white. Each shows twice the box of the label.
+        num_each (int): Hands per row; fewer where there are few.
+        tile (int): Edge of an image in pixels.
+
+    Raises:
+        ValueError: If no hand was found, or an image cannot be read.
+    """
+    error = measure_photos(hands, predictions)['error']
+    order = np.argsort(error)[:np.isfinite(error).sum()]
+    if not len(order):
+        raise ValueError('there is nothing to draw: no hand was found')
+    num_each = min(num_each, len(order))
+    images, keypoints, keypoints_gt, titles = [], [], [], []
+    for name, i in _best_median_worst(order, num_each):
+        hand = hands[i]
+        image = read_image(hand.image)
+        low, high = np.split(hand.box, 2)
+        centre, half = (low + high) / 2, hand.size
+        left, top = np.maximum(np.floor(centre - half), 0).astype(int)
+        right, bottom = np.ceil(centre + half).astype(int) + 1
+        images.append(image[top:bottom, left:right])
+        keypoints.append(predictions[i].keypoints - [left, top])
+        keypoints_gt.append(
+            np.where(hand.seen[:, None], hand.keypoints, np.nan) - [left, top])
+        titles.append(f'{name}: {100 * error[i]:.1f} %  {hand.label}, '
+                      f'entry {i}')
+    meta = dict(
+        keypoint_id2name=dict(enumerate(FREIHAND_JOINTS)),
+        skeleton_links=hand_links(FREIHAND_JOINTS))
+    contact_sheet(
+        images,
+        np.array(keypoints),
+        out_file,
+        meta,
+        keypoints_gt=np.array(keypoints_gt),
+        titles=titles,
+        num_columns=num_each,
+        tile=tile)
+
+
+def _best_median_worst(order: np.ndarray,
+                       num_each: int) -> List[Tuple[str, int]]:
+    """Rows of a sheet: name of the row and index of the sample."""
+    middle = (len(order) - num_each) // 2
+    rows = (('best', order[:num_each]), ('median',
+                                         order[middle:middle + num_each]),
+            ('worst', order[::-1][:num_each]))
+    return [(name, int(i)) for name, indices in rows for i in indices]
 
 
 def _joint_names(dataset_meta: dict) -> List[str]:

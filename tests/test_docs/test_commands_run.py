@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 import torch
 from dataset_writers import (FREIHAND_NAMES, write_dexter_object,
-                             write_hand3d_json, write_stb)
+                             write_hand3d_json, write_photos, write_stb)
 from helpers import REPO_ROOT, run_script, write_freihand
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -118,7 +118,7 @@ NOWHERE = {
 _EPOCH = re.compile(r'^work_dirs/\S+/epoch_\d+\.pth$')
 # options whose value is what is written, or its beginning
 _OUTPUTS = ('--out', '-o', '--out-dir', '--output-dir', '--json',
-            '--submission')
+            '--submission', '--predictions', '--sheet')
 
 
 def toy_commands():
@@ -222,6 +222,7 @@ def write_data(root):
         ],
         num=1)
     write_dexter_object(root / 'dexter+object', num=1)
+    write_photos(root / 'photos')
     for split in ('training', 'evaluation'):
         write_hand3d_json(root / 'own', f'{split}.json', num=2)
     for image in (root / 'own/images').iterdir():
@@ -242,6 +243,10 @@ def write_files(root):
                                       '[0, 0, 1]]')
     for name in ('given', 'solved', 'rhd'):
         write_predictions(root / f'{name}.npz')
+    hands = json.loads((root / 'data/photos/hands.json').read_text())
+    for name in ('old', 'new'):
+        answer = dict(keypoints=hands[0]['keypoints'], keypoints_cam=None)
+        (root / f'{name}.json').write_text(json.dumps([answer] * len(hands)))
     rhd = dict(np.load(root / 'rhd.npz'), protocol=np.array('rhd'))
     for name in ('errors_root', 'errors_procrustes'):
         del rhd[name]

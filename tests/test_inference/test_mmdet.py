@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers import REPO_ROOT, run_script
+from dataset_writers import write_photos
+from helpers import REPO_ROOT, run_script, write_toy_export
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.utils import get_installed_path
@@ -184,3 +185,20 @@ def test_hands_are_what_the_detector_found(tiny_rtmdet, pose):
     blind = HandInferencer(
         pose_config, pose_weights, 'cpu', *tiny_rtmdet, det_score_thr=1)
     assert [frame['hands'] for frame in blind([an_image()] * 2)] == [[], []]
+
+
+def test_photographs_are_scored_with_found_boxes(tiny_rtmdet, tmp_path):
+    write_photos(tmp_path / 'photos', 4)
+    write_toy_export(tmp_path / 'exported',
+                     np.random.default_rng(0).uniform(12, 52, (21, 2)))
+    run_script(
+        REPO_ROOT / 'tools/analysis_tools/score_photos.py',
+        *('photos', '--model', 'exported', '--boxes', 'found'),
+        *('--detector', *tiny_rtmdet, '--json', 'scores.json'),
+        cwd=tmp_path)
+    scores = json.loads((tmp_path / 'scores.json').read_text())
+    assert scores['protocol']['boxes'] == 'found'
+    for label in ('true', 'accepted'):
+        one = scores[label]
+        assert one['count'] == 2 and 0 <= one['found'] <= 2
+        assert (one['error'] is None) == (one['found'] == 0)

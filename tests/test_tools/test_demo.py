@@ -3,6 +3,7 @@ import json
 import sys
 
 import pytest
+from dataset_writers import write_photos
 from helpers import REPO_ROOT, run_command, run_script
 
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
@@ -10,6 +11,8 @@ from lgh_mmpose.fileio import claim
 
 
 def test_demo_writes_what_it_names(tmp_path):
+    # where the demo looks for photographs if no others are given
+    write_photos(tmp_path / 'data/photos')
     output = run_command(
         *(sys.executable, REPO_ROOT / 'tools/demo.py', '--work-dir', 'demo'),
         *('--num-train', 96, '--num-eval', 8, '--max-epochs', 1),
@@ -25,7 +28,7 @@ def test_demo_writes_what_it_names(tmp_path):
     joints = [name for group in summary['groups'] for name in group]
     assert len(joints) == len(set(joints)) == 21 and 'wrist' in joints
     for name in ('summary.json', 'report.html', 'predictions.png',
-                 'training_curve.png', 'selector_matrix.png',
+                 'training_curve.png', 'selector_matrix.png', 'photos.jpg',
                  'train/epoch_1.pth'):
         assert (tmp_path / 'demo' / name).stat().st_size > 0
         assert f'demo/{name}' in output
@@ -37,6 +40,11 @@ def test_demo_writes_what_it_names(tmp_path):
     for text in (describe_bf16(), '96 samples, 1 epochs of 96'):
         assert text in output and text in page
     assert summary['cpu'] == describe_bf16()
+    for label in ('true', 'accepted'):
+        photos = summary['photos'][label]
+        assert photos['count'] == photos['found'] == 2
+        text = f'error {100 * photos["error"]:.1f} % of the hand, median '
+        assert text in page and f'photographs, {label} labels' in output
     precision = 'bf16' if summary['cpu_bf16'] else 'fp32'
     assert f'network, one core, {precision} ' in output
     log = (tmp_path / 'demo/train.log').read_text()
@@ -54,3 +62,23 @@ def test_a_second_one_in_the_same_folder_is_refused(tmp_path):
             check=False)
     assert str(result.returncode).startswith('error: another run is writing ')
     assert not list((tmp_path / 'work').iterdir())
+
+
+def test_faulty_photographs_are_named_before_the_work(tmp_path):
+    write_photos(tmp_path / 'mine')
+    (tmp_path / 'mine/images/2.png').unlink()
+    result = run_script(
+        REPO_ROOT / 'tools/demo.py',
+        *('--work-dir', 'work', '--photos', 'mine'),
+        cwd=tmp_path,
+        check=False)
+    assert 'entry 2 (images/2.png): there is no such image' in str(
+        result.returncode)
+    (tmp_path / 'mine/images/2.png').write_bytes(b'no picture')
+    result = run_script(
+        REPO_ROOT / 'tools/demo.py',
+        *('--work-dir', 'work', '--photos', 'mine'),
+        cwd=tmp_path,
+        check=False)
+    assert 'images/2.png' in str(result.returncode)
+    assert not (tmp_path / 'work').exists()

@@ -1,0 +1,139 @@
+"""Score a network on a folder of labelled photographs.
+
+Predictions go through ``lgh_mmpose.HandPose``. Errors are shares of the hand's
+size, the longer side of the box of its labelled joints. The format of the
+folder, what is given to the network and what the figures mean:
+docs/how_to/score_on_photographs.md.
+"""
+import argparse
+import json
+import logging
+import os.path as osp
+import warnings
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('photos', metavar='DIR', help='holds hands.json')
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument(
+        '--model', metavar='DIR', help='what tools/deployment/export.py wrote')
+    network.add_argument('--config', help='config of a model of mmpose')
+    parser.add_argument(
+        '--checkpoint', help='weights of the config (default: its load_from)')
+    parser.add_argument(
+        '--device',
+        default='cpu',
+        help='where a config and a detector run (default: cpu)')
+    parser.add_argument(
+        '--threads',
+        type=int,
+        metavar='N',
+        help="threads of the network (default: the engine's choice)")
+    parser.add_argument(
+        '--boxes',
+        choices=('given', 'found'),
+        default='given',
+        help='given: box and side are those of the labels; found: by the '
+        'detector, and sides by the network (default: given)')
+    parser.add_argument(
+        '--detector',
+        nargs=2,
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='a detector of mmdet for --boxes found')
+    parser.add_argument(
+        '--padding',
+        type=float,
+        metavar='FACTOR',
+        help='how much larger the crop is than the box (default: as the '
+        'network was trained; 1.5 on StudioHand and FreiHAND)')
+    parser.add_argument(
+        '--json', required=True, metavar='FILE', help='figures to write')
+    parser.add_argument(
+        '--predictions',
+        metavar='FILE',
+        help='json file to write the predictions to, for compare_photos.py')
+    parser.add_argument(
+        '--sheet',
+        metavar='FILE',
+        help='picture to write: best, median and worst predictions beside '
+        'their labels')
+    args = parser.parse_args()
+    if not (args.model or args.config):
+        parser.error('no network is given, and none ships with this version: '
+                     'give --config and --checkpoint, or --model')
+    if args.model and args.checkpoint:
+        parser.error('--checkpoint belongs to --config; an exported directory '
+                     'has its weights in it')
+    if args.boxes == 'found' and not args.detector:
+        parser.error('--boxes found needs a detector of hands, and none ships '
+                     'with this version: give --detector')
+    if args.detector and args.boxes != 'found':
+        parser.error('--detector belongs to --boxes found')
+    return args
+
+
+def score(args: argparse.Namespace) -> None:
+    # after the arguments are known to be good: these take seconds to import
+    from lgh_mmpose import HandPose
+    from lgh_mmpose.evaluation.photographs import (HANDS_FILE, photos_table,
+                                                   predict_photos, read_photos,
+                                                   score_photos,
+                                                   write_predictions)
+    from lgh_mmpose.fileio import atomic_write, check_not_read
+
+    hands = read_photos(args.photos)
+    detector = None
+    if args.detector:
+        from lgh_mmpose.inference.backends.mmdet import HandDetector
+        detector = HandDetector(*args.detector, args.device)
+    # it says of each camera that it was cut out, and what is assumed of size
+    # and distance, which no figure depends on
+    logging.getLogger('lgh_mmpose.inference').setLevel(logging.ERROR)
+    hand_pose = HandPose(
+        args.model or args.config,
+        args.checkpoint,
+        device=args.device if args.config else 'cpu',
+        num_threads=args.threads,
+        detector=detector,
+        bbox_padding=args.padding)
+    read = [
+        osp.join(args.photos, HANDS_FILE), *(hand.image for hand in hands),
+        *hand_pose.network.files, *(args.detector or ())
+    ]
+    for option in ('json', 'predictions', 'sheet'):
+        path = getattr(args, option)
+        if path:
+            check_not_read(path, read, f'--{option}')
+
+    predictions = predict_photos(hand_pose, hands, args.boxes)
+    if args.predictions:
+        write_predictions(predictions, args.predictions)
+    scores = score_photos(hands, predictions)
+    scores['protocol'] = dict(
+        boxes=args.boxes,
+        padding=hand_pose.info.crop.padding,
+        input_size=list(hand_pose.info.input_size))
+    with atomic_write(args.json) as file:
+        text = json.dumps(scores, indent=2, allow_nan=False)
+        file.write((text + '\n').encode())
+    print(photos_table(scores))
+    if args.sheet:
+        from lgh_mmpose.visualization.figures import contact_sheet_of_photos
+        contact_sheet_of_photos(hands, predictions, args.sheet)
+
+
+def main() -> None:
+    # mmpose tells that it found its own metainfo file
+    warnings.filterwarnings('ignore', 'The metainfo config file')
+    args = parse_args()
+    try:
+        score(args)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from None
+
+
+if __name__ == '__main__':
+    main()
