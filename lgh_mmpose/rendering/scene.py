@@ -42,7 +42,7 @@ _TOUCHING = .35  # of two hands that touch
 
 # How far, in mm, the skin may lie before a joint that counts as visible: 95 %
 # of what is measured on open hands seen from palm, back and side.
-_FLESH = np.array([30., 27., 22., 14., 11.] + [21., 13., 11., 10.] * 4)
+_FLESH = np.array([28., 30., 22., 12., 11.] + [21., 11., 10., 8.] * 4)
 
 # Rotations from the hand frame to the camera frame, fingers up.
 _PALM_VIEW = np.array([[-1., 0, 0], [0, 0, 1], [0, 1, 0]])
