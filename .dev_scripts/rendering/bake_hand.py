@@ -40,7 +40,7 @@ FINGERS = ('Thumb', 'Index', 'Middle', 'Ring', 'Pinky')
 BONES = ('RightHand', *(f'RightHandThumb{i}' for i in (1, 2, 3, 'End')),
          *(f'RightHand{finger}{i}' for finger in FINGERS[1:]
            for i in (1, 2, 3, 4, 'End')), 'RightForeArm')
-# How joints move along their finger, towards its tip, in per cent of the length
+# How joints move along their finger, towards its tip, in percent of the length
 # of the stretched middle finger and its metacarpal; for the thumb's CMC joint
 # a vector in the hand frame. See docs/rendered_hands/key_points.md.
 SHIFTS = {
@@ -55,6 +55,8 @@ SHIFTS = {
     'RightHandPinky3': -2.5,
 }
 THUMB_BASE_SHIFT = (2.5, -4.5, -1.)
+# Degrees by which the back of a metacarpal faces the thumb's side.
+KNUCKLE_TILT = {'Index': 9, 'Middle': 6, 'Ring': 1, 'Pinky': -3}
 WIDER = .03, .10  # palm on the thumb's side and on the little finger's
 
 WRIST, FOREARM = 0, len(BONES) - 1
@@ -399,12 +401,17 @@ def pack(bodies: Path, out: Path) -> None:
     influences = np.argsort(-weights, axis=1, kind='stable')[:, :INFLUENCES]
     kept = np.take_along_axis(weights, influences, axis=1)
     kept /= kept.sum(axis=1, keepdims=True)
-    # A finger bends in one plane: its joints share an axis.
+    # PIP and DIP joints of a finger share an axis, at right angles to the
+    # nail; the knuckles' axes follow the arch of the palm, so that fingers
+    # which bend there draw together.
     dorsal = dorsal @ axes
     for finger in FINGERS:
         chain = finger_chain(finger)
         own = slice(chain[0] - (finger != 'Thumb'), chain[-1] + 1)
         dorsal[own] = unit(dorsal[chain[:3]].mean(axis=0))
+        if finger != 'Thumb':
+            tilt = np.radians(KNUCKLE_TILT[finger])
+            dorsal[chain[0] - 1] = -np.sin(tilt), np.cos(tilt), 0
     dorsal[[WRIST, FOREARM]] = 0, 1, 0
     # The forearm turns about the wrist.
     joints[:, FOREARM] = joints[:, WRIST]

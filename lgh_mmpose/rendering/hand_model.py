@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
-from .assets import asset_path, load_arrays
+from .assets import asset_path, foreign_file, load_arrays
 from .numba_utils import cached_njit
 
 FINGERS = ('thumb', 'index-finger', 'middle-finger', 'ring-finger',
@@ -195,10 +195,13 @@ def _forward(joints, rest, pose, parents, in_line):
         if j == len(joints) - 1:
             flexion, abduction, twist = np.radians(pose[p])
             motion = _motion(flexion, abduction, twist).T.copy()
+        neutral = rest[p].T.copy() @ rest[j]
         if in_line[j]:
-            rotations[j] = rotations[p] @ motion
+            # of the rest pose, only the turn about the bone
+            roll = np.arctan2(neutral[1, 0], neutral[1, 1])
+            rotations[j] = rotations[p] @ motion @ _motion(0., 0., roll)
         else:
-            rotations[j] = rotations[p] @ (rest[p].T.copy() @ rest[j]) @ motion
+            rotations[j] = rotations[p] @ neutral @ motion
         offset = (joints[j] - joints[p]).astype(np.float64)
         positions[j] = positions[p] + rotations[p] @ (
             rest[p].T.copy() @ offset)
@@ -373,6 +376,17 @@ class HandModel:
     def __init__(self, path: Optional[Union[str, Path]] = None):
         path = asset_path('hand.npz') if path is None else Path(path)
         data = load_arrays(path, ASSET)
+        count = len(data['weights'])
+        for name, limit in (('faces', count), ('tip_vertices', count),
+                            ('influences', len(JOINT_NAMES)),
+                            ('texture_faces',
+                             len(data['texture_coordinates']))):
+            if data[name].max() >= limit:
+                raise foreign_file(path, f'array {name!r} points beyond its '
+                                   'end')
+        if len(data['mean']) != count + len(JOINT_NAMES) or 3 * len(
+                data['mean']) != data['components'].shape[1]:
+            raise foreign_file(path, 'its hands are of other sizes')
         self.faces = data['faces'].astype(np.int32)
         self.texture_coordinates = (data['texture_coordinates'] /
                                     65535).astype(np.float32)
@@ -508,7 +522,7 @@ class HandModel:
             np.stack([
                 np.arcsin(np.clip(motion[:, 1, 2], -1, 1)),
                 np.arctan2(motion[:, 0, 2], motion[:, 2, 2]),
-                np.arctan2(motion[:, 1, 0], motion[:, 1, 1])
+                np.zeros(len(motion))
             ],
                      axis=1))
         pose[~_IN_LINE] = 0
