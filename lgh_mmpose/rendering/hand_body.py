@@ -316,7 +316,7 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, parents,
                 _exchange(angles, change, axes, position, chains, joints[i],
                           joints[j], point, other, direction, -miss,
                           side_mobility if sideways[t] else mobility)
-        if (deepest <= .3 and error < .5) or (iteration
+        if (deepest <= .5 and error < .7) or (iteration
                                                          == iterations):
             break
         for j in range(count):
@@ -508,7 +508,7 @@ class HandBody:
         limits: np.ndarray,
         mobility: np.ndarray,
         touches: Sequence[Touch] = (),
-        iterations: int = 40
+        iterations: int = 30
     ) -> Tuple[np.ndarray, float, float]:
         """Move joints until nothing collides and what should touch touches.
 
