@@ -62,7 +62,8 @@ def _mobility() -> np.ndarray:
     return mobility
 
 
-_MOBILITY = _mobility()
+MOBILITY = _mobility()
+"""(J, 3) how readily the solver moves an angle."""
 
 # Thumb: CMC flexion, abduction, twist, MCP and IP flexion.
 _OUT = (-18, -4, 0, 0, -5)  # away from the palm, in its plane
@@ -382,11 +383,11 @@ def _tuck_thumb(body: HandBody, pose: np.ndarray,
     """Lay the thumb into the open hand and close the fingers over it."""
     opened = pose.copy()
     opened[_PROXIMAL, 0] -= 50
-    opened, _, _ = body.solve(opened, POSE_LIMITS, _MOBILITY, touches)
+    opened, _, _ = body.solve(opened, POSE_LIMITS, MOBILITY, touches)
     thumb = opened[_THUMB]
     opened = pose.copy()
     opened[_THUMB] = thumb
-    fingers = _MOBILITY.copy()
+    fingers = MOBILITY.copy()
     fingers[_THUMB] *= .1
     return body.solve(opened, POSE_LIMITS, fingers)[0]
 
@@ -437,7 +438,7 @@ def sample_pose(rng: np.random.Generator,
         if posture is not None and posture.under:
             pose = _tuck_thumb(body, pose, touches)
             touches = []
-        pose, depth, miss = body.solve(pose, POSE_LIMITS, _MOBILITY, touches)
+        pose, depth, miss = body.solve(pose, POSE_LIMITS, MOBILITY, touches)
         if depth < 1.5 and miss < 2:
             return pose
     raise RuntimeError(f'No {kind!r} pose without self-penetration in '
