@@ -7,17 +7,20 @@ go on.
 
 Angles are degrees outside of the compiled functions, radians inside.
 """
+from functools import lru_cache
 from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from .hand_body import CAPSULES, HandBody, HandShape, Touch
-from .hand_model import (FINGER_JOINTS, JOINT_INDEX, PALM_PART, PARENTS, WRIST,
-                         HandModel, Subject)
+from .hand_body import (CAPSULE_INDEX, CAPSULE_JOINTS, CAPSULES, PAIRS,
+                        HandBody, Touch, capsule_gap, forward, place_points)
+from .hand_model import (FINGER_JOINTS, FOREARM_PART, JOINT_INDEX, PALM_PART,
+                         PARENTS, WRIST, HandModel, Subject)
 from .numba_utils import cached_njit
 from .objects import (DistanceField, Mesh, Object, distance_field,
-                      object_mesh, point_distance, sample_object)
-from .poses import MOBILITY, POSE_LIMITS, sample_pose
+                      draw_name, object_mesh, point_distance,
+                      sample_object, signed_distance)
+from .poses import MOBILITY, POSE_LIMITS, bend_wrist, sample_pose
 
 HOLDING = .35
 """Fraction of hands that hold something."""
@@ -28,7 +31,7 @@ _FINGERS = np.array([[JOINT_INDEX[name] for name in joints[1:4]]
 _ALL_JOINTS = np.concatenate([_THUMB[None], _FINGERS])  # (5, 3)
 
 _CONTACT = .7  # mm from the surface at which skin counts as touching
-_STEP = np.radians(6.)
+_NEAR = 1.5  # mm within which a finger has hold of a thing
 _DEEPEST = 3.  # mm by which skin may be pressed in
 
 
@@ -61,25 +64,479 @@ class SkinSamples(NamedTuple):
     level: np.ndarray
 
 
+@lru_cache(maxsize=2)
+def _sample_vertices(model: HandModel) -> SkinSamples:
+    """Which vertices stand for the skin; ``points`` holds their indices."""
+    rest = model.rest_rotations(model.mean_subject)
+    vertices, positions = model.mean_subject[:2]
+    rows = []
+    for finger, joints in enumerate(_ALL_JOINTS):
+        for level, joint in enumerate(joints):
+            part = 3 * finger + 2 - level
+            ids = np.unique(model.faces[model.face_parts == part])
+            local = (vertices[ids] - positions[joint]) @ rest[joint]
+            # The web between two fingers moves with both.
+            from_joint = -local[:, 2] > (12 if level == 0 else 1)
+            ids = ids[from_joint & (local[:, 1] < 5)]
+            ids = ids[::max(1, len(ids) // 45)]
+            rows += [(joint, v, finger, level) for v in ids]
+    ids = np.unique(model.faces[model.face_parts == PALM_PART])
+    ids = ids[(vertices[ids, 1] < -5) & (vertices[ids, 2] < -15)]
+    rows += [(WRIST, v, 5, 0) for v in ids[::max(1, len(ids) // 150)]]
+    joint, vertex, finger, level = np.array(rows).T
+    return SkinSamples(joint, vertex, finger, level)
+
+
+def sample_skin(model: HandModel, subject: Subject) -> SkinSamples:
+    """The points of a subject's skin that may touch things."""
+    samples = _sample_vertices(model)
+    rest = model.rest_rotations(subject)[samples.joints]
+    offset = subject.vertices[samples.points] - subject.joints[samples.joints]
+    return samples._replace(points=np.einsum('nba,nb->na', rest, offset))
+
+
 @cached_njit
-def _closest_skin(rotation, position, joints, points, finger, level, which,
-                  first, corners, count, depth, field_rotation,
-                  field_position):
+def _clearance(rotation, position, skin_joints, points, finger, level, which,
+               first, corners, count, depth, field_rotation, field_position):
     """Smallest distance of a finger's skin from its level ``first`` on, and
     the level of the skin that is closest."""
     best, where = 1e9, -1
     for i in range(len(points)):
         if finger[i] != which or level[i] < first:
             continue
-        r, p = rotation[joints[i]], points[i]
-        x = position[joints[i], 0] + (
-            r[0, 0] * p[0] + r[0, 1] * p[1] + r[0, 2] * p[2])
-        y = position[joints[i], 1] + (
-            r[1, 0] * p[0] + r[1, 1] * p[1] + r[1, 2] * p[2])
-        z = position[joints[i], 2] + (
-            r[2, 0] * p[0] + r[2, 1] * p[1] + r[2, 2] * p[2])
-        distance = point_distance(x, y, z, corners, count, depth,
-                                  field_rotation, field_position)
+        r, p, o = rotation[skin_joints[i]], points[i], position[skin_joints[i]]
+        distance = point_distance(
+            o[0] + r[0, 0] * p[0] + r[0, 1] * p[1] + r[0, 2] * p[2],
+            o[1] + r[1, 0] * p[0] + r[1, 1] * p[1] + r[1, 2] * p[2],
+            o[2] + r[2, 0] * p[0] + r[2, 1] * p[1] + r[2, 2] * p[2], corners,
+            count, depth, field_rotation, field_position)
         if distance < best:
             best, where = distance, level[i]
     return best, where
+
+
+@cached_njit
+def _approach(direction, rotation, position, skin_joints, points, finger,
+              level, corners, count, depth, field_rotation, field_position):
+    """Move a field until the palm or the base of a finger touches it."""
+    for _ in range(40):
+        gap, _ = _clearance(rotation, position, skin_joints, points, finger,
+                            level, 5, 0, corners, count, depth,
+                            field_rotation, field_position)
+        for f in range(1, 5):
+            for i in range(len(points)):
+                if finger[i] == f and level[i] == 0:
+                    r, p = rotation[skin_joints[i]], points[i]
+                    q = position[skin_joints[i]] + r @ p
+                    gap = min(
+                        gap,
+                        point_distance(q[0], q[1], q[2], corners, count, depth,
+                                       field_rotation, field_position))
+        if gap < .3:
+            return gap > -1.
+        field_position += max(gap, .1) * direction
+    return False
+
+
+@cached_njit
+def _close(angles, joints, rates, high, order, body_rotation, body_offset,
+           parents, rotation, position, axes, skin_joints, points, finger,
+           level, which, corners, count, depth, field_rotation,
+           field_position, capsule_joints, capsule_levels, start, end, radius,
+           pairs, world_start, world_end):
+    """Bend one finger until it touches; frames are left up to date.
+
+    Args:
+        joints: (3,) that bend; rates: (3, 3) in what proportion; high: (J, 3)
+            how far.
+        order: Joints of the finger, parents first.
+        pairs: Capsules that are not to meet.
+
+    Returns:
+        int: Levels whose skin touches the object, as bits.
+    """
+    first, touched = 0, 0
+    point, other = np.empty(3), np.empty(3)
+    for _ in range(80):
+        forward(order, angles, body_rotation, body_offset, parents, rotation,
+                position, axes)
+        gap, where = _clearance(rotation, position, skin_joints, points,
+                                finger, level, which, first, corners, count,
+                                depth, field_rotation, field_position)
+        on_object = True
+        for p in range(len(pairs)):
+            i, j = pairs[p]
+            for k in (i, j):
+                place_points(rotation, position, capsule_joints[k:k + 1],
+                             start[k:k + 1], world_start[k:k + 1])
+                place_points(rotation, position, capsule_joints[k:k + 1],
+                             end[k:k + 1], world_end[k:k + 1])
+            own = capsule_levels[i, which]
+            own = max(own, capsule_levels[j, which])
+            if own < first:
+                continue
+            free = 1. + capsule_gap(i, j, world_start, world_end, radius,
+                                    world_start, world_end, radius, point,
+                                    other)
+            if free < gap:
+                gap, where, on_object = free, own, False
+        if gap < _CONTACT:
+            if on_object:
+                touched |= 1 << where
+            first = where + 1
+            if first > 2:
+                break
+            continue
+        step = max(gap / 190., .004)
+        moved = False
+        for k in range(first, 3):
+            for d in range(3):
+                angle = angles[joints[k], d] + step * rates[k, d]
+                if angle > high[joints[k], d]:
+                    angle = max(angles[joints[k], d], high[joints[k], d])
+                if angle != angles[joints[k], d]:
+                    moved = True
+                angles[joints[k], d] = angle
+        if not moved:
+            break
+    return touched
+
+
+def _moving_levels() -> np.ndarray:
+    """(C, 5) which joint of a finger, counted from the palm, is the first to
+    move a capsule; -1 if none does."""
+    levels = np.full((len(CAPSULES), 5), -1)
+    for row, capsule in zip(levels, CAPSULES):
+        joints = _ALL_JOINTS[capsule.finger].tolist()
+        if capsule.joint in joints:
+            row[capsule.finger] = joints.index(capsule.joint)
+    return levels
+
+
+def _stopping_pairs() -> Tuple[np.ndarray, ...]:
+    """Pairs of capsules that stop each finger. Neighbours give way."""
+    return tuple(
+        np.array([(i, j) for i, j in PAIRS
+                  if which in (CAPSULES[i].finger, CAPSULES[j].finger) and (
+                      CAPSULES[i].finger in (0, CAPSULES[j].finger))])
+        for which in range(5))
+
+
+_MOVING_LEVELS = _moving_levels()
+_STOPPING_PAIRS = _stopping_pairs()
+_ORDER = tuple(
+    np.array([JOINT_INDEX[name] for name in joints])
+    for joints in FINGER_JOINTS)
+_HIGH = np.radians(POSE_LIMITS[..., 1])
+
+# How fast the joints bend: MCP, PIP, DIP; of the thumb CMC, MCP, IP.
+_CURL = np.zeros((3, 3))
+_CURL[:, 0] = 1, 1, .6
+_THUMB_CURL = np.zeros((3, 3))
+_THUMB_CURL[:, 0] = 1, .7, .6
+_THUMB_CURL[0, 1:] = -.1, .4
+_PRESS = _CURL * [[1], [.25], [.1]]
+_THUMB_PRESS = _THUMB_CURL * [[1], [.3], [.2]]
+
+
+class _Grasp:
+    """The state of a hand that closes round an object.
+
+    Args:
+        body: The subject.
+        skin: Its skin.
+        pose: (J, 3) degrees, the open hand.
+        field: The object.
+    """
+
+    def __init__(self, body: HandBody, skin: SkinSamples, pose: np.ndarray,
+                 field: DistanceField):
+        self.body, self.skin, self.field = body, skin, field
+        self.angles = np.radians(pose)
+        count = len(PARENTS)
+        self.rotation, self.axes = np.empty((2, count, 3, 3))
+        self.position = np.empty((count, 3))
+        self.world = np.empty((2, len(CAPSULES), 3))
+        self._update(np.arange(count))
+        place_points(self.rotation, self.position, CAPSULE_JOINTS, body.start,
+                     self.world[0])
+        place_points(self.rotation, self.position, CAPSULE_JOINTS, body.end,
+                     self.world[1])
+
+    def _update(self, order: np.ndarray) -> None:
+        forward(order, self.angles, self.body.local_rotation,
+                self.body.local_offset, PARENTS, self.rotation, self.position,
+                self.axes)
+
+    def approach(self, direction: np.ndarray) -> bool:
+        """Move the object until it touches the palm."""
+        return _approach(direction, self.rotation, self.position, *self.skin,
+                         *self.field)
+
+    def clearance(self, finger: int) -> float:
+        """Distance in mm of a finger's skin from the object."""
+        return _clearance(self.rotation, self.position, *self.skin, finger, 0,
+                          *self.field)[0]
+
+    def open(self, finger: int, rates: np.ndarray) -> bool:
+        """Stretch a finger until it is free of the object."""
+        joints = _ALL_JOINTS[finger]
+        for _ in range(25):
+            gap = self.clearance(finger)
+            if gap > 2 * _CONTACT:
+                return True
+            step = np.clip((2.5 - gap) / 60, .03, .2)
+            self.angles[joints] -= step * rates
+            if (np.degrees(self.angles[joints]) <
+                    POSE_LIMITS[joints, :, 0]).any():
+                return False
+            self._update(_ORDER[finger])
+        return False
+
+    def close(self, finger: int, rates: np.ndarray) -> int:
+        """Bend a finger until it touches; see :func:`_close`."""
+        body = self.body
+        return _close(self.angles, _ALL_JOINTS[finger], rates, _HIGH,
+                      _ORDER[finger], body.local_rotation, body.local_offset,
+                      PARENTS, self.rotation, self.position, self.axes,
+                      *self.skin, finger, *self.field, CAPSULE_JOINTS,
+                      _MOVING_LEVELS, body.start, body.end, body.radius,
+                      _STOPPING_PAIRS[finger], *self.world)
+
+    @property
+    def pose(self) -> np.ndarray:
+        """(J, 3) degrees."""
+        return np.degrees(self.angles)
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+def _frame(long: np.ndarray, thin: np.ndarray) -> np.ndarray:
+    """Rotation whose y is ``long`` and whose z is about ``thin``."""
+    y = _unit(long)
+    z = _unit(thin - y * (thin @ y))
+    return np.stack([np.cross(y, z), y, z], axis=1)
+
+
+def _palm(body: HandBody) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Middle of the knuckles, direction along the fingers, out of the palm."""
+    knuckles = body.frames(np.zeros((len(PARENTS), 3)))[1][_FINGERS[:, 0]]
+    along = _unit(knuckles[1] + knuckles[2])
+    out = _unit(np.cross(knuckles[3] - knuckles[0], along))
+    return knuckles.mean(axis=0), along, out if out[1] < 0 else -out
+
+
+def _set(pose: np.ndarray, mcp, pip, dip, thumb) -> np.ndarray:
+    pose[_FINGERS[:, 0], 0], pose[_FINGERS[:, 1], 0] = mcp, pip
+    pose[_FINGERS[:, 2], 0] = dip
+    pose[_THUMB[0]] = thumb[:3]
+    pose[_THUMB[1:], 0] = thumb[3:]
+    return pose
+
+
+def _hold_in_palm(rng: np.random.Generator, body: HandBody, skin: SkinSamples,
+                  thing: Object) -> Optional[_Grasp]:
+    """Power grip: the thing lies in the palm, all fingers close round it."""
+    knuckles, along, out = _palm(body)
+    across = np.cross(out, along)
+    pose = np.zeros((len(PARENTS), 3))
+    _set(pose, rng.uniform(-20, 0), rng.uniform(0, 10), 0,
+         (-15, rng.uniform(15, 28), rng.uniform(10, 25), 0, 0))
+    pose[_FINGERS[:, 0], 1] = rng.uniform(-.3, .5) * np.array([9, 2, -5, -12])
+    # A handle runs from the base of the index finger to the heel of the hand.
+    tilt = np.radians(rng.normal(20, 15))
+    if np.cross(across, along) @ out > 0:
+        tilt = -tilt
+    axis = np.cos(tilt) * across + np.sin(tilt) * along
+    if rng.random() < .5:
+        axis = -axis
+    rotation = _frame(axis, out)
+    turned = thing.solids[0].depth == 0
+    if turned:
+        spin = rng.uniform(0, 2 * np.pi)
+        c, s = np.cos(spin), np.sin(spin)
+        rotation = rotation @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    radius = .5 * thing.size[0]
+    place = knuckles + along * rng.normal(min(.25 * radius, 8) - 6, 5)
+    place = place + axis * rng.normal(0, .06) * min(thing.size[1], 120)
+    place = place + out * (.6 * thing.size[2] + 70)
+    field = distance_field(thing, rotation, place)
+    grasp = _Grasp(body, skin, pose, field)
+    before = grasp.field.position[0].copy()
+    if not grasp.approach(-out) or grasp.clearance(0) < 1:
+        return None
+    grasp.rigid = rotation, place + grasp.field.position[0] - before
+    for finger in (1, 2, 3, 4):
+        grasp.close(finger, _CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
+    grasp.close(0, _THUMB_CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
+    return grasp
+
+
+def _hold_between_tips(rng: np.random.Generator, body: HandBody,
+                       skin: SkinSamples, thing: Object) -> Optional[_Grasp]:
+    """Precision grips: a small thing, a pen or the rim of a plate between the
+    pads of the thumb and of one to four fingers."""
+    pose = np.zeros((len(PARENTS), 3))
+    if thing.grip == 'plate':
+        fingers = (1, 2, 3, 4)
+        mcp, pip = rng.uniform([45, 10], [65, 35])
+    elif thing.grip == 'tripod':
+        fingers = (1, 2)
+        mcp, pip = rng.uniform([45, 35], [60, 50])
+    else:
+        fingers = (1, 2, 3)[:rng.integers(1, 4)]
+        mcp, pip = rng.uniform([35, 25], [60, 50])
+    _set(pose, mcp, pip, .5 * pip, (12, 20, 25, 15, 15))
+    free = [f - 1 for f in range(1, 5) if f not in fingers]
+    pose[_FINGERS[free, 0], 0] = rng.uniform(0, 75)
+    pose[_FINGERS[free, 1], 0] = rng.uniform(5, 80)
+    pose[_FINGERS[:, 0], 1] = rng.uniform(-.4, .3) * np.array([9, 2, -5, -12])
+    pose[:, 0] += rng.normal(0, 2, len(pose)) * (pose[:, 0] != 0)
+    mark = 2 if len(fingers) > 2 else 1
+    pad = (0, 3, .7, 0)
+    pose, depth, miss = body.solve(pose, POSE_LIMITS, MOBILITY,
+                                   [Touch(pad, (mark, 3, .6, 0), 9.)])
+    if depth > 1 or miss > 2:
+        return None
+    rotation, position = body.frames(pose)
+    tips = []
+    for finger in (0, mark):
+        capsule = CAPSULE_INDEX[finger, 3]
+        joint = CAPSULE_JOINTS[capsule]
+        tips.append(position[joint] + rotation[joint] @ (
+            .4 * body.start[capsule] + .6 * body.end[capsule]))
+    middle = .5 * (tips[0] + tips[1])
+    thin = _unit(tips[1] - tips[0])
+    outward = -rotation[_FINGERS[mark - 1, 2]][:, 2]
+    outward = _unit(outward - thin * (outward @ thin))
+    if thing.grip == 'tripod':
+        # The shaft leans on the base of the index finger.
+        base = position[_FINGERS[0, 0]] + rotation[_FINGERS[0, 0]] @ np.array(
+            [-10., 10, -5])
+        shaft = base - middle
+        shaft = shaft - .8 * thin * (shaft @ thin)
+        frame = _frame(shaft, thin)
+        length = .5 * thing.size[1] - rng.uniform(22, 42)
+        place = middle + length * frame[:, 1]
+    elif thing.grip == 'plate':
+        turn = np.radians(rng.normal(0, 25))
+        side = np.cross(thin, outward)
+        away = np.cos(turn) * outward + np.sin(turn) * side
+        frame = _frame(away, thin)
+        place = middle + away * (.5 * thing.size[1] - rng.uniform(12, 30))
+    else:
+        turn = rng.uniform(0, 2 * np.pi)
+        side = np.cross(thin, outward)
+        frame = _frame(np.cos(turn) * outward + np.sin(turn) * side, thin)
+        place = middle + rng.normal(0, 1.5, 3)
+    grasp = _Grasp(body, skin, pose, distance_field(thing, frame, place))
+    grasp.rigid = frame, place
+    for finger in range(5):
+        curl = _THUMB_PRESS if finger == 0 else _PRESS
+        if not grasp.open(finger, curl):
+            return None
+    for finger in (*fingers, 0):
+        grasp.close(finger, _THUMB_PRESS if finger == 0 else _PRESS)
+    return grasp
+
+
+@lru_cache(maxsize=2)
+def _vertex_finger(model: HandModel) -> np.ndarray:
+    """(V,) finger of each vertex, 5 for the palm, 6 for the forearm."""
+    owner = np.full(len(model.mean_subject.vertices), 6)
+    for part in (*range(15), PALM_PART, FOREARM_PART):
+        finger = {PALM_PART: 5, FOREARM_PART: 6}.get(part, part // 3)
+        owner[model.faces[model.face_parts == part]] = finger
+    return owner
+
+
+def contacts(model: HandModel, vertices: np.ndarray,
+             field: DistanceField) -> np.ndarray:
+    """(7,) distance in mm of the five fingers, the palm and the forearm from
+    an object; negative where they run into it."""
+    distance = signed_distance(vertices, *field)
+    closest = np.full(7, np.inf)
+    np.minimum.at(closest, _vertex_finger(model), distance)
+    return closest
+
+
+def hold(rng: np.random.Generator, model: HandModel, subject: Subject,
+         body: HandBody, thing: Object) -> Optional[tuple]:
+    """Try to hold a thing.
+
+    Returns:
+        tuple: (J, 3) pose and :class:`HeldObject`, or None if the hand cannot
+        hold it this way.
+    """
+    skin = sample_skin(model, subject)
+    way = _hold_in_palm if thing.grip == 'power' else _hold_between_tips
+    grasp = way(rng, body, skin, thing)
+    if grasp is None:
+        return None
+    pose = grasp.pose
+    bend_wrist(rng, pose)
+    gaps = contacts(model, model.deform(pose, subject).vertices, grasp.field)
+    fingers = (gaps[1:5] < _NEAR).sum()
+    enough = 1 if thing.grip == 'pinch' else 2
+    if (gaps.min() < -_DEEPEST or gaps[0] > _NEAR or fingers < enough
+            or body.depth(pose) > 1.5):
+        return None
+    mesh = object_mesh(thing, *grasp.rigid)
+    return pose, HeldObject(thing.name, mesh, grasp.field)
+
+
+def sample_grasp(rng: np.random.Generator,
+                 model: HandModel,
+                 subject: Subject,
+                 body: Optional[HandBody] = None,
+                 name: str = '',
+                 max_tries: int = 400) -> Tuple[np.ndarray, HeldObject]:
+    """Draw a hand that holds something.
+
+    Args:
+        rng: Source of randomness.
+        model: The hand model.
+        subject: The person.
+        body: The person's :class:`HandBody`, if there is one already.
+        name: What is held, a key of :data:`~.objects.OBJECTS`; by default it
+            is drawn.
+        max_tries: Things and ways to try.
+
+    Returns:
+        tuple: (J, 3) pose in degrees, :class:`HeldObject`.
+
+    Raises:
+        RuntimeError: If nothing can be held.
+    """
+    body = body or HandBody(model, subject)
+    name = name or draw_name(rng)
+    for _ in range(max_tries):
+        held = hold(rng, model, subject, body, sample_object(rng, name))
+        if held is not None:
+            return held
+    raise RuntimeError(f'No way to hold a {name} in {max_tries} tries')
+
+
+def sample_hand(
+        rng: np.random.Generator,
+        model: HandModel,
+        subject: Subject,
+        objects: bool = True) -> Tuple[np.ndarray, Optional[HeldObject]]:
+    """Draw the pose of a hand, and what it holds.
+
+    Args:
+        rng: Source of randomness.
+        model: The hand model.
+        subject: The person.
+        objects: Whether :data:`HOLDING` of the hands hold something; otherwise
+            none does.
+
+    Returns:
+        tuple: (J, 3) pose in degrees, :class:`HeldObject` or None.
+    """
+    body = HandBody(model, subject)
+    if objects and rng.random() < HOLDING:
+        return sample_grasp(rng, model, subject, body)
+    return sample_pose(rng, body), None

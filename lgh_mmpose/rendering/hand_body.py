@@ -86,23 +86,23 @@ def _may_collide(a: Capsule, b: Capsule) -> bool:
     return thumb.level > 0 or other.level > 1
 
 
-_PAIRS = np.array([(i, j) for i, a in enumerate(CAPSULES)
+PAIRS = np.array([(i, j) for i, a in enumerate(CAPSULES)
                    for j, b in enumerate(CAPSULES)
                    if i < j and _may_collide(a, b)])
 # Neighbouring fingers mostly give way to each other by spreading.
 _NEIGHBOURS = np.array([
     min(CAPSULES[i].finger, CAPSULES[i].level, CAPSULES[j].level) > 0
-    and CAPSULES[j].finger == CAPSULES[i].finger + 1 for i, j in _PAIRS
+    and CAPSULES[j].finger == CAPSULES[i].finger + 1 for i, j in PAIRS
 ])
 _PAIR_SOFTNESS = np.where(
     [CAPSULES[i].level == CAPSULES[j].level == 1 and CAPSULES[i].finger > 0
-     for i, j in _PAIRS], _WEB_SOFTNESS, _SOFTNESS)
+     for i, j in PAIRS], _WEB_SOFTNESS, _SOFTNESS)
 
 # Where on its bone a capsule starts: the webs between the fingers belong to
 # two of them, so proximal phalanges start beyond.
 _START = np.array([{0: .25, 1: .4}.get(c.level, .05) for c in CAPSULES])
 _START[CAPSULE_INDEX[0, 1]] = .1
-_JOINTS = np.array([c.joint for c in CAPSULES])
+CAPSULE_JOINTS = np.array([c.joint for c in CAPSULES])
 _CHILDREN = np.array([c.child for c in CAPSULES])
 _FLAT = np.array([c.finger > 0 and c.level == 0 for c in CAPSULES])
 _TIPS = np.array([c.level == 3 for c in CAPSULES])
@@ -442,7 +442,7 @@ class HandBody:
         radius = np.empty(origin.shape[:2])
         _measure(
             subject.vertices, model.rest_rotations(subject), subject.joints,
-            _JOINTS, _slabs(model), origin, _FLAT, centre, radius)
+            CAPSULE_JOINTS, _slabs(model), origin, _FLAT, centre, radius)
         # From the two measured sections to the ends of the bone.
         run = fractions[1] - fractions[0]
         slope = (radius[:, 1] - radius[:, 0]) / run
@@ -470,15 +470,15 @@ class HandBody:
         """(C, 3) starts and ends of the capsules' axes in the hand frame."""
         rotation, position = self.frames(pose)
         start, end = np.empty((2, len(CAPSULES), 3))
-        place_points(rotation, position, _JOINTS, self.start, start)
-        place_points(rotation, position, _JOINTS, self.end, end)
+        place_points(rotation, position, CAPSULE_JOINTS, self.start, start)
+        place_points(rotation, position, CAPSULE_JOINTS, self.end, end)
         return start, end
 
     def depth(self, pose: np.ndarray) -> float:
         """How far the hand runs through itself in mm, beyond what flesh gives
         way; 0 if it does not."""
         start, end = self.capsules(pose)
-        return _deepest(start, end, self.radius, _PAIRS, _PAIR_SOFTNESS)
+        return _deepest(start, end, self.radius, PAIRS, _PAIR_SOFTNESS)
 
     def skin_point(self, finger: int, level: int, along: float,
                    angle: float) -> np.ndarray:
@@ -531,8 +531,8 @@ class HandBody:
                 points[t, e] = self.skin_point(*spot)
             slack[t], sideways[t] = touch.slack, touch.sideways
         depth, error = _solve(angles, low, high, mobility, self.local_rotation,
-                              self.local_offset, PARENTS, _CHAINS, _JOINTS,
-                              self.start, self.end, self.radius, _PAIRS, _NEIGHBOURS,
+                              self.local_offset, PARENTS, _CHAINS, CAPSULE_JOINTS,
+                              self.start, self.end, self.radius, PAIRS, _NEIGHBOURS,
                               _PAIR_SOFTNESS, capsules, points, slack,
                               sideways, iterations)
         return np.degrees(angles), depth, error

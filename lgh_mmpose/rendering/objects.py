@@ -490,9 +490,12 @@ OBJECTS: Dict[str, Tuple[float, Callable[[np.random.Generator], Object]]] = {
 """What is held: probability and how to draw one."""
 
 
-def sample_object(rng: np.random.Generator, name: str = '') -> Object:
-    """Draw an object; by default of any kind."""
-    if not name:
-        chances = [chance for chance, _ in OBJECTS.values()]
-        name = list(OBJECTS)[rng.choice(len(OBJECTS), p=chances)]
+def draw_name(rng: np.random.Generator) -> str:
+    """Draw a kind of object."""
+    chances = [chance for chance, _ in OBJECTS.values()]
+    return list(OBJECTS)[rng.choice(len(OBJECTS), p=chances)]
+
+
+def sample_object(rng: np.random.Generator, name: str) -> Object:
+    """Draw an object of a kind, with sizes as real ones have."""
     return OBJECTS[name][1](rng)

@@ -347,17 +347,25 @@ def _pose_of(rng: np.random.Generator, posture: _Posture) -> np.ndarray:
     return pose
 
 
-def _bend_wrist(rng: np.random.Generator, posture: Optional[_Posture],
-                pose: np.ndarray) -> None:
-    """Mostly near the middle, now and then bent any way."""
+def bend_wrist(rng: np.random.Generator,
+               pose: np.ndarray,
+               flexion: Optional[float] = None) -> None:
+    """Bend the wrist of a (J, 3) pose, in place: mostly near the middle, now
+    and then any way.
+
+    Args:
+        rng: Source of randomness.
+        pose: The pose.
+        flexion: Degrees about which it is bent; by default the sampler's.
+    """
     low, high = POSE_LIMITS[WRIST, :2].T
     if rng.random() < .3:
-        pose[WRIST, :2] = rng.uniform(low, high)
+        bend = rng.uniform(low, high)
     else:
-        pose[WRIST, :2] = rng.normal([-8, -5], [22, 9])
-    if posture is not None and posture.wrist is not None:
-        pose[WRIST, 0] = posture.wrist + rng.normal(0, 10)
-    pose[WRIST, :2] = np.clip(pose[WRIST, :2], low, high)
+        bend = rng.normal([-8, -5], [22, 9])
+    if flexion is not None:
+        bend[0] = flexion + rng.normal(0, 10)
+    pose[WRIST, :2] = np.clip(bend, low, high)
 
 
 def _slacken(pose: np.ndarray) -> None:
@@ -433,7 +441,7 @@ def sample_pose(rng: np.random.Generator,
             pose = _pose_of(rng, posture)
             _slacken(pose)
             touches = _contacts(posture, pose)
-        _bend_wrist(rng, posture, pose)
+        bend_wrist(rng, pose, None if posture is None else posture.wrist)
         pose = np.clip(pose, POSE_LIMITS[..., 0], POSE_LIMITS[..., 1])
         if posture is not None and posture.under:
             pose = _tuck_thumb(body, pose, touches)
