@@ -77,12 +77,12 @@ def _sample_vertices(model: HandModel) -> SkinSamples:
             local = (vertices[ids] - positions[joint]) @ rest[joint]
             # The web between two fingers moves with both.
             from_joint = -local[:, 2] > (12 if level == 0 else 1)
-            ids = ids[from_joint & (local[:, 1] < 5)]
-            ids = ids[::max(1, len(ids) // 45)]
+            ids = ids[from_joint & (local[:, 1] < 3)]
+            ids = ids[::max(1, round(len(ids) / 26))]
             rows += [(joint, v, finger, level) for v in ids]
     ids = np.unique(model.faces[model.face_parts == PALM_PART])
     ids = ids[(vertices[ids, 1] < -5) & (vertices[ids, 2] < -15)]
-    rows += [(WRIST, v, 5, 0) for v in ids[::max(1, len(ids) // 150)]]
+    rows += [(WRIST, v, 5, 0) for v in ids[::max(1, len(ids) // 90)]]
     joint, vertex, finger, level = np.array(rows).T
     return SkinSamples(joint, vertex, finger, level)
 
@@ -119,22 +119,23 @@ def _clearance(rotation, position, skin_joints, points, finger, level, which,
 def _approach(direction, rotation, position, skin_joints, points, finger,
               level, corners, count, depth, field_rotation, field_position):
     """Move a field until the palm or the base of a finger touches it."""
+    gaps = np.full(len(points), 0.)
     for _ in range(40):
-        gap, _ = _clearance(rotation, position, skin_joints, points, finger,
-                            level, 5, 0, corners, count, depth,
-                            field_rotation, field_position)
-        for f in range(1, 5):
-            for i in range(len(points)):
-                if finger[i] == f and level[i] == 0:
-                    r, p = rotation[skin_joints[i]], points[i]
-                    q = position[skin_joints[i]] + r @ p
-                    gap = min(
-                        gap,
-                        point_distance(q[0], q[1], q[2], corners, count, depth,
-                                       field_rotation, field_position))
-        if gap < .3:
-            return gap > -1.
-        field_position += max(gap, .1) * direction
+        closest = 1e9
+        for i in range(len(points)):
+            if level[i] > 0 or gaps[i] > 150.:
+                continue
+            r, p = rotation[skin_joints[i]], points[i]
+            o = position[skin_joints[i]]
+            gaps[i] = point_distance(
+                o[0] + r[0, 0] * p[0] + r[0, 1] * p[1] + r[0, 2] * p[2],
+                o[1] + r[1, 0] * p[0] + r[1, 1] * p[1] + r[1, 2] * p[2],
+                o[2] + r[2, 0] * p[0] + r[2, 1] * p[1] + r[2, 2] * p[2],
+                corners, count, depth, field_rotation, field_position)
+            closest = min(closest, gaps[i])
+        if closest < .4:
+            return closest > -1.
+        field_position += max(closest, .2) * direction
     return False
 
 
@@ -153,26 +154,29 @@ def _close(angles, joints, rates, high, order, body_rotation, body_offset,
         pairs: Capsules that are not to meet.
 
     Returns:
-        int: Levels whose skin touches the object, as bits.
+        int: Levels whose skin touches the object, as bits 0 to 2; bit 3 if
+        the finger came to rest on another.
     """
     first, touched = 0, 0
     point, other = np.empty(3), np.empty(3)
-    for _ in range(80):
+    step, last, falls = 0., 0., 0.
+    bent = np.empty((3, 3))
+    for _ in range(60):
         forward(order, angles, body_rotation, body_offset, parents, rotation,
                 position, axes)
+        for k in range(len(capsule_joints)):
+            if capsule_levels[k, which] >= 0:
+                place_points(rotation, position, capsule_joints[k:k + 1],
+                             start[k:k + 1], world_start[k:k + 1])
+                place_points(rotation, position, capsule_joints[k:k + 1],
+                             end[k:k + 1], world_end[k:k + 1])
         gap, where = _clearance(rotation, position, skin_joints, points,
                                 finger, level, which, first, corners, count,
                                 depth, field_rotation, field_position)
         on_object = True
         for p in range(len(pairs)):
             i, j = pairs[p]
-            for k in (i, j):
-                place_points(rotation, position, capsule_joints[k:k + 1],
-                             start[k:k + 1], world_start[k:k + 1])
-                place_points(rotation, position, capsule_joints[k:k + 1],
-                             end[k:k + 1], world_end[k:k + 1])
-            own = capsule_levels[i, which]
-            own = max(own, capsule_levels[j, which])
+            own = max(capsule_levels[i, which], capsule_levels[j, which])
             if own < first:
                 continue
             free = 1. + capsule_gap(i, j, world_start, world_end, radius,
@@ -180,23 +184,38 @@ def _close(angles, joints, rates, high, order, body_rotation, body_offset,
                                     other)
             if free < gap:
                 gap, where, on_object = free, own, False
+        if gap < -.5 and step > .002:  # too far: go back by a part
+            for k in range(3):
+                angles[joints[k]] -= .6 * bent[k]
+            bent *= .4
+            step *= .4
+            continue
         if gap < _CONTACT:
-            if on_object:
-                touched |= 1 << where
+            touched |= 1 << where if on_object else 8
             first = where + 1
+            step = 0.
             if first > 2:
                 break
             continue
-        step = max(gap / 190., .004)
+        # As far as the last step's approach makes safe, at first carefully.
+        if step > 0. and last - gap > .05:
+            falls = (last - gap) / step
+            step = min(.9 * gap / falls, 2.5 * step, .25)
+        else:
+            step = gap / 150. if step == 0. else min(2. * step, .25)
+        step = max(step, .004)
+        last = gap
         moved = False
-        for k in range(first, 3):
+        for k in range(3):
             for d in range(3):
-                angle = angles[joints[k], d] + step * rates[k, d]
-                if angle > high[joints[k], d]:
-                    angle = max(angles[joints[k], d], high[joints[k], d])
-                if angle != angles[joints[k], d]:
-                    moved = True
-                angles[joints[k], d] = angle
+                bent[k, d] = 0.
+                if k < first:
+                    continue
+                angle = angles[joints[k], d]
+                bent[k, d] = min(step * rates[k, d],
+                                 max(high[joints[k], d] - angle, 0.))
+                moved |= bent[k, d] != 0.
+                angles[joints[k], d] = angle + bent[k, d]
         if not moved:
             break
     return touched
@@ -262,6 +281,7 @@ class _Grasp:
                      self.world[0])
         place_points(self.rotation, self.position, CAPSULE_JOINTS, body.end,
                      self.world[1])
+        self.thumb_on_fingers = False
 
     def _update(self, order: np.ndarray) -> None:
         forward(order, self.angles, self.body.local_rotation,
@@ -273,16 +293,12 @@ class _Grasp:
         return _approach(direction, self.rotation, self.position, *self.skin,
                          *self.field)
 
-    def clearance(self, finger: int) -> float:
-        """Distance in mm of a finger's skin from the object."""
-        return _clearance(self.rotation, self.position, *self.skin, finger, 0,
-                          *self.field)[0]
-
-    def open(self, finger: int, rates: np.ndarray) -> bool:
-        """Stretch a finger until it is free of the object."""
+    def open(self, finger: int, rates: np.ndarray, level: int = 0) -> bool:
+        """Stretch a finger until it is free of the object from a level on."""
         joints = _ALL_JOINTS[finger]
         for _ in range(25):
-            gap = self.clearance(finger)
+            gap, _ = _clearance(self.rotation, self.position, *self.skin,
+                                finger, level, *self.field)
             if gap > 2 * _CONTACT:
                 return True
             step = np.clip((2.5 - gap) / 60, .03, .2)
@@ -347,9 +363,7 @@ def _hold_in_palm(rng: np.random.Generator, body: HandBody, skin: SkinSamples,
     pose[_FINGERS[:, 0], 1] = rng.uniform(-.3, .5) * np.array([9, 2, -5, -12])
     # A handle runs from the base of the index finger to the heel of the hand.
     tilt = np.radians(rng.normal(20, 15))
-    if np.cross(across, along) @ out > 0:
-        tilt = -tilt
-    axis = np.cos(tilt) * across + np.sin(tilt) * along
+    axis = np.cos(tilt) * across - np.sin(tilt) * along
     if rng.random() < .5:
         axis = -axis
     rotation = _frame(axis, out)
@@ -365,12 +379,14 @@ def _hold_in_palm(rng: np.random.Generator, body: HandBody, skin: SkinSamples,
     field = distance_field(thing, rotation, place)
     grasp = _Grasp(body, skin, pose, field)
     before = grasp.field.position[0].copy()
-    if not grasp.approach(-out) or grasp.clearance(0) < 1:
+    if not grasp.approach(-out) or not grasp.open(0, _THUMB_CURL, 1):
         return None
     grasp.rigid = rotation, place + grasp.field.position[0] - before
     for finger in (1, 2, 3, 4):
         grasp.close(finger, _CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
-    grasp.close(0, _THUMB_CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
+    touched = grasp.close(
+        0, _THUMB_CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
+    grasp.thumb_on_fingers = bool(touched & 8)
     return grasp
 
 
@@ -414,7 +430,7 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     if thing.grip == 'tripod':
         # The shaft leans on the base of the index finger.
         base = position[_FINGERS[0, 0]] + rotation[_FINGERS[0, 0]] @ np.array(
-            [-10., 10, -5])
+            [-15. - .5 * thing.size[0], 8, -10])
         shaft = base - middle
         shaft = shaft - .8 * thin * (shaft @ thin)
         frame = _frame(shaft, thin)
@@ -480,7 +496,8 @@ def hold(rng: np.random.Generator, model: HandModel, subject: Subject,
     gaps = contacts(model, model.deform(pose, subject).vertices, grasp.field)
     fingers = (gaps[1:5] < _NEAR).sum()
     enough = 1 if thing.grip == 'pinch' else 2
-    if (gaps.min() < -_DEEPEST or gaps[0] > _NEAR or fingers < enough
+    thumb = gaps[0] < _NEAR or grasp.thumb_on_fingers
+    if (gaps.min() < -_DEEPEST or not thumb or fingers < enough
             or body.depth(pose) > 1.5):
         return None
     mesh = object_mesh(thing, *grasp.rigid)

@@ -300,7 +300,7 @@ def _profile(*points: Sequence[float]) -> np.ndarray:
     return polygon
 
 
-def _ellipse(radius: float, half: float, steps: int = 18) -> np.ndarray:
+def _ellipse(radius: float, half: float, steps: int = 13) -> np.ndarray:
     angle = np.linspace(-np.pi / 2, np.pi / 2, steps)
     return np.stack([radius * np.cos(angle), half * np.sin(angle)], axis=1)
 
