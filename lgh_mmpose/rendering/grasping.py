@@ -14,10 +14,10 @@ import numpy as np
 
 from .hand_body import (CAPSULE_INDEX, CAPSULE_JOINTS, CAPSULES, PAIRS,
                         HandBody, Touch, capsule_gap, forward, place_points)
-from .hand_model import (FINGER_JOINTS, FOREARM_PART, JOINT_INDEX, PALM_PART,
+from .hand_model import (FINGER_JOINTS, JOINT_INDEX, PALM_PART,
                          PARENTS, WRIST, HandModel, Subject)
 from .numba_utils import cached_njit
-from .objects import (DistanceField, Mesh, Object, distance_field,
+from .objects import (DistanceField, Mesh, Object, Solid, distance_field,
                       draw_name, object_mesh, point_distance,
                       sample_object, signed_distance)
 from .poses import MOBILITY, POSE_LIMITS, bend_wrist, sample_pose
@@ -412,8 +412,11 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     pose[:, 0] += rng.normal(0, 2, len(pose)) * (pose[:, 0] != 0)
     mark = 2 if len(fingers) > 2 else 1
     pad = (0, 3, .7, 0)
+    touches = [Touch(pad, (mark, 3, .6, 0), 9.)]
+    if thing.grip == 'tripod':
+        touches.append(Touch(pad, (2, 3, .4, 70), 14.))
     pose, depth, miss = body.solve(pose, POSE_LIMITS, MOBILITY,
-                                   [Touch(pad, (mark, 3, .6, 0), 9.)])
+                                   touches)
     if depth > 1 or miss > 2:
         return None
     rotation, position = body.frames(pose)
@@ -459,22 +462,24 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
 
 
 @lru_cache(maxsize=2)
-def _vertex_finger(model: HandModel) -> np.ndarray:
-    """(V,) finger of each vertex, 5 for the palm, 6 for the forearm."""
+def _hand_vertices(model: HandModel) -> Tuple[np.ndarray, np.ndarray]:
+    """Vertices of the fingers and the palm, and the finger of each (5: the
+    palm)."""
     owner = np.full(len(model.mean_subject.vertices), 6)
-    for part in (*range(15), PALM_PART, FOREARM_PART):
-        finger = {PALM_PART: 5, FOREARM_PART: 6}.get(part, part // 3)
-        owner[model.faces[model.face_parts == part]] = finger
-    return owner
+    for part in range(PALM_PART + 1):
+        owner[model.faces[model.face_parts == part]] = part // 3
+    ids = np.flatnonzero(owner < 6)
+    return ids, owner[ids]
 
 
 def contacts(model: HandModel, vertices: np.ndarray,
              field: DistanceField) -> np.ndarray:
-    """(7,) distance in mm of the five fingers, the palm and the forearm from
-    an object; negative where they run into it."""
-    distance = signed_distance(vertices, *field)
-    closest = np.full(7, np.inf)
-    np.minimum.at(closest, _vertex_finger(model), distance)
+    """(6,) distance in mm of the five fingers and the palm from an object;
+    negative where skin runs into it."""
+    ids, owner = _hand_vertices(model)
+    distance = signed_distance(vertices[ids], *field)
+    closest = np.full(6, np.inf)
+    np.minimum.at(closest, owner, distance)
     return closest
 
 
@@ -495,7 +500,7 @@ def hold(rng: np.random.Generator, model: HandModel, subject: Subject,
     bend_wrist(rng, pose)
     gaps = contacts(model, model.deform(pose, subject).vertices, grasp.field)
     fingers = (gaps[1:5] < _NEAR).sum()
-    enough = 1 if thing.grip == 'pinch' else 2
+    enough = 1 if thing.grip in ('pinch', 'tripod') else 2
     thumb = gaps[0] < _NEAR or grasp.thumb_on_fingers
     if (gaps.min() < -_DEEPEST or not thumb or fingers < enough
             or body.depth(pose) > 1.5):
@@ -557,3 +562,236 @@ def sample_hand(
     if objects and rng.random() < HOLDING:
         return sample_grasp(rng, model, subject, body)
     return sample_pose(rng, body), None
+
+
+PAIR_KINDS = {
+    'apart': .4,
+    'palms': .12,
+    'stacked': .1,
+    'tips': .1,
+    'point': .1,
+    'clasp': .18,
+}
+"""How two hands meet, and the probabilities: not at all; palm on palm; palm on
+the back; at the finger tips; one points into the other's palm; one holds the
+other."""
+
+_MIRROR = np.diag([-1., 1., 1.])
+
+
+class HandPair(NamedTuple):
+    """A right and a left hand.
+
+    Attributes:
+        right, left: (J, 3) poses in degrees.
+        rotation: (3, 3), position: (3,) in mm that take points of the left
+            hand (see :func:`~.hand_model.mirror`) into the right hand's frame.
+    """
+    right: np.ndarray
+    left: np.ndarray
+    rotation: np.ndarray
+    position: np.ndarray
+
+
+@cached_njit
+def _hands_gap(start, end, radius, other_start, other_end, other_radius):
+    point, other = np.empty(3), np.empty(3)
+    gap = 1e9
+    for i in range(len(start)):
+        for j in range(len(other_start)):
+            gap = min(
+                gap,
+                capsule_gap(i, j, start, end, radius, other_start, other_end,
+                            other_radius, point, other))
+    return gap
+
+
+@cached_njit
+def _meet(start, end, radius, other_start, other_end, other_radius,
+          direction):
+    """How far the other hand moves along ``direction`` until they touch; -1
+    if it misses."""
+    travel = 0.
+    for _ in range(60):
+        gap = _hands_gap(start, end, radius, other_start + travel * direction,
+                         other_end + travel * direction, other_radius)
+        if gap < .5:
+            return travel if gap > -2. else -1.
+        travel += gap
+        if travel > 500.:
+            break
+    return -1.
+
+
+def _with_forearm(body: HandBody, pose: np.ndarray) -> tuple:
+    """Starts, ends and radii of a hand's capsules and of its forearm's."""
+    start, end = body.capsules(pose)
+    flexion, abduction = np.radians(pose[WRIST, :2])
+    turn = (rotation_y(abduction) @ rotation_x(-flexion)).T
+    thickness = body.radius[CAPSULE_INDEX[2, 0], 0]
+    return (np.concatenate([start, [turn @ [0, 0, 25.]]]),
+            np.concatenate([end, [turn @ [0, 0, 230.]]]),
+            np.concatenate([body.radius, [[1.2 * thickness] * 2]]))
+
+
+def _capsule_field(start: np.ndarray, end: np.ndarray,
+                   radius: np.ndarray) -> DistanceField:
+    """A hand as an object that another can hold."""
+    solids = []
+    for a, b, (r0, r1) in zip(start, end, radius):
+        length = np.linalg.norm(b - a)
+        angle = np.linspace(0, np.pi / 2, 4)
+        arc = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        polygon = np.concatenate([
+            r0 * arc[::-1] * [1, -1] - [0, .5 * length],
+            r1 * arc + [0, .5 * length]
+        ])
+        axis = (b - a) / length
+        aside = np.eye(3)[np.abs(axis).argmin()]
+        solids.append(Solid(polygon, 0., _frame(axis, aside), .5 * (a + b)))
+    thing = Object('hand', tuple(solids), 'power', np.zeros(3))
+    return distance_field(thing, np.eye(3), np.zeros(3))
+
+
+def _draw_turn(rng: np.random.Generator, spread: float) -> np.ndarray:
+    """A small rotation about any axis; ``spread`` in degrees."""
+    x, y, z = np.radians(rng.normal(0, spread, 3))
+    return rotation_x(x) @ rotation_y(y) @ rotation_z(z)
+
+
+def _clasp(rng: np.random.Generator, model: HandModel, subject: Subject,
+           body: HandBody) -> Optional[HandPair]:
+    """The left hand holds the right one."""
+    right = sample_pose(rng, body,
+                        str(rng.choice(['fist', 'flat', 'relaxed', 'point'])))
+    start, end, radius = _with_forearm(body, right)
+    knuckles, along, out = _palm(body)
+    across = np.cross(out, along)
+    # The held hand's back, palm or side lies in the palm, across or along.
+    turn = rotation_z(rng.choice([0, .5, 1, -.5]) * np.pi) @ rotation_y(
+        rng.uniform(-2.2, 2.2)) @ _draw_turn(rng, 10)
+    middle = body.frames(right)[1][_FINGERS[1, 0]] + [0, 0, 15.]
+    place = knuckles + 160 * out - along * rng.uniform(0, 20)
+    place = place - turn @ _MIRROR @ middle
+    start, end = (p @ (turn @ _MIRROR).T + place for p in (start, end))
+    left = np.zeros((len(PARENTS), 3))
+    _set(left, rng.uniform(-20, 5), rng.uniform(0, 15), 0,
+         (-15, rng.uniform(10, 28), rng.uniform(5, 25), 0, 0))
+    left[_FINGERS[:, 0], 1] = rng.uniform(-.3, .5) * across[0] * np.array(
+        [9, 2, -5, -12])
+    bend_wrist(rng, left)
+    own = _with_forearm(body, left)
+    travel = _meet(*own, start, end, radius, -out)
+    if travel < 0:
+        return None
+    place, start, end = (p - travel * out for p in (place, start, end))
+    grasp = _Grasp(body, sample_skin(model, subject), left,
+                   _capsule_field(start, end, radius))
+    if not all(grasp.open(f, _THUMB_CURL if f == 0 else _CURL)
+               for f in range(5)):
+        return None
+    for finger in (1, 2, 3, 4, 0):
+        grasp.close(finger, _CURL if finger else _THUMB_CURL)
+    left = grasp.pose
+    if body.depth(left) > 1.5 or _hands_gap(*_with_forearm(body, left), start,
+                                            end, radius) < -_DEEPEST:
+        return None
+    back = _MIRROR @ turn.T
+    return HandPair(right, left, back @ _MIRROR, -back @ place)
+
+
+def _put_together(rng: np.random.Generator, body: HandBody,
+                  kind: str) -> Optional[HandPair]:
+    """Move the left hand towards the right one until they touch."""
+    kinds = {
+        'apart': (None, None),
+        'palms': ('flat', 'flat'),
+        'stacked': ('flat', str(rng.choice(['flat', 'relaxed']))),
+        'tips': ('claw', 'claw'),
+        'point': ('point', str(rng.choice(['flat', 'open', 'relaxed']))),
+    }[kind]
+    right, left = (sample_pose(rng, body, k) for k in kinds)
+    if kind in ('palms', 'tips'):
+        mirrored = rng.random() < .7  # mostly both do the same
+        left = right.copy() if mirrored else left
+    hands = _with_forearm(body, right)
+    start, end, radius = _with_forearm(body, left)
+    knuckles, along, out = _palm(body)
+    if kind == 'apart':
+        turn = _draw_turn(rng, 40)
+        offset = rng.normal(size=3) * [1, .6, .6]
+        offset *= rng.uniform(130, 350) / np.linalg.norm(offset)
+        start, end = (
+            p @ (turn @ _MIRROR).T + offset for p in (start, end))
+        if _hands_gap(*hands, start, end, radius) < 3:
+            return None
+        return HandPair(right, left, turn, offset)
+    half = rotation_z(np.pi)  # palm to palm
+    if kind == 'palms':
+        turn, direction = half @ _draw_turn(rng, 12), -out
+    elif kind == 'stacked':
+        turn = _draw_turn(rng, 12) @ rotation_y(rng.uniform(-1.3, 1.3))
+        direction = out
+    elif kind == 'tips':
+        # Both lean towards each other.
+        lean = np.radians(rng.uniform(15, 50))
+        turn = half @ rotation_x(2 * lean) @ _draw_turn(rng, 8)
+        direction = rotation_x(-lean) @ -out
+    else:
+        tip = body.capsules(right)[1][CAPSULE_INDEX[1, 3]]
+        rotation, _ = body.frames(right)
+        forward_axis = -rotation[_FINGERS[0, 2]][:, 2]
+        # The palm faces the finger that comes.
+        turn = _frame(
+            np.cross(forward_axis, rng.normal(size=3)), -forward_axis)
+        turn = np.stack([turn[:, 0], turn[:, 2], -turn[:, 1]], axis=1)
+        if (turn @ (_MIRROR @ out)) @ forward_axis > 0:
+            turn = turn @ half
+        turn = turn @ _draw_turn(rng, 10)
+        direction = forward_axis
+    middle = turn @ _MIRROR @ (knuckles - 25 * along)
+    target = knuckles - 25 * along
+    if kind == 'tips':
+        middle = turn @ _MIRROR @ body.capsules(left)[1][CAPSULE_INDEX[2, 3]]
+        target = body.capsules(right)[1][CAPSULE_INDEX[2, 3]]
+    elif kind == 'point':
+        target = tip
+    offset = target + 200 * direction - middle + rng.normal(0, 8, 3)
+    start, end = (p @ (turn @ _MIRROR).T + offset for p in (start, end))
+    travel = _meet(*hands, start, end, radius, -direction)
+    if travel < 0:
+        return None
+    return HandPair(right, left, turn, offset - travel * direction)
+
+
+def sample_hand_pair(rng: np.random.Generator,
+                     model: HandModel,
+                     subject: Subject,
+                     kind: Optional[str] = None,
+                     max_tries: int = 200) -> HandPair:
+    """Draw both hands of a person, apart or touching.
+
+    Args:
+        rng: Source of randomness.
+        model: The hand model.
+        subject: The person.
+        kind: One of :data:`PAIR_KINDS`; by default it is drawn.
+        max_tries: Pairs to try.
+
+    Returns:
+        HandPair: Poses, and where the left hand is.
+
+    Raises:
+        RuntimeError: If no pair comes about.
+    """
+    body = HandBody(model, subject)
+    if kind is None:
+        kind = str(rng.choice(list(PAIR_KINDS), p=list(PAIR_KINDS.values())))
+    for _ in range(max_tries):
+        if kind == 'clasp':
+            pair = _clasp(rng, model, subject, body)
+        else:
+            pair = _put_together(rng, body, kind)
+        if pair is not None:
+            return pair
+    raise RuntimeError(f'No {kind!r} pair of hands in {max_tries} tries')
