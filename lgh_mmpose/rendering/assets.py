@@ -1,5 +1,6 @@
 """The files that the renderer needs: ``assets/rendering``."""
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Dict, Mapping, Tuple
 
@@ -46,16 +47,17 @@ def load_arrays(
         dict: The arrays by name.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged or not what it should be.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in expected}
+    except FileNotFoundError:
+        raise
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile,
-            zipfile.zlib.error) as error:
-        raise ValueError(f'{path} is damaged or not a file of this version of '
-                         f'lgh_mmpose ({error}). Reinstall lgh_mmpose or '
-                         'restore the file from the source tree.') from error
+            zlib.error) as error:
+        raise foreign_file(path, str(error)) from error
     sizes: Dict[str, int] = {}
     for name, (kind, shape) in expected.items():
         array = arrays[name]
@@ -69,8 +71,15 @@ def load_arrays(
         if ok and kind == 'f':
             ok = bool(np.isfinite(array).all())
         if not ok:
-            raise ValueError(
-                f'{path} is not a file of this version of lgh_mmpose: array '
-                f'{name!r} is {array.dtype} of shape {array.shape}. Reinstall '
-                'lgh_mmpose or restore the file from the source tree.')
+            raise foreign_file(
+                path,
+                f'array {name!r} is {array.dtype} of shape {array.shape}')
     return arrays
+
+
+def foreign_file(path: Path, reason: str) -> ValueError:
+    """The error of a file that is damaged or of another origin."""
+    return ValueError(
+        f'{path} is damaged or not a file of this version of lgh_mmpose: '
+        f'{reason}. Reinstall lgh_mmpose or restore {ASSETS.as_posix()} from '
+        'the source tree.')

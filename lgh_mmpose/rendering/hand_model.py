@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
-from .assets import asset_path, load_arrays
+from .assets import asset_path, foreign_file, load_arrays
 from .numba_utils import cached_njit
 
 FINGERS = ('thumb', 'index-finger', 'middle-finger', 'ring-finger',
@@ -125,13 +125,25 @@ for _joints in FINGER_JOINTS:
 
 _IN_LINE = np.zeros(len(JOINT_NAMES), bool)
 """Joints whose zero is the straight finger; the others' is the rest pose."""
-for _joints in FINGER_JOINTS:
+for _joints in FINGER_JOINTS[1:]:
     for _name in _joints[1:]:
         _IN_LINE[JOINT_INDEX[_name]] = True
 
-# Length of the hand from the wrist's crease to the tip of the middle finger
-# in mm: mean and standard deviation of men and of women.
-_MEN_LENGTH, _WOMEN_LENGTH = (194., 9.8), (180.5, 9.7)
+KEYPOINT_SHIFTS = np.zeros(len(KEYPOINT_JOINTS))
+"""(K,) how far a key point lies from its joint towards the finger's tip, as
+a fraction of the hand's length: what brings the joints' definition to that of
+FreiHAND, see ``docs/rendered_hands/key_points.md``."""
+KEYPOINT_SHIFTS[[2, 3]] = -.013, -.029  # thumb: MCP, IP
+KEYPOINT_SHIFTS[[9, 11]] = .027, -.009  # middle finger: MCP, DIP
+KEYPOINT_SHIFTS[[13, 14, 15]] = .020, -.012, -.024  # ring finger
+KEYPOINT_SHIFTS[19] = -.010  # little finger: DIP
+
+# Length of the hand from the wrist to the tip of the middle finger in mm, mean
+# and standard deviation of men and of women: Gordon et al., 1988
+# Anthropometric Survey of U.S. Army Personnel, Natick/TR-89/044.
+_MEN_LENGTH, _WOMEN_LENGTH = (193.8, 9.8), (180.5, 9.7)
+# Children's relative to adults', rough: ages in years and fractions.
+_BOYS_GROWTH, _GIRLS_GROWTH = ((12, 17), (.85, 1)), ((12, 15), (.92, 1))
 
 
 @cached_njit
@@ -183,10 +195,13 @@ def _forward(joints, rest, pose, parents, in_line):
         if j == len(joints) - 1:
             flexion, abduction, twist = np.radians(pose[p])
             motion = _motion(flexion, abduction, twist).T.copy()
+        neutral = rest[p].T.copy() @ rest[j]
         if in_line[j]:
-            rotations[j] = rotations[p] @ motion
+            # of the rest pose, only the turn about the bone
+            roll = np.arctan2(neutral[1, 0], neutral[1, 1])
+            rotations[j] = rotations[p] @ motion @ _motion(0., 0., roll)
         else:
-            rotations[j] = rotations[p] @ (rest[p].T.copy() @ rest[j]) @ motion
+            rotations[j] = rotations[p] @ neutral @ motion
         offset = (joints[j] - joints[p]).astype(np.float64)
         positions[j] = positions[p] + rotations[p] @ (
             rest[p].T.copy() @ offset)
@@ -335,12 +350,12 @@ def _centres(influences, weights, faces, areas, points, num_joints, sigma):
 class HandModel:
     """Rigged right hand with a forearm, in many people's shapes.
 
-    Every joint frame has -z along its bone and +y dorsal. Flexion is
-    anatomical: at 0 a joint of the four fingers, or the thumb's MCP or IP
-    joint, holds its bone in line with the one before. The wrist, the
-    metacarpals and the thumb's CMC joint are at 0 as in the rest pose: there
-    the hand lies in line with the forearm and the thumb's metacarpal points
-    halfway between forward, sideways and palmar.
+    Every joint frame has -z along its bone and +y dorsal. The angles of MCP,
+    PIP and DIP joints of the four fingers are anatomical: at 0 a bone is in
+    line with the one before, and the finger a straight continuation of its
+    metacarpal. All other joints are at 0 as in the mesh's rest pose: the hand
+    in line with the forearm, the palm flat, and the thumb relaxed beside it,
+    its nail at right angles to theirs, its MCP joint bent by 15 degrees.
 
     Args:
         path: The baked hand. Default: the one that ships.
@@ -361,6 +376,17 @@ class HandModel:
     def __init__(self, path: Optional[Union[str, Path]] = None):
         path = asset_path('hand.npz') if path is None else Path(path)
         data = load_arrays(path, ASSET)
+        count = len(data['weights'])
+        for name, limit in (('faces', count), ('tip_vertices', count),
+                            ('influences', len(JOINT_NAMES)),
+                            ('texture_faces',
+                             len(data['texture_coordinates']))):
+            if data[name].max() >= limit:
+                raise foreign_file(path, f'array {name!r} points beyond its '
+                                   'end')
+        if len(data['mean']) != count + len(JOINT_NAMES) or 3 * len(
+                data['mean']) != data['components'].shape[1]:
+            raise foreign_file(path, 'its hands are of other sizes')
         self.faces = data['faces'].astype(np.int32)
         self.texture_coordinates = (data['texture_coordinates'] /
                                     65535).astype(np.float32)
@@ -458,9 +484,8 @@ class HandModel:
         mean, deviation = (
             np.array(_WOMEN_LENGTH) + male *
             (np.array(_MEN_LENGTH) - _WOMEN_LENGTH))
-        growth = np.interp(age, (12, 17),
-                           (.85, 1)) if male > .5 else np.interp(
-                               age, (12, 15), (.93, 1))
+        growth = np.interp(age,
+                           *(_BOYS_GROWTH if male > .5 else _GIRLS_GROWTH))
         length = growth * (mean + deviation * np.clip(rng.normal(), -2.5, 2.5))
         subject = self._subject(coefficients, male, age, 1.)
         size = np.float32(length / hand_length(subject.joints))
@@ -497,7 +522,7 @@ class HandModel:
             np.stack([
                 np.arcsin(np.clip(motion[:, 1, 2], -1, 1)),
                 np.arctan2(motion[:, 0, 2], motion[:, 2, 2]),
-                np.arctan2(motion[:, 1, 0], motion[:, 1, 1])
+                np.zeros(len(motion))
             ],
                      axis=1))
         pose[~_IN_LINE] = 0
@@ -517,7 +542,14 @@ class HandModel:
                                  PARENTS)
         vertices = _skin(subject.vertices, subject.centres, self._influences,
                          self._weights, transforms)
-        keypoints = positions[KEYPOINT_JOINTS].astype(np.float32)
+        keypoints = positions[KEYPOINT_JOINTS]
+        # halfway between the directions of the two bones that meet
+        along = -(
+            rotations[KEYPOINT_JOINTS, :, 2] +
+            rotations[PARENTS[KEYPOINT_JOINTS], :, 2])
+        along /= np.linalg.norm(along, axis=1, keepdims=True)
+        keypoints += hand_length(
+            subject.joints) * KEYPOINT_SHIFTS[:, None] * along
         keypoints[4::4] = np.einsum('fi,fid->fd', self._tip_weights,
                                     vertices[self._tip_vertices])
-        return HandGeometry(vertices, keypoints)
+        return HandGeometry(vertices, keypoints.astype(np.float32))
