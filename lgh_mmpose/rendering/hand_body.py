@@ -9,12 +9,13 @@ chosen points touch. It works on joint angles, one contact after the other
 Legend: J = 26 joints, C = 20 capsules, P pairs, T touches. Angles are degrees
 outside of this module's compiled functions and radians inside.
 """
-from typing import NamedTuple, Optional, Sequence, Tuple
+from functools import lru_cache
+from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from .hand_model import (FINGER_JOINTS, FOREARM, JOINT_INDEX, PALM_PART,
-                         PARENTS, WRIST)
+                         PARENTS, WRIST, HandModel, Subject)
 from .numba_utils import cached_njit
 
 _SLAB = 4.  # mm, half the thickness of the slabs in which radii are measured
@@ -85,23 +86,23 @@ def _may_collide(a: Capsule, b: Capsule) -> bool:
     return thumb.level > 0 or other.level > 1
 
 
-_PAIRS = np.array([(i, j) for i, a in enumerate(CAPSULES)
+PAIRS = np.array([(i, j) for i, a in enumerate(CAPSULES)
                    for j, b in enumerate(CAPSULES)
                    if i < j and _may_collide(a, b)])
 # Neighbouring fingers mostly give way to each other by spreading.
 _NEIGHBOURS = np.array([
     min(CAPSULES[i].finger, CAPSULES[i].level, CAPSULES[j].level) > 0
-    and CAPSULES[j].finger == CAPSULES[i].finger + 1 for i, j in _PAIRS
+    and CAPSULES[j].finger == CAPSULES[i].finger + 1 for i, j in PAIRS
 ])
 _PAIR_SOFTNESS = np.where(
     [CAPSULES[i].level == CAPSULES[j].level == 1 and CAPSULES[i].finger > 0
-     for i, j in _PAIRS], _WEB_SOFTNESS, _SOFTNESS)
+     for i, j in PAIRS], _WEB_SOFTNESS, _SOFTNESS)
 
 # Where on its bone a capsule starts: the webs between the fingers belong to
 # two of them, so proximal phalanges start beyond.
 _START = np.array([{0: .25, 1: .4}.get(c.level, .05) for c in CAPSULES])
 _START[CAPSULE_INDEX[0, 1]] = .1
-_JOINTS = np.array([c.joint for c in CAPSULES])
+CAPSULE_JOINTS = np.array([c.joint for c in CAPSULES])
 _CHILDREN = np.array([c.child for c in CAPSULES])
 _FLAT = np.array([c.finger > 0 and c.level == 0 for c in CAPSULES])
 _TIPS = np.array([c.level == 3 for c in CAPSULES])
@@ -122,25 +123,29 @@ _CHAINS = _ancestry()
 
 
 @cached_njit
-def _forward(angles, local_rotation, local_offset, parents, rotation, position,
-             axes):
-    """Forward kinematics; the hand stays, so the wrist's row is ignored.
+def forward(order, angles, local_rotation, local_offset, parents, rotation,
+            position, axes):
+    """Forward kinematics of the joints in ``order``, parents first.
 
-    Fills rotation (J, 3, 3), position (J, 3) and the axes of flexion,
-    abduction and twist, (J, 3, 3) rows.
+    The hand stays where it is, so the wrist's row is ignored. Fills rotation
+    (J, 3, 3), position (J, 3) and the axes of flexion, abduction and twist,
+    (J, 3, 3) rows.
     """
-    for j in range(len(parents)):
+    base = np.empty((3, 3))
+    for j in order:
         p = parents[j]
         if p == j:
             rotation[j] = local_rotation[j]
             position[j] = local_offset[j]
             axes[j] = 0.
             continue
-        base = rotation[p] @ local_rotation[j]
         for r in range(3):
             position[j, r] = position[p, r]
             for c in range(3):
                 position[j, r] += rotation[p, r, c] * local_offset[j, c]
+                base[r, c] = 0.
+                for k in range(3):
+                    base[r, c] += rotation[p, r, k] * local_rotation[j, k, c]
         cf, sf = np.cos(angles[j, 0]), np.sin(angles[j, 0])
         ca, sa = np.cos(angles[j, 1]), np.sin(angles[j, 1])
         ct, st = np.cos(angles[j, 2]), np.sin(angles[j, 2])
@@ -159,7 +164,7 @@ def _forward(angles, local_rotation, local_offset, parents, rotation, position,
 
 
 @cached_njit
-def _place(rotation, position, joints, points, out):
+def place_points(rotation, position, joints, points, out):
     """Points (N, 3) in the frames of ``joints`` (N,) to the hand frame."""
     for i in range(len(points)):
         j = joints[i]
@@ -195,7 +200,7 @@ def _closest(a0, a1, b0, b1):
 
 
 @cached_njit
-def _gap(i, j, start, end, radius, other_start, other_end, other_radius,
+def capsule_gap(i, j, start, end, radius, other_start, other_end, other_radius,
          point, other_point):
     """Distance between the surfaces of two capsules, with the points on their
     axes where they are closest."""
@@ -216,7 +221,7 @@ def _deepest(start, end, radius, pairs, softness):
     point, other = np.empty(3), np.empty(3)
     deepest = 0.
     for p in range(len(pairs)):
-        gap = _gap(pairs[p, 0], pairs[p, 1], start, end, radius, start, end,
+        gap = capsule_gap(pairs[p, 0], pairs[p, 1], start, end, radius, start, end,
                    radius, point, other)
         deepest = max(deepest, -gap - softness[p])
     return deepest
@@ -258,6 +263,7 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, parents,
            touches, touch_points, slack, sideways, iterations):
     """Move ``angles`` in place; see :meth:`HandBody.solve`."""
     count = len(parents)
+    order = np.arange(count)
     rotation, axes = np.empty((count, 3, 3)), np.empty((count, 3, 3))
     position = np.empty((count, 3))
     start, end = np.empty_like(local_start), np.empty_like(local_end)
@@ -268,15 +274,15 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, parents,
     point, other, direction = np.empty(3), np.empty(3), np.empty(3)
     deepest = error = 0.
     for iteration in range(iterations + 1):
-        _forward(angles, local_rotation, local_offset, parents, rotation,
-                 position, axes)
-        _place(rotation, position, joints, local_start, start)
-        _place(rotation, position, joints, local_end, end)
+        forward(order, angles, local_rotation, local_offset, parents,
+                rotation, position, axes)
+        place_points(rotation, position, joints, local_start, start)
+        place_points(rotation, position, joints, local_end, end)
         change[:] = 0.
         deepest = error = 0.
         for p in range(len(pairs)):
             i, j = pairs[p]
-            gap = _gap(i, j, start, end, radius, start, end, radius, point,
+            gap = capsule_gap(i, j, start, end, radius, start, end, radius, point,
                        other)
             deepest = max(deepest, -gap - softness[p])
             depth = -gap - softness[p]
@@ -291,11 +297,11 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, parents,
                           side_mobility if neighbours[p] else mobility)
         for t in range(len(touches)):
             i, j = touches[t]
-            gap = _gap(i, j, start, end, radius, start, end, radius, point,
+            gap = capsule_gap(i, j, start, end, radius, start, end, radius, point,
                        other)
-            _place(rotation, position, joints[i:i + 1], touch_points[t, :1],
+            place_points(rotation, position, joints[i:i + 1], touch_points[t, :1],
                    spots[:1])
-            _place(rotation, position, joints[j:j + 1], touch_points[t, 1:],
+            place_points(rotation, position, joints[j:j + 1], touch_points[t, 1:],
                    spots[1:])
             length = 0.
             for c in range(3):
@@ -316,7 +322,7 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, parents,
                 _exchange(angles, change, axes, position, chains, joints[i],
                           joints[j], point, other, direction, -miss,
                           side_mobility if sideways[t] else mobility)
-        if (deepest <= .3 and error < .5) or (iteration
+        if (deepest <= .5 and error < .7) or (iteration
                                                          == iterations):
             break
         for j in range(count):
@@ -378,8 +384,11 @@ def _measure(vertices, rest_rotation, rest_position, joints, members, origin,
                 radius[i, e] = .25 * (high[0] - low[0]) + .5 * radius[i, e]
 
 
-def _slabs(vertices, faces, face_parts, rotation, position) -> np.ndarray:
-    """(C, 2, M) vertices around each capsule's ends."""
+@lru_cache(maxsize=2)
+def _slabs(model: HandModel) -> np.ndarray:
+    """(C, 2, M) vertices around each capsule's ends, padded with -1."""
+    vertices, position = model.mean_subject[:2]
+    rotation = model.rest_rotations(model.mean_subject)
     slabs = []
     for i, (finger, level, joint, child) in enumerate(CAPSULES):
         part = PALM_PART
@@ -387,7 +396,7 @@ def _slabs(vertices, faces, face_parts, rotation, position) -> np.ndarray:
             part = 3 * finger + {0: 2, 1: 2, 2: 1, 3: 0}[level]
             if finger == 0 and level == 1:
                 part = 1
-        ids = np.unique(faces[face_parts == part])
+        ids = np.unique(model.faces[model.face_parts == part])
         local = (vertices[ids] - position[joint]) @ rotation[joint]
         if part == PALM_PART:
             ids, local = (x[np.abs(local[:, 0]) < 7] for x in (ids, local))
@@ -403,26 +412,12 @@ def _slabs(vertices, faces, face_parts, rotation, position) -> np.ndarray:
     return table.reshape(len(CAPSULES), 2, -1)
 
 
-class HandModelShape:
-    """What all subjects of a hand model share: which skin a capsule covers.
-
-    Args:
-        model: The hand model.
-    """
-
-    def __init__(self, model):
-        mean = model.mean_subject
-        self.slabs = _slabs(mean.vertices, model.faces, model.face_parts,
-                            model.rest_rotations(mean), mean.joints)
-
-
 class HandBody:
     """The capsules and the kinematics of a subject.
 
     Args:
         model: The hand model.
         subject: The subject.
-        slabs: (C, 2, M), see :func:`find_slabs`.
 
     Attributes:
         start, end: (C, 3) ends of the capsules' axes in the frames of their
@@ -430,7 +425,7 @@ class HandBody:
         radius: (C, 2) radii at both ends, mm.
     """
 
-    def __init__(self, model, subject, slabs: np.ndarray):
+    def __init__(self, model: HandModel, subject: Subject):
         rotation, position = model.joint_frames(np.zeros((len(PARENTS), 3)),
                                                 subject)
         inverse = rotation[PARENTS].transpose(0, 2, 1)
@@ -447,7 +442,7 @@ class HandBody:
         radius = np.empty(origin.shape[:2])
         _measure(
             subject.vertices, model.rest_rotations(subject), subject.joints,
-            _JOINTS, slabs, origin, _FLAT, centre, radius)
+            CAPSULE_JOINTS, _slabs(model), origin, _FLAT, centre, radius)
         # From the two measured sections to the ends of the bone.
         run = fractions[1] - fractions[0]
         slope = (radius[:, 1] - radius[:, 0]) / run
@@ -466,24 +461,24 @@ class HandBody:
         count = len(PARENTS)
         rotation, axes = np.empty((2, count, 3, 3))
         position = np.empty((count, 3))
-        _forward(
-            np.radians(pose), self.local_rotation, self.local_offset, PARENTS,
-            rotation, position, axes)
+        forward(
+            np.arange(count), np.radians(pose), self.local_rotation,
+            self.local_offset, PARENTS, rotation, position, axes)
         return rotation, position
 
     def capsules(self, pose: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """(C, 3) starts and ends of the capsules' axes in the hand frame."""
         rotation, position = self.frames(pose)
         start, end = np.empty((2, len(CAPSULES), 3))
-        _place(rotation, position, _JOINTS, self.start, start)
-        _place(rotation, position, _JOINTS, self.end, end)
+        place_points(rotation, position, CAPSULE_JOINTS, self.start, start)
+        place_points(rotation, position, CAPSULE_JOINTS, self.end, end)
         return start, end
 
     def depth(self, pose: np.ndarray) -> float:
         """How far the hand runs through itself in mm, beyond what flesh gives
         way; 0 if it does not."""
         start, end = self.capsules(pose)
-        return _deepest(start, end, self.radius, _PAIRS, _PAIR_SOFTNESS)
+        return _deepest(start, end, self.radius, PAIRS, _PAIR_SOFTNESS)
 
     def skin_point(self, finger: int, level: int, along: float,
                    angle: float) -> np.ndarray:
@@ -508,7 +503,7 @@ class HandBody:
         limits: np.ndarray,
         mobility: np.ndarray,
         touches: Sequence[Touch] = (),
-        iterations: int = 40
+        iterations: int = 30
     ) -> Tuple[np.ndarray, float, float]:
         """Move joints until nothing collides and what should touch touches.
 
@@ -536,8 +531,8 @@ class HandBody:
                 points[t, e] = self.skin_point(*spot)
             slack[t], sideways[t] = touch.slack, touch.sideways
         depth, error = _solve(angles, low, high, mobility, self.local_rotation,
-                              self.local_offset, PARENTS, _CHAINS, _JOINTS,
-                              self.start, self.end, self.radius, _PAIRS, _NEIGHBOURS,
+                              self.local_offset, PARENTS, _CHAINS, CAPSULE_JOINTS,
+                              self.start, self.end, self.radius, PAIRS, _NEIGHBOURS,
                               _PAIR_SOFTNESS, capsules, points, slack,
                               sideways, iterations)
         return np.degrees(angles), depth, error

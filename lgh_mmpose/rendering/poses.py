@@ -40,7 +40,7 @@ def _pose_limits() -> np.ndarray:
     limits[mcp] = (-15, 60), (-10, 10), (-5, 5)
     limits[ip] = (-30, 85), (0, 0), (0, 0)
     limits[_PROXIMAL, 0] = -35, 95
-    limits[_PROXIMAL, 1] = (-20, 18), (-16, 16), (-16, 14), (-24, 18)
+    limits[_PROXIMAL, 1] = (-20, 22), (-16, 16), (-16, 14), (-26, 22)
     limits[_INTERMEDIATE, 0] = -12, 112
     limits[_DISTAL, 0] = -15, 85
     limits[_METACARPAL, 0] = (0, 0), (0, 0), (0, 8), (0, 14)  # cupping
@@ -62,7 +62,8 @@ def _mobility() -> np.ndarray:
     return mobility
 
 
-_MOBILITY = _mobility()
+MOBILITY = _mobility()
+"""(J, 3) how readily the solver moves an angle."""
 
 # Thumb: CMC flexion, abduction, twist, MCP and IP flexion.
 _OUT = (-18, -4, 0, 0, -5)  # away from the palm, in its plane
@@ -82,12 +83,12 @@ class _Posture(NamedTuple):
     Attributes:
         fingers: (MCP, PIP) of the four fingers; a single pair stands for all.
         thumb: CMC flexion, abduction, twist, MCP, IP.
-        touches: Pairs of (finger, level, along, angle) as
-            :meth:`HandBody.skin_point` has them.
+        touches: Arguments of :class:`Touch`.
         spread: Fan of the fingers: 1 as far as they go, -1 side by side.
         together: Pairs of neighbours that lie side by side: 0 for index and
             middle finger, 1, 2.
         dip: DIP flexion where it does not follow the PIP joint.
+        under: The thumb lies under the fingers, which close over it.
         cross: The middle finger is laid over the index finger.
         wrist: Flexion of the wrist where the posture prescribes it.
     """
@@ -97,6 +98,7 @@ class _Posture(NamedTuple):
     spread: float = 0.
     together: tuple = ()
     dip: Optional[tuple] = None
+    under: bool = False
     cross: bool = False
     wrist: Optional[float] = None
 
@@ -113,7 +115,7 @@ _ON_INDEX = ((_PAD, (1, 2, .5, 180)), )
 _ON_RING = ((_PAD, (3, 2, .5, 180)), )
 _ON_LITTLE = ((_PAD, (4, 2, .5, 180)), )
 _AT_SIDE = ((_PAD, (1, 1, .8, 90)), )
-_IN_PALM = ((_PAD, (3, 0, .9, 0)), )
+_IN_PALM = ((_PAD, (2, 0, .95, 0), 15), )
 _STRAIGHT = (0, 2)
 
 
@@ -136,28 +138,28 @@ SIGNS: Dict[str, _Posture] = {
     'C': _Posture(((35, 50), ), _OPPOSED, together=(0, 1, 2)),
     'D': _Posture(((0, 3), (55, 60), (60, 65), (65, 65)), _OPPOSED,
                   ((_PAD, _tip(2)), )),
-    'E': _Posture(((30, 105), ), _ACROSS, ((_PAD, (3, 3, .8, -60)), ),
-                  together=(0, 1, 2), dip=(70, ) * 4),
+    'E': _Posture(((38, 100), ), _ACROSS, _IN_PALM, together=(0, 1, 2)),
     'F': _pinch(1),
     'G': _Posture(((25, 5), ) + (_FOLD, ) * 3, _BESIDE, wrist=20),
     'H': _Posture(_fingers('1100'), _ACROSS, _ON_RING, together=(0, )),
     'I': _Posture(_fingers('0001'), _ACROSS, _ON_FIST),
     'K': _Posture(((0, 3), (40, 8), _FOLD, _FOLD), _BESIDE,
-                  ((_PAD, (2, 1, .8, 30)), ), .5),
+                  ((_PAD, (2, 1, .7, 60), 12), ), .5),
     'L': _Posture(_fingers('1000'), _OUT),
-    'M': _Posture(((75, 70), ) * 3 + (_FOLD, ), _ACROSS, _IN_PALM),
-    'N': _Posture(((75, 70), ) * 2 + (_FOLD, ) * 2, _ACROSS,
-                  ((_PAD, (2, 0, 1., 0)), )),
-    'O': _Posture(((50, 55), ), _OPPOSED, ((_PAD, _tip(1)), (_PAD, _tip(2))),
-                  together=(0, 1, 2)),
+    'M': _Posture(((62, 85), ) * 3 + (_FOLD, ), _ACROSS,
+                  ((_PAD, (3, 0, 1., 0), 16), ), under=True),
+    'N': _Posture(((62, 85), ) * 2 + (_FOLD, ) * 2, _ACROSS,
+                  ((_PAD, (2, 0, 1., 0), 16), ), under=True),
+    'O': _Posture(((52, 50), ), _OPPOSED,
+                  ((_PAD, _tip(2), 9), ), together=(0, 1, 2)),
     'P': _Posture(((5, 3), (50, 8), _FOLD, _FOLD), _BESIDE,
-                  ((_PAD, (2, 1, .8, 30)), ), .5, wrist=50),
+                  ((_PAD, (2, 1, .7, 60), 12), ), .5, wrist=50),
     'Q': _Posture(((35, 5), ) + (_FOLD, ) * 3, _BESIDE, wrist=50),
     'R': _Posture(((5, 3), (12, 12), _FOLD, _FOLD), _ACROSS, _ON_RING,
                   cross=True),
     'S': _Posture((_FOLD, ), _ACROSS, _ON_FIST),
     'T': _Posture(((65, 80), ) + (_FOLD, ) * 3, _BESIDE,
-                  ((_PAD, (1, 2, .6, -60)), )),
+                  ((_PAD, (2, 1, .9, 90), 12), ), under=True),
     'U': _Posture(_fingers('1100'), _ACROSS, _ON_RING, together=(0, )),
     'V': _Posture(_fingers('1100'), _ACROSS, _ON_RING, .9),
     'W': _Posture(_fingers('1110'), _ACROSS, _ON_LITTLE, .8),
@@ -173,7 +175,7 @@ SIGNS: Dict[str, _Posture] = {
     '8': _pinch(2, (0, 4), .6),
     # Chinese ones: 7 joins three tips, 8 is L, 9 X, 6 Y.
     'seven': _Posture(((60, 35), (60, 35), _FOLD, _FOLD), _OPPOSED,
-                      ((_PAD, _tip(1)), (_PAD, _tip(2))), together=(0, )),
+                      ((_PAD, _tip(2), 9), ), together=(0, )),
     'three': _Posture(_fingers('0111'), _OPPOSED, ((_PAD, (1, 2, .7, 180)), ),
                       .5),
     # Gestures of selfies and of everyday life.
@@ -206,8 +208,8 @@ POSE_KINDS: Dict[str, float] = {
 }
 """Kinds of pose and their probabilities. ``between`` blends two others."""
 
-_FAN = np.array([13., 2., -6., -16.])  # abduction at full spread
-_SIDE_BY_SIDE = np.array([-8., -2., 4., 11.])
+_FAN = np.array([18., 5., -9., -22.])  # abduction at full spread
+_SIDE_BY_SIDE = np.array([-6., -2., 3., 12.])
 
 
 def _thumb_between(rng, first: tuple, second: tuple) -> tuple:
@@ -345,17 +347,25 @@ def _pose_of(rng: np.random.Generator, posture: _Posture) -> np.ndarray:
     return pose
 
 
-def _bend_wrist(rng: np.random.Generator, posture: Optional[_Posture],
-                pose: np.ndarray) -> None:
-    """Mostly near the middle, now and then bent any way."""
+def bend_wrist(rng: np.random.Generator,
+               pose: np.ndarray,
+               flexion: Optional[float] = None) -> None:
+    """Bend the wrist of a (J, 3) pose, in place: mostly near the middle, now
+    and then any way.
+
+    Args:
+        rng: Source of randomness.
+        pose: The pose.
+        flexion: Degrees about which it is bent; by default the sampler's.
+    """
     low, high = POSE_LIMITS[WRIST, :2].T
     if rng.random() < .3:
-        pose[WRIST, :2] = rng.uniform(low, high)
+        bend = rng.uniform(low, high)
     else:
-        pose[WRIST, :2] = rng.normal([-8, -5], [22, 9])
-    if posture is not None and posture.wrist is not None:
-        pose[WRIST, 0] = posture.wrist + rng.normal(0, 10)
-    pose[WRIST, :2] = np.clip(pose[WRIST, :2], low, high)
+        bend = rng.normal([-8, -5], [22, 9])
+    if flexion is not None:
+        bend[0] = flexion + rng.normal(0, 10)
+    pose[WRIST, :2] = np.clip(bend, low, high)
 
 
 def _slacken(pose: np.ndarray) -> None:
@@ -374,6 +384,20 @@ def _contacts(posture: _Posture, pose: np.ndarray) -> list:
                 Touch((pair + 1, 2, .5, -90), (pair + 2, 2, .5, 90),
                       np.inf, True))
     return touches
+
+
+def _tuck_thumb(body: HandBody, pose: np.ndarray,
+                touches: list) -> np.ndarray:
+    """Lay the thumb into the open hand and close the fingers over it."""
+    opened = pose.copy()
+    opened[_PROXIMAL, 0] -= 50
+    opened, _, _ = body.solve(opened, POSE_LIMITS, MOBILITY, touches)
+    thumb = opened[_THUMB]
+    opened = pose.copy()
+    opened[_THUMB] = thumb
+    fingers = MOBILITY.copy()
+    fingers[_THUMB] *= .1
+    return body.solve(opened, POSE_LIMITS, fingers)[0]
 
 
 def sample_pose(rng: np.random.Generator,
@@ -417,10 +441,13 @@ def sample_pose(rng: np.random.Generator,
             pose = _pose_of(rng, posture)
             _slacken(pose)
             touches = _contacts(posture, pose)
-        _bend_wrist(rng, posture, pose)
+        bend_wrist(rng, pose, None if posture is None else posture.wrist)
         pose = np.clip(pose, POSE_LIMITS[..., 0], POSE_LIMITS[..., 1])
-        pose, depth, miss = body.solve(pose, POSE_LIMITS, _MOBILITY, touches)
-        if depth < 1 and miss < 1:
+        if posture is not None and posture.under:
+            pose = _tuck_thumb(body, pose, touches)
+            touches = []
+        pose, depth, miss = body.solve(pose, POSE_LIMITS, MOBILITY, touches)
+        if depth < 1.5 and miss < 2:
             return pose
     raise RuntimeError(f'No {kind!r} pose without self-penetration in '
                        f'{max_tries} tries')
