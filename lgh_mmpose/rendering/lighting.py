@@ -212,7 +212,7 @@ def sample_light(rng: np.random.Generator,
     sh[1:] *= contrast
     key_color = strength * (saturation * tint + 1 - saturation)
     # A bright key light lets the camera close its aperture.
-    exposure = np.exp(rng.normal(0, .22)) / (1 + .62 * strength)
+    exposure = .95 * np.exp(rng.normal(0, .2)) / (1 + .75 * strength)
     return Light(
         sh=exposure * sh,
         key_direction=key_direction,

@@ -416,7 +416,7 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
             4 * max(half_facing * half_facing, .1) * (rough + .5))
         lobe *= max(toward, 0.) * lit
         grazing = (1 - half_facing)**5
-        rim = (1 - facing)**5 * (1 - rough)**1.5
+        rim = .55 * (1 - facing)**5 * (1 - rough)**2
         # mirrored surroundings
         rx, ry, rz = (2 * facing * nx - vx, 2 * facing * ny - vy,
                       2 * facing * nz - vz)
