@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 
 from .assets import asset_path
-from .hand_model import Subject
+from .hand_model import HandModel, Subject
 from .numba_utils import cached_njit
+from .rasterizer import Surface
 
 AGES = {'young': 25., 'middleage': 45., 'old': 68.}
 """Ages of the skins in years."""
@@ -16,6 +17,8 @@ TONES = np.array([[.80, .56, .44], [.72, .46, .34], [.60, .35, .23],
                   [.45, .24, .14], [.30, .14, .075], [.16, .068, .034],
                   [.085, .038, .022]])
 """Linear albedos of the back of hands, from very light to very dark."""
+
+_LIGHT_PALM = np.array([.56, .34, .25])
 
 
 class Skin(NamedTuple):
@@ -35,6 +38,23 @@ class Skin(NamedTuple):
     gloss: float
     roughness: float
     translucency: float
+
+
+def hand_surface(model: HandModel, vertices: np.ndarray,
+                 skin: Skin) -> Surface:
+    """The hand to draw, in the frame of ``vertices``.
+
+    Args:
+        model: The hand model.
+        vertices: (V, 3) of a posed hand.
+        skin: Its skin.
+
+    Returns:
+        Surface: Its parts are the model's ``face_parts``.
+    """
+    return Surface(vertices, model.faces, model.texture_coordinates,
+                   model.texture_faces, skin.texture, model.face_parts,
+                   *skin[1:])
 
 
 def _read(name: str) -> np.ndarray:
@@ -101,7 +121,7 @@ class Skins:
             structure = np.log(
                 np.maximum(linear / np.median(linear[back], axis=0), .02))
             self._maps.append(structure.astype(np.float32))
-            self._palm_lifts.append(np.median(structure[palm], axis=0)[0])
+            self._palm_lifts.append(np.median(structure[palm], axis=0))
 
     def _scale(self, picture: np.ndarray) -> np.ndarray:
         return cv2.resize(
@@ -126,9 +146,13 @@ class Skins:
             len(weights), 2, p=weights / weights.sum())
         share = rng.uniform(0, .5)
         strength = rng.uniform(.55, 1.05)
-        if dark:  # palms are light, but no lighter than a light skin's
-            lift = max(self._palm_lifts[first], self._palm_lifts[second], .1)
-            strength = min(strength, max(np.log(.5 / tone[0]), .1) / lift)
+        # Palms are light, but no lighter than a light skin's.
+        lift = (1 - share) * self._palm_lifts[first] + (
+            share * self._palm_lifts[second])
+        room = np.log(_LIGHT_PALM / tone)
+        strength = np.where(lift > .2,
+                            np.clip(room / np.maximum(lift, .2), .1, strength),
+                            strength)
         old = np.clip((subject.age - 30) / 40, 0, 1)
         detail = rng.uniform(.3, 1.) * (.7 + .5 * old)
         creases = rng.uniform(.15, .6) * (.7 + .6 * old)
@@ -144,8 +168,8 @@ class Skins:
         texture = np.empty((self.size, self.size, 3), np.float32)
         relief = np.empty((self.size, self.size), np.float32)
         _compose(texture, relief, self._maps[first], self._maps[second],
-                 np.float32(strength * (1 - share)),
-                 np.float32(strength * share), self._marks, self._detail,
+                 (strength * (1 - share)).astype(np.float32),
+                 (strength * share).astype(np.float32), self._marks, self._detail,
                  shifts.astype(np.float32), np.float32(detail), ink,
                  ink_color, tone.astype(np.float32),
                  np.array([.8 * detail, -.4 * creases, .55 * veins],
@@ -254,7 +278,7 @@ def _compose(texture, relief, first, second, first_share, second_share, marks,
             palmar, crease, vein = marks[y, x]
             spot = ink[y, x] * (np.float32(1) - palmar)
             for c in range(3):
-                value = np.exp(first_share * first[y, x, c] + second_share *
+                value = np.exp(first_share[c] * first[y, x, c] + second_share[c] *
                                second[y, x, c] + palmar * shifts[0, c] +
                                crease * shifts[1, c] + vein * shifts[2, c] +
                                detail * fine - spot * ink_color[c]) * tone[c]
