@@ -106,7 +106,7 @@ def _band(section: _Section, z: float, width: float, thickness: float,
     points = np.empty((_AROUND, 8, 3))
     points[..., :2] = section.centre + radii[..., None] * _CIRCLE[:, None]
     points[..., 2] = z + along
-    return points
+    return points[:, ::-1]
 
 
 def _plain_texture(color: np.ndarray) -> np.ndarray:
@@ -234,7 +234,7 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
     texture, relief = cloth_texture(rng)
     repeat = (float(rng.integers(2, 7)), (end - start) / rng.uniform(30, 90))
     return _surface(
-        points[:, ::-1], rotation, position, False, FOREARM_PART, texture,
+        points, rotation, position, False, FOREARM_PART, texture,
         repeat,
         relief=relief,
         gloss=float(rng.uniform(.1, .5)),
