@@ -108,6 +108,28 @@ def smooth(line: list, count: int = 24) -> np.ndarray:
          for i in range(2)], 1)
 
 
+def wander(corners: np.ndarray, seed: int) -> np.ndarray:
+    """Round off a polyline and let it meander by some millimetres."""
+    rng = np.random.default_rng(seed)
+    steps = np.linalg.norm(np.diff(corners, axis=0), axis=1)
+    way = np.concatenate([[0], np.cumsum(steps)])
+    fine = np.arange(0, way[-1], 2.)
+    line = np.stack([np.interp(fine, way, corners[:, i]) for i in range(2)], 1)
+    noise = rng.normal(0, 1, (len(fine), 2))
+    for array, sigma in ((line, 4), (noise, 5)):
+        padded = np.pad(array, ((30, 30), (0, 0)), 'edge')
+        for i in range(2):
+            array[:, i] = np.convolve(padded[:, i], _bell(sigma),
+                                      'same')[30:-30]
+    return line + 7 * noise
+
+
+def _bell(sigma: float) -> np.ndarray:
+    x = np.arange(-3 * sigma, 3 * sigma + 1)
+    kernel = np.exp(-.5 * (x / sigma)**2)
+    return kernel / kernel.sum()
+
+
 def marks(model: HandModel, size: int):
     """Palmar side, creases and veins, nails and the way along them."""
     subject = model.mean_subject
@@ -218,12 +240,12 @@ def marks(model: HandModel, size: int):
         [(16, -40), (6, -42)],
         [(20, 60), (-4, 84), (-28, 100)],
     ]
-    for path in paths:
-        curve = np.asarray(path, float)
-        veins = np.maximum(veins, line_depth(points, curve, 1.9))
+    for i, path in enumerate(paths):
+        curve = wander(np.asarray(path, float), i)
+        veins = np.maximum(veins, line_depth(points, curve, 2.4))
     veins = cv2.GaussianBlur(
-        (veins * (1 - palmar) * ~finger).astype(np.float32), (0, 0),
-        size / 512)
+        (veins * (1 - palmar)**2 * ~finger).astype(np.float32), (0, 0),
+        1.5 * size / 512)
     return np.stack([palmar, crease, veins, nails, along_nails], -1)
 
 

@@ -92,6 +92,7 @@ def _sphere(count: int) -> np.ndarray:
 
 
 _DIRECTIONS = _sphere(24)
+_FRONT = _DIRECTIONS[_DIRECTIONS[:, 2] < -.4]  # what faces the camera
 _FIT = np.linalg.pinv(sh_basis(_DIRECTIONS))
 
 
@@ -211,13 +212,19 @@ def sample_light(rng: np.random.Generator,
         1 - saturation) * grey
     sh[1:] *= contrast
     key_color = strength * (saturation * tint + 1 - saturation)
-    # A bright key light lets the camera close its aperture.
-    exposure = np.exp(rng.normal(0, .22)) / (1 + .62 * strength)
+    # The camera balances white, more or less,
+    balance = (sh[0] / sh[0].mean())**rng.uniform(.2, 1)
+    sh, key_color = sh / balance, key_color / np.sqrt(balance)
+    # and its exposure follows what it sees, more or less.
+    front = (sh_basis(_FRONT) @ sh).mean()
+    front += strength * (.15 + .6 * max(-key_direction[2], 0))
+    exposure = .78 * np.exp(rng.normal(0, .22)) / max(front, .3)**.8
+    reflection = reflection * np.float32(exposure) / balance.astype(np.float32)
     return Light(
         sh=exposure * sh,
         key_direction=key_direction,
         key_color=exposure * key_color,
         key_softness=float(softness),
-        reflection=reflection * np.float32(exposure),
+        reflection=reflection,
         rotation=to_camera.T,
         environment=index)

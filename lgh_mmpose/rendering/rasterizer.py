@@ -52,6 +52,33 @@ class Surface(NamedTuple):
     metallic: float = 0.
     fuzz: float = 0.
 
+    def placed(self,
+               rotation: np.ndarray,
+               translation: np.ndarray,
+               part_ids: Optional[np.ndarray] = None,
+               mirrored: bool = False) -> 'Surface':
+        """Move a surface into another frame.
+
+        Args:
+            rotation: (3, 3), from the surface's frame to the other.
+            translation: (3,), mm, added after the rotation.
+            part_ids: (N,) new number of each part; all 0 without.
+            mirrored: x becomes -x first, as for a left hand.
+        """
+        vertices = self.vertices
+        faces, texture_faces = self.faces, self.texture_faces
+        if mirrored:
+            vertices = vertices * np.array([-1, 1, 1], vertices.dtype)
+            faces, texture_faces = faces[:, ::-1], texture_faces[:, ::-1]
+        parts = np.zeros(len(faces), np.uint8)
+        if part_ids is not None:
+            parts = np.asarray(part_ids, np.uint8)[self.parts]
+        return self._replace(
+            vertices=vertices @ np.transpose(rotation) + translation,
+            faces=faces,
+            texture_faces=texture_faces,
+            parts=parts)
+
 
 class Layer(NamedTuple):
     """Picture of the surfaces.
@@ -166,24 +193,26 @@ def visible_faces(mesh: Mesh,
 
 
 @cached_njit
-def _draw_triangle(face, inverse_depth, a, b, c, face_id):
-    """Draw one projected triangle; corners (3,): x, y, 1/z."""
+def _draw_triangle(face, inverse_depth, corners, i, j, k, face_id):
+    """Draw one projected triangle; corners i, j, k: x, y, 1/z."""
     height, width = inverse_depth.shape
-    ax, ay = a[0], a[1]
-    e1x, e1y = b[0] - ax, b[1] - ay
-    e2x, e2y = c[0] - ax, c[1] - ay
+    ax, ay = corners[i, 0], corners[i, 1]
+    bx, by = corners[j, 0], corners[j, 1]
+    cx, cy = corners[k, 0], corners[k, 1]
+    e1x, e1y = bx - ax, by - ay
+    e2x, e2y = cx - ax, cy - ay
     area = e1x * e2y - e1y * e2x
     if area >= -1e-6:  # seen from behind (y points down) or from the edge
         return
-    left, right = min(ax, b[0], c[0]), max(ax, b[0], c[0])
-    top, bottom = min(ay, b[1], c[1]), max(ay, b[1], c[1])
+    left, right = min(ax, bx, cx), max(ax, bx, cx)
+    top, bottom = min(ay, by, cy), max(ay, by, cy)
     if right < 0 or bottom < 0 or left > width - 1 or top > height - 1:
         return
     x0, x1 = int(np.ceil(max(left, 0.))), int(min(right, width - 1.))
     y0, y1 = int(np.ceil(max(top, 0.))), int(min(bottom, height - 1.))
     inv = 1. / area
-    q0 = a[2]
-    q1, q2 = b[2] - q0, c[2] - q0
+    q0 = corners[i, 2]
+    q1, q2 = corners[j, 2] - q0, corners[k, 2] - q0
     for y in range(y0, y1 + 1):
         dy = y - ay
         for x in range(x0, x1 + 1):
@@ -200,7 +229,7 @@ def _draw_triangle(face, inverse_depth, a, b, c, face_id):
 
 @cached_njit
 def _draw_mesh(face, inverse_depth, vertices, faces, camera, near):
-    projected = np.empty((len(vertices), 3))
+    projected = np.zeros((len(vertices), 3))
     for v in range(len(vertices)):
         x, y, z = vertices[v]
         if z > near:
@@ -212,12 +241,12 @@ def _draw_mesh(face, inverse_depth, vertices, faces, camera, near):
     for f in range(len(faces)):
         in_front = 0
         for i in range(3):
-            in_front += vertices[faces[f, i], 2] > near
+            in_front += projected[faces[f, i], 2] > 0
         if in_front == 0:
             continue
         if in_front == 3:
-            _draw_triangle(face, inverse_depth, projected[faces[f, 0]],
-                           projected[faces[f, 1]], projected[faces[f, 2]], f)
+            _draw_triangle(face, inverse_depth, projected, faces[f, 0],
+                           faces[f, 1], faces[f, 2], f)
             continue
         # Cut at the near plane (Sutherland & Hodgman): 3 or 4 corners remain.
         count = 0
@@ -237,8 +266,7 @@ def _draw_mesh(face, inverse_depth, vertices, faces, camera, near):
                 polygon[count, 2] = 1. / near
                 count += 1
         for i in range(1, count - 1):
-            _draw_triangle(face, inverse_depth, polygon[0], polygon[i],
-                           polygon[i + 1], f)
+            _draw_triangle(face, inverse_depth, polygon, 0, i, i + 1, f)
 
 
 class ShadowMap(NamedTuple):
@@ -271,13 +299,13 @@ def shadow_map(mesh: Mesh, receivers: np.ndarray, direction: np.ndarray,
     right = np.cross(along, np.eye(3)[np.abs(along).argmin()])
     right /= np.linalg.norm(right)
     frame = np.stack([right, np.cross(along, right), along])
-    seen = receivers @ frame[:2].T
-    low, high = seen.min(axis=0), seen.max(axis=0)
+    seen = np.einsum('vd,fd->fv', receivers, frame[:2])
+    low, high = seen.min(axis=1), seen.max(axis=1)
     border = 5
     texel = max(float((high - low).max()), 1.) / (size - 2 * border)
     origin = low - border * texel
     depth = np.full((size, size), np.inf, np.float32)
-    points = mesh.vertices @ frame.T
+    points = np.einsum('vd,fd->vf', mesh.vertices, frame)
     points[:, :2] = (points[:, :2] - origin) / texel
     _draw_depth(depth, points, mesh.faces)
     return ShadowMap(depth, frame, origin, texel)

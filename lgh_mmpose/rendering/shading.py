@@ -14,8 +14,8 @@ from .rasterizer import (NEAR, SAMPLES, Layer, Surface, join, shadow_map,
                          vertex_normals, visible_faces)
 
 _CIRCLE = np.stack([
-    np.cos(np.arange(14) * 2.39996323), np.sin(np.arange(14) * 2.39996323)
-], 1) * np.sqrt((np.arange(14)[:, None] + .7) / 14)
+    np.cos(np.arange(12) * 2.39996323), np.sin(np.arange(12) * 2.39996323)
+], 1) * np.sqrt((np.arange(12)[:, None] + .7) / 12)
 _OCCLUSION_RADIUS = 24.  # mm
 
 
@@ -46,7 +46,7 @@ def render(surfaces: Sequence[Surface],
         return layer
     mesh = join(surfaces)
     face, inverse_depth = visible_faces(mesh, camera_matrix, size, near)
-    to_ray = np.linalg.inv(np.asarray(camera_matrix, np.float64))
+    to_ray = _inverse(camera_matrix)
     pixel, fragment_face, place, weight = _fragments(
         face, inverse_depth, mesh.starts, 3. * to_ray[0, 0])
     _resolve(face, inverse_depth, mesh.parts, layer.alpha, layer.part,
@@ -64,7 +64,8 @@ def render(surfaces: Sequence[Surface],
     # Shadows are about as fine as the picture.
     shadows = shadow_map(mesh, seen, light.key_direction,
                          int(np.clip(1.25 * size, 64, 320)) if lit else 16)
-    occluded = np.ones(len(pixel), np.float32)
+    # far away where there is nothing, so that it hides nothing
+    depth = 1 / np.maximum(inverse_depth, np.float32(1e-6))
     normals = vertex_normals(mesh.vertices, mesh.faces)
     owner = np.searchsorted(mesh.starts, fragment_face, side='right') - 1
     # texture units per mm are those of a few faces; one level per surface
@@ -86,9 +87,17 @@ def render(surfaces: Sequence[Surface],
             ], np.float64), light.sh, light.key_direction, light.key_color,
             light.key_softness, light.reflection, light.rotation,
             shadows.depth, shadows.frame, shadows.origin, shadows.texel, lit,
-            inverse_depth, to_ray, float(camera_matrix[0, 0]), _CIRCLE,
-            _OCCLUSION_RADIUS, occlusion, occluded, layer.color)
+            depth, to_ray, float(camera_matrix[0, 0]), _CIRCLE,
+            _OCCLUSION_RADIUS, occlusion, layer.color)
     return layer
+
+
+def _inverse(camera_matrix: np.ndarray) -> np.ndarray:
+    """Inverse of a camera matrix; LAPACK would start threads for it."""
+    (fx, skew, cx), (_, fy, cy) = camera_matrix[:2]
+    return np.array([[1 / fx, -skew / (fx * fy),
+                      (skew * cy / fy - cx) / fx], [0, 1 / fy, -cy / fy],
+                     [0, 0, 1.]])
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:
@@ -250,13 +259,12 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
            normals, start, coordinates, coordinate_faces, texture, relief,
            sheen, material, sh, key, key_color, softness, reflection,
            to_environment, shadow, frame, origin, texel, has_key,
-           inverse_depth, to_ray, focal, circle, radius, occlusion, occluded,
-           out):
+           depth, to_ray, focal, circle, radius, occlusion, out):
     gloss, base_roughness, translucency = material[0], material[1], material[2]
     metallic, fuzz = material[3], material[4]
     height, width = texture.shape[:2]
     size = out.shape[0]
-    samples = inverse_depth.shape[0]
+    samples = depth.shape[0]
     map_size = shadow.shape[0]
     env_height, env_width = reflection.shape[:2]
     has_relief, has_sheen = relief.size > 0, sheen.size > 0
@@ -356,21 +364,20 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
                 oy = int(np.floor(cy + spread * circle[s, 1] + .5))
                 if ox < 0 or oy < 0 or ox >= samples or oy >= samples:
                     continue
-                q = inverse_depth[oy, ox]
-                if q <= 0:
-                    continue
-                z = 1. / q
+                z = depth[oy, ox]
                 mx = (ox - (SAMPLES - 1) / 2) / SAMPLES
                 my = (oy - (SAMPLES - 1) / 2) / SAMPLES
                 ex = (to_ray[0, 0] * mx + to_ray[0, 1] * my +
                       to_ray[0, 2]) * z - px
                 ey = (to_ray[1, 1] * my + to_ray[1, 2]) * z - py
                 ez = z - pz
+                rise = sx * ex + sy * ey + sz * ez
+                if rise <= 0:
+                    continue
                 length2 = ex * ex + ey * ey + ez * ez + .01
                 near = 1 - length2 / (4 * radius * radius)
                 if near > 0:
-                    rise = (sx * ex + sy * ey + sz * ez) / np.sqrt(length2)
-                    hidden += max(rise - .12, 0.) * near
+                    hidden += max(rise / np.sqrt(length2) - .12, 0.) * near
         open_sky = 1 - min(occlusion * 1.9 * hidden / len(circle), .92)
 
         # key light
@@ -387,7 +394,8 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
                   origin[1]) / texel
             lz = frame[2, 0] * qx + frame[2, 1] * qy + frame[2, 2] * qz
             blockers, gap = 0, 0.
-            for s in range(9):
+            turned = smooth_toward < -.35 or toward < -.35
+            for s in range(0 if turned else 9):
                 bu = int(lu + (s % 3 - 1) * 3. + .5)
                 bv = int(lv + (s // 3 - 1) * 3. + .5)
                 ahead = lz - shadow[min(max(bv, 0), map_size - 1),
@@ -398,12 +406,19 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
             penumbra = .9
             if blockers:
                 penumbra = min(
-                    max(softness * gap / blockers / texel, .9), 4.5)
+                    max(softness * gap / blockers / texel, .9), 3.5)
             slope = np.sqrt(max(1 - smooth_toward * smooth_toward, 0.))
             slope /= max(smooth_toward, .25)
             bias = .4 + .7 * slope * penumbra * texel
-            lit, thickness = _lit_fraction(shadow, lu, lv, lz, penumbra, bias,
-                                           map_size)
+            if turned:
+                lit = 0.
+                thickness = lz - shadow[
+                    min(max(int(lv + .5), 0), map_size - 1),
+                    min(max(int(lu + .5), 0), map_size - 1)]
+                thickness = min(max(thickness, 0.), 60.)
+            else:
+                lit, thickness = _lit_fraction(shadow, lu, lv, lz, penumbra,
+                                               bias, map_size)
         # Schlick's Fresnel term and a GGX lobe (Karis' form of visibility)
         hx, hy, hz = key[0] + vx, key[1] + vy, key[2] + vz
         norm = np.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
@@ -416,11 +431,11 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
             4 * max(half_facing * half_facing, .1) * (rough + .5))
         lobe *= max(toward, 0.) * lit
         grazing = (1 - half_facing)**5
-        rim = (1 - facing)**5 * (1 - rough)**1.5
+        rim = .55 * (1 - facing)**5 * (1 - rough)**2
         # mirrored surroundings
         rx, ry, rz = (2 * facing * nx - vx, 2 * facing * ny - vy,
                       2 * facing * nz - vz)
-        sharp = min(max((.42 - rough) * 4, 0.), 1.) * .9
+        sharp = min(max((.32 - rough) * 6, 0.), 1.) * .9
         mu, mv, eu, ev = 0., 0., 0, 0
         if sharp > 0:
             ex = (to_environment[0, 0] * rx + to_environment[0, 1] * ry +
@@ -466,7 +481,8 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
                     through += (wrap[c] * 1.2) * (np.sqrt(lit) - lit)
                 w = wrap[c]
                 direct = through * max((toward + w) / ((1 + w) * (1 + w)), 0.)
-                if translucency > 0:
+                if translucency > 0 and thickness < 20 and (smooth_toward <
+                                                            .35):
                     leak = np.exp(-thickness / (reach[c] * translucency))
                     direct += .35 * translucency * leak * max(
                         .35 - smooth_toward, 0.) * (1 - lit * .5)

@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 
 from .assets import asset_path
-from .hand_model import Subject
+from .hand_model import HandModel, Subject
+from .numba_utils import cached_njit
+from .rasterizer import Surface
 
 AGES = {'young': 25., 'middleage': 45., 'old': 68.}
 """Ages of the skins in years."""
@@ -15,6 +17,8 @@ TONES = np.array([[.80, .56, .44], [.72, .46, .34], [.60, .35, .23],
                   [.45, .24, .14], [.30, .14, .075], [.16, .068, .034],
                   [.085, .038, .022]])
 """Linear albedos of the back of hands, from very light to very dark."""
+
+_LIGHT_PALM = np.array([.56, .34, .25])
 
 
 class Skin(NamedTuple):
@@ -34,6 +38,23 @@ class Skin(NamedTuple):
     gloss: float
     roughness: float
     translucency: float
+
+
+def hand_surface(model: HandModel, vertices: np.ndarray,
+                 skin: Skin) -> Surface:
+    """The hand to draw, in the frame of ``vertices``.
+
+    Args:
+        model: The hand model.
+        vertices: (V, 3) of a posed hand.
+        skin: Its skin.
+
+    Returns:
+        Surface: Its parts are the model's ``face_parts``.
+    """
+    return Surface(vertices, model.faces, model.texture_coordinates,
+                   model.texture_faces, skin.texture, model.face_parts,
+                   *skin[1:])
 
 
 def _read(name: str) -> np.ndarray:
@@ -76,9 +97,7 @@ class Skins:
         self._dark = np.array([match[2] == 'dark' for match in found])
         self._male = np.array([match[3] == 'male' for match in found])
         marks = self._scale(_read('marks.png')) / np.float32(255)
-        self._palmar, self._crease, self._veins = [
-            np.ascontiguousarray(marks[..., i]) for i in range(3)
-        ]
+        self._marks = np.ascontiguousarray(marks)  # palmar, crease, vein
         nails = _read('nails.png')
         self._nail = self._scale(nails)[..., 0] / np.float32(255)
         along = self._scale(nails)[..., 1] / np.float32(255)
@@ -88,19 +107,21 @@ class Skins:
         self._detail *= np.float32(1 / 128)
         # A skin is its structure, without its tone and without its nails,
         # whose highlights are painted.
-        back = (self._palmar < .2) & (self._nail < .01)
+        back = (marks[..., 0] < .2) & (self._nail < .01)
         soft = cv2.GaussianBlur(cv2.dilate(self._nail, np.ones((5, 5))),
                                 (0, 0), size / 256)[..., None]
         soft = np.clip(1.5 * soft, 0, 1)
-        self._maps = []
+        palm = marks[..., 0] > .8
+        self._maps, self._palm_lifts = [], []
         for match in found:
             linear = (self._scale(_read(match[0])) / np.float32(255))**2.2
             around = cv2.blur(linear * (1 - soft), (31, 31)) / np.maximum(
                 cv2.blur(1 - soft[..., 0], (31, 31)), .05)[..., None]
             linear += soft * (around - linear)
-            self._maps.append(
-                np.log(np.maximum(linear / np.median(linear[back], axis=0),
-                                  .02)).astype(np.float32))
+            structure = np.log(
+                np.maximum(linear / np.median(linear[back], axis=0), .02))
+            self._maps.append(structure.astype(np.float32))
+            self._palm_lifts.append(np.median(structure[palm], axis=0))
 
     def _scale(self, picture: np.ndarray) -> np.ndarray:
         return cv2.resize(
@@ -123,41 +144,37 @@ class Skins:
         weights = np.exp(-unlike) * np.where(self._dark == dark, 1, .02)
         first, second = rng.choice(
             len(weights), 2, p=weights / weights.sum())
-        share = np.float32(rng.uniform(0, .5))
-        strength = np.float32(rng.uniform(.55, 1.05))
-        structure = cv2.addWeighted(self._maps[first], strength *
-                                    (1 - share), self._maps[second],
-                                    strength * share, 0)
+        share = rng.uniform(0, .5)
+        strength = rng.uniform(.55, 1.05)
+        # Palms are light, but no lighter than a light skin's.
+        lift = (1 - share) * self._palm_lifts[first] + (
+            share * self._palm_lifts[second])
+        room = np.log(_LIGHT_PALM / tone)
+        strength = np.where(lift > .2,
+                            np.clip(room / np.maximum(lift, .2), .1, strength),
+                            strength)
         old = np.clip((subject.age - 30) / 40, 0, 1)
-        detail = np.float32(rng.uniform(.3, 1.1) * (.8 + .8 * old))
-        creases = np.float32(rng.uniform(.15, .6) * (.7 + .6 * old))
-        veins = np.float32(
-            max(rng.normal(.1, .35), 0) * (.5 + old + .3 * subject.male))
+        detail = rng.uniform(.3, 1.) * (.7 + .5 * old)
+        creases = rng.uniform(.15, .6) * (.7 + .6 * old)
+        veins = max(rng.normal(0, .4), 0) * (.5 + old + .3 * subject.male)
 
-        # blood shows in palms, finger tips and knuckles
-        palm_red = rng.uniform(.05, .35)
-        change = (
-            -creases * .55 * self._crease + detail * self._detail)
-        logarithm = structure + change[..., None]
-        lift = palm_red * np.array([.1, -.25, -.2])
-        if dark:  # the palm has little melanin
-            darkness = np.clip(np.log(.45 / tone[0]), 0, 2)
-            lift = lift + rng.uniform(0, .35) * darkness
-        logarithm += self._palmar[..., None] * lift.astype(np.float32)
-        logarithm += self._crease[..., None] * np.array(
-            [.06, -.12, -.1], np.float32) * creases
-        if veins > 0:
-            logarithm += self._veins[..., None] * (
-                np.array([-.2, -.08, -.04], np.float32) * min(veins, 1))
-        self._add_spots(rng, logarithm, subject.age, dark)
-        texture = cv2.exp(logarithm) * tone.astype(np.float32)
-
-        relief = (
-            np.float32(1.2) * detail * self._detail -
-            np.float32(.5) * creases * self._crease +
-            np.float32(.9) * veins * self._veins)
+        # blood shows in palms, finger tips and creases
+        shifts = np.stack([
+            rng.uniform(.05, .35) * np.array([.1, -.25, -.2]),
+            creases * np.array([-.45, -.65, -.65]),
+            veins * np.array([-.14, -.06, -.03])
+        ])
+        ink, ink_color = self._draw_spots(rng, subject.age, dark)
+        texture = np.empty((self.size, self.size, 3), np.float32)
+        relief = np.empty((self.size, self.size), np.float32)
+        _compose(texture, relief, self._maps[first], self._maps[second],
+                 (strength * (1 - share)).astype(np.float32),
+                 (strength * share).astype(np.float32), self._marks, self._detail,
+                 shifts.astype(np.float32), np.float32(detail), ink,
+                 ink_color, tone.astype(np.float32),
+                 np.array([.8 * detail, -.4 * creases, .55 * veins],
+                          np.float32))
         sheen = self._paint_nails(rng, texture, relief, tone, subject)
-        np.clip(texture, .004, .88, out=texture)
         oily = rng.random()
         return Skin(
             texture=texture,
@@ -167,48 +184,46 @@ class Skins:
             roughness=float(np.clip(.58 - .22 * oily + .05 * old, .34, .62)),
             translucency=float(rng.uniform(.6, 1.1)))
 
-    def _add_spots(self, rng: np.random.Generator, logarithm: np.ndarray,
-                   age: float, dark: bool) -> None:
-        """Moles, freckles, stains of age, scars and tattoos, in place."""
+    def _draw_spots(self, rng: np.random.Generator, age: float,
+                    dark: bool) -> tuple:
+        """Moles, freckles and stains of age, or a tattoo.
+
+        Returns:
+            tuple: (N, N) float32 density and (3,) how much it takes from the
+            logarithm of the albedo.
+        """
         scale = self.size / 512
-        spots = np.zeros((self.size, self.size), np.float32)
+        ink = np.zeros((self.size, self.size), np.float32)
+        color = np.array([.35, .55, .7], np.float32)
+        if rng.random() < .04:  # a tattoo on arm or back of the hand
+            centre = self.size * np.array([
+                rng.uniform(.2, .4),
+                rng.uniform(.1, .4) if rng.random() < .7 else .6
+            ])
+            for _ in range(rng.integers(2, 7)):
+                points = centre + np.cumsum(
+                    rng.normal(0, 14 * scale, (6, 2)), axis=0)
+                cv2.polylines(ink, [np.rint(points).astype(np.int32)],
+                              bool(rng.random() < .4), rng.uniform(.5, 1.),
+                              int(np.ceil(rng.uniform(1, 4) * scale)),
+                              cv2.LINE_AA)
+            color = rng.uniform(.2, 1.8, 3) if rng.random() < .2 else np.array(
+                [1.6, 1.4, 1.2])
+            return ink, color.astype(np.float32)
         count = rng.poisson(3 if dark else 6)
         if not dark and rng.random() < .15:
             count += 120
         if age > 50:
             count += rng.poisson(25)
         places = rng.uniform(0, 1, (count, 2)) * [.64, 1] * self.size
-        sizes = np.exp(rng.normal(-.1, .5, count)) * scale
-        for place, side, depth in zip(places, sizes,
-                                      rng.uniform(.2, .9, count)):
-            cv2.circle(spots,
-                       np.rint(16 * place).astype(int).tolist(),
-                       max(int(16 * side), 8), float(depth), -1, cv2.LINE_AA,
-                       4)
-        if count:
-            if scale < 1:
-                spots *= .7
-            palm = 1 - self._palmar
-            logarithm -= (spots * palm)[..., None] * np.array(
-                [.35, .55, .7], np.float32)
-        if rng.random() < .05:  # a tattoo on arm or back of the hand
-            drawing = np.zeros((self.size, self.size), np.float32)
-            centre = np.array([
-                rng.uniform(.12, .4),
-                rng.uniform(.1, .4) if rng.random() < .7 else .62
-            ]) * self.size
-            for _ in range(rng.integers(2, 7)):
-                points = centre + np.cumsum(
-                    rng.normal(0, 14 * scale, (6, 2)), axis=0)
-                cv2.polylines(drawing, [np.rint(points).astype(np.int32)],
-                              bool(rng.random() < .4), 1.,
-                              int(np.ceil(rng.uniform(1, 4) * scale)),
-                              cv2.LINE_AA)
-            ink = np.array([1.6, 1.4, 1.2]) if rng.random(
-            ) < .8 else rng.uniform(.2, 1.8, 3)
-            logarithm -= (drawing *
-                          (1 - self._palmar))[..., None] * (
-                              rng.uniform(.5, 1) * ink).astype(np.float32)
+        radii = np.exp(rng.normal(-.1, .5, count)) * scale
+        depths = rng.uniform(.2, .9, count) * (1 if scale == 1 else .7)
+        for place, radius, depth in zip(
+                np.rint(16 * places).astype(int).tolist(),
+                np.maximum(16 * radii, 8).astype(int).tolist(),
+                depths.tolist()):
+            cv2.circle(ink, place, radius, depth, -1, cv2.LINE_AA, 4)
+        return ink, color
 
     def _paint_nails(self, rng: np.random.Generator, texture: np.ndarray,
                      relief: np.ndarray, tone: np.ndarray,
@@ -251,6 +266,25 @@ class Skins:
         sheen = np.zeros((self.size, self.size), np.float32)
         sheen[texels] = shine * nail
         return sheen
+
+
+@cached_njit
+def _compose(texture, relief, first, second, first_share, second_share, marks,
+             detail_map, shifts, detail, ink, ink_color, tone, heights):
+    """Fill texture and relief; see Skins.sample."""
+    for y in range(texture.shape[0]):
+        for x in range(texture.shape[1]):
+            fine = detail_map[y, x]
+            palmar, crease, vein = marks[y, x]
+            spot = ink[y, x] * (np.float32(1) - palmar)
+            for c in range(3):
+                value = np.exp(first_share[c] * first[y, x, c] + second_share[c] *
+                               second[y, x, c] + palmar * shifts[0, c] +
+                               crease * shifts[1, c] + vein * shifts[2, c] +
+                               detail * fine - spot * ink_color[c]) * tone[c]
+                texture[y, x, c] = min(max(value, .004), .85)
+            relief[y, x] = (
+                heights[0] * fine + heights[1] * crease + heights[2] * vein)
 
 
 def _sample_tone(rng: np.random.Generator, dark: bool) -> np.ndarray:

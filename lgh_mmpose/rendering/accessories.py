@@ -1,0 +1,450 @@
+"""Sleeves, rings, watches and bracelets, which follow the posed hand."""
+from typing import List, NamedTuple, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from .hand_model import (FINGER_JOINTS, FOREARM, FOREARM_PART, JOINT_INDEX,
+                         PALM_PART, HandModel, Subject)
+from .rasterizer import Surface
+
+METALS = np.array([[.95, .70, .32], [.90, .88, .84], [.93, .62, .48],
+                   [.55, .55, .56], [.12, .12, .13]])
+"""Linear colours of gold, silver, rose gold, steel and black steel."""
+
+_AROUND = 32  # corners of a cross-section
+
+
+class _Section(NamedTuple):
+    """Cross-section of a limb at a place along its z axis.
+
+    Attributes:
+        centre: (2,) x and y in mm.
+        radii: (32,) mm, at angles from x towards y.
+    """
+    centre: np.ndarray
+    radii: np.ndarray
+
+
+_ANGLES = np.arange(_AROUND) * 2 * np.pi / _AROUND
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
+
+
+def _section(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
+    """Cut a limb.
+
+    Args:
+        points: (N, 3) skin in the limb's frame.
+        z: Place of the cut.
+        half: Points this far from it count.
+    """
+    flat = points[np.abs(points[:, 2] - z) < half, :2]
+    if len(flat) < 6:
+        return None
+    centre = (flat.min(axis=0) + flat.max(axis=0)) / 2
+    offset = flat - centre
+    angle = np.arctan2(offset[:, 1], offset[:, 0]) % (2 * np.pi)
+    order = np.argsort(angle)
+    radii = np.interp(
+        _ANGLES, angle[order],
+        np.linalg.norm(offset, axis=1)[order], period=2 * np.pi)
+    radii = np.maximum(radii, (np.roll(radii, 1) + np.roll(radii, -1)) / 2)
+    return _Section(centre, _blur(np.maximum.reduce([
+        radii, np.roll(radii, 1) * .99, np.roll(radii, -1) * .99])))
+
+
+def _blur(values: np.ndarray) -> np.ndarray:
+    return (2 * values + np.roll(values, 1) + np.roll(values, -1)) / 4
+
+
+def _grid(points: np.ndarray, closed: bool) -> Tuple[np.ndarray, ...]:
+    """Triangles of a grid that is closed along its second axis.
+
+    Args:
+        points: (R, A, 3); the outside is to the left of the way along the
+            first axis if the second turns anticlockwise about it.
+        closed: Whether the last row meets the first.
+
+    Returns:
+        tuple: Vertices (R A, 3), faces (F, 3), texture coordinates
+        ((R + 1) (A + 1), 2) from 0 to 1 and texture faces (F, 3).
+    """
+    rows, columns = points.shape[:2]
+    last = rows if closed else rows - 1
+    i, j = np.mgrid[:last, :columns]
+    down, right = (i + 1) % rows, (j + 1) % columns
+
+    def triangles(a, b, c, d):
+        return np.concatenate(
+            [np.stack([a, b, d], -1).reshape(-1, 3),
+             np.stack([a, d, c], -1).reshape(-1, 3)]).astype(np.int32)
+
+    faces = triangles(i * columns + j, i * columns + right,
+                      down * columns + j, down * columns + right)
+    n = columns + 1
+    texture_faces = triangles(i * n + j, i * n + j + 1, (i + 1) * n + j,
+                              (i + 1) * n + j + 1)
+    v, u = np.mgrid[:rows + 1, :n]
+    places = np.stack([u / columns, v / max(last, 1)], -1).reshape(-1, 2)
+    return points.reshape(-1, 3), faces, places, texture_faces
+
+
+def _band(section: _Section, z: float, width: float, thickness: float,
+          gap: float, bulge: float) -> np.ndarray:
+    """(32, 8, 3) surface of a band about a limb, closed both ways.
+
+    Args:
+        bulge: 0 for a flat band, 1 for a round one.
+    """
+    turn = np.arange(8) * 2 * np.pi / 8
+    profile = np.stack([np.cos(turn), np.sin(turn)], 1)
+    power = 1 - .6 * (1 - bulge)
+    profile = np.sign(profile) * np.abs(profile)**power
+    radial = gap + thickness * (.5 + .5 * profile[:, 0])
+    along = .5 * width * profile[:, 1]
+    radii = section.radii[:, None] + radial
+    points = np.empty((_AROUND, 8, 3))
+    points[..., :2] = section.centre + radii[..., None] * _CIRCLE[:, None]
+    points[..., 2] = z + along
+    return points[:, ::-1]
+
+
+def _plain_texture(color: np.ndarray) -> np.ndarray:
+    texture = np.empty((4, 4, 3), np.float32)
+    texture[:] = color
+    return texture
+
+
+def _surface(points: np.ndarray, rotation: np.ndarray, position: np.ndarray,
+             closed: bool, part: int, texture: np.ndarray, repeat=(1, 1),
+             **material) -> Surface:
+    """A grid of a limb's frame as a surface of the hand's frame."""
+    vertices, faces, places, texture_faces = _grid(points, closed)
+    return Surface(vertices @ rotation.T + position, faces, places * repeat,
+                   texture_faces, texture,
+                   np.full(len(faces), part, np.uint8), **material)
+
+
+def _sample_cloth(rng: np.random.Generator) -> np.ndarray:
+    """(3,) linear colour of cloth: grey, dark, pale or bright."""
+    kind = rng.random()
+    value = np.exp(rng.uniform(np.log(.012), np.log(.75)))
+    if kind < .35:
+        return value * np.exp(rng.normal(0, .06, 3))
+    hue = rng.uniform(0, 6)
+    pure = np.clip(np.abs((hue + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
+    if kind < .6:  # blue as of jeans and shirts
+        pure = np.array([.08, .2, .6])
+    saturation = rng.uniform(.2, .95)
+    return value * (1 - saturation + saturation * (.05 + pure))
+
+
+def cloth_texture(rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
+    """Draw cloth that may be repeated.
+
+    Returns:
+        tuple: (64, 64, 3) float32 linear albedo and (64, 64) float32 relief
+        in mm.
+    """
+    size = 64
+    color, other = _sample_cloth(rng), _sample_cloth(rng)
+    y, x = np.mgrid[:size, :size] / size
+    share = np.zeros((size, size))
+    kind = rng.random()
+    if kind < .15:  # stripes, along or across
+        across = x if rng.random() < .5 else y
+        share = np.mod(across * rng.integers(1, 5), 1) < rng.uniform(.1, .6)
+    elif kind < .25:  # checks
+        count = rng.integers(1, 4)
+        share = .5 * (np.mod(x * count, 1) < .4) + .5 * (
+            np.mod(y * count, 1) < .4)
+    elif kind < .32:  # a print
+        noise = cv2.GaussianBlur(
+            np.tile(rng.normal(size=(size, size)), (3, 3)), (0, 0),
+            rng.uniform(2, 6))[size:2 * size, size:2 * size]
+        share = noise > noise.std() * rng.uniform(-.3, 1)
+    weave = rng.integers(8, 20)
+    relief = np.sin(2 * np.pi * weave * x) * np.sin(2 * np.pi * weave * y)
+    height = rng.uniform(0, .12)
+    if rng.random() < .3:  # knitted
+        stitches = rng.integers(4, 9)
+        relief = np.abs(np.sin(np.pi * (stitches * x))) * (
+            .7 + .3 * np.sin(2 * np.pi *
+                             (stitches * y + np.abs(2 * np.mod(
+                                 stitches * x, 1) - 1))))
+        height = rng.uniform(.2, .7)
+    texture = color + share[..., None] * (other - color)
+    texture = texture * np.exp(
+        rng.normal(0, rng.uniform(.02, .2), (size, size, 1)))
+    texture = texture * (1 + rng.uniform(0, .35) * relief[..., None])
+    return (np.clip(texture, .004, .85).astype(np.float32),
+            (height * relief).astype(np.float32))
+
+
+def _noise(rng: np.random.Generator, rows: int, cells: Tuple[int, int]):
+    """(rows, 32) smooth noise that is periodic along the second axis."""
+    coarse = rng.normal(size=cells)
+    coarse = np.concatenate([coarse[:, -2:], coarse, coarse[:, :2]], 1)
+    step = _AROUND // cells[1]
+    fine = cv2.resize(
+        coarse, (coarse.shape[1] * step, rows),
+        interpolation=cv2.INTER_CUBIC)
+    return fine[:, 2 * step:2 * step + _AROUND]
+
+
+def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
+            rotation: np.ndarray, position: np.ndarray) -> Optional[Surface]:
+    """A sleeve from ``start`` mm behind the wrist to the elbow's end."""
+    end = points[:, 2].max() - 4
+    coarse = np.arange(start, end, 14.)
+    sections = [_section(points, z, 11) for z in coarse]
+    if len(coarse) < 2 or any(s is None for s in sections):
+        return None
+    rows = int((end - start) / 6) + 2
+    z = np.linspace(start, coarse[-1], rows)
+    grid = np.stack([
+        np.concatenate([s.centre, s.radii]) for s in sections])
+    grid = np.stack([np.interp(z, coarse, c) for c in grid.T], 1)
+    centre, radii = grid[:, :2], grid[:, 2:]
+    gap = rng.uniform(1.5, 8)
+    radii = np.maximum(radii, .93 * radii.max(axis=1, keepdims=True))
+    folds = rng.uniform(.1, .5) * gap
+    cells = max(rows // int(rng.integers(2, 6)), 2)
+    radii = radii + gap + np.clip(
+        folds * _noise(rng, rows, (cells, 4)) +
+        .6 * folds * _noise(rng, rows, (cells, 8)), -.75 * gap, 2 * gap)
+    cuff = rng.random()
+    near_hem = np.exp(-((z - start) / 22)**6)[:, None]
+    if cuff < .4:  # tight cuff
+        radii -= near_hem * .5 * gap
+    elif cuff < .6:  # folded back
+        radii += near_hem * rng.uniform(1.5, 4)
+    thickness = rng.uniform(.8, 2.5)
+    points = np.empty((rows + 4, _AROUND, 3))
+    points[3:-1, :, :2] = centre[:, None] + radii[..., None] * _CIRCLE
+    points[3:-1, :, 2] = z[:, None] + folds * .4 * near_hem * _noise(
+        rng, 2, (2, 4))[:1]
+    # the hem is turned in: outside, edge, inside
+    for row, depth, inner in ((2, .3, .35), (1, .4, 1.), (0, 26., 1.)):
+        points[row] = points[3]
+        points[row, :, :2] -= (inner * thickness * _CIRCLE)
+        points[row, :, 2] += depth - .8 * (row > 0)
+    points[-1, :, :2] = centre[-1]
+    points[-1, :, 2] = end + 12
+    texture, relief = cloth_texture(rng)
+    repeat = (float(rng.integers(2, 7)), (end - start) / rng.uniform(30, 90))
+    return _surface(
+        points, rotation, position, False, FOREARM_PART, texture,
+        repeat,
+        relief=relief,
+        gloss=float(rng.uniform(.1, .5)),
+        roughness=float(rng.uniform(.6, .95)),
+        fuzz=float(rng.uniform(0, .5)))
+
+
+def _disc(centre: np.ndarray, normal: np.ndarray, along: np.ndarray,
+          half: Tuple[float, float], height: float,
+          square: float) -> np.ndarray:
+    """(6, 32, 3) a low cylinder or rounded box with its top at the end."""
+    across = np.cross(along, normal)
+    outline = np.sign(_CIRCLE) * np.abs(_CIRCLE)**(1 - .65 * square)
+    rows = []
+    for scale, level in ((0, 0), (1, 0), (1, .8), (.93, 1), (.85, 1), (0, 1)):
+        flat = outline * half * scale
+        rows.append(centre + height * level * normal +
+                    flat[:, :1] * across + flat[:, 1:] * along)
+    return np.stack(rows)
+
+
+def _dial(rng: np.random.Generator) -> np.ndarray:
+    """(64, 64, 3) linear face of a watch in polar coordinates."""
+    face = rng.choice([.01, .03, .6, .75, .2]) * np.ones(3)
+    if rng.random() < .3:
+        face = _sample_cloth(rng)
+    ink = np.full(3, .8 if face.mean() < .3 else .01)
+    dial = np.empty((64, 64, 3), np.float32)
+    dial[:] = face
+    if rng.random() < .8:
+        step = rng.choice([4, 5, 16])
+        for mark in range(0, 64, step):
+            dial[44:50, mark] = ink
+    for _ in range(2):
+        angle, reach = rng.integers(64), rng.integers(8, 18)
+        dial[-reach:, angle] = ink
+    return dial
+
+
+def _watch(rng: np.random.Generator, section: _Section, z: float,
+           rotation: np.ndarray, position: np.ndarray) -> List[Surface]:
+    metal = METALS[rng.choice(len(METALS), p=[.15, .3, .1, .25, .2])]
+    width = rng.uniform(14, 22)
+    thickness = rng.uniform(1.6, 3)
+    linked = rng.random() < .4
+    strap = dict(
+        texture=_plain_texture(metal), metallic=1.,
+        roughness=.3) if linked else dict(
+            texture=_plain_texture(_sample_cloth(rng)),
+            roughness=float(rng.uniform(.35, .7)))
+    if linked:
+        links = np.ones((32, 32, 3), np.float32) * metal
+        links[::8] *= .35
+        strap['texture'] = links.astype(np.float32)
+    points = _band(section, z, width, thickness, .3, .2)
+    surfaces = [
+        _surface(points, rotation, position, True, FOREARM_PART,
+                 repeat=(1, 8), **strap)
+    ]
+    turn = np.pi / 2 + rng.normal(0, .2)
+    if rng.random() < .06:
+        turn += np.pi
+    normal = np.array([np.cos(turn), np.sin(turn), 0])
+    radius = np.interp(turn % (2 * np.pi), _ANGLES, section.radii,
+                       period=2 * np.pi)
+    middle = np.array([*section.centre, z]) + (radius - .5) * normal
+    square = float(rng.random() < .35)
+    half = rng.uniform(14, 21) * np.array([1., 1.])
+    if square:
+        half *= (.85, 1.)
+    height = rng.uniform(6, 12)
+    case = _disc(middle, normal, np.array([0, 0, 1.]), half, height, square)
+    surfaces.append(
+        _surface(case[:4], rotation, position, False, FOREARM_PART,
+                 _plain_texture(metal), metallic=1.,
+                 roughness=float(rng.uniform(.15, .4))))
+    surfaces.append(
+        _surface(case[3:], rotation, position, False, FOREARM_PART,
+                 _dial(rng), roughness=.12, gloss=1.3))
+    return surfaces
+
+
+def _bracelets(rng: np.random.Generator, points: np.ndarray, z: float,
+               rotation: np.ndarray,
+               position: np.ndarray) -> List[Surface]:
+    surfaces = []
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        section = _section(points, z, 7)
+        if section is None:
+            break
+        width = rng.uniform(1.5, 8)
+        thick = min(width, rng.uniform(1.2, 5))
+        band = _band(section, z, width, thick, rng.uniform(.2, 3),
+                     rng.random())
+        kind = rng.random()
+        tilt = rng.normal(0, .08, 2)
+        band[..., 2] += (band[..., :2] - section.centre) @ tilt
+        if kind < .45:
+            look = dict(
+                texture=_plain_texture(METALS[rng.integers(len(METALS))]),
+                metallic=1., roughness=float(rng.uniform(.12, .35)))
+        else:
+            beads = np.ones((16, 32, 1)) * np.stack(
+                [_sample_cloth(rng), _sample_cloth(rng)])[np.arange(32) // 4 %
+                                                          2][:, None, :][:16]
+            look = dict(
+                texture=np.ascontiguousarray(beads, np.float32)
+                if kind < .7 else _plain_texture(_sample_cloth(rng)),
+                roughness=float(rng.uniform(.25, .8)))
+        surfaces.append(
+            _surface(band, rotation, position, True, FOREARM_PART,
+                     repeat=(1., 1.), **look))
+        z += width + rng.uniform(1, 5)
+    return surfaces
+
+
+class Accessories:
+    """Dresses hands.
+
+    Args:
+        model: The hand model.
+    """
+
+    def __init__(self, model: HandModel):
+        self._model = model
+        part = np.full(len(model.mean_subject.vertices), PALM_PART)
+        part[model.faces.T] = model.face_parts
+        self._base = [np.flatnonzero(part == 3 * f + 2) for f in range(5)]
+        depth = model.mean_subject.vertices[:, 2]
+        self._arm = np.flatnonzero((part >= PALM_PART) & (depth > -55))
+
+    def sample(self, rng: np.random.Generator, subject: Subject,
+               pose: np.ndarray, vertices: np.ndarray) -> List[Surface]:
+        """Draw what a hand wears.
+
+        Args:
+            rng: Source of randomness.
+            subject: The person.
+            pose: (J, 3) pose of the hand.
+            vertices: (V, 3) of the posed hand, hand frame, mm.
+
+        Returns:
+            list: Surfaces in the hand's frame. Their parts are those that
+            they cover, numbered as the model's ``face_parts``.
+        """
+        rotations, positions = self._model.joint_frames(pose, subject)
+        rotation, position = rotations[FOREARM], positions[FOREARM]
+        arm = (vertices[self._arm] - position) @ rotation
+        # A cut through the hand itself is no tube: sections end at the wrist.
+        bend = abs(pose[0]).max()
+        surfaces = []
+        bare = 500.
+        if rng.random() < .45:
+            place = rng.random()
+            if place < .12 and bend < 25:
+                bare = rng.uniform(-22, -5)  # over the heel of the hand
+            elif place < .7:
+                bare = rng.uniform(0, 30)
+            else:
+                bare = rng.uniform(30, 200)
+            bare = max(bare, .25 * bend)
+            sleeve = _sleeve(rng, arm, bare, rotation, position)
+            if sleeve is not None:
+                surfaces.append(sleeve)
+        female = subject.male < .5
+        at = rng.uniform(16, 34) + .2 * bend
+        kind = rng.random()
+        if kind < .18 and at + 28 < bare:
+            section = _section(arm, at, 8)
+            if kind < .1 and section is not None:
+                surfaces += _watch(rng, section, at, rotation, position)
+            elif kind >= .1:
+                surfaces += _bracelets(rng, arm, at, rotation, position)
+        if rng.random() < (.17 if female else .08):
+            for _ in range(1 if rng.random() < .75 else 2):
+                surfaces += self._ring(rng, vertices, rotations, positions)
+        return surfaces
+
+    def _ring(self, rng: np.random.Generator, vertices: np.ndarray,
+              rotations: np.ndarray, positions: np.ndarray) -> List[Surface]:
+        """A ring, perhaps with a stone."""
+        f = rng.choice(5, p=[.06, .14, .2, .5, .1])
+        names = FINGER_JOINTS[f][-4:]
+        joint, child = JOINT_INDEX[names[0]], JOINT_INDEX[names[1]]
+        rotation, position = rotations[joint], positions[joint]
+        length = np.linalg.norm(positions[child] - position)
+        z = -length * rng.uniform(.58, .72)
+        points = (vertices[self._base[f]] - position) @ rotation
+        section = _section(points, z, 5)
+        if section is None:
+            return []
+        metal = METALS[rng.choice(len(METALS), p=[.4, .35, .1, .1, .05])]
+        width = rng.uniform(1.6, 6)
+        look = dict(
+            metallic=1., roughness=float(rng.uniform(.1, .35)))
+        part = 3 * int(f) + 2
+        band = _band(section, z, width, rng.uniform(1., 2.), -.25,
+                     rng.random())
+        surfaces = [
+            _surface(band, rotation, position, True, part,
+                     _plain_texture(metal), **look)
+        ]
+        if rng.random() < .3:
+            top = section.radii[_AROUND // 4]
+            middle = np.array([*section.centre, z]) + [0, top, 0]
+            half = rng.uniform(2, 4.5) * np.array([1, rng.uniform(.8, 1.3)])
+            stone = _disc(middle, np.array([0, 1., 0]), np.array([0, 0, 1.]),
+                          half, rng.uniform(2, 4.5), 0.)
+            surfaces.append(
+                _surface(stone, rotation, position, False, part,
+                         _plain_texture(rng.uniform(.02, .8, 3)),
+                         roughness=.08, gloss=2.))
+        return surfaces
