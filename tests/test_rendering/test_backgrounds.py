@@ -1,4 +1,5 @@
 """Backgrounds: pictures, maps, drawn ones, people."""
+import pickle
 import shutil
 import warnings
 
@@ -60,6 +61,12 @@ def test_background_depends_on_the_generator_only(shipped):
     first = draw_many(shipped)
     again = draw_many(Backgrounds(panoramas=[panorama_of_directions()]))[::-1]
     np.testing.assert_array_equal(first, again[::-1])
+
+
+def test_backgrounds_travel_to_workers(tmp_path):
+    made = Backgrounds(write_pictures(tmp_path, 3))
+    np.testing.assert_array_equal(
+        draw_many(made, 10), draw_many(pickle.loads(pickle.dumps(made)), 10))
 
 
 def test_backgrounds_vary(shipped):
@@ -226,8 +233,7 @@ def test_folder_takes_the_place_of_the_shipped_photographs(tmp_path):
         np.testing.assert_array_equal(levels[0], np.full((48, 64, 3), GREEN))
     made = Backgrounds(tmp_path)
     greens = [
-        made._draw_photograph(np.random.default_rng(i), 16, ())
-        for i in range(20)
+        made._draw_photograph(np.random.default_rng(i), 16) for i in range(20)
     ]
     assert all(np.argmax(p.mean((0, 1))) == 1 for p in greens)
 
