@@ -491,9 +491,9 @@ class _Person(NamedTuple):
     """A cut-out of 256 px height and its halves.
 
     Attributes:
-        levels: Of each the colours, (H, W, 4) float32, RGB times coverage,
-            and coverage from 0 to 1; the clothes are white and shaded.
-        clothes: Of each the (H, W) float32 coverage by clothes.
+        levels: Of each (H, W, 4) uint8, RGB times coverage, and coverage; the
+            clothes are white and shaded.
+        clothes: Of each (H, W) uint8, coverage by clothes.
         head: Height of the head, in heights of the cut-out.
     """
     levels: List[np.ndarray]
@@ -506,20 +506,19 @@ def _people() -> Tuple[_Person, ...]:
     people = []
     for index in range(PEOPLE):
         path = asset_path(f'people/{index:02d}.webp')
-        image = _read_asset(path).astype(np.float32)
+        image = _read_asset(path)
         if image.shape[0] != 2 * PEOPLE_HEIGHT or image.shape[2:] != (4, ):
-            raise ValueError(f'{path} is no cut-out of a person. '
-                             'Reinstall lgh_mmpose or restore the file from '
-                             'the source tree.')
+            raise ValueError(
+                f'{path} is no cut-out of a person. Reinstall lgh_mmpose or '
+                'restore the file from the source tree.')
         # below the picture lies the mask of its clothes
-        colors = image[:PEOPLE_HEIGHT, :, [2, 1, 0, 3]]
-        colors[..., 3] /= 255
-        colors[..., :3] *= colors[..., 3:]
-        clothes = np.ascontiguousarray(image[PEOPLE_HEIGHT:, :, 1]) / 255
+        colors = image[:PEOPLE_HEIGHT, :, [2, 1, 0, 3]].astype(np.float32)
+        colors[..., :3] *= colors[..., 3:] / 255
         people.append(
             _Person(
-                _pyramid(colors)[:3],
-                _pyramid(clothes)[:3], HEAD_SHARES[index % 2]))
+                _pyramid(np.rint(colors).astype(np.uint8))[:3],
+                _pyramid(image[PEOPLE_HEIGHT:, :, 1])[:3],
+                HEAD_SHARES[index % 2]))
     return tuple(people)
 
 
@@ -541,13 +540,16 @@ def sample_person(rng: np.random.Generator,
     person = people[rng.integers(len(people))]
     head = np.exp(rng.uniform(np.log(.3), np.log(1.3)))  # a hand has .7
     height = size * head / person.head
-    top = rng.uniform(size - height, max(size - height, .6 * size))
+    angle = np.clip(rng.normal(0, .08), -.2, .2)
+    # where the upper edge lies while the tilted lower one stays outside
+    aspect = person.clothes[0].shape[1] / PEOPLE_HEIGHT
+    highest = size - height * (np.cos(angle) - aspect / 2 * abs(np.sin(angle)))
+    top = rng.uniform(highest, max(highest, .6 * size))
     middle = rng.uniform(-.1, 1.1) * size
     scale = height / PEOPLE_HEIGHT
     level = min(int(max(0, -np.log2(scale))), len(person.levels) - 1)
     colors, clothes = person.levels[level], person.clothes[level]
     step = height / colors.shape[0]
-    angle = rng.normal(0, .08)
     cos, sin = step * np.cos(angle), step * np.sin(angle)
     if rng.random() < .5:
         turn = np.array([[-cos, -sin], [-sin, cos]])
@@ -556,9 +558,10 @@ def sample_person(rng: np.random.Generator,
     # the point that lies at the middle of the upper edge
     matrix = np.column_stack(
         [turn, [middle, top] - turn @ [colors.shape[1] / 2 - .5, 0]])
-    colors = cv2.warpAffine(colors, matrix, (size, size))
-    clothes = cv2.warpAffine(clothes, matrix, (size, size))[..., None]
-    coverage = colors[..., 3:]
+    colors = cv2.warpAffine(colors, matrix, (size, size)).astype(np.float32)
+    clothes = cv2.warpAffine(clothes, matrix,
+                             (size, size)).astype(np.float32)[..., None] / 255
+    coverage = colors[..., 3:] / 255
 
     tint = _sample_color(rng) / 255
     if rng.random() < .35:
