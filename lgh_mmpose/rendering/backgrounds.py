@@ -39,6 +39,7 @@ SKIN_TONES = np.array(
 _POOL_SIDE = 384  # longer side of a user's pictures, reduced
 _SMALLEST_PICTURE = 32  # shorter side of a usable picture
 _TEXTURE_SIDE = 384
+_WARMTH = np.array([1, .1, -1])  # rooms are warmer than grey
 
 PathLike = Union[str, Path]
 
@@ -340,7 +341,7 @@ def _sample_color(rng: np.random.Generator) -> np.ndarray:
     """A (3,) float32 colour: of walls, of skin, or any."""
     kind = rng.random()
     if kind < .5:  # nearly grey
-        color = rng.uniform(15, 250) * (1 + rng.normal(0, .04, 3))
+        color = rng.uniform(15, 250) * (1 + rng.normal(.04, .06) * _WARMTH)
     elif kind < .65:
         color = sample_skin_tone(rng) * rng.uniform(.7, 1.1)
     else:
@@ -350,9 +351,8 @@ def _sample_color(rng: np.random.Generator) -> np.ndarray:
 
 def _sample_wall_color(rng: np.random.Generator) -> np.ndarray:
     kind = rng.random()
-    if kind < .6:  # white to grey, warm or cold
-        warmth = rng.normal(0, .05)
-        color = rng.uniform(110, 245) * (1 + warmth * np.array([1, .2, -1.2]))
+    if kind < .65:  # white to grey, warm or cold
+        color = rng.uniform(120, 250) * (1 + rng.normal(.05, .06) * _WARMTH)
     elif kind < .75:  # dark
         color = rng.uniform(3, 60) * (1 + rng.normal(0, .1, 3))
     else:
@@ -367,7 +367,7 @@ def _falloff(rng: np.random.Generator, size: int) -> np.ndarray:
     centre = rng.normal(0, 1, 2)
     reach = rng.uniform(1, 3)
     light = 1 / (1 + ((x - centre[0])**2 +
-                      (y - centre[1])**2) / reach**2)**rng.uniform(.3, 1.2)
+                      (y - centre[1])**2) / reach**2)**rng.uniform(.1, .9)
     light = light / light.max()
     for _ in range(rng.integers(0, 3)):
         shadow = np.zeros((small, small), np.float32)
@@ -491,9 +491,9 @@ class _Person(NamedTuple):
     """A cut-out of 256 px height and its halves.
 
     Attributes:
-        levels: Of each the colours, (H, W, 4) float32, RGB times coverage,
-            and coverage from 0 to 1; the clothes are white and shaded.
-        clothes: Of each the (H, W) float32 coverage by clothes.
+        levels: Of each (H, W, 4) uint8, RGB times coverage, and coverage; the
+            clothes are white and shaded.
+        clothes: Of each (H, W) uint8, coverage by clothes.
         head: Height of the head, in heights of the cut-out.
     """
     levels: List[np.ndarray]
@@ -506,20 +506,19 @@ def _people() -> Tuple[_Person, ...]:
     people = []
     for index in range(PEOPLE):
         path = asset_path(f'people/{index:02d}.webp')
-        image = _read_asset(path).astype(np.float32)
+        image = _read_asset(path)
         if image.shape[0] != 2 * PEOPLE_HEIGHT or image.shape[2:] != (4, ):
-            raise ValueError(f'{path} is no cut-out of a person. '
-                             'Reinstall lgh_mmpose or restore the file from '
-                             'the source tree.')
+            raise ValueError(
+                f'{path} is no cut-out of a person. Reinstall lgh_mmpose or '
+                'restore the file from the source tree.')
         # below the picture lies the mask of its clothes
-        colors = image[:PEOPLE_HEIGHT, :, [2, 1, 0, 3]]
-        colors[..., 3] /= 255
-        colors[..., :3] *= colors[..., 3:]
-        clothes = np.ascontiguousarray(image[PEOPLE_HEIGHT:, :, 1]) / 255
+        colors = image[:PEOPLE_HEIGHT, :, [2, 1, 0, 3]].astype(np.float32)
+        colors[..., :3] *= colors[..., 3:] / 255
         people.append(
             _Person(
-                _pyramid(colors)[:3],
-                _pyramid(clothes)[:3], HEAD_SHARES[index % 2]))
+                _pyramid(np.rint(colors).astype(np.uint8))[:3],
+                _pyramid(image[PEOPLE_HEIGHT:, :, 1])[:3],
+                HEAD_SHARES[index % 2]))
     return tuple(people)
 
 
@@ -541,13 +540,16 @@ def sample_person(rng: np.random.Generator,
     person = people[rng.integers(len(people))]
     head = np.exp(rng.uniform(np.log(.3), np.log(1.3)))  # a hand has .7
     height = size * head / person.head
-    top = rng.uniform(size - height, max(size - height, .6 * size))
+    angle = np.clip(rng.normal(0, .08), -.2, .2)
+    # where the upper edge lies while the tilted lower one stays outside
+    aspect = person.clothes[0].shape[1] / PEOPLE_HEIGHT
+    highest = size - height * (np.cos(angle) - aspect / 2 * abs(np.sin(angle)))
+    top = rng.uniform(highest, max(highest, .6 * size))
     middle = rng.uniform(-.1, 1.1) * size
     scale = height / PEOPLE_HEIGHT
     level = min(int(max(0, -np.log2(scale))), len(person.levels) - 1)
     colors, clothes = person.levels[level], person.clothes[level]
     step = height / colors.shape[0]
-    angle = rng.normal(0, .08)
     cos, sin = step * np.cos(angle), step * np.sin(angle)
     if rng.random() < .5:
         turn = np.array([[-cos, -sin], [-sin, cos]])
@@ -556,9 +558,10 @@ def sample_person(rng: np.random.Generator,
     # the point that lies at the middle of the upper edge
     matrix = np.column_stack(
         [turn, [middle, top] - turn @ [colors.shape[1] / 2 - .5, 0]])
-    colors = cv2.warpAffine(colors, matrix, (size, size))
-    clothes = cv2.warpAffine(clothes, matrix, (size, size))[..., None]
-    coverage = colors[..., 3:]
+    colors = cv2.warpAffine(colors, matrix, (size, size)).astype(np.float32)
+    clothes = cv2.warpAffine(clothes, matrix,
+                             (size, size)).astype(np.float32)[..., None] / 255
+    coverage = colors[..., 3:] / 255
 
     tint = _sample_color(rng) / 255
     if rng.random() < .35:
@@ -611,14 +614,13 @@ class Backgrounds:
             self._pictures = _shipped_photographs() if folder is None else \
                 load_folder(folder, max_pictures)
         shares = {
-            self._draw_panorama: .2 if len(self._panoramas) else 0.,
-            self._draw_photograph: .3 if photographs else 0.,
-            _draw_wall: .28,
-            _draw_pattern: .12,
-            self._draw_collage: .1
+            'panorama': .25 * bool(len(self._panoramas)),
+            'photograph': photographs * (.22 if folder is None else .5),
+            'wall': .22,
+            'pattern': .12
         }
         self._kinds = tuple(shares)
-        self._shares = np.array(list(shares.values())) / sum(shares.values())
+        self._bounds = np.cumsum(list(shares.values()))
 
     def sample(self,
                rng: np.random.Generator,
@@ -639,15 +641,18 @@ class Backgrounds:
             np.ndarray: (size, size, 3) float32.
         """
         view = panorama, rotation
-        picture = self._draw_any(rng, size, view)
+        if rng.random() < .25:
+            picture = self._draw_collage(rng, size, view)
+        else:
+            picture = self._draw_any(rng, size, view)
         if rng.random() < .12:
             picture = _add_clutter(rng, picture)
-        if self.people and rng.random() < .12:
+        if self.people and rng.random() < .15:
             colors, coverage = sample_person(rng, size)
-            if rng.random() < .5:
+            if rng.random() < .4:
                 picture = _defocus(rng, picture)
             picture = picture * (1 - coverage) + colors
-        if rng.random() < .3:
+        if rng.random() < .2:
             picture = _defocus(rng, picture)
         if rng.random() < .1:
             picture = np.rot90(picture, rng.integers(1, 4))
@@ -655,43 +660,55 @@ class Backgrounds:
 
     def _draw_any(self, rng: np.random.Generator, size: int,
                   view: tuple) -> np.ndarray:
-        draw = self._kinds[np.searchsorted(
-            np.cumsum(self._shares)[:-1], rng.random(), side='right')]
-        if draw in (_draw_wall, _draw_pattern):
-            return draw(rng, size)
-        return draw(rng, size, view)
+        at = rng.random() * self._bounds[-1]
+        kind = self._kinds[np.searchsorted(self._bounds, at, side='right')]
+        if kind == 'panorama':
+            return self._draw_panorama(rng, size, *view)
+        if kind == 'photograph':
+            return self._draw_photograph(rng, size)
+        return _draw_wall(rng, size) if kind == 'wall' else _draw_pattern(
+            rng, size)
 
     def _draw_panorama(self, rng: np.random.Generator, size: int,
-                       view: tuple) -> np.ndarray:
-        index, rotation = view
+                       index: Optional[int],
+                       rotation: Optional[np.ndarray]) -> np.ndarray:
         if index is None:
             index = int(rng.integers(len(self._panoramas)))
         if rotation is None:
             rotation = _sample_rotation(rng)
         picture = _look_into(self._panoramas[index], rotation,
-                             rng.uniform(.6, 1.6), size)
+                             rng.uniform(.7, 1.9), size)
         return _vary_colors(rng, picture)
 
-    def _draw_photograph(self, rng: np.random.Generator, size: int,
-                         view: tuple) -> np.ndarray:
+    def _draw_photograph(self, rng: np.random.Generator,
+                         size: int) -> np.ndarray:
         levels = self._pictures[rng.integers(len(self._pictures))]
         return _vary_colors(rng, _cut_view(rng, levels, size, .2))
 
     def _draw_collage(self, rng: np.random.Generator, size: int,
                       view: tuple) -> np.ndarray:
-        """Two backgrounds with an edge between, or one hung on the other."""
-        first, second = (self._draw_any(rng, size, view) for _ in range(2))
-        if rng.random() < .6:
-            return first + _half_plane(rng, size, rng.uniform(.5, 2)) * (
-                second - first)
-        mask = np.zeros((size, size), np.float32)
-        box = cv2.boxPoints(
-            ((rng.random(2) * size).tolist(),
-             (rng.uniform(.3, 1.2, 2) * size).tolist(), rng.normal(0, 12)))
-        corners = np.rint(box * 16).astype(np.int32)
-        cv2.fillPoly(mask, [corners], 1, cv2.LINE_8, 4)
-        mask = cv2.GaussianBlur(mask, (3, 3), .6)[..., None]
-        return first + mask * (second - first)
+        """Backgrounds beside and upon each other, as the things of a room."""
+        picture = np.array(self._draw_any(rng, size, view))
+        if rng.random() < .4:
+            second = self._draw_any(rng, size, view)
+            picture += _half_plane(rng, size, rng.uniform(.5, 2)) * (
+                second - picture)
+        for _ in range(rng.integers(0, 5)):
+            width, height = np.exp(rng.uniform(np.log(.1), np.log(.7),
+                                               2)) * size
+            x, y = (rng.random(2) * size - [width / 2, height / 2]).astype(int)
+            right, bottom = x + int(width) + 1, y + int(height) + 1
+            piece = self._draw_any(rng, int(max(width, height)) + 1, view)
+            x, y = max(x, 0), max(y, 0)
+            place = picture[y:bottom, x:right]
+            place[:] = piece[:place.shape[0], :place.shape[1]]
+        if rng.random() < .5:
+            middle = (size - 1) / 2
+            turn = cv2.getRotationMatrix2D((middle, middle), rng.normal(0, 9),
+                                           rng.uniform(1.1, 1.4))
+            picture = cv2.warpAffine(
+                picture, turn, (size, size), borderMode=cv2.BORDER_REFLECT_101)
+        return picture
 
 
 def _sample_rotation(rng: np.random.Generator) -> np.ndarray:
@@ -706,7 +723,9 @@ def _vary_colors(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     """Vary brightness, contrast, saturation and tint; float32."""
     contrast = np.exp(rng.normal(-.05, .2))
     saturation = rng.uniform(.5, 1.25)
-    gains = np.exp(rng.normal(-.15, .3) + rng.normal(0, .06, 3))
+    gains = np.exp(
+        rng.normal(.05, .25) + rng.normal(.04, .06) * _WARMTH +
+        rng.normal(0, .03, 3))
     luma = np.array([.299, .587, .114])
     matrix = contrast * (saturation * np.eye(3) +
                          (1 - saturation) * luma) * gains[:, None]

@@ -22,7 +22,7 @@ def hand_mask(size=64):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from([24, 64, 128]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from([12, 24, 64, 128]))
 def test_occluder_hides_a_part_of_the_hand(seed, size):
     made = Backgrounds()
     mask = hand_mask(size)
@@ -54,6 +54,7 @@ def test_hand_of_no_or_one_pixel(backgrounds, pixels):
         coverage, picture = sample_occluder(
             np.random.default_rng(i), mask, backgrounds)
         assert np.isfinite(coverage).all() and np.isfinite(picture).all()
+        assert coverage[mask].sum() <= MAX_HIDDEN + 1e-6
         if not pixels:
             assert not coverage.any()
 
