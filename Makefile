@@ -13,7 +13,8 @@
 #   PYTEST_ARGS, DEMO_ARGS, BENCH_ARGS, ABLATION_ARGS   further arguments of
 #                pytest, tools/demo.py, benchmarks/run.py and
 #                tools/ablation.py, such as --results-dir DIR to start anew
-#   PLANS, DATA  of make ablation (default: all plans, data/studiohand)
+#   PLANS, DATA  of make ablation (default: all plans, and their data in
+#                data/synthhand: docs/ablations.md)
 
 VENV ?= .venv
 PYTHON ?= python3.11
@@ -23,7 +24,7 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 ABLATION_ARGS ?=
 PLANS ?= configs/ablations/*.yaml
-DATA ?= data/studiohand
+DATA ?= data/synthhand
 
 ifeq ($(strip $(VENV)),)
 $(error VENV= must name a folder)
@@ -51,9 +52,8 @@ bench: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) benchmarks/run.py $(BENCH_ARGS)
 
 ablation: $(STAMP)
-	$(PY) tools/dataset_converters/make_studiohand.py '$(DATA)' \
-	    --num-train 16000 --num-eval 500 --difficulty easy --size 128 \
-	    --workers $(JOBS)
+	@test -d '$(DATA)' || { echo 'DATA=$(DATA) is missing; where the data' \
+	    'of the plans come from is told in docs/ablations.md' >&2; exit 1; }
 	$(PY) tools/ablation.py $(PLANS) --data-root '$(DATA)' $(ABLATION_ARGS)
 
 docs: $(STAMP)

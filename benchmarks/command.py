@@ -61,7 +61,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         nargs='+',
         metavar='NAME',
         help='cases (infer/lite), all of a kind (infer, infer16, step, part, '
-        'conv, pipeline, index, metric, render, limit) or ratios '
+        'conv, pipeline, index, metric, rendering, limit) or ratios '
         '(g3_vs_g1_step)')
     parser.add_argument(
         '--scaling',

@@ -1,5 +1,5 @@
-# The light network on StudioHand's easy set, rendered here, at the input size
-# that it has on FreiHAND. docs/lite.md.
+# The light network on StudioHand, rendered here, at the input size that it has
+# on FreiHAND.
 _base_ = ['./lgh_studiohand.py']
 
 from lgh_mmpose.config import with_codec

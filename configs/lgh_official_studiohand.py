@@ -1,5 +1,5 @@
-# The network of the authors' release on StudioHand's easy set, for comparison
-# with lgh_lite_studiohand.py: docs/lite.md.
+# The network of the authors' release on StudioHand, for comparison with
+# lgh_lite_studiohand.py.
 _base_ = [
     './_base_/datasets/studiohand3d.py', './_base_/models/lgh_official.py',
     './_base_/schedules/muon_cosine.py'

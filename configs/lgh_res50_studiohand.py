@@ -1,5 +1,4 @@
-# The network of lgh_freihand.py on StudioHand's easy set at 96x96, for
-# comparison: docs/lite.md.
+# The network of lgh_freihand.py on StudioHand at 96x96, for comparison.
 _base_ = [
     './_base_/datasets/studiohand3d.py', './_base_/models/lgh_resnet50.py',
     './_base_/schedules/muon_cosine.py'

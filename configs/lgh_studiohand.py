@@ -2,7 +2,7 @@
 # itself, in minutes on two CPU cores (`make demo`). Beside lgh_freihand.py
 # only data, size and schedule with its optimizer differ:
 #   python tools/dataset_converters/make_studiohand.py data/studiohand \
-#       --num-train 16000 --num-eval 500 --difficulty easy --size 128
+#       --num-train 16000 --num-eval 500 --size 128
 _base_ = [
     './_base_/datasets/studiohand3d.py', './_base_/models/lgh_lite.py',
     './_base_/schedules/muon_cosine.py'

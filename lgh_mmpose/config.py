@@ -1,6 +1,7 @@
 """Help with configs that mmengine does not give."""
 import copy
 import difflib
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
@@ -192,12 +193,23 @@ def load_config(path: Union[str, Path]) -> Config:
         ValueError: If it, or one that it is based on, cannot be read.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'config not found: {path}')
+        raise FileNotFoundError(
+            f'config not found: {path}{_new_name(str(path))}')
     try:
         return Config.fromfile(path)
     except Exception as error:  # it is Python, and may raise anything
-        raise ValueError(
-            f'cannot read the config {path}: {_first_line(error)}') from error
+        line = _first_line(error)
+        raise ValueError(f'cannot read the config {path}: {line}'
+                         f'{_new_name(line)}') from error
+
+
+def _new_name(text: str) -> str:
+    """What to use instead of a config of the former rendered data set."""
+    old = re.search(r'\w*synthhand[\w-]*\.py', text)
+    if old is None:
+        return ''
+    return ('; StudioHand has taken the place of SynthHand: '
+            f'{old[0].replace("synthhand", "studiohand")}')
 
 
 def _first_line(error: Exception) -> str:

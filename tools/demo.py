@@ -3,7 +3,8 @@
 Every step is one of the package's own commands, run with
 ``configs/lgh_studiohand.py``:
 
-1. ``tools/dataset_converters/make_studiohand.py``: the easy set of StudioHand
+1. ``tools/dataset_converters/make_studiohand.py``: StudioHand, hands turned
+   any way
 2. ``tools/train.py``: as many images as fit into ``--minutes``, in one or
    two processes, whichever is faster here
 3. ``tools/test.py``: with the root depth given and with it solved; where
@@ -349,9 +350,9 @@ def demo(args: argparse.Namespace) -> None:
     step(1, f'rendering {args.num_train} + {args.num_eval} hands')
     run('rendering', [
         sys.executable, TOOLS / 'dataset_converters' / 'make_studiohand.py',
-        data_root, '--layout', 'freihand', '--difficulty', 'easy', '--size',
-        128, '--num-train', args.num_train, '--num-eval', args.num_eval,
-        '--seed', args.seed, '--workers', args.processes
+        data_root, '--layout', 'freihand', '--size', 128, '--num-train',
+        args.num_train, '--num-eval', args.num_eval, '--seed', args.seed,
+        '--workers', args.processes
     ])
 
     step(2, f'measuring how much training fits into {args.minutes:g} minutes')

@@ -98,8 +98,8 @@ def all_cases(root: Path, args: argparse.Namespace) -> Dict[str, Case]:
     for kind in ('ours', 'coco'):
         cases[f'index/{kind}'] = index(kind, root, args.index_samples)
     cases['metric/freihand'] = metric(args.metric_samples)
-    for difficulty in ('easy', 'full'):
-        cases[f'render/{difficulty}'] = render(difficulty)
+    for side in (128, 224):
+        cases[f'rendering/{side}'] = render(side)
     for name, dtype in (('fp32', torch.float32), ('bf16', torch.bfloat16)):
         cases[f'limit/conv_{name}'] = plain_convolution(dtype)
         cases[f'limit/matmul_{name}'] = plain_matmul(dtype)

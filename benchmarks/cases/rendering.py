@@ -2,19 +2,23 @@
 from ..timing import Case
 
 
-def render(difficulty: str) -> Case:
-    """One image of StudioHand, 224 x 224, with its annotation."""
+def render(size: int) -> Case:
+    """One image of StudioHand, with its annotation, as one worker makes it.
+
+    Args:
+        size (int): Side of the image in pixels.
+    """
 
     def setup():
         from lgh_mmpose.rendering import SceneGenerator
-        scenes = SceneGenerator(0, 'training', 224, difficulty)
+        scenes = SceneGenerator(0, 'training', size)
         state = dict(index=0)
 
         def call():
             state['index'] += 1
-            return scenes.sample(state['index'] % 32)
+            return scenes.sample(state['index'] % 64)
 
-        for _ in range(4):  # compiles, and reads the backgrounds
+        for _ in range(4):  # compiles, and reads what the scenes are made of
             call()
         return call
 

@@ -94,8 +94,10 @@ def main() -> None:
                 parts=parts_table(bench),
                 conv=cases_table(bench, ['conv']),
                 stages=stages_table(bench),
-                rest=cases_table(bench,
-                                 ['pipeline', 'index', 'metric', 'render']),
+                # 'render' was the renderer before
+                rest=cases_table(
+                    bench,
+                    ['pipeline', 'index', 'metric', 'rendering', 'render']),
                 limit=limit_text(bench),
                 processes=processes_table(scaling),
                 **{

@@ -335,6 +335,98 @@ def draw_sample(sample: TracedSample,
     return np.concatenate(cells, axis=1)
 
 
+SHEET_JOINTS = ('half', 'all', 'none')
+_SHEET_GAP = 2  # px between the pictures
+_SHEET_MARGIN = 1.5  # side of a picture, over that of the box
+
+
+def draw_sheet(dataset,
+               indices: Sequence[int],
+               columns: int,
+               joints: str = 'half',
+               tile: int = 128) -> np.ndarray:
+    """Draw many samples on one page, to see a data set at a glance.
+
+    Each is cut out about its box, with a margin as far as the image has one.
+
+    Args:
+        dataset (mmengine.dataset.BaseDataset): Data set; its pipeline is not
+            run.
+        indices (Sequence[int]): Samples, row after row.
+        columns (int): Pictures of a row.
+        joints (str): Where joints are drawn: in ``'all'`` pictures, ``'none'``
+            or, like a chessboard, in ``'half'`` of them.
+        tile (int): Edge of a picture in pixels.
+
+    Returns:
+        np.ndarray: RGB image, uint8.
+
+    Raises:
+        UnreadableImageError: If an image cannot be read.
+        ValueError: If ``joints`` is none of these.
+    """
+    if joints not in SHEET_JOINTS:
+        raise ValueError(f'joints must be one of {SHEET_JOINTS}, got '
+                         f'{joints!r}')
+    step = tile + _SHEET_GAP
+    rows = -(-len(indices) // columns)
+    sheet = np.full((rows * step - _SHEET_GAP, columns * step - _SHEET_GAP, 3),
+                    255, np.uint8)
+    for place, index in enumerate(indices):
+        row, column = divmod(place, columns)
+        drawn = joints == 'all' or joints == 'half' and (row + column) % 2 == 1
+        sheet[row * step:row * step + tile, column * step:column * step +
+              tile] = _draw_tile(dataset.get_data_info(index), drawn, tile)
+    return sheet
+
+
+def _draw_tile(record: Dict[str, Any], with_joints: bool,
+               tile: int) -> np.ndarray:
+    path = str(record['img_path'])
+    try:
+        image = read_image(path)
+    except (OSError, ValueError) as error:
+        raise UnreadableImageError.of(record.get('id', 0), path,
+                                      str(error)) from error
+    size = np.array(image.shape[1::-1])
+    low, high = np.asarray(record['bbox'], np.float64).reshape(-1, 2)[:2]
+    side = min(_SHEET_MARGIN * (high - low).max(), size.max())
+    # inside the image as far as it goes
+    start = (low + high - side) / 2
+    start = np.clip(start, np.minimum(0, size - side),
+                    np.maximum(0, size - side)) - .5
+    factor = tile / side
+    warp = np.array([[factor, 0, -factor * start[0] - .5],
+                     [0, factor, -factor * start[1] - .5], [0, 0, 1]])
+    if factor < .5:
+        # warping alone would skip pixels
+        reduced = np.maximum(1, np.round(size * factor)).astype(int)
+        image = cv2.resize(
+            image, tuple(reduced.tolist()), interpolation=cv2.INTER_AREA)
+        scale = np.append(size / reduced, 1)
+        shift = np.eye(3)
+        shift[:2, 2] = (scale[:2] - 1) / 2
+        pixels = warp @ shift @ np.diag(scale)
+    else:
+        pixels = warp
+    drawn = cv2.warpAffine(
+        image, pixels[:2], (tile, tile), borderValue=(255, 255, 255))
+    if with_joints and record.get('keypoints') is not None:
+        names = list(record['keypoint_names'])
+        visible = np.asarray(record['keypoints_visible'])[0]
+        shown = (visible[:, 0] if visible.ndim == 2 else visible) > 0
+        points = np.asarray(record['keypoints'])[0][:, :2]
+        draw_skeleton_2d(
+            drawn,
+            warp_points(points, warp),
+            hand_links(names),
+            joint_colors(names),
+            shown,
+            line_width=1,
+            radius=max(1, tile // 100))
+    return drawn
+
+
 def _draw_stage(results: Dict[str, Any], whole: np.ndarray,
                 camera_matrix: np.ndarray, links: List[Tuple[int, int]],
                 colors: np.ndarray, shown: np.ndarray,

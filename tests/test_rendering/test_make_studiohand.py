@@ -1,13 +1,18 @@
+import json
 import os
 import runpy
+import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from helpers import REPO_ROOT, run_command, start_command
+from helpers import REPO_ROOT, run_command, run_script, start_command
 
+from lgh_mmpose.config import load_config
 from lgh_mmpose.rendering import write_studiohand
 
 SCRIPT = REPO_ROOT / 'tools/dataset_converters/make_studiohand.py'
@@ -38,6 +43,80 @@ def test_writes_a_data_set_once(tmp_path, monkeypatch, capsys):
     assert main() == 1
     stderr = capsys.readouterr().err
     assert stderr.startswith('error: ') and '--overwrite' in stderr
+
+
+def picture_folder(folder, seed):
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    for name in ('first.png', 'second.png'):
+        picture = rng.integers(0, 255, (40, 60, 3), np.uint8)
+        cv2.imwrite(str(folder / name), picture)
+    return folder
+
+
+def test_own_backgrounds_are_among_the_parameters(tmp_path):
+    """Other pictures, or other names, make it another data set."""
+    parameters = dict(num_train=2, num_eval=0, size=32, quiet=True)
+    one = picture_folder(tmp_path / 'one', 1)
+    write_studiohand(tmp_path / 'data', backgrounds=one, **parameters)
+    recorded = json.loads((tmp_path / 'data/studiohand.json').read_text())
+    assert recorded['backgrounds']['files'] == 2
+    assert str(tmp_path) not in json.dumps(recorded)
+    # the same pictures elsewhere are the same
+    copy = shutil.copytree(one, tmp_path / 'copy')
+    assert not write_studiohand(
+        tmp_path / 'data', backgrounds=copy, **parameters)
+    os.rename(copy / 'first.png', copy / 'third.png')
+    other = picture_folder(tmp_path / 'other', 2)
+    for folder in (copy, other, None):
+        with pytest.raises(FileExistsError, match='other parameters'):
+            write_studiohand(
+                tmp_path / 'data', backgrounds=folder, **parameters)
+    write_studiohand(tmp_path / 'plain', **parameters)
+    path = 'training/rgb/00000000.jpg'
+    assert (tmp_path / 'plain' / path).read_bytes() != (tmp_path / 'data' /
+                                                        path).read_bytes()
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path):
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'empty/notes.txt').write_text('none')
+    with pytest.raises(ValueError, match='empty'):
+        write_studiohand(
+            tmp_path / 'data', 1, 0, backgrounds=tmp_path / 'empty')
+    assert os.listdir(tmp_path) == ['empty']
+
+
+def test_what_is_left_out_is_among_the_parameters(tmp_path):
+    parameters = dict(num_train=1, num_eval=0, size=32, quiet=True)
+    write_studiohand(
+        tmp_path / 'data', without=['objects', 'objects'], **parameters)
+    recorded = json.loads((tmp_path / 'data/studiohand.json').read_text())
+    assert recorded['without'] == ['objects']
+    assert not write_studiohand(
+        tmp_path / 'data', without=('objects', ), **parameters)
+    with pytest.raises(FileExistsError, match='other parameters'):
+        write_studiohand(tmp_path / 'data', **parameters)
+    with pytest.raises(ValueError, match="'fingers'"):
+        write_studiohand(tmp_path / 'data', without=['fingers'], **parameters)
+
+
+def test_the_former_names_say_what_to_use(tmp_path):
+    result = run_script(
+        SCRIPT.with_name('make_synthhand.py'), cwd=tmp_path, check=False)
+    assert 'make_studiohand.py, with the same options' in str(
+        result.returncode)
+    for name in ('lgh_synthhand', 'lgh_lite_synthhand',
+                 'lgh_synthhand_test-freihand2d'):
+        new = name.replace('synth', 'studio')
+        with pytest.raises(FileNotFoundError, match=f'SynthHand: {new}.py'):
+            load_config(REPO_ROOT / f'configs/{name}.py')
+        assert (REPO_ROOT / f'configs/{new}.py').is_file()
+    own = tmp_path / 'own.py'
+    base = REPO_ROOT / 'configs/_base_/datasets/synthhand3d.py'
+    own.write_text(f'_base_ = [{str(base)!r}]\n')
+    with pytest.raises(ValueError, match='SynthHand: studiohand3d.py'):
+        load_config(own)
 
 
 def descendants(pid):

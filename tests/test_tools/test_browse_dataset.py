@@ -2,9 +2,12 @@ import json
 import os
 
 import cv2
+import numpy as np
 import pytest
 from dataset_writers import write_hand3d_json
 from helpers import REPO_ROOT, run_script, write_freihand
+
+from lgh_mmpose.rendering import write_shards, write_studiohand
 
 BROWSE = REPO_ROOT / 'tools/misc/browse_dataset.py'
 CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
@@ -129,3 +132,109 @@ def test_the_longest_names_stop_nothing(tmp_path):
         cwd=tmp_path)
     name, = os.listdir(tmp_path / 'out')
     assert name == f'0000000_{243 * "n"}.png'
+
+
+def sheet(folder, *arguments, check=True):
+    result = run_script(
+        BROWSE, *arguments, '--sheet', 'sheet.png', cwd=folder, check=check)
+    path = folder / 'sheet.png'
+    return result, cv2.imread(str(path)) if path.exists() else None
+
+
+def test_a_sheet_shows_many_samples(freihand_root, tmp_path):
+    """Those of the data set, with their joints on every other one."""
+    options = ('--columns', 3, '--rows', 2, '--tile', 64)
+    source = (CONFIG, '--cfg-options', f'data_root={freihand_root}')
+    result, half = sheet(tmp_path, *source, *options)
+    assert 'sheet.png: 6 of 8 samples' in result.stdout
+    assert half.shape == (2 * 66 - 2, 3 * 66 - 2, 3)
+    _, none = sheet(tmp_path, *source, *options, '--joints', 'none')
+    _, every = sheet(tmp_path, *source, *options, '--joints', 'all')
+    images = [
+        cv2.imread(str(path)).astype(int)
+        for path in (freihand_root / 'training/rgb').iterdir()
+    ]
+    shown = set()
+    for row in range(2):
+        for column in range(3):
+            tiles = [
+                picture[66 * row:66 * row + 64, 66 * column:66 * column + 64]
+                for picture in (half, none, every)
+            ]
+            with_joints = (row + column) % 2 == 1
+            assert (tiles[0] == tiles[2 if with_joints else 1]).all()
+            assert (tiles[1] != tiles[2]).any()
+            errors = [abs(image - tiles[1]).max() for image in images]
+            assert min(errors) == 0  # each image as it is
+            shown.add(errors.index(0))
+    assert len(shown) == 6
+    _, other = sheet(tmp_path, *source, *options, '--seed', 1)
+    assert (other != half).any()
+    assert (sheet(tmp_path, *source, *options)[1] == half).all()
+
+
+@pytest.mark.parametrize('layout, size', [('freihand', 32), ('rhd', 96)])
+def test_a_sheet_of_a_rendered_folder(tmp_path, layout, size):
+    """No config is needed, be it in shards or not."""
+    parameters = dict(
+        num_train=3, num_eval=1, size=size, layout=layout, quiet=True)
+    write_studiohand(tmp_path / 'data', **parameters)
+    write_shards(tmp_path / 'shards', 2, **parameters)
+    options = ('--columns', 4, '--rows', 1, '--tile', 24)
+    result, picture = sheet(tmp_path, 'data', *options)
+    assert '3 of 3 samples' in result.stdout
+    assert picture.shape == (24, 4 * 26 - 2, 3)
+    assert (picture[:, 3 * 26:] == 255).all()  # the fourth place is empty
+    assert picture[:, :3 * 26].std() > 10
+    assert (sheet(tmp_path, 'shards', *options)[1] == picture).all()
+    result, _ = sheet(tmp_path, 'data', *options, '--phase', 'test')
+    assert '1 of 1 samples' in result.stdout
+
+
+def test_joints_lie_on_the_hand_of_a_cut_out(tmp_path):
+    """A box in the corner: the picture is moved and scaled as the joints."""
+    content = write_hand3d_json(tmp_path / 'own', 'training.json', num=1)
+    image, hand = content['images'][0], content['annotations'][0]
+    path = tmp_path / 'own/images' / image['file_name']
+    xyz = np.array(hand['keypoints_cam'], float)
+    uvw = xyz @ np.array(hand['camera_matrix'], float).T
+    uv = uvw[:, :2] / uvw[:, 2:]
+    picture = np.zeros((image['height'], image['width'], 3), np.uint8)
+    cv2.circle(picture, np.rint(uv[0]).astype(int).tolist(), 2,
+               (255, 255, 255), -1)
+    path.write_bytes(cv2.imencode('.png', picture)[1].tobytes())
+    image['file_name'] = f'images/{image["file_name"]}'
+    hand['bbox'] = [float(v) for v in (*uv.min(0), *np.ptp(uv, axis=0))]
+    (tmp_path / 'own/training.json').write_text(json.dumps(content))
+    source = (REPO_ROOT / 'configs/lgh_own-data.py', '--cfg-options',
+              'data_root=own', '--columns', 1, '--rows', 1, '--tile', 200)
+    _, bare = sheet(tmp_path, *source, '--joints', 'none')
+    _, drawn = sheet(tmp_path, *source, '--joints', 'all')
+    wrist = np.argwhere(bare[..., 0] > 127).mean(0)
+    # the wrist's own colour is drawn over the dot
+    around = np.abs(drawn.astype(int) - bare).sum(-1) > 60
+    rows, columns = np.nonzero(around)
+    distance = np.hypot(rows - wrist[0], columns - wrist[1])
+    assert distance.min() < 2
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (('nothing', '--columns', 0), '--columns must be 1 or more'),
+    (('nothing', '--seed', -1), '--seed must be 0 or more'),
+    (('.', ), 'is no rendered data set: studiohand.json'),
+])
+def test_a_wrong_sheet_is_one_sentence(tmp_path, arguments, message):
+    result, picture = sheet(tmp_path, *arguments, check=False)
+    assert message in f'{result.returncode} {result.stdout}'
+    assert result.returncode and picture is None
+
+
+def test_a_sheet_names_an_unreadable_image(tmp_path):
+    root = write_freihand(tmp_path / 'data', num_train=2)
+    (root / 'training/rgb/00000001.jpg').write_bytes(b'no image')
+    result, picture = sheet(
+        tmp_path,
+        *(CONFIG, '--cfg-options', f'data_root={root}'),
+        check=False)
+    assert '00000001.jpg: cannot read this image' in str(result.returncode)
+    assert picture is None

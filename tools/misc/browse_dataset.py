@@ -13,11 +13,17 @@ an image that cannot be read are named, and make the command fail at its end.
 So do, of all samples, those whose image has not the annotated size, or whose
 box or joints lie outside of it: these are counted by the headers of the
 images.
+
+    python tools/misc/browse_dataset.py data/studiohand --sheet sheet.jpg
+
+draws many samples on one page and checks nothing; a folder that
+make_studiohand.py has written may stand in the place of a config.
 """
 import argparse
 import os.path as osp
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, List
 
+import numpy as np
 from mmengine.config import Config, DictAction
 
 MAX_NAMED = 10  # of the samples that do not fit their image
@@ -27,7 +33,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'config', help='config file, or folder of a rendered data set')
     parser.add_argument('--output-dir', help='folder to save the pictures to')
     parser.add_argument(
         '--not-show', action='store_true', help='open no window')
@@ -59,7 +66,43 @@ def parse_args() -> argparse.Namespace:
         action=DictAction,
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. data_root=DIR')
+    parser.add_argument(
+        '--sheet',
+        metavar='OUT.jpg',
+        help='draw one page of samples, chosen at random, and nothing else')
+    parser.add_argument(
+        '--columns',
+        type=int,
+        default=12,
+        help='pictures of a row of the sheet (default: %(default)s)')
+    parser.add_argument(
+        '--rows',
+        type=int,
+        default=8,
+        help='rows of the sheet (default: %(default)s)')
+    parser.add_argument(
+        '--joints',
+        choices=['half', 'all', 'none'],
+        default='half',
+        help='pictures of the sheet with their joints; half: like a '
+        'chessboard (default: %(default)s)')
+    parser.add_argument(
+        '--tile',
+        type=int,
+        default=128,
+        help='edge of a picture of the sheet in px (default: %(default)s)')
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=0,
+        help='seed of the choice for the sheet (default: %(default)s)')
     args = parser.parse_args()
+    for name in ('columns', 'rows', 'tile'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name} must be 1 or more, not '
+                         f'{getattr(args, name)}')
+    if args.seed < 0:
+        parser.error(f'--seed must be 0 or more, not {args.seed}')
     if args.max_item_per_dataset < 1:
         parser.error('--max-item-per-dataset must be 1 or more, not '
                      f'{args.max_item_per_dataset}')
@@ -77,6 +120,37 @@ def build_dataset(cfg: Config, phase: str) -> Any:
     if loader is None:
         raise ValueError(f'the config has no {phase}_dataloader')
     return DATASETS.build(loader.dataset)
+
+
+def rendered_config(folder: str) -> Config:
+    """A config of the data set in a folder, as make_studiohand.py names it."""
+    from lgh_mmpose.shards import (PARAMETERS_FILE, find_shards,
+                                   read_parameters)
+    parameters = read_parameters(next(iter(find_shards(folder)), folder))
+    types = dict(freihand='FreiHand3DDataset', rhd='Rhd3DDataset')
+    layout = None if parameters is None else parameters.get('layout')
+    if layout not in types:
+        raise ValueError(f'{folder} is no rendered data set: {PARAMETERS_FILE}'
+                         ' is missing or damaged; give a config')
+    phases = dict(train='training', val='evaluation', test='evaluation')
+    return Config({
+        f'{phase}_dataloader': dict(
+            dataset=dict(type=types[layout], data_root=folder, split=split))
+        for phase, split in phases.items()
+    })
+
+
+def draw_sheet_of(dataset: Any, args: argparse.Namespace) -> None:
+    """Write a page of samples."""
+    from lgh_mmpose.fileio import write_image
+    from lgh_mmpose.visualization.browse import draw_sheet
+    count = min(args.columns * args.rows, len(dataset))
+    chosen: List[int] = np.random.default_rng(args.seed).choice(
+        len(dataset), count, replace=False).tolist()
+    write_image(
+        draw_sheet(dataset, chosen, args.columns, args.joints, args.tile),
+        args.sheet)
+    print(f'wrote {args.sheet}: {count} of {len(dataset)} samples')
 
 
 def spread(length: int, count: int) -> Iterator[int]:
@@ -125,11 +199,15 @@ def browse(args: argparse.Namespace) -> int:
     from lgh_mmpose.fileio import fit_name, write_image
     from lgh_mmpose.visualization.browse import (check_sample, draw_sample,
                                                  trace_sample)
-    cfg = load_config(args.config)
+    cfg = rendered_config(args.config) if osp.isdir(args.config) else \
+        load_config(args.config)
     if args.cfg_options is not None:
         merge_cfg_options(cfg, args.cfg_options)
     with config_errors(args.config):
         dataset = build_dataset(cfg, args.phase)
+    if args.sheet is not None:
+        draw_sheet_of(dataset, args)
+        return 0
     set_random_seed(cfg.get('randomness', {}).get('seed', 0))
     window = None
     if not args.not_show:
