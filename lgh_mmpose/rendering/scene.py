@@ -1,22 +1,21 @@
 """Put hands before a camera, render them and say where their joints are."""
 from pathlib import Path
-from typing import Collection, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Collection, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from lgh_mmpose.geometry.camera import project
 
-from .accessories import sample_accessories
-from .backgrounds import Backgrounds
+from .accessories import Accessories
+from .backgrounds import Backgrounds, cast_shadow
 from .camera_effects import apply_camera
 from .grasping import HeldObject, sample_hand, sample_hand_pair
-from .hand_model import (FOREARM_PART, HandGeometry, HandModel, Subject,
-                         mirror)
+from .hand_model import HandModel, Subject, mirror
 from .lighting import Light, load_environments, sample_light
 from .occluders import sample_occluder
 from .rasterizer import NEAR, Surface
 from .shading import render, to_srgb
-from .skins import Skin, Skins
+from .skins import Skin, Skins, hand_surface
 
 DIFFICULTIES = ('easy', 'full')
 SPLITS = ('training', 'evaluation')
@@ -31,6 +30,11 @@ PERSON_ID = 1
 LEFT_HAND_ID = 2
 RIGHT_HAND_ID = 18
 """RHD's part ids: the forearm, and the first of a hand's 16 parts."""
+_OBJECT_PART = 17  # of the surfaces of a hand, beside the model's parts
+_PART_IDS = {
+    side: np.array([*range(first, first + 16), PERSON_ID, 0], np.uint8)
+    for side, first in (('left', LEFT_HAND_ID), ('right', RIGHT_HAND_ID))
+}
 
 _ROOT = 9  # middle finger MCP
 _SAMPLES, _PAIRS = range(2)  # streams of random numbers
@@ -39,6 +43,7 @@ _TOWARDS_CAMERA = .75  # cosine between a forearm and the way to the camera
 _TURNS = 20  # tries to keep below it
 _OCCLUDER = .12  # probability of something before the hand
 _TOUCHING = .35  # of two hands that touch
+_SHADOW = .25  # of a wall behind, on which the hand's shadow falls
 
 # How far, in mm, the skin may lie before a joint that counts as visible: 95 %
 # of what is measured on open hands seen from palm, back and side.
@@ -49,29 +54,26 @@ _PALM_VIEW = np.array([[-1., 0, 0], [0, 0, 1], [0, 1, 0]])
 _BACK_VIEW = np.array([[1., 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
-class PlacedHand(NamedTuple):
-    """A hand in the camera frame, mm.
+class Hand(NamedTuple):
+    """A hand with what it wears and holds, mm.
 
     Attributes:
-        vertices: (V, 3).
+        surfaces: What is drawn; first the skin.
         keypoints: (21, 3) in FreiHAND's order.
         side: 'left' or 'right'. A left hand is a mirrored right one.
-        others: What it wears and holds.
     """
-    vertices: np.ndarray
+    surfaces: Sequence[Surface]
     keypoints: np.ndarray
-    side: str
-    others: Sequence[Surface] = ()
+    side: str = 'right'
 
-    def moved(self, shift: np.ndarray) -> 'PlacedHand':
+    def moved(self, shift: np.ndarray) -> 'Hand':
         """The hand elsewhere, by (3,) mm."""
         return self._replace(
-            vertices=self.vertices + shift,
-            keypoints=self.keypoints + shift,
-            others=[
+            surfaces=[
                 surface._replace(vertices=surface.vertices + shift)
-                for surface in self.others
-            ])
+                for surface in self.surfaces
+            ],
+            keypoints=self.keypoints + shift)
 
 
 class SyntheticSample(NamedTuple):
@@ -202,6 +204,7 @@ class SceneGenerator:
             if (i % _EVALUATION_SHARE == 0) == (split == 'evaluation')
         ]
         self._elbow = int(self.model.mean_subject.vertices[:, 2].argmax())
+        self._accessories = Accessories(self.model)
         # finer than a pixel of hands that fill the picture
         self._skins = Skins(256 if size <= 160 else 512)
         self.backgrounds = Backgrounds(
@@ -217,45 +220,77 @@ class SceneGenerator:
     def sample(self, index: int) -> SyntheticSample:
         """Make the sample of a single right hand with this index."""
         rng = self._random(_SAMPLES, index)
-        subject = self._sample_subject(rng)
-        pose, held = sample_hand(
-            rng, self.model, subject, objects='objects' not in self._without)
-        hand = self._dress(rng, self.model.deform(pose, subject), held,
-                           subject)
-        hand = self._turn_hand(rng, hand)
+        subject, skin = self._sample_person(rng)
+        pose, held = self._sample_hand(rng, subject)
+        hand = self._turn_hand(
+            rng, self._dress(rng, subject, skin, pose, held), 'right')
         hand, camera_matrix = self._frame_hand(rng, hand)
-        return self.render(rng, [hand], camera_matrix, subject)
+        return self.render(rng, [hand], camera_matrix)
 
-    def _turn_hand(self,
-                   rng: np.random.Generator,
-                   hand: PlacedHand,
-                   side: str = 'right') -> PlacedHand:
+    def _sample_person(self,
+                       rng: np.random.Generator) -> Tuple[Subject, Skin]:
+        subject = self.model.mean_subject if 'subjects' in self._without \
+            else self.model.sample_subject(rng)
+        skin = self._skins.plain(rng) if 'skins' in self._without \
+            else self._skins.sample(rng, subject)
+        return subject, skin
+
+    def _sample_hand(
+            self, rng: np.random.Generator,
+            subject: Subject) -> Tuple[np.ndarray, Optional[HeldObject]]:
+        return sample_hand(
+            rng, self.model, subject, objects='objects' not in self._without)
+
+    def _dress(self,
+               rng: np.random.Generator,
+               subject: Subject,
+               skin: Skin,
+               pose: np.ndarray,
+               held: Optional[HeldObject] = None) -> Hand:
+        """A hand, in its own frame, with what it wears and holds."""
+        vertices, keypoints = self.model.deform(pose, subject)
+        surfaces = [hand_surface(self.model, vertices, skin)]
+        if 'accessories' not in self._without:
+            surfaces += self._accessories.sample(rng, subject, pose, vertices)
+        if held is not None:
+            surfaces.append(self._held_surface(rng, held))
+        return Hand(surfaces, keypoints)
+
+    def _held_surface(self, rng: np.random.Generator,
+                      held: HeldObject) -> Surface:
+        """A thing of any colour, or with a picture on it."""
+        mesh = held.mesh
+        if rng.random() < .5:
+            texture = self.backgrounds.sample(rng, 64) / 255
+            texture **= 2.2
+        else:
+            texture = np.empty((4, 4, 3), np.float32)
+            texture[:] = rng.uniform(
+                .01, .85, 3) if rng.random() < .6 else rng.uniform(.01, .85)
+        return Surface(
+            mesh.vertices,
+            mesh.faces,
+            mesh.texture_coordinates,
+            mesh.texture_faces,
+            texture,
+            np.full(len(mesh.faces), _OBJECT_PART, np.uint8),
+            gloss=rng.uniform(.3, 1.5),
+            roughness=rng.uniform(.15, .8),
+            metallic=float(rng.random() < .1))
+
+    def _turn_hand(self, rng: np.random.Generator, hand: Hand,
+                   side: str) -> Hand:
         """Turn a hand so that its own forearm does not hide it."""
         for _ in range(_TURNS):
             placed = place_hand(hand, self._turn(rng), side=side)
-            forearm = placed.vertices[self._elbow] - placed.keypoints[0]
+            forearm = placed.surfaces[0].vertices[
+                self._elbow] - placed.keypoints[0]
             if forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm):
                 break
         return placed
 
-    def _sample_subject(self, rng: np.random.Generator) -> Subject:
-        if 'subjects' in self._without:
-            return self.model.mean_subject
-        return self.model.sample_subject(rng)
-
-    def _dress(self, rng: np.random.Generator, geometry: HandGeometry,
-               held: Optional[HeldObject], subject: Subject) -> PlacedHand:
-        """Give a hand, still in its own frame, what it wears and holds."""
-        others: List[Surface] = []
-        if 'accessories' not in self._without:
-            others += sample_accessories(rng, self.model, geometry, subject)
-        if held is not None:
-            others.append(held_surface(rng, held, self.backgrounds))
-        return PlacedHand(geometry.vertices, geometry.keypoints, 'right',
-                          others)
-
     def _frame_hand(self, rng: np.random.Generator,
-                    hand: PlacedHand) -> Tuple[PlacedHand, np.ndarray]:
+                    hand: Hand) -> Tuple[Hand, np.ndarray]:
         """Choose place and focal length so that the key points span 50 to
         85 % of the image."""
         size = self.size
@@ -284,38 +319,43 @@ class SceneGenerator:
         leave the image. Hands that touch or hold each other lie inside.
         """
         rng = self._random(_PAIRS, index)
-        subject = self._sample_subject(rng)
+        subject, skin = self._sample_person(rng)
         if rng.random() < _TOUCHING:
-            hands, camera_matrix = self._frame_touching(
-                rng, self._sample_touching(rng, subject))
+            hands = self._sample_touching(rng, subject, skin)
+            hands, camera_matrix = self._frame_touching(rng, hands)
         else:
-            hands = []
-            for side in ('left', 'right'):
-                pose, held = sample_hand(
+            hands = [
+                self._turn_hand(
                     rng,
-                    self.model,
-                    subject,
-                    objects='objects' not in self._without)
-                hand = self._dress(rng, self.model.deform(pose, subject), held,
-                                   subject)
-                hands.append(self._turn_hand(rng, hand, side))
+                    self._dress(rng, subject, skin,
+                                *self._sample_hand(rng, subject)), side)
+                for side in ('left', 'right')
+            ]
             hands, camera_matrix = self._frame_both_hands(rng, hands)
-        return self.render(rng, hands, camera_matrix, subject)
+        return self.render(rng, hands, camera_matrix)
 
-    def _sample_touching(self, rng: np.random.Generator,
-                         subject: Subject) -> Sequence[PlacedHand]:
+    def _sample_touching(self, rng: np.random.Generator, subject: Subject,
+                         skin: Skin) -> Sequence[Hand]:
         """Left and right hand in one frame, turned at random."""
-        poses, rotation, shift = sample_hand_pair(rng, self.model, subject)
-        turn = self._turn(rng)
+        pair = sample_hand_pair(rng, self.model, subject)
         left, right = (
-            self._dress(rng, self.model.deform(pose, subject), None, subject)
-            for pose in poses)
-        left = place_hand(left, turn @ rotation, turn @ shift, 'left')
-        return [left, place_hand(right, turn, side='right', root=0)]
+            self._dress(rng, subject, skin, pose)
+            for pose in (pair.left, pair.right))
+        turn = self._turn(rng)
+        # the wrists are the origins of the hands' frames
+        return [
+            place_hand(
+                left,
+                turn @ pair.rotation,
+                turn @ pair.position,
+                side='left',
+                root=0),
+            place_hand(right, turn, root=0)
+        ]
 
     def _frame_touching(
-        self, rng: np.random.Generator, hands: Sequence[PlacedHand]
-    ) -> Tuple[Sequence[PlacedHand], np.ndarray]:
+        self, rng: np.random.Generator, hands: Sequence[Hand]
+    ) -> Tuple[Sequence[Hand], np.ndarray]:
         """Choose the camera so that both span 35 to 80 % of the image."""
         size = self.size
         focal = rng.uniform(.8, 1.2) * size
@@ -335,8 +375,8 @@ class SceneGenerator:
         return [hand.moved(shift) for hand in hands], camera_matrix
 
     def _frame_both_hands(
-        self, rng: np.random.Generator, hands: Sequence[PlacedHand]
-    ) -> Tuple[Sequence[PlacedHand], np.ndarray]:
+        self, rng: np.random.Generator, hands: Sequence[Hand]
+    ) -> Tuple[Sequence[Hand], np.ndarray]:
         """Choose the camera and the places of two hands at the origin."""
         size = self.size
         focal = rng.uniform(.8, 1.2) * size
@@ -378,16 +418,15 @@ class SceneGenerator:
         return [hand.moved(shift)
                 for hand, shift in zip(hands, shifts)], camera_matrix
 
-    def render(self, rng: np.random.Generator, hands: Sequence[PlacedHand],
-               camera_matrix: np.ndarray, subject: Subject) -> SyntheticSample:
+    def render(self, rng: np.random.Generator, hands: Sequence[Hand],
+               camera_matrix: np.ndarray) -> SyntheticSample:
         """Render one person's hands before a random background.
 
         Args:
-            rng: Source of randomness for skin, light, background, occluder
-                and camera.
-            hands: The hands, e.g. from :func:`place_hand`.
+            rng: Source of randomness for light, background, occluder and
+                camera.
+            hands: The hands, from :func:`place_hand`.
             camera_matrix: (3, 3) float64.
-            subject: The person.
 
         Returns:
             SyntheticSample: Picture and annotation.
@@ -396,12 +435,10 @@ class SceneGenerator:
             rng,
             self._environments,
             plain='environment_light' in self._without)
-        skin = self._skins.plain(
-            rng) if 'skins' in self._without else self._skins.sample(
-                rng, subject)
-        surfaces: List[Surface] = []
-        for hand in hands:
-            surfaces += [self._hand_surface(hand, skin), *hand.others]
+        surfaces = [
+            surface._replace(parts=_PART_IDS[hand.side][surface.parts])
+            for hand in hands for surface in hand.surfaces
+        ]
         layer = render(surfaces, camera_matrix, self.size, light)
         image = self._before_background(rng, layer.color, layer.alpha, light)
 
@@ -431,22 +468,6 @@ class SceneGenerator:
             sides=tuple(hand.side for hand in hands),
             depth=depth)
 
-    def _hand_surface(self, hand: PlacedHand, skin: Skin) -> Surface:
-        model, first_id = self.model, RIGHT_HAND_ID
-        faces, texture_faces = model.faces, model.texture_faces
-        if hand.side == 'left':
-            faces, texture_faces = faces[:, ::-1], texture_faces[:, ::-1]
-            first_id = LEFT_HAND_ID
-        parts = np.where(model.face_parts == FOREARM_PART, PERSON_ID,
-                         first_id + model.face_parts).astype(np.uint8)
-        return Surface(
-            hand.vertices,
-            faces,
-            model.texture_coordinates,
-            texture_faces,
-            parts=parts,
-            **skin._asdict())
-
     def _before_background(self, rng: np.random.Generator, color: np.ndarray,
                            alpha: np.ndarray, light: Light) -> np.ndarray:
         """Develop a linear picture and put it before a background."""
@@ -455,16 +476,18 @@ class SceneGenerator:
         if light.environment is not None and rng.random() < .7:
             view = light.environment, light.rotation
         image = self.backgrounds.sample(rng, self.size, *view)
+        if rng.random() < _SHADOW:
+            image = cast_shadow(rng, image, alpha, light.key_direction)
         alpha = alpha[..., None]
         front = to_srgb(color / np.maximum(alpha, 1e-6))
         return image + alpha * (front - image)
 
 
-def place_hand(hand: PlacedHand,
+def place_hand(hand: Hand,
                rotation: np.ndarray,
                translation: np.ndarray = np.zeros(3),
                side: str = 'right',
-               root: int = _ROOT) -> PlacedHand:
+               root: int = _ROOT) -> Hand:
     """Put a hand before the camera.
 
     Args:
@@ -476,7 +499,7 @@ def place_hand(hand: PlacedHand,
             MCP.
 
     Returns:
-        PlacedHand: The hand in the camera frame.
+        Hand: The hand in the camera frame.
     """
     if side not in ('left', 'right'):
         raise ValueError(f"side is {side!r}, expected 'left' or 'right'")
@@ -486,16 +509,15 @@ def place_hand(hand: PlacedHand,
         points = mirror(points) if side == 'left' else points
         return (points - origin) @ rotation.T + translation
 
-    others = []
-    for surface in hand.others:
+    surfaces = []
+    for surface in hand.surfaces:
         surface = surface._replace(vertices=move(surface.vertices))
         if side == 'left':
             surface = surface._replace(
                 faces=surface.faces[:, ::-1],
                 texture_faces=surface.texture_faces[:, ::-1])
-        others.append(surface)
-    return PlacedHand(
-        move(hand.vertices), move(hand.keypoints), side, others)
+        surfaces.append(surface)
+    return Hand(surfaces, move(hand.keypoints), side)
 
 
 def _visible(keypoints: np.ndarray, camera_matrix: np.ndarray,
