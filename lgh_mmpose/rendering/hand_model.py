@@ -140,10 +140,10 @@ KEYPOINT_SHIFTS[[9, 11]] = .027, -.009  # middle finger: MCP, DIP
 KEYPOINT_SHIFTS[[13, 14, 15]] = .020, -.012, -.024  # ring finger
 KEYPOINT_SHIFTS[19] = -.010  # little finger: DIP
 
-# Length of the hand from the wrist to the tip of the middle finger in mm, mean
-# and standard deviation of men and of women: Gordon et al., 1988
-# Anthropometric Survey of U.S. Army Personnel, Natick/TR-89/044.
-_MEN_LENGTH, _WOMEN_LENGTH = (193.8, 9.8), (180.5, 9.7)
+# Length of the right hand from the wrist to the tip of the middle finger in mm,
+# mean and standard deviation of 150 men and 150 women: Ibeachu et al., Asian
+# Journal of Medical Sciences 3 (2011).
+_MEN_LENGTH, _WOMEN_LENGTH = (190.2, 9.8), (176.2, 8.6)
 # Of a finger's length, beside what all fingers share: the ratio of index and
 # ring finger, for one, deviates by .03 among adults (Manning et al. 1998).
 _FINGER_DEVIATION = .025
