@@ -368,11 +368,18 @@ def bend_wrist(rng: np.random.Generator,
     pose[WRIST, :2] = np.clip(bend, low, high)
 
 
-def _slacken(pose: np.ndarray) -> None:
-    """Bent fingers cannot be spread: the side ligaments tighten."""
+def _slacken(pose: np.ndarray) -> np.ndarray:
+    """Bent fingers cannot be spread: the side ligaments tighten.
+
+    Returns:
+        np.ndarray: (J, 3, 2) limits that respect it; ``pose`` is changed.
+    """
     looseness = .25 + .75 * np.cos(
         np.radians(np.clip(pose[_PROXIMAL, 0], 0, 90)))
     pose[_PROXIMAL, 1] *= looseness
+    limits = POSE_LIMITS.copy()
+    limits[_PROXIMAL, 1] *= .2 + .8 * looseness[:, None]
+    return limits
 
 
 def _contacts(posture: _Posture, pose: np.ndarray) -> list:
@@ -427,7 +434,7 @@ def sample_pose(rng: np.random.Generator,
     if kind is None:
         kind = str(rng.choice(list(POSE_KINDS), p=list(POSE_KINDS.values())))
     for _ in range(max_tries):
-        posture, touches = None, []
+        posture, touches, limits = None, [], POSE_LIMITS
         if kind == 'between':
             kinds = [k for k in POSE_KINDS if k != 'between']
             first, second = (sample_pose(rng, body, k)
@@ -435,20 +442,20 @@ def sample_pose(rng: np.random.Generator,
             pose = first + rng.uniform(.2, .8) * (second - first)
         elif kind == 'random':
             pose = _independent(rng)
-            _slacken(pose)
+            limits = _slacken(pose)
         else:
             posture = SIGNS.get(kind) or _draw_posture(rng, kind)
             pose = _pose_of(rng, posture)
-            _slacken(pose)
+            limits = _slacken(pose)
             touches = _contacts(posture, pose)
         bend_wrist(rng, pose, None if posture is None else posture.wrist)
-        pose = np.clip(pose, POSE_LIMITS[..., 0], POSE_LIMITS[..., 1])
+        pose = np.clip(pose, limits[..., 0], limits[..., 1])
         if posture is not None and posture.under:
             pose = _tuck_thumb(body, pose, touches)
             touches = []
         pose, depth, miss = body.solve(
             pose,
-            POSE_LIMITS,
+            limits,
             MOBILITY,
             touches,
             crossed=posture is not None and posture.cross)
