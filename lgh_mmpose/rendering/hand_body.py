@@ -19,8 +19,6 @@ from .hand_model import (FINGER_JOINTS, FOREARM, JOINT_INDEX, PALM_PART,
 from .numba_utils import cached_njit
 
 _SLAB = 4.  # mm, half the thickness of the slabs in which radii are measured
-_SOFTNESS = 1.5  # mm by which flesh gives way where skin presses on skin
-_WEB_SOFTNESS = 3.5  # the same between the bases of neighbouring fingers
 
 
 class Capsule(NamedTuple):
@@ -94,9 +92,19 @@ _NEIGHBOURS = np.array([
     min(CAPSULES[i].finger, CAPSULES[i].level, CAPSULES[j].level) > 0
     and CAPSULES[j].finger == CAPSULES[i].finger + 1 for i, j in PAIRS
 ])
-_PAIR_SOFTNESS = np.where(
-    [CAPSULES[i].level == CAPSULES[j].level == 1 and CAPSULES[i].finger > 0
-     for i, j in PAIRS], _WEB_SOFTNESS, _SOFTNESS)
+
+
+def _softness(a: Capsule, b: Capsule) -> float:
+    """mm by which flesh gives way where two capsules meet."""
+    if a.finger == 0 and a.level == 1 and b.level == 0:
+        return 5.  # the ball of the thumb
+    if a.finger > 0 and a.level == b.level == 1:
+        return 3.5  # the bases of neighbouring fingers
+    return 1.5
+
+
+_PAIR_SOFTNESS = np.array(
+    [_softness(CAPSULES[i], CAPSULES[j]) for i, j in PAIRS])
 
 # Where on its bone a capsule starts: the webs between the fingers belong to
 # two of them, so proximal phalanges start beyond.
@@ -509,7 +517,8 @@ class HandBody:
         limits: np.ndarray,
         mobility: np.ndarray,
         touches: Sequence[Touch] = (),
-        iterations: int = 30
+        iterations: int = 30,
+        crossed: bool = False
     ) -> Tuple[np.ndarray, float, float]:
         """Move joints until nothing collides and what should touch touches.
 
@@ -519,6 +528,8 @@ class HandBody:
             mobility: (J, 3) how readily each angle changes; 0 fixes it.
             touches: What is to touch.
             iterations: Most steps.
+            crossed: Neighbouring fingers may pass over each other; otherwise
+                they are parted by spreading them.
 
         Returns:
             tuple: (J, 3) pose, depth in mm by which the hand still runs
@@ -538,7 +549,8 @@ class HandBody:
             slack[t], sideways[t] = touch.slack, touch.sideways
         depth, error = _solve(angles, low, high, mobility, self.local_rotation,
                               self.local_offset, self.roll, PARENTS, _CHAINS, CAPSULE_JOINTS,
-                              self.start, self.end, self.radius, PAIRS, _NEIGHBOURS,
+                              self.start, self.end, self.radius, PAIRS,
+                              _NEIGHBOURS & (not crossed),
                               _PAIR_SOFTNESS, capsules, points, slack,
                               sideways, iterations)
         return np.degrees(angles), depth, error

@@ -36,8 +36,8 @@ def _pose_limits() -> np.ndarray:
     limits = np.zeros((len(JOINT_NAMES), 3, 2))
     limits[WRIST] = (-70, 75), (-35, 20), (0, 0)
     cmc, mcp, ip = _THUMB
-    limits[cmc] = (-25, 45), (-28, 28), (-15, 40)
-    limits[mcp] = (-28, 45), (-10, 10), (-5, 5)  # 15 at rest
+    limits[cmc] = (-25, 58), (-28, 32), (-15, 50)
+    limits[mcp] = (-28, 55), (-10, 10), (-5, 5)  # 15 at rest
     limits[ip] = (-30, 85), (0, 0), (0, 0)
     limits[_PROXIMAL, 0] = -35, 95
     limits[_PROXIMAL, 1] = (-20, 22), (-16, 16), (-16, 14), (-26, 22)
@@ -89,7 +89,7 @@ class _Posture(NamedTuple):
             middle finger, 1, 2.
         dip: DIP flexion where it does not follow the PIP joint.
         under: The thumb lies under the fingers, which close over it.
-        cross: The middle finger is laid over the index finger.
+        cross: The middle finger lies on the back of the index finger.
         wrist: Flexion of the wrist where the posture prescribes it.
     """
     fingers: tuple
@@ -128,14 +128,14 @@ def _pinch(finger: int, others: tuple = (8, 10), spread: float = .3):
     fingers = [others] * 4
     fingers[finger - 1] = ((45, 50), (50, 50), (60, 52), (68, 50))[finger - 1]
     return _Posture(
-        tuple(fingers), _OPPOSED, ((_PAD, _tip(finger)), ), spread)
+        tuple(fingers), _OPPOSED, ((_PAD, _tip(finger), 9), ), spread)
 
 
 SIGNS: Dict[str, _Posture] = {
     # American manual alphabet. J and Z are I and the pointing hand, moved.
     'A': _Posture((_FOLD, ), _BESIDE, _AT_SIDE),
     'B': _Posture((_STRAIGHT, ), _ACROSS, _IN_PALM, together=(0, 1, 2)),
-    'C': _Posture(((35, 50), ), _OPPOSED, together=(0, 1, 2)),
+    'C': _Posture(((35, 50), ), _OPPOSED, together=(0, 1)),
     'D': _Posture(((0, 3), (55, 60), (60, 65), (65, 65)), _OPPOSED,
                   ((_PAD, _tip(2)), )),
     'E': _Posture(((38, 100), ), _ACROSS, _IN_PALM, together=(0, 1, 2)),
@@ -143,19 +143,20 @@ SIGNS: Dict[str, _Posture] = {
     'G': _Posture(((25, 5), ) + (_FOLD, ) * 3, _BESIDE, wrist=20),
     'H': _Posture(_fingers('1100'), _ACROSS, _ON_RING, together=(0, )),
     'I': _Posture(_fingers('0001'), _ACROSS, _ON_FIST),
-    'K': _Posture(((0, 3), (40, 8), _FOLD, _FOLD), _BESIDE,
-                  ((_PAD, (2, 1, .7, 60), 12), ), .5),
+    'K': _Posture(((0, 3), (40, 8), _FOLD, _FOLD), _FREE,
+                  ((_PAD, (2, 1, .7, 40), 14), ), .5),
     'L': _Posture(_fingers('1000'), _OUT),
     'M': _Posture(((62, 85), ) * 3 + (_FOLD, ), _ACROSS,
                   ((_PAD, (3, 0, 1., 0), 16), ), under=True),
     'N': _Posture(((62, 85), ) * 2 + (_FOLD, ) * 2, _ACROSS,
                   ((_PAD, (2, 0, 1., 0), 16), ), under=True),
     'O': _Posture(((52, 50), ), _OPPOSED,
-                  ((_PAD, _tip(2), 9), ), together=(0, 1, 2)),
-    'P': _Posture(((5, 3), (50, 8), _FOLD, _FOLD), _BESIDE,
-                  ((_PAD, (2, 1, .7, 60), 12), ), .5, wrist=50),
+                  ((_PAD, _tip(2), 9), ), together=(0, 1)),
+    'P': _Posture(((5, 3), (50, 8), _FOLD, _FOLD), _FREE,
+                  ((_PAD, (2, 1, .7, 40), 14), ), .5, wrist=50),
     'Q': _Posture(((35, 5), ) + (_FOLD, ) * 3, _BESIDE, wrist=50),
-    'R': _Posture(((5, 3), (12, 12), _FOLD, _FOLD), _ACROSS, _ON_RING,
+    'R': _Posture(((24, 3), (0, 14), _FOLD, _FOLD), _ACROSS,
+                  (*_ON_RING, ((2, 3, .4, 0), (1, 3, .3, 180), 3)),
                   cross=True),
     'S': _Posture((_FOLD, ), _ACROSS, _ON_FIST),
     'T': _Posture(((65, 80), ) + (_FOLD, ) * 3, _BESIDE,
@@ -184,8 +185,7 @@ SIGNS: Dict[str, _Posture] = {
     'gun': _Posture(_fingers('1100'), _OUT, together=(0, )),
     'heart': _Posture(((50, 30), ) + (_FOLD, ) * 3, _BESIDE,
                       ((_PAD, (1, 3, .2, 0)), )),
-    'crane': _Posture(((60, 10), ), _OPPOSED, ((_PAD, _tip(2)), ),
-                      together=(0, 1, 2)),
+    'crane': _Posture(((60, 10), ), _OPPOSED, ((_PAD, _tip(2), 10), )),
 }
 """Signs of alphabets, digits and gestures."""
 
@@ -336,7 +336,7 @@ def _pose_of(rng: np.random.Generator, posture: _Posture) -> np.ndarray:
     for pair in posture.together:
         fan[pair:pair + 2] = _SIDE_BY_SIDE[pair:pair + 2]
     if posture.cross:
-        fan[:2] = -10, 14
+        fan[:2] = -14, 16
     pose[_PROXIMAL, 1] = fan
     pose[_THUMB[0]] = posture.thumb[:3] + rng.normal(0, 4, 3)
     pose[_THUMB[1:], 0] = posture.thumb[3:] + rng.normal(0, 6, 2)
@@ -368,11 +368,18 @@ def bend_wrist(rng: np.random.Generator,
     pose[WRIST, :2] = np.clip(bend, low, high)
 
 
-def _slacken(pose: np.ndarray) -> None:
-    """Bent fingers cannot be spread: the side ligaments tighten."""
+def _slacken(pose: np.ndarray) -> np.ndarray:
+    """Bent fingers cannot be spread: the side ligaments tighten.
+
+    Returns:
+        np.ndarray: (J, 3, 2) limits that respect it; ``pose`` is changed.
+    """
     looseness = .25 + .75 * np.cos(
         np.radians(np.clip(pose[_PROXIMAL, 0], 0, 90)))
     pose[_PROXIMAL, 1] *= looseness
+    limits = POSE_LIMITS.copy()
+    limits[_PROXIMAL, 1] *= .2 + .8 * looseness[:, None]
+    return limits
 
 
 def _contacts(posture: _Posture, pose: np.ndarray) -> list:
@@ -427,7 +434,7 @@ def sample_pose(rng: np.random.Generator,
     if kind is None:
         kind = str(rng.choice(list(POSE_KINDS), p=list(POSE_KINDS.values())))
     for _ in range(max_tries):
-        posture, touches = None, []
+        posture, touches, limits = None, [], POSE_LIMITS
         if kind == 'between':
             kinds = [k for k in POSE_KINDS if k != 'between']
             first, second = (sample_pose(rng, body, k)
@@ -435,18 +442,23 @@ def sample_pose(rng: np.random.Generator,
             pose = first + rng.uniform(.2, .8) * (second - first)
         elif kind == 'random':
             pose = _independent(rng)
-            _slacken(pose)
+            limits = _slacken(pose)
         else:
             posture = SIGNS.get(kind) or _draw_posture(rng, kind)
             pose = _pose_of(rng, posture)
-            _slacken(pose)
+            limits = _slacken(pose)
             touches = _contacts(posture, pose)
         bend_wrist(rng, pose, None if posture is None else posture.wrist)
-        pose = np.clip(pose, POSE_LIMITS[..., 0], POSE_LIMITS[..., 1])
+        pose = np.clip(pose, limits[..., 0], limits[..., 1])
         if posture is not None and posture.under:
             pose = _tuck_thumb(body, pose, touches)
             touches = []
-        pose, depth, miss = body.solve(pose, POSE_LIMITS, MOBILITY, touches)
+        pose, depth, miss = body.solve(
+            pose,
+            limits,
+            MOBILITY,
+            touches,
+            crossed=posture is not None and posture.cross)
         if depth < 1.5 and miss < 2:
             return pose
     raise RuntimeError(f'No {kind!r} pose without self-penetration in '
