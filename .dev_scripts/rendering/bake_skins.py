@@ -262,9 +262,11 @@ def marks(model: HandModel, size: int):
     veins = cv2.GaussianBlur(
         (veins * (1 - palmar)**2 * ~finger).astype(np.float32), (0, 0),
         1.5 * size / 512)
-    layers = np.stack([palmar, crease, veins, nails, along_nails], -1)
-    # Beyond the seams it goes on, or they would show.
-    return spread(layers.astype(np.float32), known)
+    # Beyond the seams it goes on, or they would show; nails reach none.
+    layers = spread(
+        np.stack([palmar, crease, veins], -1).astype(np.float32), known)
+    return np.concatenate(
+        [layers, np.stack([nails, along_nails], -1)], axis=-1)
 
 
 def save(name: str, picture: np.ndarray) -> None:

@@ -38,8 +38,12 @@ def _section(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
         z: Place of the cut.
         half: Points this far from it count.
     """
-    flat = points[np.abs(points[:, 2] - z) < half, :2]
-    if len(flat) < 6:
+    distance = np.abs(points[:, 2] - z)
+    for reach in (half, 2 * half):  # the arm's mesh is coarse
+        flat = points[distance < reach, :2]
+        if len(flat) >= 10:
+            break
+    else:
         return None
     centre = (flat.min(axis=0) + flat.max(axis=0)) / 2
     offset = flat - centre

@@ -124,6 +124,10 @@ def _textures(surface: Surface, pixel: float):
         for m in (surface.relief, surface.sheen)
     ]
     height, width = texture.shape[:2]
+    for name, m in zip(('relief', 'sheen'), maps):
+        if m.size and m.shape != (height, width):
+            raise ValueError(f'the {name} of a surface is of shape {m.shape}, '
+                             f'its texture of {texture.shape}')
     step = max(1, len(surface.faces) // 200)
     corners = surface.vertices[surface.faces[::step]]
     places = surface.texture_coordinates[surface.texture_faces[::step]]
@@ -222,14 +226,13 @@ def _resolve(face, inverse_depth, parts, out_alpha, out_part,
 
 
 @cached_njit
-def _lit_fraction(depth, u, v, z, radius, bias, size):
-    """Share of a square of the shadow map that lets light through to z, and
-    the mean thickness of what is before it."""
+def _lit_fraction(depth, u, v, z, radius, bias):
+    """Share of a square of the shadow map that lets light through to z."""
+    size = depth.shape[0]
     low_u, high_u = u - radius, u + radius
     low_v, high_v = v - radius, v + radius
     lit = 0.
     total = 0.
-    thickness = 0.
     for j in range(int(np.floor(low_v + .5)), int(np.floor(high_v + .5)) + 1):
         wj = min(high_v, j + .5) - max(low_v, j - .5)
         jj = min(max(j, 0), size - 1)
@@ -237,13 +240,27 @@ def _lit_fraction(depth, u, v, z, radius, bias, size):
                 int(np.floor(low_u + .5)),
                 int(np.floor(high_u + .5)) + 1):
             w = wj * (min(high_u, i + .5) - max(low_u, i - .5))
-            ahead = z - depth[jj, min(max(i, 0), size - 1)]
             total += w
-            if ahead < bias:
+            if z - depth[jj, min(max(i, 0), size - 1)] < bias:
                 lit += w
-            if ahead > 0:
-                thickness += w * min(ahead, 60.)
-    return lit / total, thickness / total
+    return lit / total
+
+
+@cached_njit
+def _thickness(depth, u, v, z):
+    """Mean way in mm that light takes to z behind the nearest surface."""
+    size = depth.shape[0]
+    iu, iv = int(np.floor(u)), int(np.floor(v))
+    total = 0.
+    for j in range(-1, 3):
+        wj = max(2 - abs(v - iv - j), 0.)
+        jj = min(max(iv + j, 0), size - 1)
+        for i in range(-1, 3):
+            w = wj * max(2 - abs(u - iu - i), 0.)
+            ahead = z - depth[jj, min(max(iu + i, 0), size - 1)]
+            # 16 is the sum of the weights
+            total += w * min(max(ahead, 0.), 60.) / 16
+    return total
 
 
 @cached_njit
@@ -410,15 +427,19 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
             slope = np.sqrt(max(1 - smooth_toward * smooth_toward, 0.))
             slope /= max(smooth_toward, .25)
             bias = .4 + .7 * slope * penumbra * texel
-            if turned:
-                lit = 0.
-                thickness = lz - shadow[
-                    min(max(int(lv + .5), 0), map_size - 1),
-                    min(max(int(lu + .5), 0), map_size - 1)]
-                thickness = min(max(thickness, 0.), 60.)
-            else:
-                lit, thickness = _lit_fraction(shadow, lu, lv, lz, penumbra,
-                                               bias, map_size)
+            lit = 0.
+            if not turned:
+                lit = _lit_fraction(shadow, lu, lv, lz, penumbra, bias)
+            if translucency > 0 and smooth_toward < .35:
+                # from within, or the outline would let all light through
+                lift = 1.6 * texel + .6
+                qx, qy, qz = px - lift * sx, py - lift * sy, pz - lift * sz
+                lu = (frame[0, 0] * qx + frame[0, 1] * qy +
+                      frame[0, 2] * qz - origin[0]) / texel
+                lv = (frame[1, 0] * qx + frame[1, 1] * qy +
+                      frame[1, 2] * qz - origin[1]) / texel
+                lz = frame[2, 0] * qx + frame[2, 1] * qy + frame[2, 2] * qz
+                thickness = _thickness(shadow, lu, lv, lz)
         # Schlick's Fresnel term and a GGX lobe (Karis' form of visibility)
         hx, hy, hz = key[0] + vx, key[1] + vy, key[2] + vz
         norm = np.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
@@ -481,8 +502,7 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
                     through += (wrap[c] * 1.2) * (np.sqrt(lit) - lit)
                 w = wrap[c]
                 direct = through * max((toward + w) / ((1 + w) * (1 + w)), 0.)
-                if translucency > 0 and thickness < 20 and (smooth_toward <
-                                                            .35):
+                if translucency > 0 and smooth_toward < .35:
                     leak = np.exp(-thickness / (reach[c] * translucency))
                     direct += .35 * translucency * leak * max(
                         .35 - smooth_toward, 0.) * (1 - lit * .5)

@@ -135,23 +135,26 @@ def test_a_convex_body_throws_no_shadow_on_its_lit_side():
     expected = .5 * ((points - [0, 0, 200]) / 40) @ key
     clear = expected > .12
     assert clear.sum() > 100
-    np.testing.assert_allclose(
-        layer.color[v, u, 0][clear], expected[clear], atol=.035)
+    # pixels are shaded at one of their samples, so outlines differ
+    wrong = np.abs(layer.color[v, u, 0] - expected)[clear]
+    assert np.percentile(wrong, 94) < .035 and wrong.max() < .09
 
 
 def test_creases_are_dark():
-    """Two walls that meet get less light in the corner."""
-    corner = square(200., 60.)
-    corner.vertices[:, 2] -= np.abs(corner.vertices[:, 0]) * 0
-    wall = square(200., 60.)
-    wall.vertices[:] = [[5., y, z] for y, z in ((-60, 200), (-60, 120),
-                                                (60, 120), (60, 200))]
-    layer = render([corner, wall._replace(faces=wall.faces[:, ::-1])], CAMERA,
-                   SIZE, light(1))
-    plain = render([corner], CAMERA, SIZE, light(1))
-    beside, away = layer.color[12, 11, 0], layer.color[12, 5, 0]
-    assert beside < .9 * plain.color[12, 11, 0]
-    assert beside < away
+    """The bottom of a groove gets less light than its upper walls."""
+    walls = []
+    for left, right in ((-60., 0.), (0., 60.)):
+        wall = square()
+        wall.vertices[:, 0] = [left, right, right, left]
+        wall.vertices[:, 2] = 200 - np.abs(wall.vertices[:, 0])
+        walls.append(wall)
+    open_sky, groove = (
+        render(walls, CAMERA, SIZE, light(1), occlusion=strength).color[12, :,
+                                                                        0]
+        for strength in (0., 1.))
+    np.testing.assert_allclose(open_sky[2:22], .5, rtol=1e-4)
+    assert groove[11:13].max() < .85 * .5
+    assert groove[11:13].max() < .9 * groove[[3, 20]].min()
 
 
 def test_translucent_skin_is_lit_beyond_the_terminator_and_red():
@@ -169,7 +172,7 @@ def test_relief_turns_the_surface_towards_the_light():
     x = np.arange(64) / 64
     relief = np.tile((.2 * np.cos(2 * np.pi * x)).astype(np.float32), (64, 1))
     side = np.array([.8, 0, -.6])
-    flat = square(half=40.)
+    flat = square(half=40., texture=np.full((64, 64, 3), .5, np.float32))
     layers = [
         render([flat._replace(relief=r)], CAMERA, SIZE, light(0, 1, side),
                occlusion=0) for r in (None, relief * 20)
@@ -180,6 +183,13 @@ def test_relief_turns_the_surface_towards_the_light():
     u = ((np.arange(4, 20) - 11.5) / 50 * 200 + 40) / 80
     falls = np.sin(2 * np.pi * u)
     assert np.corrcoef(falls, row[1])[0, 1] > .8
+
+
+@pytest.mark.parametrize('name', ['relief', 'sheen'])
+def test_map_of_another_size_than_the_texture_is_named(name):
+    surface = square(**{name: np.zeros((8, 4), np.float32)})
+    with pytest.raises(ValueError, match=f'the {name} of a surface'):
+        render([surface], CAMERA, SIZE, light(1))
 
 
 def test_shiny_surface_mirrors_the_key_light():
