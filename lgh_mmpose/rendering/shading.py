@@ -13,9 +13,10 @@ from .numba_utils import cached_njit
 from .rasterizer import (NEAR, SAMPLES, Layer, Surface, join, shadow_map,
                          vertex_normals, visible_faces)
 
-_CIRCLE = np.stack([
-    np.cos(np.arange(12) * 2.39996323), np.sin(np.arange(12) * 2.39996323)
-], 1) * np.sqrt((np.arange(12)[:, None] + .7) / 12)
+_CIRCLE = np.stack(
+    [np.cos(np.arange(12) * 2.39996323),
+     np.sin(np.arange(12) * 2.39996323)], 1) * np.sqrt(
+         (np.arange(12)[:, None] + .7) / 12)
 _OCCLUSION_RADIUS = 24.  # mm
 
 
@@ -47,8 +48,9 @@ def render(surfaces: Sequence[Surface],
     mesh = join(surfaces)
     face, inverse_depth = visible_faces(mesh, camera_matrix, size, near)
     to_ray = _inverse(camera_matrix)
-    pixel, fragment_face, place, weight = _fragments(
-        face, inverse_depth, mesh.starts, 3. * to_ray[0, 0])
+    pixel, fragment_face, place, weight = _fragments(face, inverse_depth,
+                                                     mesh.starts,
+                                                     3. * to_ray[0, 0])
     _resolve(face, inverse_depth, mesh.parts, layer.alpha, layer.part,
              layer.inverse_depth)
     if not len(pixel):
@@ -74,38 +76,38 @@ def render(surfaces: Sequence[Surface],
         chosen = np.flatnonzero(owner == index)
         if not len(chosen):
             continue
-        texture, relief, sheen = _textures(surface,
-                                           distance * to_ray[0, 0])
+        texture, relief, sheen = _textures(surface, distance * to_ray[0, 0])
         _shade(
             chosen, pixel, fragment_face, seen, weight, mesh.vertices,
             mesh.faces, normals, mesh.starts[index],
             np.ascontiguousarray(surface.texture_coordinates, np.float64),
             np.ascontiguousarray(surface.texture_faces), texture, relief,
-            sheen, np.array([
+            sheen,
+            np.array([
                 surface.gloss, surface.roughness, surface.translucency,
                 surface.metallic, surface.fuzz
             ], np.float64), light.sh, light.key_direction, light.key_color,
             light.key_softness, light.reflection, light.rotation,
-            shadows.depth, shadows.frame, shadows.origin, shadows.texel, lit,
-            depth, to_ray, float(camera_matrix[0, 0]), _CIRCLE,
-            _OCCLUSION_RADIUS, occlusion, layer.color)
+            shadows.depth, shadows.frame,
+            shadows.origin, shadows.texel, lit, depth, to_ray,
+            float(camera_matrix[0, 0]), _CIRCLE, _OCCLUSION_RADIUS, occlusion,
+            layer.color)
     return layer
 
 
 def _inverse(camera_matrix: np.ndarray) -> np.ndarray:
     """Inverse of a camera matrix; LAPACK would start threads for it."""
     (fx, skew, cx), (_, fy, cy) = camera_matrix[:2]
-    return np.array([[1 / fx, -skew / (fx * fy),
-                      (skew * cy / fy - cx) / fx], [0, 1 / fy, -cy / fy],
-                     [0, 0, 1.]])
+    return np.array([[1 / fx, -skew / (fx * fy), (skew * cy / fy - cx) / fx],
+                     [0, 1 / fy, -cy / fy], [0, 0, 1.]])
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:
     """Return (...) float32 sRGB values, 0 to 255, of linear light 0 to 1."""
     linear = np.clip(linear, 0, 1).astype(np.float32, copy=False)
-    return np.where(linear < .0031308, 3294.6 * linear,
-                    269.025 * cv2.pow(linear, 1 / 2.4).reshape(linear.shape) -
-                    14.025)
+    return np.where(
+        linear < .0031308, 3294.6 * linear,
+        269.025 * cv2.pow(linear, 1 / 2.4).reshape(linear.shape) - 14.025)
 
 
 _EMPTY = np.zeros((0, 0), np.float32)
@@ -275,8 +277,8 @@ def _wrap(value, size):
 def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
            normals, start, coordinates, coordinate_faces, texture, relief,
            sheen, material, sh, key, key_color, softness, reflection,
-           to_environment, shadow, frame, origin, texel, has_key,
-           depth, to_ray, focal, circle, radius, occlusion, out):
+           to_environment, shadow, frame, origin, texel, has_key, depth,
+           to_ray, focal, circle, radius, occlusion, out):
     gloss, base_roughness, translucency = material[0], material[1], material[2]
     metallic, fuzz = material[3], material[4]
     height, width = texture.shape[:2]
@@ -422,8 +424,7 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
                     gap += min(ahead, 200.)
             penumbra = .9
             if blockers:
-                penumbra = min(
-                    max(softness * gap / blockers / texel, .9), 3.5)
+                penumbra = min(max(softness * gap / blockers / texel, .9), 3.5)
             slope = np.sqrt(max(1 - smooth_toward * smooth_toward, 0.))
             slope /= max(smooth_toward, .25)
             bias = .4 + .7 * slope * penumbra * texel
@@ -434,10 +435,10 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
                 # from within, or the outline would let all light through
                 lift = 1.6 * texel + .6
                 qx, qy, qz = px - lift * sx, py - lift * sy, pz - lift * sz
-                lu = (frame[0, 0] * qx + frame[0, 1] * qy +
-                      frame[0, 2] * qz - origin[0]) / texel
-                lv = (frame[1, 0] * qx + frame[1, 1] * qy +
-                      frame[1, 2] * qz - origin[1]) / texel
+                lu = (frame[0, 0] * qx + frame[0, 1] * qy + frame[0, 2] * qz -
+                      origin[0]) / texel
+                lv = (frame[1, 0] * qx + frame[1, 1] * qy + frame[1, 2] * qz -
+                      origin[1]) / texel
                 lz = frame[2, 0] * qx + frame[2, 1] * qy + frame[2, 2] * qz
                 thickness = _thickness(shadow, lu, lv, lz)
         # Schlick's Fresnel term and a GGX lobe (Karis' form of visibility)
@@ -448,8 +449,9 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
         alpha2 = max(rough * rough, .004)
         alpha2 *= alpha2
         bottom = half_normal * half_normal * (alpha2 - 1) + 1
-        lobe = alpha2 / (bottom * bottom) / (
-            4 * max(half_facing * half_facing, .1) * (rough + .5))
+        lobe = alpha2 / (bottom *
+                         bottom) / (4 * max(half_facing * half_facing, .1) *
+                                    (rough + .5))
         lobe *= max(toward, 0.) * lit
         grazing = (1 - half_facing)**5
         rim = .55 * (1 - facing)**5 * (1 - rough)**2
@@ -459,12 +461,15 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
         sharp = min(max((.32 - rough) * 6, 0.), 1.) * .9
         mu, mv, eu, ev = 0., 0., 0, 0
         if sharp > 0:
-            ex = (to_environment[0, 0] * rx + to_environment[0, 1] * ry +
-                  to_environment[0, 2] * rz)
-            ey = (to_environment[1, 0] * rx + to_environment[1, 1] * ry +
-                  to_environment[1, 2] * rz)
-            ez = (to_environment[2, 0] * rx + to_environment[2, 1] * ry +
-                  to_environment[2, 2] * rz)
+            ex = (
+                to_environment[0, 0] * rx + to_environment[0, 1] * ry +
+                to_environment[0, 2] * rz)
+            ey = (
+                to_environment[1, 0] * rx + to_environment[1, 1] * ry +
+                to_environment[1, 2] * rz)
+            ez = (
+                to_environment[2, 0] * rx + to_environment[2, 1] * ry +
+                to_environment[2, 2] * rz)
             mu = np.arctan2(ex, ez) / (2 * np.pi) * env_width - .5
             mv = np.arccos(min(max(-ey, -1.), 1.)) / np.pi * env_height - .5
             mv = min(max(mv, 0.), env_height - 1.001)
@@ -486,8 +491,8 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
             if sharp > 0:
                 mirrored += sharp * (
                     (1 - mu) * (1 - mv) * reflection[ev, eu0, c] + mu *
-                    (1 - mv) * reflection[ev, eu1, c] + (1 - mu) * mv *
-                    reflection[ev + 1, eu0, c] +
+                    (1 - mv) * reflection[ev, eu1, c] +
+                    (1 - mu) * mv * reflection[ev + 1, eu0, c] +
                     mu * mv * reflection[ev + 1, eu1, c] - mirrored)
             albedo = color[c]
             # light bounces between bright walls of a crease
@@ -508,15 +513,13 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
                         .35 - smooth_toward, 0.) * (1 - lit * .5)
             base = albedo * (1 - metallic)
             f0 = .035 * shine * (1 - metallic) + albedo * metallic
-            value = base * (
-                ambient[c] * bounced + direct * key_color[c])
+            value = base * (ambient[c] * bounced + direct * key_color[c])
             edge = shine + metallic * (1 - shine)
             value += (f0 + (edge * (1 - f0)) * grazing) * lobe * key_color[c]
             value += (f0 * (1 - .35 * rough) +
                       edge * rim) * mirrored * bounced * open_sky
             if fuzz > 0:
                 value += fuzz * (1 - facing)**3 * .5 * (
-                    ambient[c] * bounced +
-                    key_color[c] * lit * max(toward + .3, 0.)) * (
-                        .3 + .7 * albedo)
+                    ambient[c] * bounced + key_color[c] * lit *
+                    max(toward + .3, 0.)) * (.3 + .7 * albedo)
             out[y, x, c] += weight[m] * value
