@@ -57,9 +57,9 @@ def texel_map(model: HandModel, values: np.ndarray, size: int) -> np.ndarray:
         inside = (w1 > -.3) & (w2 > -.3) & (w1 + w2 < 1.3)
         inside &= (x >= 0) & (y >= 0) & (x < size) & (y < size)
         w1, w2 = w1[inside, None], w2[inside, None]
-        out[y[inside], x[inside]] = (
-            (1 - w1 - w2) * values[face[0]] + w1 * values[face[1]] +
-            w2 * values[face[2]])
+        out[y[inside],
+            x[inside]] = ((1 - w1 - w2) * values[face[0]] +
+                          w1 * values[face[1]] + w2 * values[face[2]])
     return out
 
 
@@ -78,7 +78,8 @@ def dilate(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     return picture
 
 
-def spread(layers: np.ndarray, known: np.ndarray,
+def spread(layers: np.ndarray,
+           known: np.ndarray,
            steps: int = 8) -> np.ndarray:
     """Continue (H, W, C) layers by some texels beyond what is known."""
     known = known.astype(np.float32)
@@ -119,9 +120,9 @@ def smooth(line: list, count: int = 24) -> np.ndarray:
     t = np.linspace(0, len(line) - 1, count)
     knots = np.arange(len(line))
     degree = len(line) - 1
-    return np.stack(
-        [np.polyval(np.polyfit(knots, line[:, i], degree), t)
-         for i in range(2)], 1)
+    return np.stack([
+        np.polyval(np.polyfit(knots, line[:, i], degree), t) for i in range(2)
+    ], 1)
 
 
 def wander(corners: np.ndarray, seed: int) -> np.ndarray:
@@ -149,8 +150,7 @@ def _bell(sigma: float) -> np.ndarray:
 def marks(model: HandModel, size: int):
     """Palmar side, creases and veins, nails and the way along them."""
     subject = model.mean_subject
-    normals = vertex_normals(
-        subject.vertices.astype(np.float64), model.faces)
+    normals = vertex_normals(subject.vertices.astype(np.float64), model.faces)
     rotations, positions = model.joint_frames(
         model.rest_pose(subject), subject)
     part = np.full(len(subject.vertices), PALM_PART)
@@ -184,16 +184,15 @@ def marks(model: HandModel, size: int):
         x, along = (local[..., 0] - aside) / half, -local[..., 2]
         side = np.clip(np.abs(x), 0, 1.3)
         inside = np.minimum(1 - side, 1) * half
-        inside = np.minimum(inside, along - root - .16 * half *
-                            (2 * side * side - 1))
+        inside = np.minimum(inside,
+                            along - root - .16 * half * (2 * side * side - 1))
         inside = np.minimum(inside, edge - .3 * half * side**2 - along)
         nail = np.clip(.5 + inside / .7, 0, 1)
         on_tip = (texels[..., 5 + f] > .5) & (local[..., 1] > 0) & known
         nail *= on_tip
         nails = np.maximum(nails, nail)
         near = (inside > -1.5) & on_tip
-        along_nails[near] = np.clip((along - root) / (edge - root), 0,
-                                    1)[near]
+        along_nails[near] = np.clip((along - root) / (edge - root), 0, 1)[near]
         # creases where fingers bend, and folds of the knuckles
         for name in joints[1:-1]:
             i = JOINT_INDEX[name]
@@ -211,26 +210,28 @@ def marks(model: HandModel, size: int):
             groove = np.maximum(
                 np.exp(-((z + curve - .8) / .55)**2),
                 .7 * np.exp(-((z - curve + 1.2) / .5)**2))
-            crease = np.maximum(crease,
-                                groove * palmar * finger * reach)
+            crease = np.maximum(crease, groove * palmar * finger * reach)
             if not base:
-                folds = (.5 + .5 * np.cos(2 * np.pi *
-                                          (z + curve) / 2.1))**3
+                folds = (.5 + .5 * np.cos(2 * np.pi * (z + curve) / 2.1))**3
                 window = np.exp(-(z / 3.6)**2) * (local[..., 1] > 0)
                 crease = np.maximum(
                     crease,
                     .75 * folds * window * (1 - palmar) * finger * reach)
 
     p = {name: positions[i][[0, 2]] for name, i in JOINT_INDEX.items()}
-    index, little = (p[f'{name}-finger-phalanx-proximal']
-                     for name in ('index', 'pinky'))
+    index, little = (
+        p[f'{name}-finger-phalanx-proximal'] for name in ('index', 'pinky'))
     middle = p['middle-finger-phalanx-proximal']
     lines = [
         # heart, head and life line
-        smooth([little + (10, 10), little + (-8, 4), middle + (6, 6),
-                middle + (-10, -10)]),
-        smooth([index + (-13, 22), index + (4, 24), middle + (10, 38),
-                little + (2, 42)]),
+        smooth([
+            little + (10, 10), little + (-8, 4), middle + (6, 6),
+            middle + (-10, -10)
+        ]),
+        smooth([
+            index + (-13, 22), index + (4, 24), middle + (10, 38),
+            little + (2, 42)
+        ]),
         smooth([index + (-13, 23), index + (10, 38), (-4, -34), (-10, -8)]),
         # wrist
         smooth([(-26, 3), (-4, -1), (22, 4)]),
@@ -248,11 +249,15 @@ def marks(model: HandModel, size: int):
     ]
     between = [(a + b) / 2 + (0, 4) for a, b in zip(knuckles, knuckles[1:])]
     paths = [
-        [between[0], between[0] + (-3, 22), (-8, -40), (-16, -10), (-24, 40),
-         (-30, 110), (-20, 190)],
+        [
+            between[0], between[0] + (-3, 22), (-8, -40), (-16, -10),
+            (-24, 40), (-30, 110), (-20, 190)
+        ],
         [between[1], between[1] + (3, 20), (6, -42), (-8, -40)],
-        [between[2], between[2] + (-4, 18), (16, -40), (14, -8), (20, 60),
-         (8, 130), (12, 200)],
+        [
+            between[2], between[2] + (-4, 18), (16, -40), (14, -8), (20, 60),
+            (8, 130), (12, 200)
+        ],
         [(16, -40), (6, -42)],
         [(20, 60), (-4, 84), (-28, 100)],
     ]
@@ -262,9 +267,11 @@ def marks(model: HandModel, size: int):
     veins = cv2.GaussianBlur(
         (veins * (1 - palmar)**2 * ~finger).astype(np.float32), (0, 0),
         1.5 * size / 512)
-    layers = np.stack([palmar, crease, veins, nails, along_nails], -1)
-    # Beyond the seams it goes on, or they would show.
-    return spread(layers.astype(np.float32), known)
+    # Beyond the seams it goes on, or they would show; nails reach none.
+    layers = spread(
+        np.stack([palmar, crease, veins], -1).astype(np.float32), known)
+    return np.concatenate([layers, np.stack([nails, along_nails], -1)],
+                          axis=-1)
 
 
 def save(name: str, picture: np.ndarray) -> None:
@@ -288,8 +295,9 @@ def main() -> None:
     model = HandModel()
     layers = marks(model, SIZE)
     save('marks.png', 255 * layers[..., :3])
-    save('nails.png', 255 * np.concatenate(
-        [layers[..., 3:], np.zeros((SIZE, SIZE, 1))], -1))
+    save(
+        'nails.png', 255 * np.concatenate(
+            [layers[..., 3:], np.zeros((SIZE, SIZE, 1))], -1))
 
     with np.load(args.map) as data:
         place, known = data['map'], data['ok']
@@ -299,11 +307,10 @@ def main() -> None:
         if picture is None:
             raise ValueError(f'{path} is no picture')
         height, width = picture.shape[:2]
-        baked = cv2.remap(
-            picture[..., ::-1].copy(),
-            (place[..., 0] * width - .5).astype(np.float32),
-            ((1 - place[..., 1]) * height - .5).astype(np.float32),
-            cv2.INTER_CUBIC)
+        baked = cv2.remap(picture[..., ::-1].copy(),
+                          (place[..., 0] * width - .5).astype(np.float32),
+                          ((1 - place[..., 1]) * height - .5).astype(
+                              np.float32), cv2.INTER_CUBIC)
         inner = cv2.erode(known.astype(np.uint8), np.ones((3, 3), np.uint8))
         # the atlas has its rows downwards
         return dilate(baked, inner)[::-1]

@@ -38,19 +38,30 @@ def _section(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
         z: Place of the cut.
         half: Points this far from it count.
     """
-    flat = points[np.abs(points[:, 2] - z) < half, :2]
-    if len(flat) < 6:
+    distance = np.abs(points[:, 2] - z)
+    for reach in (half, 2 * half):  # the arm's mesh is coarse
+        flat = points[distance < reach, :2]
+        if len(flat) >= 10:
+            break
+    else:
         return None
     centre = (flat.min(axis=0) + flat.max(axis=0)) / 2
     offset = flat - centre
     angle = np.arctan2(offset[:, 1], offset[:, 0]) % (2 * np.pi)
     order = np.argsort(angle)
     radii = np.interp(
-        _ANGLES, angle[order],
-        np.linalg.norm(offset, axis=1)[order], period=2 * np.pi)
+        _ANGLES,
+        angle[order],
+        np.linalg.norm(offset, axis=1)[order],
+        period=2 * np.pi)
     radii = np.maximum(radii, (np.roll(radii, 1) + np.roll(radii, -1)) / 2)
-    return _Section(centre, _blur(np.maximum.reduce([
-        radii, np.roll(radii, 1) * .99, np.roll(radii, -1) * .99])))
+    return _Section(
+        centre,
+        _blur(
+            np.maximum.reduce(
+                [radii,
+                 np.roll(radii, 1) * .99,
+                 np.roll(radii, -1) * .99])))
 
 
 def _blur(values: np.ndarray) -> np.ndarray:
@@ -75,12 +86,13 @@ def _grid(points: np.ndarray, closed: bool) -> Tuple[np.ndarray, ...]:
     down, right = (i + 1) % rows, (j + 1) % columns
 
     def triangles(a, b, c, d):
-        return np.concatenate(
-            [np.stack([a, b, d], -1).reshape(-1, 3),
-             np.stack([a, d, c], -1).reshape(-1, 3)]).astype(np.int32)
+        return np.concatenate([
+            np.stack([a, b, d], -1).reshape(-1, 3),
+            np.stack([a, d, c], -1).reshape(-1, 3)
+        ]).astype(np.int32)
 
-    faces = triangles(i * columns + j, i * columns + right,
-                      down * columns + j, down * columns + right)
+    faces = triangles(i * columns + j, i * columns + right, down * columns + j,
+                      down * columns + right)
     n = columns + 1
     texture_faces = triangles(i * n + j, i * n + j + 1, (i + 1) * n + j,
                               (i + 1) * n + j + 1)
@@ -115,13 +127,18 @@ def _plain_texture(color: np.ndarray) -> np.ndarray:
     return texture
 
 
-def _surface(points: np.ndarray, rotation: np.ndarray, position: np.ndarray,
-             closed: bool, part: int, texture: np.ndarray, repeat=(1, 1),
+def _surface(points: np.ndarray,
+             rotation: np.ndarray,
+             position: np.ndarray,
+             closed: bool,
+             part: int,
+             texture: np.ndarray,
+             repeat=(1, 1),
              **material) -> Surface:
     """A grid of a limb's frame as a surface of the hand's frame."""
     vertices, faces, places, texture_faces = _grid(points, closed)
-    return Surface(vertices @ rotation.T + position, faces, places * repeat,
-                   texture_faces, texture,
+    return Surface(vertices @ rotation.T + position, faces,
+                   places * repeat, texture_faces, texture,
                    np.full(len(faces), part, np.uint8), **material)
 
 
@@ -168,10 +185,9 @@ def cloth_texture(rng: np.random.Generator) -> Tuple[np.ndarray, np.ndarray]:
     height = rng.uniform(0, .12)
     if rng.random() < .3:  # knitted
         stitches = rng.integers(4, 9)
-        relief = np.abs(np.sin(np.pi * (stitches * x))) * (
-            .7 + .3 * np.sin(2 * np.pi *
-                             (stitches * y + np.abs(2 * np.mod(
-                                 stitches * x, 1) - 1))))
+        relief = np.abs(np.sin(np.pi * (stitches * x))) * (.7 + .3 * np.sin(
+            2 * np.pi *
+            (stitches * y + np.abs(2 * np.mod(stitches * x, 1) - 1))))
         height = rng.uniform(.2, .7)
     texture = color + share[..., None] * (other - color)
     texture = texture * np.exp(
@@ -187,8 +203,7 @@ def _noise(rng: np.random.Generator, rows: int, cells: Tuple[int, int]):
     coarse = np.concatenate([coarse[:, -2:], coarse, coarse[:, :2]], 1)
     step = _AROUND // cells[1]
     fine = cv2.resize(
-        coarse, (coarse.shape[1] * step, rows),
-        interpolation=cv2.INTER_CUBIC)
+        coarse, (coarse.shape[1] * step, rows), interpolation=cv2.INTER_CUBIC)
     return fine[:, 2 * step:2 * step + _AROUND]
 
 
@@ -202,8 +217,7 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
         return None
     rows = int((end - start) / 6) + 2
     z = np.linspace(start, coarse[-1], rows)
-    grid = np.stack([
-        np.concatenate([s.centre, s.radii]) for s in sections])
+    grid = np.stack([np.concatenate([s.centre, s.radii]) for s in sections])
     grid = np.stack([np.interp(z, coarse, c) for c in grid.T], 1)
     centre, radii = grid[:, :2], grid[:, 2:]
     gap = rng.uniform(1.5, 8)
@@ -222,8 +236,8 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
     thickness = rng.uniform(.8, 2.5)
     points = np.empty((rows + 4, _AROUND, 3))
     points[3:-1, :, :2] = centre[:, None] + radii[..., None] * _CIRCLE
-    points[3:-1, :, 2] = z[:, None] + folds * .4 * near_hem * _noise(
-        rng, 2, (2, 4))[:1]
+    points[3:-1, :,
+           2] = z[:, None] + folds * .4 * near_hem * _noise(rng, 2, (2, 4))[:1]
     # the hem is turned in: outside, edge, inside
     for row, depth, inner in ((2, .3, .35), (1, .4, 1.), (0, 26., 1.)):
         points[row] = points[3]
@@ -234,7 +248,12 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
     texture, relief = cloth_texture(rng)
     repeat = (float(rng.integers(2, 7)), (end - start) / rng.uniform(30, 90))
     return _surface(
-        points, rotation, position, False, FOREARM_PART, texture,
+        points,
+        rotation,
+        position,
+        False,
+        FOREARM_PART,
+        texture,
         repeat,
         relief=relief,
         gloss=float(rng.uniform(.1, .5)),
@@ -243,16 +262,16 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
 
 
 def _disc(centre: np.ndarray, normal: np.ndarray, along: np.ndarray,
-          half: Tuple[float, float], height: float,
-          square: float) -> np.ndarray:
+          half: Tuple[float,
+                      float], height: float, square: float) -> np.ndarray:
     """(6, 32, 3) a low cylinder or rounded box with its top at the end."""
     across = np.cross(along, normal)
     outline = np.sign(_CIRCLE) * np.abs(_CIRCLE)**(1 - .65 * square)
     rows = []
     for scale, level in ((0, 0), (1, 0), (1, .8), (.93, 1), (.85, 1), (0, 1)):
         flat = outline * half * scale
-        rows.append(centre + height * level * normal +
-                    flat[:, :1] * across + flat[:, 1:] * along)
+        rows.append(centre + height * level * normal + flat[:, :1] * across +
+                    flat[:, 1:] * along)
     return np.stack(rows)
 
 
@@ -291,15 +310,21 @@ def _watch(rng: np.random.Generator, section: _Section, z: float,
         strap['texture'] = links.astype(np.float32)
     points = _band(section, z, width, thickness, .3, .2)
     surfaces = [
-        _surface(points, rotation, position, True, FOREARM_PART,
-                 repeat=(1, 8), **strap)
+        _surface(
+            points,
+            rotation,
+            position,
+            True,
+            FOREARM_PART,
+            repeat=(1, 8),
+            **strap)
     ]
     turn = np.pi / 2 + rng.normal(0, .2)
     if rng.random() < .06:
         turn += np.pi
     normal = np.array([np.cos(turn), np.sin(turn), 0])
-    radius = np.interp(turn % (2 * np.pi), _ANGLES, section.radii,
-                       period=2 * np.pi)
+    radius = np.interp(
+        turn % (2 * np.pi), _ANGLES, section.radii, period=2 * np.pi)
     middle = np.array([*section.centre, z]) + (radius - .5) * normal
     square = float(rng.random() < .35)
     half = rng.uniform(14, 21) * np.array([1., 1.])
@@ -308,18 +333,30 @@ def _watch(rng: np.random.Generator, section: _Section, z: float,
     height = rng.uniform(6, 12)
     case = _disc(middle, normal, np.array([0, 0, 1.]), half, height, square)
     surfaces.append(
-        _surface(case[:4], rotation, position, False, FOREARM_PART,
-                 _plain_texture(metal), metallic=1.,
-                 roughness=float(rng.uniform(.15, .4))))
+        _surface(
+            case[:4],
+            rotation,
+            position,
+            False,
+            FOREARM_PART,
+            _plain_texture(metal),
+            metallic=1.,
+            roughness=float(rng.uniform(.15, .4))))
     surfaces.append(
-        _surface(case[3:], rotation, position, False, FOREARM_PART,
-                 _dial(rng), roughness=.12, gloss=1.3))
+        _surface(
+            case[3:],
+            rotation,
+            position,
+            False,
+            FOREARM_PART,
+            _dial(rng),
+            roughness=.12,
+            gloss=1.3))
     return surfaces
 
 
 def _bracelets(rng: np.random.Generator, points: np.ndarray, z: float,
-               rotation: np.ndarray,
-               position: np.ndarray) -> List[Surface]:
+               rotation: np.ndarray, position: np.ndarray) -> List[Surface]:
     surfaces = []
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         section = _section(points, z, 7)
@@ -335,18 +372,25 @@ def _bracelets(rng: np.random.Generator, points: np.ndarray, z: float,
         if kind < .45:
             look = dict(
                 texture=_plain_texture(METALS[rng.integers(len(METALS))]),
-                metallic=1., roughness=float(rng.uniform(.12, .35)))
+                metallic=1.,
+                roughness=float(rng.uniform(.12, .35)))
         else:
-            beads = np.ones((16, 32, 1)) * np.stack(
-                [_sample_cloth(rng), _sample_cloth(rng)])[np.arange(32) // 4 %
-                                                          2][:, None, :][:16]
+            beads = np.ones((16, 32, 1)) * np.stack([
+                _sample_cloth(rng), _sample_cloth(rng)
+            ])[np.arange(32) // 4 % 2][:, None, :][:16]
             look = dict(
                 texture=np.ascontiguousarray(beads, np.float32)
                 if kind < .7 else _plain_texture(_sample_cloth(rng)),
                 roughness=float(rng.uniform(.25, .8)))
         surfaces.append(
-            _surface(band, rotation, position, True, FOREARM_PART,
-                     repeat=(1., 1.), **look))
+            _surface(
+                band,
+                rotation,
+                position,
+                True,
+                FOREARM_PART,
+                repeat=(1., 1.),
+                **look))
         z += width + rng.uniform(1, 5)
     return surfaces
 
@@ -428,8 +472,7 @@ class Accessories:
             return []
         metal = METALS[rng.choice(len(METALS), p=[.4, .35, .1, .1, .05])]
         width = rng.uniform(1.6, 6)
-        look = dict(
-            metallic=1., roughness=float(rng.uniform(.1, .35)))
+        look = dict(metallic=1., roughness=float(rng.uniform(.1, .35)))
         part = 3 * int(f) + 2
         band = _band(section, z, width, rng.uniform(1., 2.), -.25,
                      rng.random())
@@ -444,7 +487,13 @@ class Accessories:
             stone = _disc(middle, np.array([0, 1., 0]), np.array([0, 0, 1.]),
                           half, rng.uniform(2, 4.5), 0.)
             surfaces.append(
-                _surface(stone, rotation, position, False, part,
-                         _plain_texture(rng.uniform(.02, .8, 3)),
-                         roughness=.08, gloss=2.))
+                _surface(
+                    stone,
+                    rotation,
+                    position,
+                    False,
+                    part,
+                    _plain_texture(rng.uniform(.02, .8, 3)),
+                    roughness=.08,
+                    gloss=2.))
         return surfaces

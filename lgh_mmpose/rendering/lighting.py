@@ -128,9 +128,8 @@ def load_environments() -> Sequence[Environment]:
             raise ValueError(f'{picture} is damaged: OpenCV cannot read it. '
                              'Reinstall lgh_mmpose or restore the file.')
         environments.append(
-            Environment(
-                name, *values, reflection.astype(np.float32),
-                np.ascontiguousarray(panorama[..., ::-1])))
+            Environment(name, *values, reflection.astype(np.float32),
+                        np.ascontiguousarray(panorama[..., ::-1])))
     return tuple(environments)
 
 

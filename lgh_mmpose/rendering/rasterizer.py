@@ -233,8 +233,9 @@ def _draw_mesh(face, inverse_depth, vertices, faces, camera, near):
     for v in range(len(vertices)):
         x, y, z = vertices[v]
         if z > near:
-            projected[v, 0] = (
-                camera[0, 0] * x + camera[0, 1] * y) / z + camera[0, 2]
+            projected[
+                v,
+                0] = (camera[0, 0] * x + camera[0, 1] * y) / z + camera[0, 2]
             projected[v, 1] = camera[1, 1] * y / z + camera[1, 2]
             projected[v, 2] = 1. / z
     polygon = np.empty((4, 3))

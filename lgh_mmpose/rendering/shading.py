@@ -13,9 +13,10 @@ from .numba_utils import cached_njit
 from .rasterizer import (NEAR, SAMPLES, Layer, Surface, join, shadow_map,
                          vertex_normals, visible_faces)
 
-_CIRCLE = np.stack([
-    np.cos(np.arange(12) * 2.39996323), np.sin(np.arange(12) * 2.39996323)
-], 1) * np.sqrt((np.arange(12)[:, None] + .7) / 12)
+_CIRCLE = np.stack(
+    [np.cos(np.arange(12) * 2.39996323),
+     np.sin(np.arange(12) * 2.39996323)], 1) * np.sqrt(
+         (np.arange(12)[:, None] + .7) / 12)
 _OCCLUSION_RADIUS = 24.  # mm
 
 
@@ -47,8 +48,9 @@ def render(surfaces: Sequence[Surface],
     mesh = join(surfaces)
     face, inverse_depth = visible_faces(mesh, camera_matrix, size, near)
     to_ray = _inverse(camera_matrix)
-    pixel, fragment_face, place, weight = _fragments(
-        face, inverse_depth, mesh.starts, 3. * to_ray[0, 0])
+    pixel, fragment_face, place, weight = _fragments(face, inverse_depth,
+                                                     mesh.starts,
+                                                     3. * to_ray[0, 0])
     _resolve(face, inverse_depth, mesh.parts, layer.alpha, layer.part,
              layer.inverse_depth)
     if not len(pixel):
@@ -74,38 +76,38 @@ def render(surfaces: Sequence[Surface],
         chosen = np.flatnonzero(owner == index)
         if not len(chosen):
             continue
-        texture, relief, sheen = _textures(surface,
-                                           distance * to_ray[0, 0])
+        texture, relief, sheen = _textures(surface, distance * to_ray[0, 0])
         _shade(
             chosen, pixel, fragment_face, seen, weight, mesh.vertices,
             mesh.faces, normals, mesh.starts[index],
             np.ascontiguousarray(surface.texture_coordinates, np.float64),
             np.ascontiguousarray(surface.texture_faces), texture, relief,
-            sheen, np.array([
+            sheen,
+            np.array([
                 surface.gloss, surface.roughness, surface.translucency,
                 surface.metallic, surface.fuzz
             ], np.float64), light.sh, light.key_direction, light.key_color,
             light.key_softness, light.reflection, light.rotation,
-            shadows.depth, shadows.frame, shadows.origin, shadows.texel, lit,
-            depth, to_ray, float(camera_matrix[0, 0]), _CIRCLE,
-            _OCCLUSION_RADIUS, occlusion, layer.color)
+            shadows.depth, shadows.frame,
+            shadows.origin, shadows.texel, lit, depth, to_ray,
+            float(camera_matrix[0, 0]), _CIRCLE, _OCCLUSION_RADIUS, occlusion,
+            layer.color)
     return layer
 
 
 def _inverse(camera_matrix: np.ndarray) -> np.ndarray:
     """Inverse of a camera matrix; LAPACK would start threads for it."""
     (fx, skew, cx), (_, fy, cy) = camera_matrix[:2]
-    return np.array([[1 / fx, -skew / (fx * fy),
-                      (skew * cy / fy - cx) / fx], [0, 1 / fy, -cy / fy],
-                     [0, 0, 1.]])
+    return np.array([[1 / fx, -skew / (fx * fy), (skew * cy / fy - cx) / fx],
+                     [0, 1 / fy, -cy / fy], [0, 0, 1.]])
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:
     """Return (...) float32 sRGB values, 0 to 255, of linear light 0 to 1."""
     linear = np.clip(linear, 0, 1).astype(np.float32, copy=False)
-    return np.where(linear < .0031308, 3294.6 * linear,
-                    269.025 * cv2.pow(linear, 1 / 2.4).reshape(linear.shape) -
-                    14.025)
+    return np.where(
+        linear < .0031308, 3294.6 * linear,
+        269.025 * cv2.pow(linear, 1 / 2.4).reshape(linear.shape) - 14.025)
 
 
 _EMPTY = np.zeros((0, 0), np.float32)
@@ -124,6 +126,10 @@ def _textures(surface: Surface, pixel: float):
         for m in (surface.relief, surface.sheen)
     ]
     height, width = texture.shape[:2]
+    for name, m in zip(('relief', 'sheen'), maps):
+        if m.size and m.shape != (height, width):
+            raise ValueError(f'the {name} of a surface is of shape {m.shape}, '
+                             f'its texture of {texture.shape}')
     step = max(1, len(surface.faces) // 200)
     corners = surface.vertices[surface.faces[::step]]
     places = surface.texture_coordinates[surface.texture_faces[::step]]
@@ -222,14 +228,13 @@ def _resolve(face, inverse_depth, parts, out_alpha, out_part,
 
 
 @cached_njit
-def _lit_fraction(depth, u, v, z, radius, bias, size):
-    """Share of a square of the shadow map that lets light through to z, and
-    the mean thickness of what is before it."""
+def _lit_fraction(depth, u, v, z, radius, bias):
+    """Share of a square of the shadow map that lets light through to z."""
+    size = depth.shape[0]
     low_u, high_u = u - radius, u + radius
     low_v, high_v = v - radius, v + radius
     lit = 0.
     total = 0.
-    thickness = 0.
     for j in range(int(np.floor(low_v + .5)), int(np.floor(high_v + .5)) + 1):
         wj = min(high_v, j + .5) - max(low_v, j - .5)
         jj = min(max(j, 0), size - 1)
@@ -237,13 +242,27 @@ def _lit_fraction(depth, u, v, z, radius, bias, size):
                 int(np.floor(low_u + .5)),
                 int(np.floor(high_u + .5)) + 1):
             w = wj * (min(high_u, i + .5) - max(low_u, i - .5))
-            ahead = z - depth[jj, min(max(i, 0), size - 1)]
             total += w
-            if ahead < bias:
+            if z - depth[jj, min(max(i, 0), size - 1)] < bias:
                 lit += w
-            if ahead > 0:
-                thickness += w * min(ahead, 60.)
-    return lit / total, thickness / total
+    return lit / total
+
+
+@cached_njit
+def _thickness(depth, u, v, z):
+    """Mean way in mm that light takes to z behind the nearest surface."""
+    size = depth.shape[0]
+    iu, iv = int(np.floor(u)), int(np.floor(v))
+    total = 0.
+    for j in range(-1, 3):
+        wj = max(2 - abs(v - iv - j), 0.)
+        jj = min(max(iv + j, 0), size - 1)
+        for i in range(-1, 3):
+            w = wj * max(2 - abs(u - iu - i), 0.)
+            ahead = z - depth[jj, min(max(iu + i, 0), size - 1)]
+            # 16 is the sum of the weights
+            total += w * min(max(ahead, 0.), 60.) / 16
+    return total
 
 
 @cached_njit
@@ -258,8 +277,8 @@ def _wrap(value, size):
 def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
            normals, start, coordinates, coordinate_faces, texture, relief,
            sheen, material, sh, key, key_color, softness, reflection,
-           to_environment, shadow, frame, origin, texel, has_key,
-           depth, to_ray, focal, circle, radius, occlusion, out):
+           to_environment, shadow, frame, origin, texel, has_key, depth,
+           to_ray, focal, circle, radius, occlusion, out):
     gloss, base_roughness, translucency = material[0], material[1], material[2]
     metallic, fuzz = material[3], material[4]
     height, width = texture.shape[:2]
@@ -405,20 +424,23 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
                     gap += min(ahead, 200.)
             penumbra = .9
             if blockers:
-                penumbra = min(
-                    max(softness * gap / blockers / texel, .9), 3.5)
+                penumbra = min(max(softness * gap / blockers / texel, .9), 3.5)
             slope = np.sqrt(max(1 - smooth_toward * smooth_toward, 0.))
             slope /= max(smooth_toward, .25)
             bias = .4 + .7 * slope * penumbra * texel
-            if turned:
-                lit = 0.
-                thickness = lz - shadow[
-                    min(max(int(lv + .5), 0), map_size - 1),
-                    min(max(int(lu + .5), 0), map_size - 1)]
-                thickness = min(max(thickness, 0.), 60.)
-            else:
-                lit, thickness = _lit_fraction(shadow, lu, lv, lz, penumbra,
-                                               bias, map_size)
+            lit = 0.
+            if not turned:
+                lit = _lit_fraction(shadow, lu, lv, lz, penumbra, bias)
+            if translucency > 0 and smooth_toward < .35:
+                # from within, or the outline would let all light through
+                lift = 1.6 * texel + .6
+                qx, qy, qz = px - lift * sx, py - lift * sy, pz - lift * sz
+                lu = (frame[0, 0] * qx + frame[0, 1] * qy + frame[0, 2] * qz -
+                      origin[0]) / texel
+                lv = (frame[1, 0] * qx + frame[1, 1] * qy + frame[1, 2] * qz -
+                      origin[1]) / texel
+                lz = frame[2, 0] * qx + frame[2, 1] * qy + frame[2, 2] * qz
+                thickness = _thickness(shadow, lu, lv, lz)
         # Schlick's Fresnel term and a GGX lobe (Karis' form of visibility)
         hx, hy, hz = key[0] + vx, key[1] + vy, key[2] + vz
         norm = np.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
@@ -427,8 +449,9 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
         alpha2 = max(rough * rough, .004)
         alpha2 *= alpha2
         bottom = half_normal * half_normal * (alpha2 - 1) + 1
-        lobe = alpha2 / (bottom * bottom) / (
-            4 * max(half_facing * half_facing, .1) * (rough + .5))
+        lobe = alpha2 / (bottom *
+                         bottom) / (4 * max(half_facing * half_facing, .1) *
+                                    (rough + .5))
         lobe *= max(toward, 0.) * lit
         grazing = (1 - half_facing)**5
         rim = .55 * (1 - facing)**5 * (1 - rough)**2
@@ -438,12 +461,15 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
         sharp = min(max((.32 - rough) * 6, 0.), 1.) * .9
         mu, mv, eu, ev = 0., 0., 0, 0
         if sharp > 0:
-            ex = (to_environment[0, 0] * rx + to_environment[0, 1] * ry +
-                  to_environment[0, 2] * rz)
-            ey = (to_environment[1, 0] * rx + to_environment[1, 1] * ry +
-                  to_environment[1, 2] * rz)
-            ez = (to_environment[2, 0] * rx + to_environment[2, 1] * ry +
-                  to_environment[2, 2] * rz)
+            ex = (
+                to_environment[0, 0] * rx + to_environment[0, 1] * ry +
+                to_environment[0, 2] * rz)
+            ey = (
+                to_environment[1, 0] * rx + to_environment[1, 1] * ry +
+                to_environment[1, 2] * rz)
+            ez = (
+                to_environment[2, 0] * rx + to_environment[2, 1] * ry +
+                to_environment[2, 2] * rz)
             mu = np.arctan2(ex, ez) / (2 * np.pi) * env_width - .5
             mv = np.arccos(min(max(-ey, -1.), 1.)) / np.pi * env_height - .5
             mv = min(max(mv, 0.), env_height - 1.001)
@@ -465,8 +491,8 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
             if sharp > 0:
                 mirrored += sharp * (
                     (1 - mu) * (1 - mv) * reflection[ev, eu0, c] + mu *
-                    (1 - mv) * reflection[ev, eu1, c] + (1 - mu) * mv *
-                    reflection[ev + 1, eu0, c] +
+                    (1 - mv) * reflection[ev, eu1, c] +
+                    (1 - mu) * mv * reflection[ev + 1, eu0, c] +
                     mu * mv * reflection[ev + 1, eu1, c] - mirrored)
             albedo = color[c]
             # light bounces between bright walls of a crease
@@ -481,22 +507,19 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
                     through += (wrap[c] * 1.2) * (np.sqrt(lit) - lit)
                 w = wrap[c]
                 direct = through * max((toward + w) / ((1 + w) * (1 + w)), 0.)
-                if translucency > 0 and thickness < 20 and (smooth_toward <
-                                                            .35):
+                if translucency > 0 and smooth_toward < .35:
                     leak = np.exp(-thickness / (reach[c] * translucency))
                     direct += .35 * translucency * leak * max(
                         .35 - smooth_toward, 0.) * (1 - lit * .5)
             base = albedo * (1 - metallic)
             f0 = .035 * shine * (1 - metallic) + albedo * metallic
-            value = base * (
-                ambient[c] * bounced + direct * key_color[c])
+            value = base * (ambient[c] * bounced + direct * key_color[c])
             edge = shine + metallic * (1 - shine)
             value += (f0 + (edge * (1 - f0)) * grazing) * lobe * key_color[c]
             value += (f0 * (1 - .35 * rough) +
                       edge * rim) * mirrored * bounced * open_sky
             if fuzz > 0:
                 value += fuzz * (1 - facing)**3 * .5 * (
-                    ambient[c] * bounced +
-                    key_color[c] * lit * max(toward + .3, 0.)) * (
-                        .3 + .7 * albedo)
+                    ambient[c] * bounced + key_color[c] * lit *
+                    max(toward + .3, 0.)) * (.3 + .7 * albedo)
             out[y, x, c] += weight[m] * value

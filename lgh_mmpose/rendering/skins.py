@@ -62,9 +62,8 @@ def _read(name: str) -> np.ndarray:
     path = asset_path(f'skins/{name}')
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None or picture.shape[0] != picture.shape[1]:
-        raise ValueError(
-            f'{path} is damaged: it should be a square picture. '
-            'Reinstall lgh_mmpose or restore the file.')
+        raise ValueError(f'{path} is damaged: it should be a square picture. '
+                         'Reinstall lgh_mmpose or restore the file.')
     return picture[..., ::-1]
 
 
@@ -108,8 +107,9 @@ class Skins:
         # A skin is its structure, without its tone and without its nails,
         # whose highlights are painted.
         back = (marks[..., 0] < .2) & (self._nail < .01)
-        soft = cv2.GaussianBlur(cv2.dilate(self._nail, np.ones((5, 5))),
-                                (0, 0), size / 256)[..., None]
+        soft = cv2.GaussianBlur(
+            cv2.dilate(self._nail, np.ones((5, 5))), (0, 0), size / 256)[...,
+                                                                         None]
         soft = np.clip(1.5 * soft, 0, 1)
         palm = marks[..., 0] > .8
         self._maps, self._palm_lifts = [], []
@@ -142,8 +142,7 @@ class Skins:
             np.abs(self._ages - subject.age) / 12 + 1.5 *
             (self._male != (subject.male > .5)))
         weights = np.exp(-unlike) * np.where(self._dark == dark, 1, .02)
-        first, second = rng.choice(
-            len(weights), 2, p=weights / weights.sum())
+        first, second = rng.choice(len(weights), 2, p=weights / weights.sum())
         share = rng.uniform(0, .5)
         strength = rng.uniform(.55, 1.05)
         # Palms are light, but no lighter than a light skin's.
@@ -167,13 +166,13 @@ class Skins:
         ink, ink_color = self._draw_spots(rng, subject.age, dark)
         texture = np.empty((self.size, self.size, 3), np.float32)
         relief = np.empty((self.size, self.size), np.float32)
-        _compose(texture, relief, self._maps[first], self._maps[second],
-                 (strength * (1 - share)).astype(np.float32),
-                 (strength * share).astype(np.float32), self._marks, self._detail,
-                 shifts.astype(np.float32), np.float32(detail), ink,
-                 ink_color, tone.astype(np.float32),
-                 np.array([.8 * detail, -.4 * creases, .55 * veins],
-                          np.float32))
+        _compose(
+            texture, relief, self._maps[first], self._maps[second],
+            (strength * (1 - share)).astype(np.float32),
+            (strength * share).astype(np.float32), self._marks, self._detail,
+            shifts.astype(np.float32), np.float32(detail), ink, ink_color,
+            tone.astype(np.float32),
+            np.array([.8 * detail, -.4 * creases, .55 * veins], np.float32))
         sheen = self._paint_nails(rng, texture, relief, tone, subject)
         oily = rng.random()
         return Skin(
@@ -253,8 +252,7 @@ class Skins:
             lunula = np.clip((root - along) / .06, 0, 1) * rng.uniform(0, .6)
             rim = rng.uniform(.86, .97)
             edge = np.clip((along - rim) / .05, 0, 1) * rng.uniform(.3, .9)
-            white = np.clip(
-                tone * .6 + .4 * np.array([.8, .74, .66]), 0, .8)
+            white = np.clip(tone * .6 + .4 * np.array([.8, .74, .66]), 0, .8)
             for share in (lunula, edge):
                 color += share[:, None] * (white - color)
             cover = cover * .85
@@ -278,10 +276,11 @@ def _compose(texture, relief, first, second, first_share, second_share, marks,
             palmar, crease, vein = marks[y, x]
             spot = ink[y, x] * (np.float32(1) - palmar)
             for c in range(3):
-                value = np.exp(first_share[c] * first[y, x, c] + second_share[c] *
-                               second[y, x, c] + palmar * shifts[0, c] +
-                               crease * shifts[1, c] + vein * shifts[2, c] +
-                               detail * fine - spot * ink_color[c]) * tone[c]
+                value = np.exp(first_share[c] * first[y, x, c] +
+                               second_share[c] * second[y, x, c] +
+                               palmar * shifts[0, c] + crease * shifts[1, c] +
+                               vein * shifts[2, c] + detail * fine -
+                               spot * ink_color[c]) * tone[c]
                 texture[y, x, c] = min(max(value, .004), .85)
             relief[y, x] = (
                 heights[0] * fine + heights[1] * crease + heights[2] * vein)
@@ -294,6 +293,5 @@ def _sample_tone(rng: np.random.Generator, dark: bool) -> np.ndarray:
     tone = TONES[i] * (TONES[i + 1] / TONES[i])**(place - i)
     # blood reddens, carotene yellows
     blood, yellow = rng.normal(0, .07), rng.normal(0, .09)
-    return tone * np.exp(
-        [.2 * blood, -blood, -.8 * blood - yellow]) * np.exp(
-            rng.normal(0, .05))
+    return tone * np.exp([.2 * blood, -blood, -.8 * blood - yellow]) * np.exp(
+        rng.normal(0, .05))

@@ -3,8 +3,8 @@ import pytest
 
 from lgh_mmpose.rendering import accessories as module
 from lgh_mmpose.rendering.accessories import Accessories, cloth_texture
-from lgh_mmpose.rendering.hand_model import (FOREARM, FOREARM_PART,
-                                             PALM_PART, HandModel)
+from lgh_mmpose.rendering.hand_model import (FOREARM, FOREARM_PART, PALM_PART,
+                                             HandModel)
 
 
 @pytest.fixture(scope='module')
@@ -40,13 +40,12 @@ def test_worn_as_often_as_in_life(accessories, model):
     subject = model.mean_subject._replace(male=0.)
     pose = np.zeros((26, 3))
     vertices = model.deform(pose, subject).vertices
+    rng = np.random.default_rng(0)
     worn = [
-        accessories.sample(np.random.default_rng(seed), subject, pose,
-                           vertices) for seed in range(300)
+        accessories.sample(rng, subject, pose, vertices) for _ in range(300)
     ]
     sleeves = np.mean([any(map(is_sleeve, w)) for w in worn])
-    rings = np.mean(
-        [any(s.parts[0] < PALM_PART for s in w) for w in worn])
+    rings = np.mean([any(s.parts[0] < PALM_PART for s in w) for w in worn])
     assert .37 < sleeves < .53
     assert .09 < rings < .26
     assert all(np.isfinite(s.vertices).all() for w in worn for s in w)
@@ -69,8 +68,10 @@ def test_forearm_lies_within_its_sleeve(accessories, model, flexion):
     arm = (vertices[part == FOREARM_PART] - position) @ rotation
     checked = 0
     for seed in range(25):
-        for surface in filter(is_sleeve, accessories.sample(
-                np.random.default_rng(seed), subject, pose, vertices)):
+        for surface in filter(
+                is_sleeve,
+                accessories.sample(
+                    np.random.default_rng(seed), subject, pose, vertices)):
             rows = ((surface.vertices - position) @ rotation).reshape(
                 -1, 32, 3)[3:-1]
             for ring in rows[2:-1:3]:
@@ -82,8 +83,10 @@ def test_forearm_lies_within_its_sleeve(accessories, model, flexion):
                 order = np.argsort(angles)
                 offset = near - centre
                 reach = np.interp(
-                    np.arctan2(offset[:, 1], offset[:, 0]), angles[order],
-                    np.linalg.norm(outline, axis=1)[order], period=2 * np.pi)
+                    np.arctan2(offset[:, 1], offset[:, 0]),
+                    angles[order],
+                    np.linalg.norm(outline, axis=1)[order],
+                    period=2 * np.pi)
                 assert (np.linalg.norm(offset, axis=1) < reach + .3).all()
                 checked += len(near)
     assert checked > 500

