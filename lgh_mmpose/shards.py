@@ -222,8 +222,9 @@ def _check_same_set(folders: Sequence[Path]) -> None:
         if first is None:
             first = common
         elif common != first:
-            key = next(key for key in {**first, **common}
-                       if first.get(key) != common.get(key))
+            key = next(
+                key for key in (*first, *common)
+                if first.get(key) != common.get(key))
             raise ValueError(
                 f'{folder} is of another data set than {folders[0]}: {key} is '
                 f'{common.get(key)!r}, not {first.get(key)!r}')

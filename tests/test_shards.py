@@ -16,8 +16,7 @@ def write_shards(root, count, skip=(), num_eval=2, last=()):
             continue
         folder = root / shard_name(index, count)
         folder.mkdir(parents=True)
-        parameters = dict(
-            num_train=7, num_eval=num_eval, shard=[index, count])
+        parameters = dict(num_train=7, num_eval=num_eval, shard=[index, count])
         parameters.update(last if index == count else ())
         (folder / 'studiohand.json').write_text(json.dumps(parameters))
 
@@ -77,7 +76,8 @@ def test_files_are_found_in_their_shards(tmp_path):
 ])
 def test_a_missing_shard_is_named(tmp_path, skip, message):
     write_shards(tmp_path, 4, skip=skip)
-    with pytest.raises(ValueError, match=f'{tmp_path} is not whole: {message}'):
+    with pytest.raises(
+            ValueError, match=f'{tmp_path} is not whole: {message}'):
         Parts(str(tmp_path), 'training')
 
 

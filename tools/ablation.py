@@ -85,6 +85,7 @@ def parse_args() -> argparse.Namespace:
 def executor_of(args: argparse.Namespace):
     """submitit's executor, whose jobs compute with one thread each."""
     from lgh_mmpose.cluster import make_executor
+
     # before the jobs import torch; KeepMemoryHook cares for the allocator
     os.environ['OMP_NUM_THREADS'] = '1'
     return make_executor(

@@ -9,7 +9,7 @@ from ..geometry.crop import Crop
 
 WHOLE_IMAGE_PADDING = 1.5
 """How much larger than the tight box of the joints whole images are, as which
-a network may have been trained: the mean of StudioHand (1.52), whose layout and
+a network may have been trained: the mean of SynthHand (1.52), whose layout and
 framing are FreiHAND's."""
 
 # that of the release's crop of RHD: the mean on the same hands

@@ -66,8 +66,8 @@ class HandAnnotations:
                 array.flags.writeable = False
 
     @classmethod
-    def concatenate(
-            cls, parts: Sequence['HandAnnotations']) -> 'HandAnnotations':
+    def concatenate(cls,
+                    parts: Sequence['HandAnnotations']) -> 'HandAnnotations':
         """Join annotations, row after row; all have the same arrays."""
         if len(parts) == 1:
             return parts[0]

@@ -307,9 +307,10 @@ class Rhd3DDataset(BaseHand3DDataset):
         self._parts.check_sizes([max(part) + 1 for part in loaded])
         annotations = loaded[0]
         for part, shard in zip(loaded[1:], self._parts.shards[1:]):
-            annotations.update(
-                {shard.start + i: value
-                 for i, value in part.items()})
+            annotations.update({
+                shard.start + i: value
+                for i, value in part.items()
+            })
         image_ids = sorted(annotations)
         xyz, uv_vis, camera_matrix = (np.stack([
             self._release_array(annotations[i], i, key, shape)

@@ -69,7 +69,7 @@ UNITS = {'um': .001, 'mm': 1., 'cm': 10., 'm': 1000.}
 """Length of units in mm."""
 
 _MIN_BONES = 5  # of a hand that has a size
-# share of an image's side: 0.02 in STB and Dexter+Object, 0.09 in StudioHand; a
+# share of an image's side: 0.02 in STB and Dexter+Object, 0.09 in SynthHand; a
 # matrix for images of two thirds of the size is 0.17 off
 _OFF_CENTRE = .15
 # share of an image's side; images of three quarters of the size make it 0.17

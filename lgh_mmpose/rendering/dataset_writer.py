@@ -110,12 +110,12 @@ def write_studiohand(out_dir: Union[str, Path],
         backgrounds=None if backgrounds is None else str(backgrounds),
         without=without)
     SceneGenerator(split=SPLITS[0], **scene)  # checks its arguments
+    pictures = None if backgrounds is None else _describe_folder(backgrounds)
     parameters = {
         'generator_version': GENERATOR_VERSION,
         **layout.parameters(),
         **scene,
-        'backgrounds':
-        None if backgrounds is None else _describe_folder(backgrounds),
+        'backgrounds': pictures,
         'without': list(without),
         'num_train': num_train,
         'num_eval': num_eval,
@@ -194,7 +194,10 @@ def _submit_shards(executor: Any, out_dir: Path, shards: List[Tuple[int, int]],
     with executor.batch():  # one array of jobs
         jobs = [
             executor.submit(
-                write_studiohand, out_dir, shard=shard, quiet=True,
+                write_studiohand,
+                out_dir,
+                shard=shard,
+                quiet=True,
                 **parameters) for shard in shards
         ]
     written, failed = 0, []
@@ -265,9 +268,8 @@ def _check_shard(out_dir: Path, shard: Tuple[int, int], parameters: dict,
                 f'{out_dir} holds {name}, of {other[1]} shards, not {count}. '
                 'Move it away or choose another directory.')
         found = read_parameters(out_dir / name)
-        # what is to be replaced, too, is checked again under its lock
-        if not overwrite and found is not None and (common_parameters(found) !=
-                                                    parameters):
+        if not overwrite and found is not None and \
+                common_parameters(found) != parameters:
             raise FileExistsError(
                 f'{out_dir} holds {name} with other parameters. Choose '
                 'another directory or pass --overwrite.')
@@ -315,9 +317,9 @@ def _check_replaceable(directory: Path, overwrite: bool,
     foreign = sorted(filterfalse(_own_files().fullmatch, names))
     if foreign:
         raise FileExistsError(
-            f'{directory} holds {foreign[0]} too, which is not of a StudioHand '
-            'data set; it is left alone. Move that away or choose another '
-            'directory.')
+            f'{directory} holds {foreign[0]} too, which is not of a '
+            'StudioHand data set; it is left alone. Move that away or choose '
+            'another directory.')
 
 
 def _own_files() -> 're.Pattern':

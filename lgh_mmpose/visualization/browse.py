@@ -375,8 +375,9 @@ def draw_sheet(dataset,
     for place, index in enumerate(indices):
         row, column = divmod(place, columns)
         drawn = joints == 'all' or joints == 'half' and (row + column) % 2 == 1
-        sheet[row * step:row * step + tile, column * step:column * step +
-              tile] = _draw_tile(dataset.get_data_info(index), drawn, tile)
+        sheet[row * step:row * step + tile,
+              column * step:column * step + tile] = _draw_tile(
+                  dataset.get_data_info(index), drawn, tile)
     return sheet
 
 

@@ -88,8 +88,7 @@ ELSEWHERE = {
     'python benchmarks/compare_mediapipe.py':
     ['test_benchmarks/test_compare_mediapipe.py'],
     'python tools/dataset_converters/make_studiohand.py data/studiohand_large '
-    '--num-train 4 --num-eval 2 --size 48 --workers 1 --shards 2 --executor':
-    [
+    '--num-train 4 --num-eval 2 --size 48 --workers 1 --shards 2 --executor': [
         'test_rendering/test_write_shards.py::test_the_command_sends_jobs_to_'
         'slurm'
     ],

@@ -234,10 +234,11 @@ def test_complete_data_set_is_left_alone(root):
     with pytest.raises(FileExistsError, match='other parameters'):
         write_studiohand(root, **{**PARAMETERS, 'depth': False})
     with pytest.raises(FileExistsError, match='other parameters'):
-        write_studiohand(root, **{
-            **PARAMETERS, 'layout': 'freihand',
-            'depth': False
-        })
+        write_studiohand(
+            root, **{
+                **PARAMETERS, 'layout': 'freihand',
+                'depth': False
+            })
 
 
 @pytest.mark.parametrize('change, message', [

@@ -11,8 +11,7 @@ from helpers import REPO_ROOT, run_script, start_command
 from mmpose.registry import DATASETS
 
 from lgh_mmpose.cluster import make_executor
-from lgh_mmpose.rendering import (dataset_writer, write_shards,
-                                  write_studiohand)
+from lgh_mmpose.rendering import dataset_writer, write_shards, write_studiohand
 
 SCRIPT = REPO_ROOT / 'tools/dataset_converters/make_studiohand.py'
 PARAMETERS = dict(num_train=7, num_eval=3, seed=5, size=48, quiet=True)
@@ -39,8 +38,8 @@ def test_samples_depend_on_no_split(tmp_path, layout):
     write_studiohand(tmp_path / 'one', layout=layout, **PARAMETERS)
     write_studiohand(
         tmp_path / 'workers', layout=layout, workers=3, **PARAMETERS)
-    assert write_shards(tmp_path / 'shards', 4, layout=layout,
-                        **PARAMETERS) == 4
+    assert write_shards(
+        tmp_path / 'shards', 4, layout=layout, **PARAMETERS) == 4
     options = [{}] if layout == 'freihand' else [{}, dict(both_hands=True)]
     for split in ('training', 'evaluation'):
         for more in options:
@@ -58,8 +57,9 @@ def test_more_shards_than_samples(tmp_path):
     write_studiohand(tmp_path / 'one', **small)
     write_shards(tmp_path / 'shards', 3, **small)
     for split in ('training', 'evaluation'):
-        assert records(tmp_path / 'one', 'freihand', split) == records(
-            tmp_path / 'shards', 'freihand', split)
+        assert records(tmp_path / 'one', 'freihand',
+                       split) == records(tmp_path / 'shards', 'freihand',
+                                         split)
 
 
 @pytest.fixture
@@ -142,8 +142,10 @@ def test_a_shard_with_fewer_annotations_is_named(tmp_path, layout):
     shutil.copytree(other / 'training', part / 'training')
     for path in other.glob('training_*.json'):
         shutil.copy(path, part)
-    with pytest.raises(ValueError, match=f'{part} must have 3 samples by '
-                       'its studiohand.json, but has 2'):
+    with pytest.raises(
+            ValueError,
+            match=f'{part} must have 3 samples by '
+            'its studiohand.json, but has 2'):
         records(tmp_path / 'data', layout, 'training')
 
 
@@ -156,8 +158,9 @@ def test_each_shard_is_a_job(tmp_path):
     assert write_shards(
         tmp_path / 'data', 2, executor, workers=2, **PARAMETERS) == 2
     write_studiohand(tmp_path / 'one', **PARAMETERS)
-    assert records(tmp_path / 'data', 'freihand', 'training') == records(
-        tmp_path / 'one', 'freihand', 'training')
+    assert records(tmp_path / 'data', 'freihand',
+                   'training') == records(tmp_path / 'one', 'freihand',
+                                          'training')
     # and is not done twice
     assert write_shards(tmp_path / 'data', 2, executor, **PARAMETERS) == 0
 
@@ -212,9 +215,8 @@ def test_the_command_sends_jobs_to_slurm(tmp_path, monkeypatch, signals):
     for line in ('--partition=short', '--cpus-per-task=3', '--time=1440'):
         assert f'#SBATCH {line}\n' in script
     # a whole data set, and no logs of what went well
-    assert sorted(os.listdir(tmp_path / 'data')) == [
-        'shard-0001-of-0002', 'shard-0002-of-0002'
-    ]
+    assert sorted(os.listdir(
+        tmp_path / 'data')) == ['shard-0001-of-0002', 'shard-0002-of-0002']
     assert len(records(tmp_path / 'data', 'freihand', 'training')) == 4
 
 
@@ -235,9 +237,8 @@ def test_a_job_that_fails_costs_no_other(tmp_path, monkeypatch):
             'full; its log'):
         write_shards(tmp_path / 'data', 3, executor, **PARAMETERS)
     monkeypatch.undo()
-    assert sorted(os.listdir(tmp_path / 'data')) == [
-        'shard-0001-of-0003', 'shard-0003-of-0003'
-    ]
+    assert sorted(os.listdir(
+        tmp_path / 'data')) == ['shard-0001-of-0003', 'shard-0003-of-0003']
     assert write_shards(tmp_path / 'data', 3, **PARAMETERS) == 1
 
 
@@ -280,9 +281,8 @@ def test_the_command_makes_one_or_all(tmp_path, signals):
             *command('data', '--shards', 2, '--executor', 'debug'),
             cwd=tmp_path).stdout
     assert 'data is already there' in output
-    assert sorted(os.listdir(tmp_path / 'data')) == [
-        'shard-0001-of-0002', 'shard-0002-of-0002'
-    ]
+    assert sorted(os.listdir(
+        tmp_path / 'data')) == ['shard-0001-of-0002', 'shard-0002-of-0002']
 
 
 @pytest.mark.parametrize('options, message', [
@@ -325,5 +325,6 @@ def test_a_killed_command_goes_on(tmp_path):
     assert stamps(first) == before
     assert len(os.listdir(tmp_path / 'data')) == 3
     write_studiohand(tmp_path / 'one', **parameters)
-    assert records(tmp_path / 'data', 'freihand', 'training') == records(
-        tmp_path / 'one', 'freihand', 'training')
+    assert records(tmp_path / 'data', 'freihand',
+                   'training') == records(tmp_path / 'one', 'freihand',
+                                          'training')

@@ -200,8 +200,8 @@ def test_joints_lie_on_the_hand_of_a_cut_out(tmp_path):
     uvw = xyz @ np.array(hand['camera_matrix'], float).T
     uv = uvw[:, :2] / uvw[:, 2:]
     picture = np.zeros((image['height'], image['width'], 3), np.uint8)
-    cv2.circle(picture, np.rint(uv[0]).astype(int).tolist(), 2,
-               (255, 255, 255), -1)
+    cv2.circle(picture,
+               np.rint(uv[0]).astype(int).tolist(), 2, (255, 255, 255), -1)
     path.write_bytes(cv2.imencode('.png', picture)[1].tobytes())
     image['file_name'] = f'images/{image["file_name"]}'
     hand['bbox'] = [float(v) for v in (*uv.min(0), *np.ptp(uv, axis=0))]
@@ -233,8 +233,6 @@ def test_a_sheet_names_an_unreadable_image(tmp_path):
     root = write_freihand(tmp_path / 'data', num_train=2)
     (root / 'training/rgb/00000001.jpg').write_bytes(b'no image')
     result, picture = sheet(
-        tmp_path,
-        *(CONFIG, '--cfg-options', f'data_root={root}'),
-        check=False)
+        tmp_path, *(CONFIG, '--cfg-options', f'data_root={root}'), check=False)
     assert '00000001.jpg: cannot read this image' in str(result.returncode)
     assert picture is None

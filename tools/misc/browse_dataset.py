@@ -124,8 +124,7 @@ def build_dataset(cfg: Config, phase: str) -> Any:
 
 def rendered_config(folder: str) -> Config:
     """A config of the data set in a folder, as make_studiohand.py names it."""
-    from lgh_mmpose.shards import (PARAMETERS_FILE, find_shards,
-                                   read_parameters)
+    from lgh_mmpose.shards import PARAMETERS_FILE, find_shards, read_parameters
     parameters = read_parameters(next(iter(find_shards(folder)), folder))
     types = dict(freihand='FreiHand3DDataset', rhd='Rhd3DDataset')
     layout = None if parameters is None else parameters.get('layout')
@@ -134,8 +133,8 @@ def rendered_config(folder: str) -> Config:
                          ' is missing or damaged; give a config')
     phases = dict(train='training', val='evaluation', test='evaluation')
     return Config({
-        f'{phase}_dataloader': dict(
-            dataset=dict(type=types[layout], data_root=folder, split=split))
+        f'{phase}_dataloader':
+        dict(dataset=dict(type=types[layout], data_root=folder, split=split))
         for phase, split in phases.items()
     })
 
