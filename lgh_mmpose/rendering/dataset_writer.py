@@ -191,16 +191,16 @@ def write_shards(out_dir: Union[str, Path],
 
 def _submit_shards(executor: Any, out_dir: Path, shards: List[Tuple[int, int]],
                    quiet: bool, parameters: dict) -> int:
-    jobs = {
-        executor.submit(
-            write_studiohand, out_dir, shard=shard, quiet=True, **parameters):
-        shard
-        for shard in shards
-    }
+    with executor.batch():  # one array of jobs
+        jobs = [
+            executor.submit(
+                write_studiohand, out_dir, shard=shard, quiet=True,
+                **parameters) for shard in shards
+        ]
     written, failed = 0, []
     try:
         with _progress(len(jobs), quiet, ' shards') as progress:
-            for job, shard in jobs.items():
+            for job, shard in zip(jobs, shards):
                 error = job.exception()
                 if error is None:
                     written += job.result()

@@ -41,6 +41,7 @@ TOY_OPTIONS = {
     '--num-eval': '2',
     '--size': '48',
     '--workers': '1',
+    '--shards': '2',
 }
 
 # command, or its beginning -> tests that run it with the same options
@@ -77,7 +78,7 @@ ELSEWHERE = {
     ],
     'python demo/web_demo.py': ['test_web_demo.py::url'],
     'python tools/ablation.py configs/ablations/groups.yaml --data-root '
-    'data/studiohand': ['test_tools/test_ablation.py'],
+    'data/synthhand': ['test_tools/test_ablation.py'],
     'python tools/analysis_tools/joint_mutual_information.py': [
         'test_tools/test_joint_mutual_information.py::test_writes_what_the_'
         'selector_reads'
@@ -86,6 +87,12 @@ ELSEWHERE = {
     ['test_tools/test_compare_training.py'],
     'python benchmarks/compare_mediapipe.py':
     ['test_benchmarks/test_compare_mediapipe.py'],
+    'python tools/dataset_converters/make_studiohand.py data/studiohand_large '
+    '--num-train 4 --num-eval 2 --size 48 --workers 1 --shards 2 --executor':
+    [
+        'test_rendering/test_write_shards.py::test_the_command_sends_jobs_to_'
+        'slurm'
+    ],
     'python benchmarks/run.py': ['test_benchmarks/test_run.py'],
     'python benchmarks/plot_performance.py': ['test_benchmarks/test_run.py'],
     'python benchmarks/training_speed.py configs/'
@@ -106,7 +113,7 @@ NOWHERE = {
     'GPUS=64 bash tools/slurm_train.sh':
     'no cluster is here',
     'python tools/ablation.py configs/ablations/groups.yaml --data-root '
-    'data/studiohand --executor slurm':
+    'data/synthhand --executor slurm':
     'no cluster is here',
     'python benchmarks/training_speed.py configs/'
     'lgh_studiohand.py --data-root DIR --processes':
@@ -209,8 +216,11 @@ def write_my_hands(folder):
 def write_data(root):
     """The data sets, under the names of the configs and documents."""
     freihand = write_freihand(root / 'freihand', num_train=2, num_eval=2)
-    for name in ('studiohand', 'studiohand_224', 'own_freihand'):
+    for name in ('synthhand', 'own_freihand'):
         shutil.copytree(freihand, root / name, copy_function=os.link)
+    write_studiohand(root / 'studiohand', 2, 2, size=64, quiet=True)
+    shutil.copytree(
+        root / 'studiohand', root / 'studiohand_224', copy_function=os.link)
     # the authors' crop takes whole images of RHD's size
     write_studiohand(root / 'rhd', 2, 2, layout='rhd', quiet=True)
     shutil.copytree(

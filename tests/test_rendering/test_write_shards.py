@@ -150,18 +150,72 @@ def test_a_shard_with_fewer_annotations_is_named(tmp_path, layout):
 # -- jobs --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('cluster, workers', [('local', 1), ('debug', 2)])
-def test_each_shard_is_a_job(tmp_path, cluster, workers):
+def test_each_shard_is_a_job(tmp_path):
     pytest.importorskip('submitit', reason="needs '.[cluster]'")
-    executor = make_executor(
-        cluster, tmp_path / 'jobs', extra='cluster', timeout_min=5)
+    executor = make_executor('debug', tmp_path / 'jobs', extra='cluster')
     assert write_shards(
-        tmp_path / 'data', 2, executor, workers=workers, **PARAMETERS) == 2
+        tmp_path / 'data', 2, executor, workers=2, **PARAMETERS) == 2
     write_studiohand(tmp_path / 'one', **PARAMETERS)
     assert records(tmp_path / 'data', 'freihand', 'training') == records(
         tmp_path / 'one', 'freihand', 'training')
     # and is not done twice
     assert write_shards(tmp_path / 'data', 2, executor, **PARAMETERS) == 0
+
+
+# what submitit asks of slurm, in processes of this machine
+SLURM = """#!{python}
+import os, pathlib, re, subprocess, sys
+here = pathlib.Path(__file__).parent
+name, arguments = pathlib.Path(sys.argv[0]).name, sys.argv[1:]
+if name == 'sbatch':
+    script = pathlib.Path(arguments[0]).read_text()
+    (here / 'script').write_text(script)
+    first, last = re.search(r'--array=(\\d+)-(\\d+)', script).groups()
+    for task in range(int(first), int(last) + 1):
+        subprocess.Popen(
+            ['bash', arguments[0]], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=dict(os.environ, SLURM_JOB_ID='7', SLURM_ARRAY_JOB_ID='7',
+                     SLURM_ARRAY_TASK_ID=str(task), SLURM_NTASKS='1',
+                     SLURM_JOB_NUM_NODES='1', SLURM_NODEID='0',
+                     SLURM_PROCID='0', SLURM_LOCALID='0'))
+    print('Submitted batch job 7')
+elif name == 'srun':
+    output = arguments[arguments.index('--output') + 1]
+    task = os.environ['SLURM_ARRAY_TASK_ID']
+    for mark, value in (('%A', '7'), ('%a', task), ('%t', '0')):
+        output = output.replace(mark, value)
+    command = arguments[arguments.index('--output') + 2:]
+    with open(output, 'a') as log:
+        subprocess.run(command, stdout=log, stderr=log)
+elif name == 'sacct':
+    print('JobID|State|NodeList')
+"""
+
+
+def test_the_command_sends_jobs_to_slurm(tmp_path, monkeypatch, signals):
+    pytest.importorskip('submitit', reason="needs '.[cluster]'")
+    programs = tmp_path / 'bin'
+    programs.mkdir()
+    for name in ('sbatch', 'srun', 'sacct', 'scancel'):
+        (programs / name).write_text(SLURM.format(python=sys.executable))
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv('PATH', f'{programs}{os.pathsep}{os.environ["PATH"]}')
+    output = run_script(
+        SCRIPT,
+        *command('data', '--shards', 2, '--executor', 'slurm'),
+        *('--workers', 3, '--executor-options', 'slurm_partition=short'),
+        cwd=tmp_path).stdout
+    assert 'data: 4 training and 2 evaluation images' in output
+    assert 'StudioHand: 2/2' in output
+    script = (programs / 'script').read_text()
+    for line in ('--partition=short', '--cpus-per-task=3', '--time=1440'):
+        assert f'#SBATCH {line}\n' in script
+    # a whole data set, and no logs of what went well
+    assert sorted(os.listdir(tmp_path / 'data')) == [
+        'shard-0001-of-0002', 'shard-0002-of-0002'
+    ]
+    assert len(records(tmp_path / 'data', 'freihand', 'training')) == 4
 
 
 def test_a_job_that_fails_costs_no_other(tmp_path, monkeypatch):
