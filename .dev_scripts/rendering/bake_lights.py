@@ -35,8 +35,15 @@ def directions(width: int, height: int) -> tuple:
 
 
 def mend(radiance: np.ndarray) -> np.ndarray:
-    """Fill the black holes that some maps have within the sun or a lamp."""
+    """Fill the black holes and rims that some maps have in and round lamps."""
     white = np.percentile(radiance.max(axis=2), 92)
+    # Rims: resampling left negative values, cut off at 0.
+    fine = (radiance.min(axis=2) > 4e-3 * white).astype(np.float32)
+    around = cv2.blur(np.minimum(radiance, white) * fine[..., None], (7, 7))
+    share = cv2.blur(fine, (7, 7))[..., None]
+    around /= np.maximum(share, 1e-6)
+    rim = (fine[..., None] == 0) & (share > .3)
+    radiance = np.where(rim, around, radiance)
     closed = cv2.morphologyEx(radiance, cv2.MORPH_CLOSE,
                               np.ones((13, 13), np.uint8))
     around = closed.min(axis=2, keepdims=True)

@@ -78,6 +78,22 @@ def dilate(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     return picture
 
 
+def spread(layers: np.ndarray, known: np.ndarray,
+           steps: int = 8) -> np.ndarray:
+    """Continue (H, W, C) layers by some texels beyond what is known."""
+    known = known.astype(np.float32)
+    layers = layers * known[..., None]
+    for _ in range(steps):
+        weight = cv2.blur(known, (3, 3))
+        around = np.stack(
+            [cv2.blur(layer, (3, 3)) for layer in np.moveaxis(layers, 2, 0)],
+            -1)
+        new = (known == 0) & (weight > 0)
+        layers[new] = around[new] / weight[new, None]
+        known[new] = 1
+    return layers
+
+
 def line_depth(points: np.ndarray, line: np.ndarray,
                width: float) -> np.ndarray:
     """Depth 0..1 of a groove along a polyline, by the distance in x and z.
@@ -246,7 +262,9 @@ def marks(model: HandModel, size: int):
     veins = cv2.GaussianBlur(
         (veins * (1 - palmar)**2 * ~finger).astype(np.float32), (0, 0),
         1.5 * size / 512)
-    return np.stack([palmar, crease, veins, nails, along_nails], -1)
+    layers = np.stack([palmar, crease, veins, nails, along_nails], -1)
+    # Beyond the seams it goes on, or they would show.
+    return spread(layers.astype(np.float32), known)
 
 
 def save(name: str, picture: np.ndarray) -> None:

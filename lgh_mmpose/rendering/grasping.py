@@ -141,7 +141,7 @@ def _approach(direction, rotation, position, skin_joints, points, finger,
 
 @cached_njit
 def _close(angles, joints, rates, high, order, body_rotation, body_offset,
-           parents, rotation, position, axes, skin_joints, points, finger,
+           roll, parents, rotation, position, axes, skin_joints, points, finger,
            level, which, corners, count, depth, field_rotation,
            field_position, capsule_joints, capsule_levels, start, end, radius,
            pairs, world_start, world_end):
@@ -162,8 +162,8 @@ def _close(angles, joints, rates, high, order, body_rotation, body_offset,
     step, last, falls = 0., 0., 0.
     bent = np.empty((3, 3))
     for _ in range(60):
-        forward(order, angles, body_rotation, body_offset, parents, rotation,
-                position, axes)
+        forward(order, angles, body_rotation, body_offset, roll, parents,
+                rotation, position, axes)
         for k in range(len(capsule_joints)):
             if capsule_levels[k, which] >= 0:
                 place_points(rotation, position, capsule_joints[k:k + 1],
@@ -285,7 +285,7 @@ class _Grasp:
 
     def _update(self, order: np.ndarray) -> None:
         forward(order, self.angles, self.body.local_rotation,
-                self.body.local_offset, PARENTS, self.rotation, self.position,
+                self.body.local_offset, self.body.roll, PARENTS, self.rotation, self.position,
                 self.axes)
 
     def approach(self, direction: np.ndarray) -> bool:
@@ -314,7 +314,7 @@ class _Grasp:
         body = self.body
         return _close(self.angles, _ALL_JOINTS[finger], rates, _HIGH,
                       _ORDER[finger], body.local_rotation, body.local_offset,
-                      PARENTS, self.rotation, self.position, self.axes,
+                      body.roll, PARENTS, self.rotation, self.position, self.axes,
                       *self.skin, finger, *self.field, CAPSULE_JOINTS,
                       _MOVING_LEVELS, body.start, body.end, body.radius,
                       _STOPPING_PAIRS[finger], *self.world)
@@ -573,8 +573,20 @@ PAIR_KINDS = {
     'clasp': .18,
 }
 """How two hands meet, and the probabilities: not at all; palm on palm; palm on
-the back; at the finger tips; one points into the other's palm; one holds the
+back; at the finger tips; one points into the other's palm; one holds the
 other."""
+
+
+
+def _turn(axis: int, angle: float) -> np.ndarray:
+    """(3, 3) rotation about x, y or z (0, 1, 2) by an angle in radians."""
+    matrix = np.eye(3)
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    matrix[i, i] = matrix[j, j] = np.cos(angle)
+    matrix[j, i] = np.sin(angle)
+    matrix[i, j] = -matrix[j, i]
+    return matrix
+
 
 _MIRROR = np.diag([-1., 1., 1.])
 
@@ -627,7 +639,7 @@ def _with_forearm(body: HandBody, pose: np.ndarray) -> tuple:
     """Starts, ends and radii of a hand's capsules and of its forearm's."""
     start, end = body.capsules(pose)
     flexion, abduction = np.radians(pose[WRIST, :2])
-    turn = (rotation_y(abduction) @ rotation_x(-flexion)).T
+    turn = (_turn(1, abduction) @ _turn(0, -flexion)).T
     thickness = body.radius[CAPSULE_INDEX[2, 0], 0]
     return (np.concatenate([start, [turn @ [0, 0, 25.]]]),
             np.concatenate([end, [turn @ [0, 0, 230.]]]),
@@ -656,7 +668,7 @@ def _capsule_field(start: np.ndarray, end: np.ndarray,
 def _draw_turn(rng: np.random.Generator, spread: float) -> np.ndarray:
     """A small rotation about any axis; ``spread`` in degrees."""
     x, y, z = np.radians(rng.normal(0, spread, 3))
-    return rotation_x(x) @ rotation_y(y) @ rotation_z(z)
+    return _turn(0, x) @ _turn(1, y) @ _turn(2, z)
 
 
 def _clasp(rng: np.random.Generator, model: HandModel, subject: Subject,
@@ -668,7 +680,7 @@ def _clasp(rng: np.random.Generator, model: HandModel, subject: Subject,
     knuckles, along, out = _palm(body)
     across = np.cross(out, along)
     # The held hand's back, palm or side lies in the palm, across or along.
-    turn = rotation_z(rng.choice([0, .5, 1, -.5]) * np.pi) @ rotation_y(
+    turn = _turn(2, rng.choice([0, .5, 1, -.5]) * np.pi) @ _turn(1, 
         rng.uniform(-2.2, 2.2)) @ _draw_turn(rng, 10)
     middle = body.frames(right)[1][_FINGERS[1, 0]] + [0, 0, 15.]
     place = knuckles + 160 * out - along * rng.uniform(0, 20)
@@ -726,17 +738,17 @@ def _put_together(rng: np.random.Generator, body: HandBody,
         if _hands_gap(*hands, start, end, radius) < 3:
             return None
         return HandPair(right, left, turn, offset)
-    half = rotation_z(np.pi)  # palm to palm
+    half = _turn(2, np.pi)  # palm to palm
     if kind == 'palms':
-        turn, direction = half @ _draw_turn(rng, 12), -out
+        turn, direction = half @ _draw_turn(rng, 12), out
     elif kind == 'stacked':
-        turn = _draw_turn(rng, 12) @ rotation_y(rng.uniform(-1.3, 1.3))
-        direction = out
+        turn = _draw_turn(rng, 12) @ _turn(1, rng.uniform(-1.3, 1.3))
+        direction = out if rng.random() < .5 else -out
     elif kind == 'tips':
         # Both lean towards each other.
         lean = np.radians(rng.uniform(15, 50))
-        turn = half @ rotation_x(2 * lean) @ _draw_turn(rng, 8)
-        direction = rotation_x(-lean) @ -out
+        turn = _turn(0, 2 * lean) @ half @ _draw_turn(rng, 8)
+        direction = _turn(0, lean) @ out
     else:
         tip = body.capsules(right)[1][CAPSULE_INDEX[1, 3]]
         rotation, _ = body.frames(right)

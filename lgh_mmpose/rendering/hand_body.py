@@ -123,8 +123,8 @@ _CHAINS = _ancestry()
 
 
 @cached_njit
-def forward(order, angles, local_rotation, local_offset, parents, rotation,
-            position, axes):
+def forward(order, angles, local_rotation, local_offset, roll, parents,
+            rotation, position, axes):
     """Forward kinematics of the joints in ``order``, parents first.
 
     The hand stays where it is, so the wrist's row is ignored. Fills rotation
@@ -148,7 +148,8 @@ def forward(order, angles, local_rotation, local_offset, parents, rotation,
                     base[r, c] += rotation[p, r, k] * local_rotation[j, k, c]
         cf, sf = np.cos(angles[j, 0]), np.sin(angles[j, 0])
         ca, sa = np.cos(angles[j, 1]), np.sin(angles[j, 1])
-        ct, st = np.cos(angles[j, 2]), np.sin(angles[j, 2])
+        twist = angles[j, 2] + roll[j]
+        ct, st = np.cos(twist), np.sin(twist)
         for r in range(3):
             bx, by, bz = base[r, 0], base[r, 1], base[r, 2]
             axes[j, 1, r] = by
@@ -258,7 +259,7 @@ def _push(angles, change, axes, position, chains, joint, point, direction,
 
 
 @cached_njit
-def _solve(angles, low, high, mobility, local_rotation, local_offset, parents,
+def _solve(angles, low, high, mobility, local_rotation, local_offset, roll, parents,
            chains, joints, local_start, local_end, radius, pairs, neighbours, softness,
            touches, touch_points, slack, sideways, iterations):
     """Move ``angles`` in place; see :meth:`HandBody.solve`."""
@@ -274,7 +275,7 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, parents,
     point, other, direction = np.empty(3), np.empty(3), np.empty(3)
     deepest = error = 0.
     for iteration in range(iterations + 1):
-        forward(order, angles, local_rotation, local_offset, parents,
+        forward(order, angles, local_rotation, local_offset, roll, parents,
                 rotation, position, axes)
         place_points(rotation, position, joints, local_start, start)
         place_points(rotation, position, joints, local_end, end)
@@ -432,6 +433,11 @@ class HandBody:
         self.local_rotation = inverse @ rotation
         self.local_offset = np.einsum('jab,jb->ja', inverse,
                                       position - position[PARENTS])
+        # Where only a roll about the bone is left, it comes after the motion.
+        local = self.local_rotation
+        in_line = local[:, 2, 2] > 1 - 1e-9
+        self.roll = np.where(in_line, np.arctan2(local[:, 1, 0], local[:, 0, 0]), 0)
+        local[in_line] = np.eye(3)
         self.local_rotation[WRIST] = rotation[WRIST]
         self.local_offset[WRIST] = position[WRIST]
         bone = self.local_offset[_CHILDREN]
@@ -463,7 +469,7 @@ class HandBody:
         position = np.empty((count, 3))
         forward(
             np.arange(count), np.radians(pose), self.local_rotation,
-            self.local_offset, PARENTS, rotation, position, axes)
+            self.local_offset, self.roll, PARENTS, rotation, position, axes)
         return rotation, position
 
     def capsules(self, pose: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
@@ -531,7 +537,7 @@ class HandBody:
                 points[t, e] = self.skin_point(*spot)
             slack[t], sideways[t] = touch.slack, touch.sideways
         depth, error = _solve(angles, low, high, mobility, self.local_rotation,
-                              self.local_offset, PARENTS, _CHAINS, CAPSULE_JOINTS,
+                              self.local_offset, self.roll, PARENTS, _CHAINS, CAPSULE_JOINTS,
                               self.start, self.end, self.radius, PAIRS, _NEIGHBOURS,
                               _PAIR_SOFTNESS, capsules, points, slack,
                               sideways, iterations)

@@ -59,6 +59,8 @@ ASSET = {
     'mean': ('f', ('points', 3)),
     'components': ('i', ('components', 'coordinates')),
     'component_steps': ('f', ('components', )),
+    'finger_lengths': ('i', (len(FINGERS), 'coordinates')),
+    'finger_length_steps': ('f', (len(FINGERS), )),
     'coefficients': ('f', ('subjects', 'components')),
     'male': ('i', ('subjects', )),
     'age': ('f', ('subjects', )),
@@ -142,6 +144,9 @@ KEYPOINT_SHIFTS[19] = -.010  # little finger: DIP
 # and standard deviation of men and of women: Gordon et al., 1988
 # Anthropometric Survey of U.S. Army Personnel, Natick/TR-89/044.
 _MEN_LENGTH, _WOMEN_LENGTH = (193.8, 9.8), (180.5, 9.7)
+# Of a finger's length, beside what all fingers share: the ratio of index and
+# ring finger, for one, deviates by .03 among adults (Manning et al. 1998).
+_FINGER_DEVIATION = .025
 # Children's relative to adults', rough: ages in years and fractions.
 _BOYS_GROWTH, _GIRLS_GROWTH = ((12, 17), (.85, 1)), ((12, 15), (.92, 1))
 
@@ -398,20 +403,25 @@ class HandModel:
         self._tip_vertices = data['tip_vertices'].astype(np.int64)
         self._tip_weights = data['tip_weights'].astype(np.float32)
 
-        mean, steps = data['mean'], data['component_steps'][:, None]
-        components = data['components'] * steps
+        mean = data['mean']
+        # what makes a finger longer by its own length follows the bodies'
+        # principal components
+        components = np.concatenate([
+            data['components'] * data['component_steps'][:, None],
+            data['finger_lengths'] * data['finger_length_steps'][:, None]
+        ])
         self._num_vertices = len(self._influences)
         centres = self._find_centres(mean, components)
         self._mean = np.concatenate([mean, centres[0]]).ravel()
         self._components = np.concatenate(
-            [components.reshape(len(steps), -1, 3), centres[1:]],
-            axis=1).reshape(len(steps), -1).astype(np.float32)
+            [components.reshape(len(components), -1, 3), centres[1:]],
+            axis=1).reshape(len(components), -1).astype(np.float32)
         self._coefficients = data['coefficients'].astype(np.float32)
         self._male = data['male'] / 255
         self._age = data['age'].astype(np.float64)
         self._neighbours = self._find_neighbours()
         self.mean_subject = self._subject(
-            np.zeros(len(steps), np.float32), .5, 35., 1.)
+            np.zeros(len(components), np.float32), .5, 35.)
         self.face_parts = self._label_faces()
 
     def _find_centres(self, mean, components):
@@ -452,19 +462,20 @@ class HandModel:
         dominant = dense[self.faces].sum(axis=1).argmax(axis=1)
         return part[dominant].astype(np.uint8)
 
-    def _subject(self, coefficients, male, age, size) -> Subject:
-        points = size * (self._mean + coefficients @ self._components)
-        points = points.astype(np.float32).reshape(-1, 3)
+    def _subject(self, coefficients: np.ndarray, male: float,
+                 age: float) -> Subject:
+        points = self._mean + coefficients @ self._components
         vertices, joints, centres = np.split(
-            points,
+            points.astype(np.float32).reshape(-1, 3),
             [self._num_vertices, self._num_vertices + len(JOINT_NAMES)])
         return Subject(vertices, joints, float(male), float(age), centres)
 
     def sample_subject(self, rng: np.random.Generator) -> Subject:
         """Draw a person.
 
-        The shape is a mixture of two bodies near in sex and age, the size
-        that of measured people of this sex and age.
+        The shape lies on the line through two bodies near in sex and age; on
+        top of it each finger has a length of its own. The size is that of
+        measured people of this sex and age.
 
         Args:
             rng: Source of randomness.
@@ -474,20 +485,24 @@ class HandModel:
         """
         a = rng.integers(len(self._age))
         b = rng.choice(self._neighbours[a])
-        share = np.float32(rng.random())
+        # Beyond both ends, too: mixtures alone would be too much alike.
+        share = rng.uniform(-.25, 1.25)
         male, age = [
-            float(v[a] + share * (v[b] - v[a]))
+            float(v[a] + np.clip(share, 0, 1) * (v[b] - v[a]))
             for v in (self._male, self._age)
         ]
-        coefficients = self._coefficients[a] + share * (
+        shape = self._coefficients[a] + np.float32(share) * (
             self._coefficients[b] - self._coefficients[a])
+        fingers = _FINGER_DEVIATION * np.clip(
+            rng.normal(size=len(FINGERS)), -2.5, 2.5)
         mean, deviation = (
             np.array(_WOMEN_LENGTH) + male *
             (np.array(_MEN_LENGTH) - _WOMEN_LENGTH))
         growth = np.interp(age,
                            *(_BOYS_GROWTH if male > .5 else _GIRLS_GROWTH))
         length = growth * (mean + deviation * np.clip(rng.normal(), -2.5, 2.5))
-        subject = self._subject(coefficients, male, age, 1.)
+        subject = self._subject(
+            np.concatenate([shape, fingers.astype(np.float32)]), male, age)
         size = np.float32(length / hand_length(subject.joints))
         return Subject(size * subject.vertices, size * subject.joints, male,
                        age, size * subject.centres)

@@ -37,7 +37,7 @@ def _pose_limits() -> np.ndarray:
     limits[WRIST] = (-70, 75), (-35, 20), (0, 0)
     cmc, mcp, ip = _THUMB
     limits[cmc] = (-25, 45), (-28, 28), (-15, 40)
-    limits[mcp] = (-15, 60), (-10, 10), (-5, 5)
+    limits[mcp] = (-28, 45), (-10, 10), (-5, 5)  # 15 at rest
     limits[ip] = (-30, 85), (0, 0), (0, 0)
     limits[_PROXIMAL, 0] = -35, 95
     limits[_PROXIMAL, 1] = (-20, 22), (-16, 16), (-16, 14), (-26, 22)
@@ -66,12 +66,12 @@ MOBILITY = _mobility()
 """(J, 3) how readily the solver moves an angle."""
 
 # Thumb: CMC flexion, abduction, twist, MCP and IP flexion.
-_OUT = (-18, -4, 0, 0, -5)  # away from the palm, in its plane
-_UP = (-16, -12, -5, 0, -10)  # beside a fist
-_FREE = (0, 0, 5, 8, 10)
-_BESIDE = (8, -20, 0, 5, 5)  # along the index finger
-_OPPOSED = (12, 20, 25, 12, 20)  # before the fingers
-_ACROSS = (32, 8, 25, 35, 35)  # over the palm
+_OUT = (-18, -4, 0, -12, -8)  # away from the palm, in its plane
+_UP = (-16, -12, -5, -12, -12)  # beside a fist
+_FREE = (0, 0, 5, -4, 5)
+_BESIDE = (8, -20, 0, -8, 0)  # along the index finger
+_OPPOSED = (12, 20, 25, 0, 15)  # before the fingers
+_ACROSS = (32, 8, 25, 22, 32)  # over the palm
 
 _FOLD = (82, 98)  # MCP and PIP flexion of a finger of a fist
 _TUCK = (70, 100)

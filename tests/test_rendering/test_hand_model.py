@@ -328,6 +328,24 @@ def test_subjects_differ_in_shape(model):
     assert (np.linalg.norm(np.diff(hand, axis=0), axis=(1, 2)) > 1e-3).all()
 
 
+def test_fingers_have_lengths_of_their_own(model):
+    """The ratio of index and ring finger deviates by .03 among people; what
+    the bodies say of it comes on top."""
+    rng = np.random.default_rng(0)
+    lengths = []
+    for _ in range(200):
+        joints = model.sample_subject(rng).joints
+        lengths.append([
+            np.linalg.norm(
+                np.diff(joints[[JOINT_INDEX[j] for j in chain[1:]]], axis=0),
+                axis=1).sum() for chain in FINGERS
+        ])
+    index, middle, ring, little = np.transpose(lengths)
+    for a, b in ((index, ring), (middle, ring), (ring, little)):
+        ratio = a / b
+        assert .025 < ratio.std() / ratio.mean() < .08
+
+
 def test_subjects_depend_on_the_generator_alone(model):
     a, b = sample(model, 7), sample(HandModel(), 7)
     for x, y in zip(a, b):

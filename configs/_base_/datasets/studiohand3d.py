@@ -10,11 +10,19 @@ data_root = 'data/studiohand'
 # where time is short, more samples at 96 px beat fewer at 128
 codec = dict(_base_.codec, input_size=(96, 96))
 
-# half a turn at most, in three of five samples: no direction is special
 train_pipeline = with_steps(
     with_codec(_base_.train_pipeline, codec),
     FastRandomBBoxTransform=dict(
-        shift_factor=0.08, scale_factor=(0.75, 1.2), rotate_factor=180))
+        shift_factor=0.08, scale_factor=(0.75, 1.2), rotate_factor=45))
+# a picture is seen several times: each time by another camera, and with the
+# colours and textures of another picture
+train_pipeline = [
+    *train_pipeline[:-2],
+    dict(type='ExchangeAmplitudeSpectrum'),
+    dict(type='RandomErasing', erase_prob=0.2),
+    dict(type='RandomCameraEffects'),
+    *train_pipeline[-2:],
+]
 val_pipeline = with_codec(_base_.val_pipeline, codec)
 train_dataloader = dict(
     batch_size=48, dataset=dict(data_root=data_root, pipeline=train_pipeline))
