@@ -21,8 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # documents beside `docs`, and files that documents link to
 PAGES = ('README.md', 'projects_readme.md', 'CHANGELOG.md',
          'configs/README.md')
-FILES = ('LICENSE', 'assets/generic-hand/LICENSE.md',
-         'assets/rendering/LICENCES.md', 'configs/**/*.py',
+FILES = ('LICENSE', 'assets/rendering/LICENCES.md', 'configs/**/*.py',
          'configs/**/*.yaml', 'tools/**/*.py', 'benchmarks/**/*.py',
          'demo/*.py')
 

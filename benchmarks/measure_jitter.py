@@ -70,16 +70,18 @@ def parse_args() -> argparse.Namespace:
 def render_video(generator, seed: int, num_frames: int, fps: float,
                  noise: float) -> Video:
     """A hand that changes its pose once a second and sways about."""
-    from lgh_mmpose.synthesis import place_hand, sample_hand
-    from lgh_mmpose.synthesis.pose_sampler import CollisionTest, sample_shape
-    from lgh_mmpose.synthesis.rig import rotation_z
-    from lgh_mmpose.synthesis.scene import upright_rotation
+    from lgh_mmpose.rendering import Hand, place_hand
+    from lgh_mmpose.rendering.hand_body import HandBody
+    from lgh_mmpose.rendering.poses import sample_pose
+    from lgh_mmpose.rendering.scene import axis_rotation, upright_rotation
+    from lgh_mmpose.rendering.skins import Skins, hand_surface
     rng = np.random.default_rng(seed)
-    collides, rig, size = CollisionTest(), generator.rig, generator.size
-    bone_scale = sample_shape(rng)
+    model, size = generator.model, generator.size
+    subject = model.sample_subject(rng)
+    skin = Skins(512).sample(rng, subject)
+    body = HandBody(model, subject)
     poses = np.stack([
-        sample_hand(rng, rig, collides, bone_scale=bone_scale)[0]
-        for _ in range(int(num_frames / fps) + 2)
+        sample_pose(rng, body) for _ in range(int(num_frames / fps) + 2)
     ])
     turn = upright_rotation(rng)
     depth, focal = 500., 1.5 * size
@@ -95,16 +97,16 @@ def render_video(generator, seed: int, num_frames: int, fps: float,
         sway = np.sin(phase +
                       2 * np.pi * seconds * np.array([.5, .4, .3, .35]))
         place = np.array([35., 35., 60.]) * sway[:3] + [0, 0, depth]
+        vertices, keypoints = model.deform(pose, subject)
         hand = place_hand(
-            rig.deform(pose, bone_scale),
-            rotation_z(np.radians(12 * sway[3])) @ turn, place)
+            Hand([hand_surface(model, vertices, skin)], keypoints),
+            axis_rotation(2, 12 * sway[3]) @ turn, place)
         # the middle of the hand, not its root, sways about the image's middle
         shift = place - (hand.keypoints.min(axis=0) +
                          hand.keypoints.max(axis=0)) / 2
         shift[2] = 0
-        hand = hand._replace(
-            vertices=hand.vertices + shift, keypoints=hand.keypoints + shift)
-        # the same skin, light and background in each frame
+        hand = hand.moved(shift)
+        # the same light, background and camera in each frame
         sample = generator.render(
             np.random.default_rng(seed), [hand], camera_matrix)
         image = sample.image[..., ::-1] + rng.normal(0, noise,
@@ -189,14 +191,13 @@ def frames_until_lost(inferencer, video: Video, generator, seed: int,
 def measure(args: argparse.Namespace) -> None:
     from lgh_mmpose.apis import HandInferencer, Smoothing
     from lgh_mmpose.geometry.camera import project
-    from lgh_mmpose.synthesis import SceneGenerator
+    from lgh_mmpose.rendering import SceneGenerator
     generator = SceneGenerator(
         args.seed,
         'evaluation',
         args.size,
         difficulty='easy',
-        num_backgrounds=8,
-        occluder_prob=0)
+        without=['objects'])
     videos = [
         render_video(generator, args.seed + i, args.frames, args.fps,
                      args.noise) for i in range(args.videos)

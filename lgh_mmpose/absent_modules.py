@@ -32,6 +32,7 @@ _MOVED = {
     'deployment.hand_pose_runner': 'inference.pipeline',
     'images': 'inference.images',
     'plausibility': 'geometry.plausibility',
+    'synthesis': 'rendering',
 }
 
 

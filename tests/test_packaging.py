@@ -23,8 +23,8 @@ import mim.utils, mmengine.utils, lgh_mmpose
 print(mmengine.utils.get_installed_path('lgh_mmpose'))
 print(mim.utils.get_installed_path('lgh_mmpose'))
 print(lgh_mmpose.__path__[0])
-from lgh_mmpose.synthesis import HandRig
-HandRig()  # finds the hand mesh
+from lgh_mmpose.rendering import HandModel
+HandModel()  # finds the hand
 '''
 
 GET_CONFIG = '''

@@ -39,7 +39,7 @@ HAND_BONE_LENGTHS = {
     ('pinky_finger2', 'pinky_finger3'): 20.3,
     ('pinky_finger3', 'pinky_finger4'): 17.4,
 }
-"""Usual bone lengths in mm: the rest pose of the generic hand in ``assets``
+"""Usual bone lengths in mm: the rest pose of the generic hand of WebXR
 (wrist to MCP over the metacarpals; tips on the skin, 5.5 mm past its tip
 joints)."""
 
