@@ -78,7 +78,7 @@ def _sample_vertices(model: HandModel) -> SkinSamples:
             # The web between two fingers moves with both.
             from_joint = -local[:, 2] > (12 if level == 0 else 1)
             ids = ids[from_joint & (local[:, 1] < 3)]
-            ids = ids[::max(1, round(len(ids) / 26))]
+            ids = ids[::max(1, round(len(ids) / (26, 26, 55)[level]))]
             rows += [(joint, v, finger, level) for v in ids]
     ids = np.unique(model.faces[model.face_parts == PALM_PART])
     ids = ids[(vertices[ids, 1] < -5) & (vertices[ids, 2] < -15)]
@@ -258,6 +258,10 @@ _PRESS = _CURL * [[1], [.25], [.1]]
 _THUMB_PRESS = _THUMB_CURL * [[1], [.3], [.2]]
 
 
+_SPREADING = np.zeros_like(MOBILITY)
+_SPREADING[_FINGERS[:, 0], 1] = 1
+
+
 class _Grasp:
     """The state of a hand that closes round an object.
 
@@ -399,7 +403,7 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
         fingers = (1, 2, 3, 4)
         mcp, pip = rng.uniform([45, 10], [65, 35])
     elif thing.grip == 'tripod':
-        fingers = (1, 2)
+        fingers = (1, )
         mcp, pip = rng.uniform([45, 35], [60, 50])
     else:
         fingers = (1, 2, 3)[:rng.integers(1, 4)]
@@ -408,16 +412,16 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     free = [f - 1 for f in range(1, 5) if f not in fingers]
     pose[_FINGERS[free, 0], 0] = rng.uniform(0, 75)
     pose[_FINGERS[free, 1], 0] = rng.uniform(5, 80)
-    pose[_FINGERS[:, 0], 1] = rng.uniform(-.4, .3) * np.array([9, 2, -5, -12])
+    pose[_FINGERS[:, 0], 1] = rng.uniform(-.2, .5) * np.array([9, 2, -5, -12])
     pose[:, 0] += rng.normal(0, 2, len(pose)) * (pose[:, 0] != 0)
+    if thing.grip == 'tripod':  # the middle finger lies below
+        pose[_FINGERS[1, :2], 0] = mcp + 10, pip + 8
     mark = 2 if len(fingers) > 2 else 1
     pad = (0, 3, .7, 0)
     touches = [Touch(pad, (mark, 3, .6, 0), 9.)]
-    if thing.grip == 'tripod':
-        touches.append(Touch(pad, (2, 3, .4, 70), 14.))
     pose, depth, miss = body.solve(pose, POSE_LIMITS, MOBILITY,
                                    touches)
-    if depth > 1 or miss > 2:
+    if depth > 1.5 or miss > 2:
         return None
     rotation, position = body.frames(pose)
     tips = []
@@ -497,13 +501,16 @@ def hold(rng: np.random.Generator, model: HandModel, subject: Subject,
     if grasp is None:
         return None
     pose = grasp.pose
+    if body.depth(pose) > 1.5:  # fingers that came together side by side
+        pose, depth, _ = body.solve(pose, POSE_LIMITS, _SPREADING)
+        if depth > 1.5:
+            return None
     bend_wrist(rng, pose)
     gaps = contacts(model, model.deform(pose, subject).vertices, grasp.field)
     fingers = (gaps[1:5] < _NEAR).sum()
     enough = 1 if thing.grip in ('pinch', 'tripod') else 2
     thumb = gaps[0] < _NEAR or grasp.thumb_on_fingers
-    if (gaps.min() < -_DEEPEST or not thumb or fingers < enough
-            or body.depth(pose) > 1.5):
+    if gaps.min() < -_DEEPEST or not thumb or fingers < enough:
         return None
     mesh = object_mesh(thing, *grasp.rigid)
     return pose, HeldObject(thing.name, mesh, grasp.field)
