@@ -140,8 +140,8 @@ KEYPOINT_SHIFTS[[9, 11]] = .027, -.009  # middle finger: MCP, DIP
 KEYPOINT_SHIFTS[[13, 14, 15]] = .020, -.012, -.024  # ring finger
 KEYPOINT_SHIFTS[19] = -.010  # little finger: DIP
 
-# Length of the right hand from the wrist to the tip of the middle finger in mm,
-# mean and standard deviation of 150 men and 150 women: Ibeachu et al., Asian
+# Length of the right hand from the wrist to the tip of the middle finger, mean
+# and standard deviation in mm of 150 men and 150 women: Ibeachu et al., Asian
 # Journal of Medical Sciences 3 (2011).
 _MEN_LENGTH, _WOMEN_LENGTH = (190.2, 9.8), (176.2, 8.6)
 # Of a finger's length, beside what all fingers share: the ratio of index and
