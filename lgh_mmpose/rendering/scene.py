@@ -49,6 +49,8 @@ _SHADOW = .25  # of a wall behind, on which the hand's shadow falls
 # of what is measured on open hands seen from palm, back and side.
 _FLESH = np.array([28., 30., 22., 12., 11.] + [21., 11., 10., 8.] * 4)
 
+_PRESSED = 2.  # mm, how far a tip may be pressed into an object
+
 # Rotations from the hand frame to the camera frame, fingers up.
 _PALM_VIEW = np.array([[-1., 0, 0], [0, 0, 1], [0, 1, 0]])
 _BACK_VIEW = np.array([[1., 0, 0], [0, 0, 1], [0, -1, 0]])
@@ -83,8 +85,8 @@ class SyntheticSample(NamedTuple):
         image: (S, S, 3) uint8, RGB.
         part_mask: (S, S) uint8, RHD's part ids: 0 background, 1 forearm, 2-17
             left and 18-33 right hand (tip to base from thumb to little
-            finger, palm). What is held, worn on the hand or stands before it
-            is background.
+            finger, palm). What is worn counts as what it covers; what is
+            held or stands before the hand is background.
         camera_matrix: (3, 3) float64.
         keypoints_cam: (H, 21, 3) float64, mm in the camera frame.
         keypoints_visible: (H, 21) bool, in the image and neither behind an
@@ -363,13 +365,21 @@ class SceneGenerator:
         low, high = keypoints.min(axis=0), keypoints.max(axis=0)
         extent = (high - low)[:2].max() + 30  # mm of flesh around the joints
         fill = rng.uniform(.35, .8)
-        depth = focal * extent / (fill * size)
         # a near plane would cut what is too close
-        depth = max(depth, (high - low)[2] / 2 + 150)
+        nearest = (high - low)[2] / 2 + 150
+        depth = max(focal * extent / (fill * size), nearest)
         room = (1 - fill) / 2 * size
         centre = rng.uniform(-room, room, 2)
-        ray = np.append(centre / focal, 1)
-        shift = depth * ray - (low + high) / 2
+        middle = (low + high) / 2
+        shift = depth * np.append(centre / focal, 1) - middle
+        for _ in range(3):  # what is nearer is larger than that
+            moved = keypoints + shift
+            rays = moved[:, :2] / moved[:, 2:]
+            low, high = rays.min(axis=0), rays.max(axis=0)
+            span = focal * ((high - low).max() + 30 / depth)
+            depth = max(depth * span / (fill * size), nearest)
+            shift[:2] += depth * (centre / focal - (low + high) / 2)
+            shift[2] = depth - middle[2]
         camera_matrix = np.array([[focal, 0, size / 2], [0, focal, size / 2],
                                   [0, 0, 1]])
         return [hand.moved(shift) for hand in hands], camera_matrix
@@ -463,7 +473,7 @@ class SceneGenerator:
             keypoints_cam=np.stack([hand.keypoints for hand in hands]),
             keypoints_visible=np.stack([
                 _visible(hand.keypoints, camera_matrix, layer.inverse_depth,
-                         occluded) for hand in hands
+                         part_mask, occluded) for hand in hands
             ]),
             sides=tuple(hand.side for hand in hands),
             depth=depth)
@@ -521,13 +531,16 @@ def place_hand(hand: Hand,
 
 
 def _visible(keypoints: np.ndarray, camera_matrix: np.ndarray,
-             inverse_depth: np.ndarray, occluded: np.ndarray) -> np.ndarray:
+             inverse_depth: np.ndarray, part_mask: np.ndarray,
+             occluded: np.ndarray) -> np.ndarray:
     """(21,) bool, see :class:`SyntheticSample`."""
     size = len(inverse_depth)
     uv = np.rint(project(keypoints, camera_matrix))
     inside = ((uv >= 0) & (uv < size)).all(axis=1) & (keypoints[:, 2] > NEAR)
     column, row = np.where(inside[:, None], uv, 0).astype(int).T
     nearest = inverse_depth[row, column]
-    # That is z - flesh > 1 / nearest, where nearest is 0 without a surface.
-    in_front = (keypoints[:, 2] - _FLESH) * nearest > 1
+    # An object hides joints though it lies on the skin.
+    reach = np.where(part_mask[row, column] > 0, _FLESH, _PRESSED)
+    # That is z - reach > 1 / nearest, where nearest is 0 without a surface.
+    in_front = (keypoints[:, 2] - reach) * nearest > 1
     return inside & ~in_front & ~occluded[row, column]
