@@ -25,6 +25,8 @@ from .poses import MOBILITY, POSE_LIMITS, bend_wrist, sample_pose
 HOLDING = .35
 """Fraction of hands that hold something."""
 
+_TRIES_OF_A_THING = 40  # before another one is drawn
+
 _THUMB = np.array([JOINT_INDEX[name] for name in FINGER_JOINTS[0][:3]])
 _FINGERS = np.array([[JOINT_INDEX[name] for name in joints[1:4]]
                      for joints in FINGER_JOINTS[1:]])
@@ -540,12 +542,15 @@ def sample_grasp(rng: np.random.Generator,
         RuntimeError: If nothing can be held.
     """
     body = body or HandBody(model, subject)
-    name = name or draw_name(rng)
-    for _ in range(max_tries):
-        held = hold(rng, model, subject, body, sample_object(rng, name))
+    for attempt in range(max_tries):
+        # not every hand can hold everything
+        if attempt % _TRIES_OF_A_THING == 0:
+            thing = name or draw_name(rng)
+        held = hold(rng, model, subject, body, sample_object(rng, thing))
         if held is not None:
             return held
-    raise RuntimeError(f'No way to hold a {name} in {max_tries} tries')
+    raise RuntimeError(f'No way to hold {f"a {name}" if name else "anything"} '
+                       f'in {max_tries} tries')
 
 
 def sample_hand(

@@ -22,6 +22,8 @@ _METACARPAL, _PROXIMAL, _INTERMEDIATE, _DISTAL = np.array(
      for joints in FINGER_JOINTS[1:]]).T
 _THUMB = [JOINT_INDEX[name] for name in FINGER_JOINTS[0][:3]]
 
+_TRIES_OF_A_KIND = 30  # of pose, before another one is drawn
+
 
 def _pose_limits() -> np.ndarray:
     """Active ranges of motion with some room for supple hands.
@@ -413,8 +415,8 @@ def sample_pose(rng: np.random.Generator,
                 max_tries: int = 100) -> np.ndarray:
     """Draw a pose in which no part of the hand runs through another.
 
-    The kind of pose is drawn once, so that rejecting poses does not change
-    the mixture.
+    Another kind is drawn only where many poses of one have failed, so that
+    rejecting poses hardly changes the mixture.
 
     Args:
         rng: Source of randomness.
@@ -431,9 +433,11 @@ def sample_pose(rng: np.random.Generator,
         ValueError: If the kind is unknown.
         RuntimeError: If no pose passes.
     """
-    if kind is None:
-        kind = str(rng.choice(list(POSE_KINDS), p=list(POSE_KINDS.values())))
-    for _ in range(max_tries):
+    wanted = kind
+    for attempt in range(max_tries):
+        if wanted is None and attempt % _TRIES_OF_A_KIND == 0:
+            kind = str(
+                rng.choice(list(POSE_KINDS), p=list(POSE_KINDS.values())))
         posture, touches, limits = None, [], POSE_LIMITS
         if kind == 'between':
             kinds = [k for k in POSE_KINDS if k != 'between']
@@ -461,5 +465,5 @@ def sample_pose(rng: np.random.Generator,
             crossed=posture is not None and posture.cross)
         if depth < 1.5 and miss < 2:
             return pose
-    raise RuntimeError(f'No {kind!r} pose without self-penetration in '
-                       f'{max_tries} tries')
+    raise RuntimeError(f'No {wanted or "hand"} pose without self-penetration '
+                       f'in {max_tries} tries')
