@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from .hand_body import (CAPSULE_INDEX, CAPSULE_JOINTS, CAPSULES, PAIRS,
                         HandBody, Touch, capsule_gap, forward, place_points)
 from .hand_model import (FINGER_JOINTS, JOINT_INDEX, PALM_PART,
-                         PARENTS, WRIST, HandModel, Subject)
+                         PARENTS, WRIST, HandModel, Subject, mirror)
 from .numba_utils import cached_njit
 from .objects import (DistanceField, Mesh, Object, Solid, distance_field,
                       draw_name, object_mesh, point_distance,
@@ -32,6 +33,7 @@ _ALL_JOINTS = np.concatenate([_THUMB[None], _FINGERS])  # (5, 3)
 
 _CONTACT = .7  # mm from the surface at which skin counts as touching
 _NEAR = 1.5  # mm within which a finger has hold of a thing
+_OVERLAP = 6.  # mm by which the skin of two hands may be pressed in
 _DEEPEST = 3.  # mm by which skin may be pressed in
 
 
@@ -173,7 +175,7 @@ def _close(angles, joints, rates, high, order, body_rotation, body_offset,
         gap, where = _clearance(rotation, position, skin_joints, points,
                                 finger, level, which, first, corners, count,
                                 depth, field_rotation, field_position)
-        on_object = True
+        on_object, on_finger = True, False
         for p in range(len(pairs)):
             i, j = pairs[p]
             own = max(capsule_levels[i, which], capsule_levels[j, which])
@@ -184,6 +186,8 @@ def _close(angles, joints, rates, high, order, body_rotation, body_offset,
                                     other)
             if free < gap:
                 gap, where, on_object = free, own, False
+                on_finger = min(capsule_levels[i].max(),
+                                capsule_levels[j].max()) >= 0
         if gap < -.5 and step > .002:  # too far: go back by a part
             for k in range(3):
                 angles[joints[k]] -= .6 * bent[k]
@@ -191,7 +195,10 @@ def _close(angles, joints, rates, high, order, body_rotation, body_offset,
             step *= .4
             continue
         if gap < _CONTACT:
-            touched |= 1 << where if on_object else 8
+            if on_object:
+                touched |= 1 << where
+            elif on_finger:
+                touched |= 8
             first = where + 1
             step = 0.
             if first > 2:
@@ -233,11 +240,13 @@ def _moving_levels() -> np.ndarray:
 
 
 def _stopping_pairs() -> Tuple[np.ndarray, ...]:
-    """Pairs of capsules that stop each finger. Neighbours give way."""
+    """Pairs of capsules that stop each finger. Neighbours give way, and so
+    does the ball of the thumb."""
     return tuple(
         np.array([(i, j) for i, j in PAIRS
                   if which in (CAPSULES[i].finger, CAPSULES[j].finger) and (
-                      CAPSULES[i].finger in (0, CAPSULES[j].finger))])
+                      CAPSULES[i].finger in (0, CAPSULES[j].finger))
+                  and {CAPSULES[i].level, CAPSULES[j].level} != {0, 1}])
         for which in range(5))
 
 
@@ -437,7 +446,7 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     if thing.grip == 'tripod':
         # The shaft leans on the base of the index finger.
         base = position[_FINGERS[0, 0]] + rotation[_FINGERS[0, 0]] @ np.array(
-            [-15. - .5 * thing.size[0], 8, -10])
+            [-19. - .5 * thing.size[0], 8, -10])
         shaft = base - middle
         shaft = shaft - .8 * thin * (shaft @ thin)
         frame = _frame(shaft, thin)
@@ -458,7 +467,7 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     grasp.rigid = frame, place
     for finger in range(5):
         curl = _THUMB_PRESS if finger == 0 else _PRESS
-        if not grasp.open(finger, curl):
+        if not grasp.open(finger, curl, int(thing.grip == 'tripod')):
             return None
     for finger in (*fingers, 0):
         grasp.close(finger, _THUMB_PRESS if finger == 0 else _PRESS)
@@ -672,6 +681,25 @@ def _capsule_field(start: np.ndarray, end: np.ndarray,
     return distance_field(thing, np.eye(3), np.zeros(3))
 
 
+def _overlap(model: HandModel, subject: Subject, pair: HandPair) -> float:
+    """How deep in mm the left hand's skin lies in the right hand."""
+    right = model.deform(pair.right, subject).vertices
+    left = mirror(model.deform(pair.left, subject).vertices)
+    left = left @ pair.rotation.T + pair.position
+    corners = right[model.faces]
+    face_normals = np.cross(corners[:, 1] - corners[:, 0],
+                            corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(right)
+    for i in range(3):
+        np.add.at(normals, model.faces[:, i], face_normals)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    distance, nearest = cKDTree(right).query(left, distance_upper_bound=15)
+    near = np.isfinite(distance)
+    nearest = nearest[near]
+    depth = ((right[nearest] - left[near]) * normals[nearest]).sum(axis=1)
+    return depth.max(initial=0.)
+
+
 def _draw_turn(rng: np.random.Generator, spread: float) -> np.ndarray:
     """A small rotation about any axis; ``spread`` in degrees."""
     x, y, z = np.radians(rng.normal(0, spread, 3))
@@ -811,6 +839,6 @@ def sample_hand_pair(rng: np.random.Generator,
             pair = _clasp(rng, model, subject, body)
         else:
             pair = _put_together(rng, body, kind)
-        if pair is not None:
+        if pair is not None and _overlap(model, subject, pair) < _OVERLAP:
             return pair
     raise RuntimeError(f'No {kind!r} pair of hands in {max_tries} tries')
