@@ -15,12 +15,12 @@ from scipy.spatial import cKDTree
 
 from .hand_body import (CAPSULE_INDEX, CAPSULE_JOINTS, CAPSULES, PAIRS,
                         HandBody, Touch, capsule_gap, forward, place_points)
-from .hand_model import (FINGER_JOINTS, JOINT_INDEX, PALM_PART,
-                         PARENTS, WRIST, HandModel, Subject, mirror)
+from .hand_model import (FINGER_JOINTS, JOINT_INDEX, PALM_PART, PARENTS, WRIST,
+                         HandModel, Subject, mirror)
 from .numba_utils import cached_njit
 from .objects import (DistanceField, Mesh, Object, Solid, distance_field,
-                      draw_name, object_mesh, point_distance,
-                      sample_object, signed_distance)
+                      draw_name, object_mesh, point_distance, sample_object,
+                      signed_distance)
 from .poses import MOBILITY, POSE_LIMITS, bend_wrist, sample_pose
 
 HOLDING = .35
@@ -143,8 +143,8 @@ def _approach(direction, rotation, position, skin_joints, points, finger,
 
 @cached_njit
 def _close(angles, joints, rates, high, order, body_rotation, body_offset,
-           roll, parents, rotation, position, axes, skin_joints, points, finger,
-           level, which, corners, count, depth, field_rotation,
+           roll, parents, rotation, position, axes, skin_joints, points,
+           finger, level, which, corners, count, depth, field_rotation,
            field_position, capsule_joints, capsule_levels, start, end, radius,
            pairs, world_start, world_end):
     """Bend one finger until it touches; frames are left up to date.
@@ -266,7 +266,6 @@ _THUMB_CURL[0, 1:] = -.1, .4
 _PRESS = _CURL * [[1], [.25], [.1]]
 _THUMB_PRESS = _THUMB_CURL * [[1], [.3], [.2]]
 
-
 _SPREADING = np.zeros_like(MOBILITY)
 _SPREADING[_FINGERS[:, 0], 1] = 1
 
@@ -298,8 +297,8 @@ class _Grasp:
 
     def _update(self, order: np.ndarray) -> None:
         forward(order, self.angles, self.body.local_rotation,
-                self.body.local_offset, self.body.roll, PARENTS, self.rotation, self.position,
-                self.axes)
+                self.body.local_offset, self.body.roll, PARENTS, self.rotation,
+                self.position, self.axes)
 
     def approach(self, direction: np.ndarray) -> bool:
         """Move the object until it touches the palm."""
@@ -316,8 +315,8 @@ class _Grasp:
                 return True
             step = np.clip((2.5 - gap) / 60, .03, .2)
             self.angles[joints] -= step * rates
-            if (np.degrees(self.angles[joints]) <
-                    POSE_LIMITS[joints, :, 0]).any():
+            if (np.degrees(self.angles[joints]) < POSE_LIMITS[joints, :,
+                                                              0]).any():
                 return False
             self._update(_ORDER[finger])
         return False
@@ -327,10 +326,10 @@ class _Grasp:
         body = self.body
         return _close(self.angles, _ALL_JOINTS[finger], rates, _HIGH,
                       _ORDER[finger], body.local_rotation, body.local_offset,
-                      body.roll, PARENTS, self.rotation, self.position, self.axes,
-                      *self.skin, finger, *self.field, CAPSULE_JOINTS,
-                      _MOVING_LEVELS, body.start, body.end, body.radius,
-                      _STOPPING_PAIRS[finger], *self.world)
+                      body.roll, PARENTS, self.rotation, self.position,
+                      self.axes, *self.skin, finger, *self.field,
+                      CAPSULE_JOINTS, _MOVING_LEVELS, body.start, body.end,
+                      body.radius, _STOPPING_PAIRS[finger], *self.world)
 
     @property
     def pose(self) -> np.ndarray:
@@ -397,8 +396,8 @@ def _hold_in_palm(rng: np.random.Generator, body: HandBody, skin: SkinSamples,
     grasp.rigid = rotation, place + grasp.field.position[0] - before
     for finger in (1, 2, 3, 4):
         grasp.close(finger, _CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
-    touched = grasp.close(
-        0, _THUMB_CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
+    touched = grasp.close(0,
+                          _THUMB_CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
     grasp.thumb_on_fingers = bool(touched & 8)
     return grasp
 
@@ -428,8 +427,7 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     mark = 2 if len(fingers) > 2 else 1
     pad = (0, 3, .7, 0)
     touches = [Touch(pad, (mark, 3, .6, 0), 9.)]
-    pose, depth, miss = body.solve(pose, POSE_LIMITS, MOBILITY,
-                                   touches)
+    pose, depth, miss = body.solve(pose, POSE_LIMITS, MOBILITY, touches)
     if depth > 1.5 or miss > 2:
         return None
     rotation, position = body.frames(pose)
@@ -437,8 +435,9 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     for finger in (0, mark):
         capsule = CAPSULE_INDEX[finger, 3]
         joint = CAPSULE_JOINTS[capsule]
-        tips.append(position[joint] + rotation[joint] @ (
-            .4 * body.start[capsule] + .6 * body.end[capsule]))
+        tips.append(position[joint] +
+                    rotation[joint] @ (.4 * body.start[capsule] +
+                                       .6 * body.end[capsule]))
     middle = .5 * (tips[0] + tips[1])
     thin = _unit(tips[1] - tips[0])
     outward = -rotation[_FINGERS[mark - 1, 2]][:, 2]
@@ -593,7 +592,6 @@ back; at the finger tips; one points into the other's palm; one holds the
 other."""
 
 
-
 def _turn(axis: int, angle: float) -> np.ndarray:
     """(3, 3) rotation about x, y or z (0, 1, 2) by an angle in radians."""
     matrix = np.eye(3)
@@ -635,8 +633,7 @@ def _hands_gap(start, end, radius, other_start, other_end, other_radius):
 
 
 @cached_njit
-def _meet(start, end, radius, other_start, other_end, other_radius,
-          direction):
+def _meet(start, end, radius, other_start, other_end, other_radius, direction):
     """How far the other hand moves along ``direction`` until they touch; -1
     if it misses."""
     travel = 0.
@@ -715,8 +712,9 @@ def _clasp(rng: np.random.Generator, model: HandModel, subject: Subject,
     knuckles, along, out = _palm(body)
     across = np.cross(out, along)
     # The held hand's back, palm or side lies in the palm, across or along.
-    turn = _turn(2, rng.choice([0, .5, 1, -.5]) * np.pi) @ _turn(1, 
-        rng.uniform(-2.2, 2.2)) @ _draw_turn(rng, 10)
+    turn = _turn(2,
+                 rng.choice([0, .5, 1, -.5]) * np.pi) @ _turn(
+                     1, rng.uniform(-2.2, 2.2)) @ _draw_turn(rng, 10)
     middle = body.frames(right)[1][_FINGERS[1, 0]] + [0, 0, 15.]
     place = knuckles + 160 * out - along * rng.uniform(0, 20)
     place = place - turn @ _MIRROR @ middle
@@ -724,8 +722,8 @@ def _clasp(rng: np.random.Generator, model: HandModel, subject: Subject,
     left = np.zeros((len(PARENTS), 3))
     _set(left, rng.uniform(-20, 5), rng.uniform(0, 15), 0,
          (-15, rng.uniform(10, 28), rng.uniform(5, 25), 0, 0))
-    left[_FINGERS[:, 0], 1] = rng.uniform(-.3, .5) * across[0] * np.array(
-        [9, 2, -5, -12])
+    left[_FINGERS[:, 0],
+         1] = rng.uniform(-.3, .5) * across[0] * np.array([9, 2, -5, -12])
     bend_wrist(rng, left)
     own = _with_forearm(body, left)
     travel = _meet(*own, start, end, radius, -out)
@@ -734,8 +732,8 @@ def _clasp(rng: np.random.Generator, model: HandModel, subject: Subject,
     place, start, end = (p - travel * out for p in (place, start, end))
     grasp = _Grasp(body, sample_skin(model, subject), left,
                    _capsule_field(start, end, radius))
-    if not all(grasp.open(f, _THUMB_CURL if f == 0 else _CURL)
-               for f in range(5)):
+    if not all(
+            grasp.open(f, _THUMB_CURL if f == 0 else _CURL) for f in range(5)):
         return None
     for finger in (1, 2, 3, 4, 0):
         grasp.close(finger, _CURL if finger else _THUMB_CURL)
@@ -768,8 +766,7 @@ def _put_together(rng: np.random.Generator, body: HandBody,
         turn = _draw_turn(rng, 40)
         offset = rng.normal(size=3) * [1, .6, .6]
         offset *= rng.uniform(130, 350) / np.linalg.norm(offset)
-        start, end = (
-            p @ (turn @ _MIRROR).T + offset for p in (start, end))
+        start, end = (p @ (turn @ _MIRROR).T + offset for p in (start, end))
         if _hands_gap(*hands, start, end, radius) < 3:
             return None
         return HandPair(right, left, turn, offset)

@@ -42,8 +42,8 @@ def test_fingers_touch_what_they_hold_and_do_not_enter_it(model, name):
         assert (gaps[1:5] < 1.5).sum() >= needed
         if gaps[0] > 1.5:  # the thumb closes on the fingers
             fingers, thumb = (
-                vertices[np.unique(model.faces[np.isin(
-                    model.face_parts, parts)])]
+                vertices[np.unique(model.faces[np.isin(model.face_parts,
+                                                       parts)])]
                 for parts in (range(3, 15), range(3)))
             assert cKDTree(fingers).query(thumb)[0].min() < 5
         assert HandBody(model, subject).depth(pose) < 1.5
@@ -82,21 +82,20 @@ def test_a_third_of_hands_holds_something(model):
 def test_without_objects_no_hand_grasps(model):
     rng = np.random.default_rng(0)
     for _ in range(50):
-        pose, held = sample_hand(
-            rng, model, model.mean_subject, objects=False)
+        pose, held = sample_hand(rng, model, model.mean_subject, objects=False)
         assert held is None and pose.shape == (J, 3)
 
 
 def test_the_same_seed_gives_the_same_hand(model):
     for seed in range(6):
         (first, one), (second, two) = (
-            sample_hand(np.random.default_rng(seed), model,
-                        model.mean_subject) for _ in range(2))
+            sample_hand(
+                np.random.default_rng(seed), model, model.mean_subject)
+            for _ in range(2))
         np.testing.assert_array_equal(first, second)
         assert (one is None) == (two is None)
         if one is not None:
-            np.testing.assert_array_equal(one.mesh.vertices,
-                                          two.mesh.vertices)
+            np.testing.assert_array_equal(one.mesh.vertices, two.mesh.vertices)
 
 
 def test_what_cannot_be_held_is_reported(model):
