@@ -1,9 +1,9 @@
 """Hands that hold things, and hands that touch each other.
 
 A thing is placed as people hold its kind: against the palm, between the pads
-of thumb and fingers, or like a pen. Then the fingers close round it: each bends
-until its skin touches; joints before the touching phalanx stop, those beyond
-go on.
+of thumb and fingers, or like a pen. Then the fingers close round it: each
+bends until its skin touches; joints before the touching phalanx stop, those
+beyond go on.
 
 Angles are degrees outside of the compiled functions, radians inside.
 """
@@ -34,6 +34,7 @@ _FINGERS = np.array([[JOINT_INDEX[name] for name in joints[1:4]]
 _ALL_JOINTS = np.concatenate([_THUMB[None], _FINGERS])  # (5, 3)
 
 _CONTACT = .7  # mm from the surface at which skin counts as touching
+_PATIENCE = 40  # tries before another kind is drawn
 _NEAR = 1.5  # mm within which a finger has hold of a thing
 _OVERLAP = 6.  # mm by which the skin of two hands may be pressed in
 _DEEPEST = 3.  # mm by which skin may be pressed in
@@ -550,15 +551,14 @@ def sample_grasp(rng: np.random.Generator,
         RuntimeError: If nothing can be held.
     """
     body = body or HandBody(model, subject)
+    drawn = name
     for attempt in range(max_tries):
-        # not every hand can hold everything
-        if attempt % _TRIES_OF_A_THING == 0:
-            thing = name or draw_name(rng)
-        held = hold(rng, model, subject, body, sample_object(rng, thing))
+        if not name and attempt % _PATIENCE == 0:
+            drawn = draw_name(rng)
+        held = hold(rng, model, subject, body, sample_object(rng, drawn))
         if held is not None:
             return held
-    raise RuntimeError(f'No way to hold {f"a {name}" if name else "anything"} '
-                       f'in {max_tries} tries')
+    raise RuntimeError(f'No way to hold a {drawn} in {max_tries} tries')
 
 
 def sample_hand(
@@ -834,13 +834,15 @@ def sample_hand_pair(rng: np.random.Generator,
         RuntimeError: If no pair comes about.
     """
     body = HandBody(model, subject)
-    if kind is None:
-        kind = str(rng.choice(list(PAIR_KINDS), p=list(PAIR_KINDS.values())))
-    for _ in range(max_tries):
-        if kind == 'clasp':
+    drawn = kind
+    for attempt in range(max_tries):
+        if kind is None and attempt % _PATIENCE == 0:
+            drawn = str(
+                rng.choice(list(PAIR_KINDS), p=list(PAIR_KINDS.values())))
+        if drawn == 'clasp':
             pair = _clasp(rng, model, subject, body)
         else:
-            pair = _put_together(rng, body, kind)
+            pair = _put_together(rng, body, drawn)
         if pair is not None and _overlap(model, subject, pair) < _OVERLAP:
             return pair
-    raise RuntimeError(f'No {kind!r} pair of hands in {max_tries} tries')
+    raise RuntimeError(f'No {drawn!r} pair of hands in {max_tries} tries')

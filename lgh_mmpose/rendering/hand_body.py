@@ -97,9 +97,9 @@ _NEIGHBOURS = np.array([
 def _softness(a: Capsule, b: Capsule) -> float:
     """mm by which flesh gives way where two capsules meet."""
     if a.finger == 0 and a.level == 1 and b.level == 0:
-        return 5.  # the ball of the thumb
+        return 6.5  # the ball of the thumb
     if a.finger > 0 and a.level == b.level == 1:
-        return 3.5  # the bases of neighbouring fingers
+        return 5.  # the bases of neighbouring fingers
     return 1.5
 
 

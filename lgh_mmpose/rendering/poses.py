@@ -10,7 +10,7 @@ Flexion of the four fingers is anatomical (0: in line with the bone before),
 the thumb's counts from the mesh's rest pose. Arrays of four run from the index
 to the little finger.
 """
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional
 
 import numpy as np
 
@@ -254,6 +254,7 @@ POSE_KINDS: Dict[str, float] = {
 }
 """Kinds of pose and their probabilities. ``between`` blends two others."""
 
+_PATIENCE = 25  # tries before another kind is drawn
 _FAN = np.array([18., 5., -9., -22.])  # abduction at full spread
 _SIDE_BY_SIDE = np.array([-6., -2., 3., 12.])
 
@@ -464,8 +465,9 @@ def sample_pose(rng: np.random.Generator,
                 max_tries: int = 100) -> np.ndarray:
     """Draw a pose in which no part of the hand runs through another.
 
-    Another kind is drawn only where many poses of one have failed, so that
-    rejecting poses hardly changes the mixture.
+    The kind of pose is drawn first and kept, so that rejecting poses does not
+    change the mixture; only where a subject cannot take a pose at all, another
+    kind is drawn.
 
     Args:
         rng: Source of randomness.
@@ -482,22 +484,20 @@ def sample_pose(rng: np.random.Generator,
         ValueError: If the kind is unknown.
         RuntimeError: If no pose passes.
     """
-    wanted = kind
+    kinds = list(POSE_KINDS)
+    drawn = kind
     for attempt in range(max_tries):
-        if wanted is None and attempt % _TRIES_OF_A_KIND == 0:
-            kind = str(
-                rng.choice(list(POSE_KINDS), p=list(POSE_KINDS.values())))
+        if kind is None and attempt % _PATIENCE == 0:
+            drawn = str(rng.choice(kinds, p=list(POSE_KINDS.values())))
         posture, touches, limits = None, [], POSE_LIMITS
-        if kind == 'between':
-            kinds = [k for k in POSE_KINDS if k != 'between']
-            first, second = (
-                sample_pose(rng, body, k) for k in rng.choice(kinds, 2))
+        if drawn == 'between':
+            first, second = (sample_pose(rng, body) for _ in range(2))
             pose = first + rng.uniform(.2, .8) * (second - first)
-        elif kind == 'random':
+        elif drawn == 'random':
             pose = _independent(rng)
             limits = _slacken(pose)
         else:
-            posture = SIGNS.get(kind) or _draw_posture(rng, kind)
+            posture = SIGNS.get(drawn) or _draw_posture(rng, drawn)
             pose = _pose_of(rng, posture)
             limits = _slacken(pose)
             touches = _contacts(posture, pose)
@@ -514,5 +514,5 @@ def sample_pose(rng: np.random.Generator,
             crossed=posture is not None and posture.cross)
         if depth < 1.5 and miss < 2:
             return pose
-    raise RuntimeError(f'No {wanted or "hand"} pose without self-penetration '
-                       f'in {max_tries} tries')
+    raise RuntimeError(f'No {drawn!r} pose without self-penetration in '
+                       f'{max_tries} tries')
