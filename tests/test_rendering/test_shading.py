@@ -183,7 +183,7 @@ def test_translucent_skin_is_lit_beyond_the_terminator_and_red():
     assert red > .01 and red > 1.5 * green >= blue
 
 
-@pytest.mark.parametrize('degrees', [60, 100, 140])
+@pytest.mark.parametrize('degrees', [110, 120])
 def test_light_through_skin_fades_evenly(degrees):
     """No streaks where a translucent body turns from the light."""
     angle = np.radians(degrees)
@@ -196,10 +196,14 @@ def test_light_through_skin_fades_evenly(degrees):
                    light(0, 1, key),
                    occlusion=0)
     v, u = np.mgrid[:size, :size]
-    inner = np.hypot(u - 47.5, v - 47.5) < 30
-    bend = np.abs(np.diff(layer.color[..., 0], 2, axis=1))
-    assert layer.color[inner].max() > .02
-    assert bend[inner[:, 1:-1]].max() < .025
+    inner = np.hypot(u - 47.5, v - 47.5) < 34
+    red = layer.color[..., 0]
+    assert red[inner].max() > .02
+    for axis in (0, 1):
+        bend = np.abs(np.diff(red, 2, axis=axis))
+        middle = [slice(None)] * 2
+        middle[axis] = slice(1, -1)
+        assert bend[inner[tuple(middle)]].max() < .02
 
 
 def test_relief_turns_the_surface_towards_the_light():
