@@ -26,8 +26,6 @@ from .poses import MOBILITY, POSE_LIMITS, bend_wrist, sample_pose
 HOLDING = .35
 """Fraction of hands that hold something."""
 
-_TRIES_OF_A_THING = 40  # before another one is drawn
-
 _THUMB = np.array([JOINT_INDEX[name] for name in FINGER_JOINTS[0][:3]])
 _FINGERS = np.array([[JOINT_INDEX[name] for name in joints[1:4]]
                      for joints in FINGER_JOINTS[1:]])

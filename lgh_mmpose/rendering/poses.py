@@ -22,8 +22,6 @@ _METACARPAL, _PROXIMAL, _INTERMEDIATE, _DISTAL = np.array(
      for joints in FINGER_JOINTS[1:]]).T
 _THUMB = [JOINT_INDEX[name] for name in FINGER_JOINTS[0][:3]]
 
-_TRIES_OF_A_KIND = 30  # of pose, before another one is drawn
-
 
 def _pose_limits() -> np.ndarray:
     """Active ranges of motion with some room for supple hands.
