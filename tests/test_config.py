@@ -171,7 +171,7 @@ def test_variables_reach_what_is_built(path):
      'test_dataloader.dataset.pipeline.4.meta_keys', ['id']),
     ({'codec.root_joint': 'wrist'}, 'model.head.decoder.root_joint', 'wrist'),
     ({'codec.root_joint': 'wrist'},
-     'train_dataloader.dataset.pipeline.5.encoder.root_joint', 'wrist'),
+     'train_dataloader.dataset.pipeline.-2.encoder.root_joint', 'wrist'),
     # named itself, it wins
     ({'model.head.num_groups': 2, 'num_groups': 5}, 'model.head.num_groups',
      2),
@@ -183,7 +183,7 @@ def test_an_option_changes_what_is_run(options, place, expected):
     merge_cfg_options(cfg, options)
     node = cfg
     for key in place.split('.'):
-        node = node[int(key) if key.isdigit() else key]
+        node = node[int(key) if key.lstrip('-').isdigit() else key]
     assert node == expected
 
 

@@ -94,10 +94,8 @@ def main() -> None:
                 parts=parts_table(bench),
                 conv=cases_table(bench, ['conv']),
                 stages=stages_table(bench),
-                # 'render' was the renderer before
-                rest=cases_table(
-                    bench,
-                    ['pipeline', 'index', 'metric', 'rendering', 'render']),
+                rest=cases_table(bench,
+                                 ['pipeline', 'index', 'metric', 'rendering']),
                 limit=limit_text(bench),
                 processes=processes_table(scaling),
                 **{

@@ -1,9 +1,9 @@
 """Hands that hold things, and hands that touch each other.
 
 A thing is placed as people hold its kind: against the palm, between the pads
-of thumb and fingers, or like a pen. Then the fingers close round it: each bends
-until its skin touches; joints before the touching phalanx stop, those beyond
-go on.
+of thumb and fingers, or like a pen. Then the fingers close round it: each
+bends until its skin touches; joints before the touching phalanx stop, those
+beyond go on.
 
 Angles are degrees outside of the compiled functions, radians inside.
 """
@@ -11,15 +11,16 @@ from functools import lru_cache
 from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from .hand_body import (CAPSULE_INDEX, CAPSULE_JOINTS, CAPSULES, PAIRS,
                         HandBody, Touch, capsule_gap, forward, place_points)
-from .hand_model import (FINGER_JOINTS, JOINT_INDEX, PALM_PART,
-                         PARENTS, WRIST, HandModel, Subject)
+from .hand_model import (FINGER_JOINTS, JOINT_INDEX, PALM_PART, PARENTS, WRIST,
+                         HandModel, Subject, mirror)
 from .numba_utils import cached_njit
 from .objects import (DistanceField, Mesh, Object, Solid, distance_field,
-                      draw_name, object_mesh, point_distance,
-                      sample_object, signed_distance)
+                      draw_name, object_mesh, point_distance, sample_object,
+                      signed_distance)
 from .poses import MOBILITY, POSE_LIMITS, bend_wrist, sample_pose
 
 HOLDING = .35
@@ -31,7 +32,9 @@ _FINGERS = np.array([[JOINT_INDEX[name] for name in joints[1:4]]
 _ALL_JOINTS = np.concatenate([_THUMB[None], _FINGERS])  # (5, 3)
 
 _CONTACT = .7  # mm from the surface at which skin counts as touching
+_PATIENCE = 40  # tries before another kind is drawn
 _NEAR = 1.5  # mm within which a finger has hold of a thing
+_OVERLAP = 6.  # mm by which the skin of two hands may be pressed in
 _DEEPEST = 3.  # mm by which skin may be pressed in
 
 
@@ -141,8 +144,8 @@ def _approach(direction, rotation, position, skin_joints, points, finger,
 
 @cached_njit
 def _close(angles, joints, rates, high, order, body_rotation, body_offset,
-           roll, parents, rotation, position, axes, skin_joints, points, finger,
-           level, which, corners, count, depth, field_rotation,
+           roll, parents, rotation, position, axes, skin_joints, points,
+           finger, level, which, corners, count, depth, field_rotation,
            field_position, capsule_joints, capsule_levels, start, end, radius,
            pairs, world_start, world_end):
     """Bend one finger until it touches; frames are left up to date.
@@ -173,7 +176,7 @@ def _close(angles, joints, rates, high, order, body_rotation, body_offset,
         gap, where = _clearance(rotation, position, skin_joints, points,
                                 finger, level, which, first, corners, count,
                                 depth, field_rotation, field_position)
-        on_object = True
+        on_object, on_finger = True, False
         for p in range(len(pairs)):
             i, j = pairs[p]
             own = max(capsule_levels[i, which], capsule_levels[j, which])
@@ -184,6 +187,8 @@ def _close(angles, joints, rates, high, order, body_rotation, body_offset,
                                     other)
             if free < gap:
                 gap, where, on_object = free, own, False
+                on_finger = min(capsule_levels[i].max(),
+                                capsule_levels[j].max()) >= 0
         if gap < -.5 and step > .002:  # too far: go back by a part
             for k in range(3):
                 angles[joints[k]] -= .6 * bent[k]
@@ -191,7 +196,10 @@ def _close(angles, joints, rates, high, order, body_rotation, body_offset,
             step *= .4
             continue
         if gap < _CONTACT:
-            touched |= 1 << where if on_object else 8
+            if on_object:
+                touched |= 1 << where
+            elif on_finger:
+                touched |= 8
             first = where + 1
             step = 0.
             if first > 2:
@@ -233,11 +241,13 @@ def _moving_levels() -> np.ndarray:
 
 
 def _stopping_pairs() -> Tuple[np.ndarray, ...]:
-    """Pairs of capsules that stop each finger. Neighbours give way."""
+    """Pairs of capsules that stop each finger. Neighbours give way, and so
+    does the ball of the thumb."""
     return tuple(
         np.array([(i, j) for i, j in PAIRS
                   if which in (CAPSULES[i].finger, CAPSULES[j].finger) and (
-                      CAPSULES[i].finger in (0, CAPSULES[j].finger))])
+                      CAPSULES[i].finger in (0, CAPSULES[j].finger))
+                  and {CAPSULES[i].level, CAPSULES[j].level} != {0, 1}])
         for which in range(5))
 
 
@@ -256,7 +266,6 @@ _THUMB_CURL[:, 0] = 1, .7, .6
 _THUMB_CURL[0, 1:] = -.1, .4
 _PRESS = _CURL * [[1], [.25], [.1]]
 _THUMB_PRESS = _THUMB_CURL * [[1], [.3], [.2]]
-
 
 _SPREADING = np.zeros_like(MOBILITY)
 _SPREADING[_FINGERS[:, 0], 1] = 1
@@ -289,8 +298,8 @@ class _Grasp:
 
     def _update(self, order: np.ndarray) -> None:
         forward(order, self.angles, self.body.local_rotation,
-                self.body.local_offset, self.body.roll, PARENTS, self.rotation, self.position,
-                self.axes)
+                self.body.local_offset, self.body.roll, PARENTS, self.rotation,
+                self.position, self.axes)
 
     def approach(self, direction: np.ndarray) -> bool:
         """Move the object until it touches the palm."""
@@ -307,8 +316,8 @@ class _Grasp:
                 return True
             step = np.clip((2.5 - gap) / 60, .03, .2)
             self.angles[joints] -= step * rates
-            if (np.degrees(self.angles[joints]) <
-                    POSE_LIMITS[joints, :, 0]).any():
+            if (np.degrees(self.angles[joints]) < POSE_LIMITS[joints, :,
+                                                              0]).any():
                 return False
             self._update(_ORDER[finger])
         return False
@@ -318,10 +327,10 @@ class _Grasp:
         body = self.body
         return _close(self.angles, _ALL_JOINTS[finger], rates, _HIGH,
                       _ORDER[finger], body.local_rotation, body.local_offset,
-                      body.roll, PARENTS, self.rotation, self.position, self.axes,
-                      *self.skin, finger, *self.field, CAPSULE_JOINTS,
-                      _MOVING_LEVELS, body.start, body.end, body.radius,
-                      _STOPPING_PAIRS[finger], *self.world)
+                      body.roll, PARENTS, self.rotation, self.position,
+                      self.axes, *self.skin, finger, *self.field,
+                      CAPSULE_JOINTS, _MOVING_LEVELS, body.start, body.end,
+                      body.radius, _STOPPING_PAIRS[finger], *self.world)
 
     @property
     def pose(self) -> np.ndarray:
@@ -388,8 +397,8 @@ def _hold_in_palm(rng: np.random.Generator, body: HandBody, skin: SkinSamples,
     grasp.rigid = rotation, place + grasp.field.position[0] - before
     for finger in (1, 2, 3, 4):
         grasp.close(finger, _CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
-    touched = grasp.close(
-        0, _THUMB_CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
+    touched = grasp.close(0,
+                          _THUMB_CURL * rng.uniform([[.8]] * 3, [[1.2]] * 3))
     grasp.thumb_on_fingers = bool(touched & 8)
     return grasp
 
@@ -419,8 +428,7 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     mark = 2 if len(fingers) > 2 else 1
     pad = (0, 3, .7, 0)
     touches = [Touch(pad, (mark, 3, .6, 0), 9.)]
-    pose, depth, miss = body.solve(pose, POSE_LIMITS, MOBILITY,
-                                   touches)
+    pose, depth, miss = body.solve(pose, POSE_LIMITS, MOBILITY, touches)
     if depth > 1.5 or miss > 2:
         return None
     rotation, position = body.frames(pose)
@@ -428,8 +436,9 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     for finger in (0, mark):
         capsule = CAPSULE_INDEX[finger, 3]
         joint = CAPSULE_JOINTS[capsule]
-        tips.append(position[joint] + rotation[joint] @ (
-            .4 * body.start[capsule] + .6 * body.end[capsule]))
+        tips.append(position[joint] +
+                    rotation[joint] @ (.4 * body.start[capsule] +
+                                       .6 * body.end[capsule]))
     middle = .5 * (tips[0] + tips[1])
     thin = _unit(tips[1] - tips[0])
     outward = -rotation[_FINGERS[mark - 1, 2]][:, 2]
@@ -437,7 +446,7 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     if thing.grip == 'tripod':
         # The shaft leans on the base of the index finger.
         base = position[_FINGERS[0, 0]] + rotation[_FINGERS[0, 0]] @ np.array(
-            [-15. - .5 * thing.size[0], 8, -10])
+            [-19. - .5 * thing.size[0], 8, -10])
         shaft = base - middle
         shaft = shaft - .8 * thin * (shaft @ thin)
         frame = _frame(shaft, thin)
@@ -458,7 +467,7 @@ def _hold_between_tips(rng: np.random.Generator, body: HandBody,
     grasp.rigid = frame, place
     for finger in range(5):
         curl = _THUMB_PRESS if finger == 0 else _PRESS
-        if not grasp.open(finger, curl):
+        if not grasp.open(finger, curl, int(thing.grip == 'tripod')):
             return None
     for finger in (*fingers, 0):
         grasp.close(finger, _THUMB_PRESS if finger == 0 else _PRESS)
@@ -540,12 +549,14 @@ def sample_grasp(rng: np.random.Generator,
         RuntimeError: If nothing can be held.
     """
     body = body or HandBody(model, subject)
-    name = name or draw_name(rng)
-    for _ in range(max_tries):
-        held = hold(rng, model, subject, body, sample_object(rng, name))
+    drawn = name
+    for attempt in range(max_tries):
+        if not name and attempt % _PATIENCE == 0:
+            drawn = draw_name(rng)
+        held = hold(rng, model, subject, body, sample_object(rng, drawn))
         if held is not None:
             return held
-    raise RuntimeError(f'No way to hold a {name} in {max_tries} tries')
+    raise RuntimeError(f'No way to hold a {drawn} in {max_tries} tries')
 
 
 def sample_hand(
@@ -582,7 +593,6 @@ PAIR_KINDS = {
 """How two hands meet, and the probabilities: not at all; palm on palm; palm on
 back; at the finger tips; one points into the other's palm; one holds the
 other."""
-
 
 
 def _turn(axis: int, angle: float) -> np.ndarray:
@@ -626,8 +636,7 @@ def _hands_gap(start, end, radius, other_start, other_end, other_radius):
 
 
 @cached_njit
-def _meet(start, end, radius, other_start, other_end, other_radius,
-          direction):
+def _meet(start, end, radius, other_start, other_end, other_radius, direction):
     """How far the other hand moves along ``direction`` until they touch; -1
     if it misses."""
     travel = 0.
@@ -672,6 +681,25 @@ def _capsule_field(start: np.ndarray, end: np.ndarray,
     return distance_field(thing, np.eye(3), np.zeros(3))
 
 
+def _overlap(model: HandModel, subject: Subject, pair: HandPair) -> float:
+    """How deep in mm the left hand's skin lies in the right hand."""
+    right = model.deform(pair.right, subject).vertices
+    left = mirror(model.deform(pair.left, subject).vertices)
+    left = left @ pair.rotation.T + pair.position
+    corners = right[model.faces]
+    face_normals = np.cross(corners[:, 1] - corners[:, 0],
+                            corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(right)
+    for i in range(3):
+        np.add.at(normals, model.faces[:, i], face_normals)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    distance, nearest = cKDTree(right).query(left, distance_upper_bound=15)
+    near = np.isfinite(distance)
+    nearest = nearest[near]
+    depth = ((right[nearest] - left[near]) * normals[nearest]).sum(axis=1)
+    return depth.max(initial=0.)
+
+
 def _draw_turn(rng: np.random.Generator, spread: float) -> np.ndarray:
     """A small rotation about any axis; ``spread`` in degrees."""
     x, y, z = np.radians(rng.normal(0, spread, 3))
@@ -687,8 +715,9 @@ def _clasp(rng: np.random.Generator, model: HandModel, subject: Subject,
     knuckles, along, out = _palm(body)
     across = np.cross(out, along)
     # The held hand's back, palm or side lies in the palm, across or along.
-    turn = _turn(2, rng.choice([0, .5, 1, -.5]) * np.pi) @ _turn(1, 
-        rng.uniform(-2.2, 2.2)) @ _draw_turn(rng, 10)
+    turn = _turn(2,
+                 rng.choice([0, .5, 1, -.5]) * np.pi) @ _turn(
+                     1, rng.uniform(-2.2, 2.2)) @ _draw_turn(rng, 10)
     middle = body.frames(right)[1][_FINGERS[1, 0]] + [0, 0, 15.]
     place = knuckles + 160 * out - along * rng.uniform(0, 20)
     place = place - turn @ _MIRROR @ middle
@@ -696,8 +725,8 @@ def _clasp(rng: np.random.Generator, model: HandModel, subject: Subject,
     left = np.zeros((len(PARENTS), 3))
     _set(left, rng.uniform(-20, 5), rng.uniform(0, 15), 0,
          (-15, rng.uniform(10, 28), rng.uniform(5, 25), 0, 0))
-    left[_FINGERS[:, 0], 1] = rng.uniform(-.3, .5) * across[0] * np.array(
-        [9, 2, -5, -12])
+    left[_FINGERS[:, 0],
+         1] = rng.uniform(-.3, .5) * across[0] * np.array([9, 2, -5, -12])
     bend_wrist(rng, left)
     own = _with_forearm(body, left)
     travel = _meet(*own, start, end, radius, -out)
@@ -706,8 +735,8 @@ def _clasp(rng: np.random.Generator, model: HandModel, subject: Subject,
     place, start, end = (p - travel * out for p in (place, start, end))
     grasp = _Grasp(body, sample_skin(model, subject), left,
                    _capsule_field(start, end, radius))
-    if not all(grasp.open(f, _THUMB_CURL if f == 0 else _CURL)
-               for f in range(5)):
+    if not all(
+            grasp.open(f, _THUMB_CURL if f == 0 else _CURL) for f in range(5)):
         return None
     for finger in (1, 2, 3, 4, 0):
         grasp.close(finger, _CURL if finger else _THUMB_CURL)
@@ -740,8 +769,7 @@ def _put_together(rng: np.random.Generator, body: HandBody,
         turn = _draw_turn(rng, 40)
         offset = rng.normal(size=3) * [1, .6, .6]
         offset *= rng.uniform(130, 350) / np.linalg.norm(offset)
-        start, end = (
-            p @ (turn @ _MIRROR).T + offset for p in (start, end))
+        start, end = (p @ (turn @ _MIRROR).T + offset for p in (start, end))
         if _hands_gap(*hands, start, end, radius) < 3:
             return None
         return HandPair(right, left, turn, offset)
@@ -804,13 +832,15 @@ def sample_hand_pair(rng: np.random.Generator,
         RuntimeError: If no pair comes about.
     """
     body = HandBody(model, subject)
-    if kind is None:
-        kind = str(rng.choice(list(PAIR_KINDS), p=list(PAIR_KINDS.values())))
-    for _ in range(max_tries):
-        if kind == 'clasp':
+    drawn = kind
+    for attempt in range(max_tries):
+        if kind is None and attempt % _PATIENCE == 0:
+            drawn = str(
+                rng.choice(list(PAIR_KINDS), p=list(PAIR_KINDS.values())))
+        if drawn == 'clasp':
             pair = _clasp(rng, model, subject, body)
         else:
-            pair = _put_together(rng, body, kind)
-        if pair is not None:
+            pair = _put_together(rng, body, drawn)
+        if pair is not None and _overlap(model, subject, pair) < _OVERLAP:
             return pair
-    raise RuntimeError(f'No {kind!r} pair of hands in {max_tries} tries')
+    raise RuntimeError(f'No {drawn!r} pair of hands in {max_tries} tries')

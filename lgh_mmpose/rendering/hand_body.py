@@ -85,8 +85,8 @@ def _may_collide(a: Capsule, b: Capsule) -> bool:
 
 
 PAIRS = np.array([(i, j) for i, a in enumerate(CAPSULES)
-                   for j, b in enumerate(CAPSULES)
-                   if i < j and _may_collide(a, b)])
+                  for j, b in enumerate(CAPSULES)
+                  if i < j and _may_collide(a, b)])
 # Neighbouring fingers mostly give way to each other by spreading.
 _NEIGHBOURS = np.array([
     min(CAPSULES[i].finger, CAPSULES[i].level, CAPSULES[j].level) > 0
@@ -97,9 +97,9 @@ _NEIGHBOURS = np.array([
 def _softness(a: Capsule, b: Capsule) -> float:
     """mm by which flesh gives way where two capsules meet."""
     if a.finger == 0 and a.level == 1 and b.level == 0:
-        return 5.  # the ball of the thumb
+        return 6.5  # the ball of the thumb
     if a.finger > 0 and a.level == b.level == 1:
-        return 3.5  # the bases of neighbouring fingers
+        return 5.  # the bases of neighbouring fingers
     return 1.5
 
 
@@ -210,7 +210,7 @@ def _closest(a0, a1, b0, b1):
 
 @cached_njit
 def capsule_gap(i, j, start, end, radius, other_start, other_end, other_radius,
-         point, other_point):
+                point, other_point):
     """Distance between the surfaces of two capsules, with the points on their
     axes where they are closest."""
     s, t = _closest(start[i], end[i], other_start[j], other_end[j])
@@ -230,8 +230,8 @@ def _deepest(start, end, radius, pairs, softness):
     point, other = np.empty(3), np.empty(3)
     deepest = 0.
     for p in range(len(pairs)):
-        gap = capsule_gap(pairs[p, 0], pairs[p, 1], start, end, radius, start, end,
-                   radius, point, other)
+        gap = capsule_gap(pairs[p, 0], pairs[p, 1], start, end, radius, start,
+                          end, radius, point, other)
         deepest = max(deepest, -gap - softness[p])
     return deepest
 
@@ -267,9 +267,10 @@ def _push(angles, change, axes, position, chains, joint, point, direction,
 
 
 @cached_njit
-def _solve(angles, low, high, mobility, local_rotation, local_offset, roll, parents,
-           chains, joints, local_start, local_end, radius, pairs, neighbours, softness,
-           touches, touch_points, slack, sideways, iterations):
+def _solve(angles, low, high, mobility, local_rotation, local_offset, roll,
+           parents, chains, joints, local_start, local_end, radius, pairs,
+           neighbours, softness, touches, touch_points, slack, sideways,
+           iterations):
     """Move ``angles`` in place; see :meth:`HandBody.solve`."""
     count = len(parents)
     order = np.arange(count)
@@ -291,8 +292,8 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, roll, pare
         deepest = error = 0.
         for p in range(len(pairs)):
             i, j = pairs[p]
-            gap = capsule_gap(i, j, start, end, radius, start, end, radius, point,
-                       other)
+            gap = capsule_gap(i, j, start, end, radius, start, end, radius,
+                              point, other)
             deepest = max(deepest, -gap - softness[p])
             depth = -gap - softness[p]
             if depth > .05:
@@ -306,12 +307,12 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, roll, pare
                           side_mobility if neighbours[p] else mobility)
         for t in range(len(touches)):
             i, j = touches[t]
-            gap = capsule_gap(i, j, start, end, radius, start, end, radius, point,
-                       other)
-            place_points(rotation, position, joints[i:i + 1], touch_points[t, :1],
-                   spots[:1])
-            place_points(rotation, position, joints[j:j + 1], touch_points[t, 1:],
-                   spots[1:])
+            gap = capsule_gap(i, j, start, end, radius, start, end, radius,
+                              point, other)
+            place_points(rotation, position, joints[i:i + 1],
+                         touch_points[t, :1], spots[:1])
+            place_points(rotation, position, joints[j:j + 1],
+                         touch_points[t, 1:], spots[1:])
             length = 0.
             for c in range(3):
                 length += (spots[0, c] - spots[1, c])**2
@@ -331,8 +332,7 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, roll, pare
                 _exchange(angles, change, axes, position, chains, joints[i],
                           joints[j], point, other, direction, -miss,
                           side_mobility if sideways[t] else mobility)
-        if (deepest <= .5 and error < .7) or (iteration
-                                                         == iterations):
+        if (deepest <= .5 and error < .7) or (iteration == iterations):
             break
         for j in range(count):
             for d in range(3):
@@ -435,8 +435,8 @@ class HandBody:
     """
 
     def __init__(self, model: HandModel, subject: Subject):
-        rotation, position = model.joint_frames(np.zeros((len(PARENTS), 3)),
-                                                subject)
+        rotation, position = model.joint_frames(
+            np.zeros((len(PARENTS), 3)), subject)
         inverse = rotation[PARENTS].transpose(0, 2, 1)
         self.local_rotation = inverse @ rotation
         self.local_offset = np.einsum('jab,jb->ja', inverse,
@@ -444,19 +444,22 @@ class HandBody:
         # Where only a roll about the bone is left, it comes after the motion.
         local = self.local_rotation
         in_line = local[:, 2, 2] > 1 - 1e-9
-        self.roll = np.where(in_line, np.arctan2(local[:, 1, 0], local[:, 0, 0]), 0)
+        self.roll = np.where(in_line, np.arctan2(local[:, 1, 0], local[:, 0,
+                                                                       0]), 0)
         local[in_line] = np.eye(3)
         self.local_rotation[WRIST] = rotation[WRIST]
         self.local_offset[WRIST] = position[WRIST]
         bone = self.local_offset[_CHILDREN]
         length = np.linalg.norm(bone, axis=1)
-        fractions = np.stack([np.maximum(_START, .25), np.full(len(bone), .75)])
+        fractions = np.stack(
+            [np.maximum(_START, .25),
+             np.full(len(bone), .75)])
         origin = (fractions[:, :, None] * bone).transpose(1, 0, 2)
         centre = np.empty_like(origin)
         radius = np.empty(origin.shape[:2])
-        _measure(
-            subject.vertices, model.rest_rotations(subject), subject.joints,
-            CAPSULE_JOINTS, _slabs(model), origin, _FLAT, centre, radius)
+        _measure(subject.vertices,
+                 model.rest_rotations(subject), subject.joints, CAPSULE_JOINTS,
+                 _slabs(model), origin, _FLAT, centre, radius)
         # From the two measured sections to the ends of the bone.
         run = fractions[1] - fractions[0]
         slope = (radius[:, 1] - radius[:, 0]) / run
@@ -511,15 +514,13 @@ class HandBody:
         turn = np.radians(angle)
         return centre - radius * np.array([np.sin(turn), np.cos(turn), 0])
 
-    def solve(
-        self,
-        pose: np.ndarray,
-        limits: np.ndarray,
-        mobility: np.ndarray,
-        touches: Sequence[Touch] = (),
-        iterations: int = 30,
-        crossed: bool = False
-    ) -> Tuple[np.ndarray, float, float]:
+    def solve(self,
+              pose: np.ndarray,
+              limits: np.ndarray,
+              mobility: np.ndarray,
+              touches: Sequence[Touch] = (),
+              iterations: int = 30,
+              crossed: bool = False) -> Tuple[np.ndarray, float, float]:
         """Move joints until nothing collides and what should touch touches.
 
         Args:
@@ -548,9 +549,9 @@ class HandBody:
                 points[t, e] = self.skin_point(*spot)
             slack[t], sideways[t] = touch.slack, touch.sideways
         depth, error = _solve(angles, low, high, mobility, self.local_rotation,
-                              self.local_offset, self.roll, PARENTS, _CHAINS, CAPSULE_JOINTS,
-                              self.start, self.end, self.radius, PAIRS,
-                              _NEIGHBOURS & (not crossed),
+                              self.local_offset, self.roll, PARENTS, _CHAINS,
+                              CAPSULE_JOINTS, self.start, self.end,
+                              self.radius, PAIRS, _NEIGHBOURS & (not crossed),
                               _PAIR_SOFTNESS, capsules, points, slack,
                               sideways, iterations)
         return np.degrees(angles), depth, error

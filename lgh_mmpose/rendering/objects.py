@@ -187,9 +187,8 @@ def _turn_mesh(polygon: np.ndarray) -> Mesh:
     body[..., 0] = rings[:, :1] * circle[:, 0]
     body[..., 1] = rings[:, 1:]
     body[..., 2] = rings[:, :1] * circle[:, 1]
-    vertices = np.concatenate([
-        body.reshape(-1, 3), [[0, polygon[0, 1], 0], [0, polygon[-1, 1], 0]]
-    ])
+    vertices = np.concatenate(
+        [body.reshape(-1, 3), [[0, polygon[0, 1], 0], [0, polygon[-1, 1], 0]]])
     along = np.append(
         0, np.cumsum(np.linalg.norm(np.diff(polygon, axis=0), axis=1)))
     along /= along[-1]
@@ -206,7 +205,8 @@ def _turn_mesh(polygon: np.ndarray) -> Mesh:
         np.stack([a, c, b], -1).reshape(-1, 3),
         np.stack([b, c, d], -1).reshape(-1, 3),
         np.stack([i, j, np.full_like(i, low)], -1),
-        np.stack([last + j, last + i, np.full_like(i, high)], -1)
+        np.stack(
+            [last + j, last + i, np.full_like(i, high)], -1)
     ]
     width = _SEGMENTS + 1
     row = np.arange(1, top)[:, None] * width
@@ -218,7 +218,8 @@ def _turn_mesh(polygon: np.ndarray) -> Mesh:
         np.stack([width + i, width + i + 1, i], -1),
         np.stack([last + i + 1, last + i, last + width + i], -1)
     ]
-    return Mesh(vertices, np.concatenate(faces).astype(np.int32),
+    return Mesh(vertices,
+                np.concatenate(faces).astype(np.int32),
                 texture.reshape(-1, 2).astype(np.float32),
                 np.concatenate(texture_faces).astype(np.int32))
 
@@ -245,9 +246,8 @@ def _pull_mesh(polygon: np.ndarray, depth: float) -> Mesh:
         [np.stack([k, k + 1, m], -1),
          np.stack([k + 1, m - 1, m], -1)])
     front = front[(front[:, 0] != front[:, 1]) & (front[:, 1] != front[:, 2])]
-    length = np.append(
-        0,
-        np.cumsum(np.linalg.norm(polygon[j] - polygon, axis=1)))
+    length = np.append(0,
+                       np.cumsum(np.linalg.norm(polygon[j] - polygon, axis=1)))
     length /= length[-1]
     low, extent = polygon.min(axis=0), np.ptp(polygon, axis=0)
     flat = (polygon - low) / extent.max()
@@ -263,7 +263,8 @@ def _pull_mesh(polygon: np.ndarray, depth: float) -> Mesh:
         start + front
     ]
     faces = [*sides, front[:, ::-1], count + front]
-    return Mesh(vertices, np.concatenate(faces).astype(np.int32),
+    return Mesh(vertices,
+                np.concatenate(faces).astype(np.int32),
                 texture.astype(np.float32),
                 np.concatenate(texture_faces).astype(np.int32))
 
@@ -278,17 +279,16 @@ def object_mesh(thing: Object, rotation: np.ndarray,
             _pull_mesh(solid.polygon, solid.depth)
             if solid.depth else _turn_mesh(solid.polygon))
         vertices = mesh.vertices @ solid.rotation.T + solid.position
-        meshes.append(
-            mesh._replace(vertices=vertices @ rotation.T + position))
+        meshes.append(mesh._replace(vertices=vertices @ rotation.T + position))
     first = np.cumsum([0] + [len(m.vertices) for m in meshes])
     texel = np.cumsum([0] + [len(m.texture_coordinates) for m in meshes])
     return Mesh(
         np.concatenate([m.vertices for m in meshes]),
-        np.concatenate([m.faces + k for m, k in zip(meshes, first)
-                        ]).astype(np.int32),
+        np.concatenate([m.faces + k
+                        for m, k in zip(meshes, first)]).astype(np.int32),
         np.concatenate([m.texture_coordinates for m in meshes]),
-        np.concatenate([m.texture_faces + k for m, k in zip(meshes, texel)
-                        ]).astype(np.int32))
+        np.concatenate([m.texture_faces + k
+                        for m, k in zip(meshes, texel)]).astype(np.int32))
 
 
 def _profile(*points: Sequence[float]) -> np.ndarray:
@@ -311,9 +311,8 @@ def _rectangle(width: float, height: float, corner: float = 0.) -> np.ndarray:
         signs = np.array([[1, -1], [1, 1], [-1, 1], [-1, -1]])
         return .5 * signs * [width, height]
     angle = np.radians(np.arange(4)[:, None] * 90 + [-90, -60, -30, 0])
-    centre = np.array([[1, -1], [1, 1], [-1, 1], [-1, -1]]) * [
-        .5 * width - corner, .5 * height - corner
-    ]
+    centre = np.array([[1, -1], [1, 1], [-1, 1], [-1, -1]
+                       ]) * [.5 * width - corner, .5 * height - corner]
     arc = corner * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     return (centre[:, None] + arc).reshape(-1, 2)
 
@@ -346,9 +345,10 @@ def _bottle(rng) -> Object:
                  (.75 * radius + .25 * neck, height + .55 * shoulder),
                  (neck, height + shoulder),
                  (neck, height + shoulder + rng.uniform(15, 50))))
-    return Object('bottle', (solid._replace(
-        position=np.array([0, rng.uniform(0, 50), 0])), ), 'power',
-                  np.array([2 * radius, height, 2 * radius]))
+    return Object(
+        'bottle',
+        (solid._replace(position=np.array([0, rng.uniform(0, 50), 0])), ),
+        'power', np.array([2 * radius, height, 2 * radius]))
 
 
 def _glass(rng) -> Object:
@@ -368,12 +368,11 @@ def _cup(rng) -> Object:
                  (radius - 4, height), (radius - 5, 8)))
     angle = np.linspace(-1.5, 1.5, 10)
     arc = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    outer, inner = (
-        np.array([radius - 2, 0]) + arc * (x, y)
-        for x, y in ((32, 32), (24, 24)))
+    outer, inner = (np.array([radius - 2, 0]) + arc * (x, y)
+                    for x, y in ((32, 32), (24, 24)))
     handle = Solid(
-        np.concatenate([outer, inner[::-1]]), rng.uniform(4, 7),
-        np.eye(3), np.array([0, rng.uniform(-8, 8), 0]))
+        np.concatenate([outer, inner[::-1]]), rng.uniform(4, 7), np.eye(3),
+        np.array([0, rng.uniform(-8, 8), 0]))
     turn = rng.uniform(0, 2 * np.pi)
     rotation = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1., 0],
                          [-np.sin(turn), 0, np.cos(turn)]])
@@ -387,9 +386,9 @@ def _box(rng) -> Object:
     size = np.sort(rng.uniform([12, 30, 45], [55, 75, 170]))
     width, height, depth = size[1], size[2], size[0]
     corner = rng.uniform(.5, 6) if rng.random() < .5 else 0.
-    return Object('box', (Solid(
-        _rectangle(width, height, corner), .5 * depth), ), 'power',
-                  np.array([width, height, depth]))
+    return Object('box',
+                  (Solid(_rectangle(width, height, corner), .5 * depth), ),
+                  'power', np.array([width, height, depth]))
 
 
 def _phone(rng) -> Object:
@@ -402,11 +401,12 @@ def _phone(rng) -> Object:
 def _stick(rng) -> Object:
     radius, length = rng.uniform(7, 19), rng.uniform(140, 420)
     flare = radius * rng.uniform(.75, 1.1)
-    solid = Solid(_profile((radius, 0), (flare, .5 * length), (radius, length)))
+    solid = Solid(
+        _profile((radius, 0), (flare, .5 * length), (radius, length)))
     shift = rng.uniform(-.3, .3) * length
-    return Object('stick', (solid._replace(
-        position=np.array([0, shift, 0])), ), 'power',
-                  np.array([2 * radius, length, 2 * radius]))
+    return Object('stick',
+                  (solid._replace(position=np.array([0, shift, 0])), ),
+                  'power', np.array([2 * radius, length, 2 * radius]))
 
 
 def _hammer(rng) -> Object:

@@ -10,7 +10,7 @@ Flexion of the four fingers is anatomical (0: in line with the bone before),
 the thumb's counts from the mesh's rest pose. Arrays of four run from the index
 to the little finger.
 """
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional
 
 import numpy as np
 
@@ -133,59 +133,103 @@ def _pinch(finger: int, others: tuple = (8, 10), spread: float = .3):
 
 SIGNS: Dict[str, _Posture] = {
     # American manual alphabet. J and Z are I and the pointing hand, moved.
-    'A': _Posture((_FOLD, ), _BESIDE, _AT_SIDE),
-    'B': _Posture((_STRAIGHT, ), _ACROSS, _IN_PALM, together=(0, 1, 2)),
-    'C': _Posture(((35, 50), ), _OPPOSED, together=(0, 1)),
-    'D': _Posture(((0, 3), (55, 60), (60, 65), (65, 65)), _OPPOSED,
-                  ((_PAD, _tip(2)), )),
-    'E': _Posture(((38, 100), ), _ACROSS, _IN_PALM, together=(0, 1, 2)),
-    'F': _pinch(1),
-    'G': _Posture(((25, 5), ) + (_FOLD, ) * 3, _BESIDE, wrist=20),
-    'H': _Posture(_fingers('1100'), _ACROSS, _ON_RING, together=(0, )),
-    'I': _Posture(_fingers('0001'), _ACROSS, _ON_FIST),
-    'K': _Posture(((0, 3), (40, 8), _FOLD, _FOLD), _FREE,
-                  ((_PAD, (2, 1, .7, 40), 14), ), .5),
-    'L': _Posture(_fingers('1000'), _OUT),
-    'M': _Posture(((62, 85), ) * 3 + (_FOLD, ), _ACROSS,
-                  ((_PAD, (3, 0, 1., 0), 16), ), under=True),
-    'N': _Posture(((62, 85), ) * 2 + (_FOLD, ) * 2, _ACROSS,
-                  ((_PAD, (2, 0, 1., 0), 16), ), under=True),
-    'O': _Posture(((52, 50), ), _OPPOSED,
-                  ((_PAD, _tip(2), 9), ), together=(0, 1)),
-    'P': _Posture(((5, 3), (50, 8), _FOLD, _FOLD), _FREE,
-                  ((_PAD, (2, 1, .7, 40), 14), ), .5, wrist=50),
-    'Q': _Posture(((35, 5), ) + (_FOLD, ) * 3, _BESIDE, wrist=50),
-    'R': _Posture(((24, 3), (0, 14), _FOLD, _FOLD), _ACROSS,
-                  (*_ON_RING, ((2, 3, .4, 0), (1, 3, .3, 180), 3)),
-                  cross=True),
-    'S': _Posture((_FOLD, ), _ACROSS, _ON_FIST),
-    'T': _Posture(((65, 80), ) + (_FOLD, ) * 3, _BESIDE,
-                  ((_PAD, (2, 1, .9, 90), 12), ), under=True),
-    'U': _Posture(_fingers('1100'), _ACROSS, _ON_RING, together=(0, )),
-    'V': _Posture(_fingers('1100'), _ACROSS, _ON_RING, .9),
-    'W': _Posture(_fingers('1110'), _ACROSS, _ON_LITTLE, .8),
-    'X': _Posture(((15, 85), ) + (_FOLD, ) * 3, _ACROSS, _ON_FIST),
-    'Y': _Posture(_fingers('0001'), _OUT, spread=.6),
+    'A':
+    _Posture((_FOLD, ), _BESIDE, _AT_SIDE),
+    'B':
+    _Posture((_STRAIGHT, ), _ACROSS, _IN_PALM, together=(0, 1, 2)),
+    'C':
+    _Posture(((35, 50), ), _OPPOSED, together=(0, 1)),
+    'D':
+    _Posture(((0, 3), (55, 60), (60, 65), (65, 65)), _OPPOSED,
+             ((_PAD, _tip(2)), )),
+    'E':
+    _Posture(((38, 100), ), _ACROSS, _IN_PALM, together=(0, 1, 2)),
+    'F':
+    _pinch(1),
+    'G':
+    _Posture(((25, 5), ) + (_FOLD, ) * 3, _BESIDE, wrist=20),
+    'H':
+    _Posture(_fingers('1100'), _ACROSS, _ON_RING, together=(0, )),
+    'I':
+    _Posture(_fingers('0001'), _ACROSS, _ON_FIST),
+    'K':
+    _Posture(((0, 3), (40, 8), _FOLD, _FOLD), _FREE,
+             ((_PAD, (2, 1, .7, 40), 14), ), .5),
+    'L':
+    _Posture(_fingers('1000'), _OUT),
+    'M':
+    _Posture(
+        ((62, 85), ) * 3 + (_FOLD, ),
+        _ACROSS, ((_PAD, (3, 0, 1., 0), 16), ),
+        under=True),
+    'N':
+    _Posture(
+        ((62, 85), ) * 2 + (_FOLD, ) * 2,
+        _ACROSS, ((_PAD, (2, 0, 1., 0), 16), ),
+        under=True),
+    'O':
+    _Posture(((52, 50), ), _OPPOSED, ((_PAD, _tip(2), 9), ), together=(0, 1)),
+    'P':
+    _Posture(((5, 3), (50, 8), _FOLD, _FOLD),
+             _FREE, ((_PAD, (2, 1, .7, 40), 14), ),
+             .5,
+             wrist=50),
+    'Q':
+    _Posture(((35, 5), ) + (_FOLD, ) * 3, _BESIDE, wrist=50),
+    'R':
+    _Posture(((24, 3), (0, 14), _FOLD, _FOLD),
+             _ACROSS, (*_ON_RING, ((2, 3, .4, 0), (1, 3, .3, 180), 3)),
+             cross=True),
+    'S':
+    _Posture((_FOLD, ), _ACROSS, _ON_FIST),
+    'T':
+    _Posture(
+        ((65, 80), ) + (_FOLD, ) * 3,
+        _BESIDE, ((_PAD, (2, 1, .9, 90), 12), ),
+        under=True),
+    'U':
+    _Posture(_fingers('1100'), _ACROSS, _ON_RING, together=(0, )),
+    'V':
+    _Posture(_fingers('1100'), _ACROSS, _ON_RING, .9),
+    'W':
+    _Posture(_fingers('1110'), _ACROSS, _ON_LITTLE, .8),
+    'X':
+    _Posture(((15, 85), ) + (_FOLD, ) * 3, _ACROSS, _ON_FIST),
+    'Y':
+    _Posture(_fingers('0001'), _OUT, spread=.6),
     # Digits of the American and Turkish sign languages, beyond the letters.
-    '1': _Posture(_fingers('1000'), _ACROSS, _ON_FIST),
-    '3': _Posture(_fingers('1100'), _OUT, spread=.8),
-    '4': _Posture((_STRAIGHT, ), _ACROSS, _IN_PALM, .7),
-    '5': _Posture((_STRAIGHT, ), _OUT, spread=1.),
-    '6': _pinch(4, (0, 4), .6),
-    '7': _pinch(3, (0, 4), .6),
-    '8': _pinch(2, (0, 4), .6),
+    '1':
+    _Posture(_fingers('1000'), _ACROSS, _ON_FIST),
+    '3':
+    _Posture(_fingers('1100'), _OUT, spread=.8),
+    '4':
+    _Posture((_STRAIGHT, ), _ACROSS, _IN_PALM, .7),
+    '5':
+    _Posture((_STRAIGHT, ), _OUT, spread=1.),
+    '6':
+    _pinch(4, (0, 4), .6),
+    '7':
+    _pinch(3, (0, 4), .6),
+    '8':
+    _pinch(2, (0, 4), .6),
     # Chinese ones: 7 joins three tips, 8 is L, 9 X, 6 Y.
-    'seven': _Posture(((60, 35), (60, 35), _FOLD, _FOLD), _OPPOSED,
-                      ((_PAD, _tip(2), 9), ), together=(0, )),
-    'three': _Posture(_fingers('0111'), _OPPOSED, ((_PAD, (1, 2, .7, 180)), ),
-                      .5),
+    'seven':
+    _Posture(((60, 35), (60, 35), _FOLD, _FOLD),
+             _OPPOSED, ((_PAD, _tip(2), 9), ),
+             together=(0, )),
+    'three':
+    _Posture(_fingers('0111'), _OPPOSED, ((_PAD, (1, 2, .7, 180)), ), .5),
     # Gestures of selfies and of everyday life.
-    'rock': _Posture(_fingers('1001'), _ACROSS, _ON_FIST, .5),
-    'love': _Posture(_fingers('1001'), _OUT, spread=.6),
-    'gun': _Posture(_fingers('1100'), _OUT, together=(0, )),
-    'heart': _Posture(((50, 30), ) + (_FOLD, ) * 3, _BESIDE,
-                      ((_PAD, (1, 3, .2, 0)), )),
-    'crane': _Posture(((60, 10), ), _OPPOSED, ((_PAD, _tip(2), 10), )),
+    'rock':
+    _Posture(_fingers('1001'), _ACROSS, _ON_FIST, .5),
+    'love':
+    _Posture(_fingers('1001'), _OUT, spread=.6),
+    'gun':
+    _Posture(_fingers('1100'), _OUT, together=(0, )),
+    'heart':
+    _Posture(((50, 30), ) + (_FOLD, ) * 3, _BESIDE, ((_PAD, (1, 3, .2, 0)), )),
+    'crane':
+    _Posture(((60, 10), ), _OPPOSED, ((_PAD, _tip(2), 10), )),
 }
 """Signs of alphabets, digits and gestures."""
 
@@ -208,6 +252,7 @@ POSE_KINDS: Dict[str, float] = {
 }
 """Kinds of pose and their probabilities. ``between`` blends two others."""
 
+_PATIENCE = 25  # tries before another kind is drawn
 _FAN = np.array([18., 5., -9., -22.])  # abduction at full spread
 _SIDE_BY_SIDE = np.array([-6., -2., 3., 12.])
 
@@ -239,8 +284,10 @@ def _draw_posture(rng: np.random.Generator, kind: str) -> _Posture:
         mcp = rng.uniform(-12, 20) if rng.random() < .8 else rng.uniform(
             20, 85)
         return _Posture(
-            pairs(mcp + rng.normal(0, 2, 4), rng.uniform(-3, 10)), thumb,
-            touches, together=(0, 1, 2))
+            pairs(mcp + rng.normal(0, 2, 4), rng.uniform(-3, 10)),
+            thumb,
+            touches,
+            together=(0, 1, 2))
     if kind == 'relaxed':
         common = rng.uniform(5, 50)
         pip = common * (1 + np.array([0, .1, .2, .3])) + rng.normal(0, 6, 4)
@@ -295,17 +342,21 @@ def _draw_posture(rng: np.random.Generator, kind: str) -> _Posture:
         pip = rng.uniform(20, 60) + rng.normal(0, 9, 4)
         thumb = _thumb_between(rng, _FREE, _OPPOSED)
         return _Posture(
-            pairs(mcp, pip), thumb, spread=rng.uniform(0, .8),
+            pairs(mcp, pip),
+            thumb,
+            spread=rng.uniform(0, .8),
             wrist=rng.uniform(-45, 5))
     if kind == 'hook':
         thumb = _thumb_between(rng, _FREE, _BESIDE)
         return _Posture(
-            pairs(rng.uniform(-20, 20), rng.uniform(70, 108)), thumb,
+            pairs(rng.uniform(-20, 20), rng.uniform(70, 108)),
+            thumb,
             spread=.3 * spread)
     if kind == 'claw':
         thumb = _thumb_between(rng, _OUT, _OPPOSED)
         return _Posture(
-            pairs(rng.uniform(-30, 15), rng.uniform(35, 85)), thumb,
+            pairs(rng.uniform(-30, 15), rng.uniform(35, 85)),
+            thumb,
             spread=rng.uniform(.2, 1.1))
     raise ValueError(f'Unknown kind of pose {kind!r}, known: '
                      f'{", ".join(POSE_KINDS)}')
@@ -388,13 +439,12 @@ def _contacts(posture: _Posture, pose: np.ndarray) -> list:
     for pair in range(3):
         if pair in posture.together or folded[pair:pair + 2].all():
             touches.append(
-                Touch((pair + 1, 2, .5, -90), (pair + 2, 2, .5, 90),
-                      np.inf, True))
+                Touch((pair + 1, 2, .5, -90), (pair + 2, 2, .5, 90), np.inf,
+                      True))
     return touches
 
 
-def _tuck_thumb(body: HandBody, pose: np.ndarray,
-                touches: list) -> np.ndarray:
+def _tuck_thumb(body: HandBody, pose: np.ndarray, touches: list) -> np.ndarray:
     """Lay the thumb into the open hand and close the fingers over it."""
     opened = pose.copy()
     opened[_PROXIMAL, 0] -= 50
@@ -413,8 +463,9 @@ def sample_pose(rng: np.random.Generator,
                 max_tries: int = 100) -> np.ndarray:
     """Draw a pose in which no part of the hand runs through another.
 
-    The kind of pose is drawn once, so that rejecting poses does not change
-    the mixture.
+    The kind of pose is drawn first and kept, so that rejecting poses does not
+    change the mixture; only where a subject cannot take a pose at all, another
+    kind is drawn.
 
     Args:
         rng: Source of randomness.
@@ -431,20 +482,20 @@ def sample_pose(rng: np.random.Generator,
         ValueError: If the kind is unknown.
         RuntimeError: If no pose passes.
     """
-    if kind is None:
-        kind = str(rng.choice(list(POSE_KINDS), p=list(POSE_KINDS.values())))
-    for _ in range(max_tries):
+    kinds = list(POSE_KINDS)
+    drawn = kind
+    for attempt in range(max_tries):
+        if kind is None and attempt % _PATIENCE == 0:
+            drawn = str(rng.choice(kinds, p=list(POSE_KINDS.values())))
         posture, touches, limits = None, [], POSE_LIMITS
-        if kind == 'between':
-            kinds = [k for k in POSE_KINDS if k != 'between']
-            first, second = (sample_pose(rng, body, k)
-                             for k in rng.choice(kinds, 2))
+        if drawn == 'between':
+            first, second = (sample_pose(rng, body) for _ in range(2))
             pose = first + rng.uniform(.2, .8) * (second - first)
-        elif kind == 'random':
+        elif drawn == 'random':
             pose = _independent(rng)
             limits = _slacken(pose)
         else:
-            posture = SIGNS.get(kind) or _draw_posture(rng, kind)
+            posture = SIGNS.get(drawn) or _draw_posture(rng, drawn)
             pose = _pose_of(rng, posture)
             limits = _slacken(pose)
             touches = _contacts(posture, pose)
@@ -461,5 +512,5 @@ def sample_pose(rng: np.random.Generator,
             crossed=posture is not None and posture.cross)
         if depth < 1.5 and miss < 2:
             return pose
-    raise RuntimeError(f'No {kind!r} pose without self-penetration in '
+    raise RuntimeError(f'No {drawn!r} pose without self-penetration in '
                        f'{max_tries} tries')

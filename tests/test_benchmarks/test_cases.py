@@ -68,6 +68,15 @@ def cases(tmp_path, cpu_bf16):
     return catalogue.all_cases(tmp_path, ARGS)
 
 
+def test_a_rendering_case_makes_images_of_its_size():
+    shapes = [catalogue.render(32).setup()().image.shape for _ in range(2)]
+    assert shapes == [(32, 32, 3)] * 2
+
+
+def test_renderings_are_of_both_usual_sizes(cases):
+    assert {'rendering/128', 'rendering/224'} <= set(cases)
+
+
 def test_cases_in_bf16_say_so(cases, cpu_bf16):
     computed = bool(cpu_bf16)
     for name, bf16 in (('infer/official', False), ('infer/exported', computed),

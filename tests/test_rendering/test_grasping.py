@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from lgh_mmpose.rendering.grasping import (HOLDING, PAIR_KINDS, contacts,
                                            sample_grasp, sample_hand,
@@ -39,9 +40,12 @@ def test_fingers_touch_what_they_hold_and_do_not_enter_it(model, name):
         assert gaps.min() == pytest.approx(distance.min(), abs=1)
         needed = 1 if name in ('small', 'pen') else 2
         assert (gaps[1:5] < 1.5).sum() >= needed
-        if name not in ('stick', 'hammer', 'knife', 'phone'):
-            # Round thin things the thumb may close on the fingers.
-            assert gaps[0] < 1.5 or HandBody(model, subject).depth(pose) > 0
+        if gaps[0] > 1.5:  # the thumb closes on the fingers
+            fingers, thumb = (
+                vertices[np.unique(model.faces[np.isin(model.face_parts,
+                                                       parts)])]
+                for parts in (range(3, 15), range(3)))
+            assert cKDTree(fingers).query(thumb)[0].min() < 5
         assert HandBody(model, subject).depth(pose) < 1.5
 
 
@@ -78,21 +82,20 @@ def test_a_third_of_hands_holds_something(model):
 def test_without_objects_no_hand_grasps(model):
     rng = np.random.default_rng(0)
     for _ in range(50):
-        pose, held = sample_hand(
-            rng, model, model.mean_subject, objects=False)
+        pose, held = sample_hand(rng, model, model.mean_subject, objects=False)
         assert held is None and pose.shape == (J, 3)
 
 
 def test_the_same_seed_gives_the_same_hand(model):
     for seed in range(6):
         (first, one), (second, two) = (
-            sample_hand(np.random.default_rng(seed), model,
-                        model.mean_subject) for _ in range(2))
+            sample_hand(
+                np.random.default_rng(seed), model, model.mean_subject)
+            for _ in range(2))
         np.testing.assert_array_equal(first, second)
         assert (one is None) == (two is None)
         if one is not None:
-            np.testing.assert_array_equal(one.mesh.vertices,
-                                          two.mesh.vertices)
+            np.testing.assert_array_equal(one.mesh.vertices, two.mesh.vertices)
 
 
 def test_what_cannot_be_held_is_reported(model):
@@ -107,7 +110,6 @@ def test_what_cannot_be_held_is_reported(model):
 
 def _depth_between(vertices, other, faces):
     """Deepest that vertices lie below the nearest vertex's tangent plane."""
-    from scipy.spatial import cKDTree
     corners = other[faces]
     normals = np.zeros_like(other)
     for i in range(3):
@@ -139,8 +141,8 @@ def test_two_hands_touch_without_running_through_each_other(model, kind):
         if kind == 'apart':
             assert gap > 0
         else:
-            assert gap < 9
-    assert np.median(depths) < 4 and max(depths) < 9
+            assert gap < 10
+    assert max(depths) < 7
 
 
 def test_pairs_of_hands_are_of_all_kinds():

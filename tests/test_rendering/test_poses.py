@@ -63,8 +63,8 @@ def test_kinematics_are_the_models(model):
         subject = model.sample_subject(rng)
         pose = rng.uniform(POSE_LIMITS[..., 0], POSE_LIMITS[..., 1])
         expected = model.joint_frames(pose, subject)
-        for ours, theirs in zip(HandBody(model, subject).frames(pose),
-                                expected):
+        for ours, theirs in zip(
+                HandBody(model, subject).frames(pose), expected):
             np.testing.assert_allclose(ours[:-1], theirs[:-1], atol=1e-6)
 
 
@@ -164,7 +164,9 @@ def test_skin_does_not_run_through_other_fingers(model):
     for _ in range(150):
         subject = model.sample_subject(rng)
         pose = sample_pose(rng, HandBody(model, subject))
-        depths.append(_penetration(model, model.deform(pose, subject).vertices))
+        depths.append(
+            _penetration(model,
+                         model.deform(pose, subject).vertices))
     assert np.percentile(depths, 90) < 4
     assert max(depths) < 8
 

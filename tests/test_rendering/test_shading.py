@@ -112,8 +112,8 @@ def test_surfaces_throw_shadows_and_soft_light_softens_them():
     assert edges[1] > edges[0]
 
 
-def test_a_convex_body_throws_no_shadow_on_its_lit_side():
-    """No shadow acne on a ball."""
+def ball(**material):
+    """A ball of 40 mm radius before the camera."""
     polar, turn = np.meshgrid(
         np.linspace(0, np.pi, 33),
         np.linspace(0, 2 * np.pi, 65)[:-1])
@@ -129,17 +129,22 @@ def test_a_convex_body_throws_no_shadow_on_its_lit_side():
         np.stack([b[:, :-1], a[:, 1:], b[:, 1:]], -1).reshape(-1, 3)
     ]).astype(np.int32)
     vertices = 40 * rows.reshape(-1, 3) + [0, 0, 200]
-    surface = Surface(
+    return Surface(
         vertices,
         faces,
         np.zeros((1, 2)),
         np.zeros_like(faces),
         np.full((4, 4, 3), .5, np.float32),
         np.ones(len(faces), np.uint8),
-        gloss=0.)
+        gloss=0.,
+        **material)
+
+
+def test_a_convex_body_throws_no_shadow_on_its_lit_side():
+    """No shadow acne on a ball."""
     key = np.array([.6, -.4, -.7])
     key /= np.linalg.norm(key)
-    layer = render([surface], CAMERA, SIZE, light(0, 1, key), occlusion=0)
+    layer = render([ball()], CAMERA, SIZE, light(0, 1, key), occlusion=0)
     v, u = np.nonzero(layer.alpha == 1)
     rays = np.stack([(u - 11.5) / 50, (v - 11.5) / 50, np.ones(len(u))], 1)
     points = rays / layer.inverse_depth[v, u][:, None]
@@ -176,6 +181,29 @@ def test_translucent_skin_is_lit_beyond_the_terminator_and_red():
     assert dull.color.max() < 1e-6
     red, green, blue = skin.color[12, 12]
     assert red > .01 and red > 1.5 * green >= blue
+
+
+@pytest.mark.parametrize('degrees', [110, 120])
+def test_light_through_skin_fades_evenly(degrees):
+    """No streaks where a translucent body turns from the light."""
+    angle = np.radians(degrees)
+    key = [np.sin(angle), 0, -np.cos(angle)]
+    size = 96
+    camera = np.array([[200., 0, 47.5], [0, 200., 47.5], [0, 0, 1]])
+    layer = render([ball(translucency=1.)],
+                   camera,
+                   size,
+                   light(0, 1, key),
+                   occlusion=0)
+    v, u = np.mgrid[:size, :size]
+    inner = np.hypot(u - 47.5, v - 47.5) < 34
+    red = layer.color[..., 0]
+    assert red[inner].max() > .02
+    for axis in (0, 1):
+        bend = np.abs(np.diff(red, 2, axis=axis))
+        middle = [slice(None)] * 2
+        middle[axis] = slice(1, -1)
+        assert bend[inner[tuple(middle)]].max() < .02
 
 
 def test_relief_turns_the_surface_towards_the_light():

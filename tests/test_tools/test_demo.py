@@ -23,8 +23,8 @@ def test_demo_writes_what_it_names(tmp_path):
                 'seconds_total', 'images_per_second'):
         assert summary[key] > 0
     assert 0 <= summary['auc_0_50'] <= 1
-    # the mean pose of the easy set, whatever the seed
-    assert summary['mean_pose_mpjpe_mm'] == pytest.approx(52, abs=10)
+    # the mean pose of hands turned any way, whatever the seed
+    assert summary['mean_pose_mpjpe_mm'] == pytest.approx(58, abs=12)
     joints = [name for group in summary['groups'] for name in group]
     assert len(joints) == len(set(joints)) == 21 and 'wrist' in joints
     for name in ('summary.json', 'report.html', 'predictions.png',

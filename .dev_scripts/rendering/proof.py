@@ -1,0 +1,431 @@
+"""Measure what StudioHand and its ingredients are worth on real photographs.
+
+    python .dev_scripts/rendering/proof.py .dev_scripts/rendering/proof.yaml \
+        --photos ../shared/real
+
+renders the training set of each arm of the plan, trains the plan's config on
+it with each seed, scores the network on photographs (box and side given) and
+on the rendered test set of the baseline, and keeps the result in
+RESULTS_DIR/ARM_seedN.json. What has a result is not done again; a killed
+command goes on where it stopped. Each run takes one core. With --report it
+only writes the table of what is there, and the plot of the curve.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Queue
+from typing import Any, Dict, List, NamedTuple, Optional
+
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / 'tools'
+RENDER = TOOLS / 'dataset_converters' / 'make_studiohand.py'
+SCORE = TOOLS / 'analysis_tools' / 'score_photos.py'
+LABELS = 'true', 'accepted'
+MARKS = '<!-- proof -->', '<!-- /proof -->'
+
+
+class Run(NamedTuple):
+    """A training: an arm, a seed, and how many samples it sees."""
+    arm: str
+    seed: int
+    samples: int
+    images: int
+
+    @property
+    def name(self) -> str:
+        return (f'{self.arm.replace(" ", "-")}_{self.samples // 1000}k_'
+                f'seed{self.seed}')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('plan', type=Path, help='the arms, a YAML file')
+    parser.add_argument(
+        '--photos', type=Path, required=True, help='folder of photographs')
+    parser.add_argument(
+        '--only', nargs='+', metavar='ARM', help='run these arms only')
+    parser.add_argument(
+        '--curve', action='store_true', help='run the curve too')
+    parser.add_argument('--data-dir', type=Path, default=ROOT / 'data')
+    parser.add_argument(
+        '--work-dir', type=Path, default=ROOT / 'work_dirs' / 'proof')
+    parser.add_argument(
+        '--results-dir', type=Path, default=ROOT / 'results' / 'rendering')
+    parser.add_argument(
+        '--page',
+        type=Path,
+        default=ROOT / 'docs' / 'rendered_hands.md',
+        help='page to report in, between its two marks')
+    parser.add_argument(
+        '--report', action='store_true', help='report only, run nothing')
+    return parser.parse_args()
+
+
+def read_plan(path: Path) -> Dict[str, Any]:
+    plan = yaml.safe_load(path.read_text())
+    for name, arm in plan['arms'].items():
+        unknown = set(arm) - {'data', 'without', 'steps'}
+        if unknown:
+            raise SystemExit(f'error: {path}: the arm {name!r} has unknown '
+                             f'keys: {", ".join(sorted(unknown))}')
+    return plan
+
+
+def list_runs(plan: Dict[str, Any], only: Optional[List[str]],
+              curve: bool) -> List[Run]:
+    """All runs; the seed outermost, so that partial results compare."""
+    arms = only or list(plan['arms'])
+    unknown = set(arms) - set(plan['arms'])
+    if unknown:
+        raise SystemExit(f'error: no such arm: {", ".join(sorted(unknown))}')
+    runs = [
+        Run(arm, seed, plan['samples'], plan['images'])
+        for seed in plan['seeds'] for arm in arms
+    ]
+    if curve:
+        runs += [
+            Run(plan['baseline'], plan['seeds'][0], samples,
+                min(samples, plan['curve']['images']))
+            for samples in plan['curve']['samples']
+            if samples != plan['samples']
+        ]
+    return runs
+
+
+class Proof:
+    """The runs of a plan and what they need."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.plan = read_plan(args.plan)
+        self.cores: 'Queue[int]' = Queue()
+        for core in sorted(os.sched_getaffinity(0)):
+            self.cores.put(core)
+
+    def result_file(self, run: Run) -> Path:
+        return self.args.results_dir / f'{run.name}.json'
+
+    def data_folder(self, arm: str, images: int) -> Path:
+        data = self.plan['arms'][arm].get('data')
+        if data is not None:
+            return ROOT / data
+        without = '-'.join(self.plan['arms'][arm].get('without', ()))
+        return self.args.data_dir / (
+            f'studiohand-{images // 1000}k' +
+            (f'-without-{without}' if without else ''))
+
+    def call(self, core: int, log: Path, *command: Any) -> None:
+        """Run a program of this project on one core; its output to a log."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, 'a') as file:
+            done = subprocess.run(
+                ['taskset', '-c', str(core), sys.executable, *map(str, command)],
+                cwd=ROOT,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=dict(os.environ, OMP_NUM_THREADS='1'))
+        if done.returncode:
+            raise RuntimeError(f'{command[0]} ended with exit code '
+                               f'{done.returncode}, see {log}')
+
+    def render(self, core: int, arm: str, images: int) -> Path:
+        folder = self.data_folder(arm, images)
+        if 'data' in self.plan['arms'][arm]:
+            if not folder.is_dir():
+                raise RuntimeError(f'{folder} is missing: the plan tells how '
+                                   'to make it')
+            return folder
+        without = self.plan['arms'][arm].get('without', ())
+        # nothing happens where the set is there
+        self.call(core, folder.with_suffix('.log'), RENDER, folder,
+                  '--num-train', images, '--num-eval', 1000, '--size',
+                  self.plan['image_size'], '--workers', 1,
+                  *(['--without', *without] if without else ()))
+        return folder
+
+    def write_config(self, run: Run, data: Path, test_data: Path,
+                     path: Path) -> None:
+        from mmengine.config import Config
+
+        from lgh_mmpose.config import limit_samples, with_steps
+        cfg = Config.fromfile(ROOT / self.plan['config'])
+        steps = self.plan['arms'][run.arm].get('steps')
+        dataset = cfg.train_dataloader.dataset
+        dataset.data_root = str(data)
+        if steps:
+            dataset.pipeline = with_steps(dataset.pipeline, steps)
+        for loader in (cfg.val_dataloader, cfg.test_dataloader):
+            loader.dataset.data_root = str(test_data)
+        for loader in (cfg.train_dataloader, cfg.val_dataloader,
+                       cfg.test_dataloader):
+            loader.num_workers = 0  # a run has one core
+            loader.persistent_workers = False
+        cfg.randomness.seed = run.seed
+        limit_samples(cfg, run.samples, run.images)
+        cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs
+        cfg.default_hooks.checkpoint = dict(
+            type='CheckpointHook', interval=1, max_keep_ckpts=2)
+        cfg.dump(path)
+
+    def do(self, run: Run) -> None:
+        """Render, train and score; nothing where there is a result."""
+        if self.result_file(run).is_file():
+            return
+        core = self.cores.get()
+        try:
+            print(f'{run.name}: begins', flush=True)
+            data = self.render(core, run.arm, run.images)
+            test_data = self.render(core, self.plan['baseline'],
+                                    self.plan['images'])
+            folder = self.args.work_dir / run.name
+            folder.mkdir(parents=True, exist_ok=True)
+            config, log = folder / 'config.py', folder / 'output.log'
+            self.write_config(run, data, test_data, config)
+            self.call(core, log, TOOLS / 'train.py', config, '--work-dir',
+                      folder, '--resume')
+            checkpoint = (folder / 'last_checkpoint').read_text().strip()
+            scores, predictions = folder / 'photos.json', folder / 'hands.json'
+            self.call(core, log, SCORE, self.args.photos, '--config', config,
+                      '--checkpoint', checkpoint, '--json', scores,
+                      '--predictions', predictions, '--sheet',
+                      folder / 'photos.jpg')
+            self.keep(run, folder, scores, predictions)
+            print(f'{run.name}: done', flush=True)
+        finally:
+            self.cores.put(core)
+
+    def keep(self, run: Run, folder: Path, scores: Path,
+             predictions: Path) -> None:
+        from lgh_mmpose.evaluation.photographs import (measure_photos,
+                                                       read_photos,
+                                                       read_predictions)
+        from lgh_mmpose.fileio import atomic_write
+        from lgh_mmpose.visualization.figures import read_run
+        hands = read_photos(self.args.photos)
+        errors = measure_photos(hands, read_predictions(predictions, hands))
+        rendered = [
+            record for record in read_run(folder) if 'hand/MPJPE' in record
+        ][-1]
+        figures = json.loads(scores.read_text())
+        result = dict(
+            run._asdict(),
+            settings=self.plan['arms'][run.arm],
+            true=figures['true'],
+            accepted=figures['accepted'],
+            # of each photograph, for paired comparisons
+            errors=[round(error, 5) for error in errors['error'].tolist()],
+            rendered={
+                key: value
+                for key, value in rendered.items() if key.startswith('hand/')
+            })
+        self.args.results_dir.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self.result_file(run)) as file:
+            file.write(
+                (json.dumps(result, indent=1, allow_nan=False) + '\n').encode())
+
+
+# -- report ------------------------------------------------------------------
+
+
+def read_results(folder: Path) -> List[Dict[str, Any]]:
+    return [
+        json.loads(path.read_text()) for path in sorted(folder.glob('*.json'))
+    ]
+
+
+def percent(value: float, interval: List[float]) -> str:
+    low, high = interval
+    return f'{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})'
+
+
+def ratio(value: float, interval: List[float]) -> str:
+    low, high = interval
+    return f'{value:.2f} ({low:.2f} to {high:.2f})'
+
+
+class Report:
+    """The results of a plan beside each other.
+
+    Args:
+        plan: The plan.
+        results: All results.
+        photos: Folder of the photographs, for what belongs together.
+    """
+
+    def __init__(self, plan: Dict[str, Any], results: List[Dict[str, Any]],
+                 photos: Path) -> None:
+        from lgh_mmpose.evaluation.photographs import draw_photos, read_photos
+        self.plan, self.results = plan, results
+        hands = read_photos(photos)
+        self.labels = np.array([hand.label for hand in hands])
+        images = np.array([hand.image for hand in hands])
+        # the same photographs for all that is compared
+        self.draws = {
+            label: draw_photos(images[self.labels == label].tolist(), 0)
+            for label in LABELS
+        }
+
+    def of(self, arm: str, samples: int) -> List[Dict[str, Any]]:
+        return [
+            r for r in self.results
+            if r['arm'] == arm and r['samples'] == samples
+        ]
+
+    def errors(self, results: List[Dict[str, Any]], label: str) -> np.ndarray:
+        """Errors of each photograph, averaged over the seeds."""
+        errors = np.array([r['errors'] for r in results], float)
+        return errors.mean(axis=0)[self.labels == label]
+
+    def figures(self, results: List[Dict[str, Any]],
+                baseline: List[Dict[str, Any]], label: str) -> Dict[str, Any]:
+        """Error and its ratio to the baseline's, with 95 % intervals."""
+        from lgh_mmpose.evaluation.photographs import interval, weighted
+        own, other = (
+            weighted(self.errors(r, label), self.draws[label])
+            for r in (results, baseline))
+        mine, base = (
+            self.errors(r, label).mean() for r in (results, baseline))
+        return dict(
+            error=(float(mine), interval(own)),
+            ratio=(float(mine / base), interval(own / other)))
+
+    def table(self) -> str:
+        """All arms at the plan's number of samples."""
+        baseline = self.of(self.plan['baseline'], self.plan['samples'])
+        lines = [
+            '| arm | seeds | true: error, % | ratio | accepted: error, % | '
+            'ratio | PCK@0.05, true / accepted | PA, mm | rendered, mm |',
+            '|---|---|---|---|---|---|---|---|---|'
+        ]
+        for arm in self.plan['arms']:
+            results = self.of(arm, self.plan['samples'])
+            if not results or not baseline:
+                continue
+            cells = [arm, str(len(results))]
+            for label in LABELS:
+                figures = self.figures(results, baseline, label)
+                cells += [percent(*figures['error']), ratio(*figures['ratio'])]
+            mean = {
+                key: np.mean([get(r) for r in results])
+                for key, get in (('true', lambda r: r['true']['pck05']),
+                                 ('accepted',
+                                  lambda r: r['accepted']['pck05']),
+                                 ('pa', lambda r: r['true']['pa_mm']),
+                                 ('rendered',
+                                  lambda r: r['rendered']['hand/MPJPE']))
+            }
+            cells += [
+                f'{mean["true"]:.3f} / {mean["accepted"]:.3f}',
+                f'{mean["pa"]:.1f}', f'{mean["rendered"]:.1f}'
+            ]
+            lines.append('| ' + ' | '.join(cells) + ' |')
+        return '\n'.join(lines)
+
+    def curve_table(self) -> str:
+        """The baseline at each number of samples."""
+        lines = [
+            '| samples | seeds | true: error, % | accepted: error, % | '
+            'PA, mm | rendered, mm |', '|---|---|---|---|---|---|'
+        ]
+        for samples in self.curve_samples():
+            results = self.of(self.plan['baseline'], samples)
+            cells = [f'{samples:,}', str(len(results))]
+            cells += [
+                percent(*self.figures(results, results, label)['error'])
+                for label in LABELS
+            ]
+            cells += [
+                f'{np.mean([r["true"]["pa_mm"] for r in results]):.1f}',
+                f'{np.mean([r["rendered"]["hand/MPJPE"] for r in results]):.1f}'
+            ]
+            lines.append('| ' + ' | '.join(cells) + ' |')
+        return '\n'.join(lines)
+
+    def curve_samples(self) -> List[int]:
+        return sorted({
+            r['samples']
+            for r in self.results if r['arm'] == self.plan['baseline']
+        })
+
+    def plot(self, path: Path) -> None:
+        """Error by number of samples, with intervals, both axes log."""
+        import matplotlib
+        matplotlib.use('Agg')
+        import matplotlib.pyplot as plt
+        figure, axes = plt.subplots(figsize=(6.4, 4), layout='constrained')
+        samples = self.curve_samples()
+        for label, color in zip(LABELS, ('C0', 'C1')):
+            found = [
+                self.figures(r, r, label)['error']
+                for r in (self.of(self.plan['baseline'], n) for n in samples)
+            ]
+            value = 100 * np.array([v for v, _ in found])
+            low, high = 100 * np.array([i for _, i in found]).T
+            axes.errorbar(
+                samples,
+                value, (value - low, high - value),
+                marker='o',
+                capsize=3,
+                color=color,
+                label=f'photographs, {label} labels')
+        axes.set(
+            xscale='log',
+            yscale='log',
+            xlabel='training samples',
+            ylabel="error, % of the hand's size")
+        axes.yaxis.set_major_formatter('{x:g}')
+        axes.yaxis.set_minor_formatter('{x:g}')
+        axes.grid(which='both', alpha=.3)
+        axes.legend()
+        figure.savefig(path, dpi=130)
+
+    def write(self, page: Path) -> None:
+        """Rewrite what stands between the marks of the page."""
+        from lgh_mmpose.fileio import atomic_write
+        text = page.read_text()
+        before, found, rest = text.partition(MARKS[0])
+        _, end, after = rest.partition(MARKS[1])
+        if not found or not end:
+            raise SystemExit(f'error: {page} lacks the marks {MARKS[0]} and '
+                             f'{MARKS[1]}')
+        plot = page.parent / 'images' / 'rendered_hands_curve.png'
+        self.plot(plot)
+        parts = [
+            self.table(),
+            self.curve_table(), f'![Error by samples](images/{plot.name})'
+        ]
+        with atomic_write(page) as file:
+            file.write((before + MARKS[0] + '\n\n' + '\n\n'.join(parts) +
+                        '\n\n' + MARKS[1] + after).encode())
+
+
+def main() -> None:
+    args = parse_args()
+    args.photos = args.photos.resolve()
+    proof = Proof(args)
+    runs = list_runs(proof.plan, args.only, args.curve)
+    failed = []
+    if not args.report:
+        # sets that several runs need are rendered once, by the first of them
+        with ThreadPoolExecutor(proof.cores.qsize()) as pool:
+            futures = {run: pool.submit(proof.do, run) for run in runs}
+            for run, future in futures.items():
+                if future.exception() is not None:
+                    failed.append(f'{run.name}: {future.exception()}')
+    Report(proof.plan, read_results(args.results_dir),
+           args.photos).write(args.page)
+    if failed:
+        raise SystemExit('error: ' + '\n'.join(failed))
+
+
+if __name__ == '__main__':
+    main()
