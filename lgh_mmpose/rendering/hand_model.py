@@ -59,6 +59,8 @@ ASSET = {
     'mean': ('f', ('points', 3)),
     'components': ('i', ('components', 'coordinates')),
     'component_steps': ('f', ('components', )),
+    'finger_lengths': ('i', (len(FINGERS), 'coordinates')),
+    'finger_length_steps': ('f', (len(FINGERS), )),
     'coefficients': ('f', ('subjects', 'components')),
     'male': ('i', ('subjects', )),
     'age': ('f', ('subjects', )),
@@ -138,10 +140,13 @@ KEYPOINT_SHIFTS[[9, 11]] = .027, -.009  # middle finger: MCP, DIP
 KEYPOINT_SHIFTS[[13, 14, 15]] = .020, -.012, -.024  # ring finger
 KEYPOINT_SHIFTS[19] = -.010  # little finger: DIP
 
-# Length of the hand from the wrist to the tip of the middle finger in mm, mean
-# and standard deviation of men and of women: Gordon et al., 1988
-# Anthropometric Survey of U.S. Army Personnel, Natick/TR-89/044.
-_MEN_LENGTH, _WOMEN_LENGTH = (193.8, 9.8), (180.5, 9.7)
+# Length of the right hand from the wrist to the tip of the middle finger, mean
+# and standard deviation in mm of 150 men and 150 women: Ibeachu et al., Asian
+# Journal of Medical Sciences 3 (2011).
+_MEN_LENGTH, _WOMEN_LENGTH = (190.2, 9.8), (176.2, 8.6)
+# Of a finger's length, beside what all fingers share: the ratio of index and
+# ring finger, for one, deviates by .03 among adults (Manning et al. 1998).
+_FINGER_DEVIATION = .025
 # Children's relative to adults', rough: ages in years and fractions.
 _BOYS_GROWTH, _GIRLS_GROWTH = ((12, 17), (.85, 1)), ((12, 15), (.92, 1))
 
@@ -299,51 +304,54 @@ def _skin(vertices, centres, influences, weights, transforms):
 
 
 @cached_njit
-def _centres(influences, weights, faces, areas, points, num_joints, sigma):
+def _centres(influences, weights, face_weights, areas, points, sigma):
     """Centres of rotation of the vertices, for many hands at once.
 
     Args:
+        influences, weights: (V, I), the largest weight first.
+        face_weights: (F, J) weights of the triangles.
+        areas: (F,) of the triangles.
         points: (F, C) centres of the triangles, C coordinates each.
+        sigma: How alike weights must be for a triangle to count.
 
     Returns:
         np.ndarray: (V, C) centres; zero where one joint holds a vertex alone.
     """
-    count = len(influences)
-    dense = np.zeros((count, num_joints), np.float32)
-    for v in range(count):
-        for i in range(influences.shape[1]):
-            dense[v, influences[v, i]] += weights[v, i]
-    face_weights = np.empty((len(faces), num_joints), np.float32)
-    for f in range(len(faces)):
-        for j in range(num_joints):
-            face_weights[f,
-                         j] = (dense[faces[f, 0], j] + dense[faces[f, 1], j] +
-                               dense[faces[f, 2], j]) / 3
-    out = np.zeros((count, points.shape[1]))
-    for v in range(count):
+    bits = np.zeros(len(face_weights), np.int64)
+    for f in range(len(face_weights)):
+        for j in range(face_weights.shape[1]):
+            if face_weights[f, j] > 0:
+                bits[f] |= 1 << j
+    out = np.zeros((len(influences), points.shape[1]))
+    for v in range(len(influences)):
         if weights[v, 1] == 0:
             continue
+        own = 0
+        for i in range(influences.shape[1]):
+            if weights[v, i] > 0:
+                own |= 1 << influences[v, i]
         total = 0.
-        for f in range(len(faces)):
+        for f in range(len(face_weights)):
+            shared = own & bits[f]
+            if shared & (shared - 1) == 0:  # not two joints in common
+                continue
             similarity = 0.
             for a in range(influences.shape[1]):
                 wa = weights[v, a]
                 ta = face_weights[f, influences[v, a]]
-                if wa == 0 or ta == 0:
-                    continue
                 for b in range(a):
                     wb = weights[v, b]
                     tb = face_weights[f, influences[v, b]]
-                    if wb == 0 or tb == 0:
-                        continue
-                    difference = (wa * tb - wb * ta) / sigma
-                    similarity += 2 * wa * wb * ta * tb * np.exp(
-                        -difference * difference)
-            if similarity > 1e-7:
+                    product = wa * wb * ta * tb
+                    if product > 0:
+                        difference = (wa * tb - wb * ta) / sigma
+                        similarity += product * np.exp(
+                            -difference * difference)
+            if similarity > 0:
                 similarity *= areas[f]
                 total += similarity
                 out[v] += similarity * points[f]
-        out[v] /= max(total, 1e-12)
+        out[v] /= total
     return out
 
 
@@ -398,20 +406,25 @@ class HandModel:
         self._tip_vertices = data['tip_vertices'].astype(np.int64)
         self._tip_weights = data['tip_weights'].astype(np.float32)
 
-        mean, steps = data['mean'], data['component_steps'][:, None]
-        components = data['components'] * steps
+        mean = data['mean']
+        # what makes a finger longer by its own length follows the bodies'
+        # principal components
+        components = np.concatenate([
+            data['components'] * data['component_steps'][:, None],
+            data['finger_lengths'] * data['finger_length_steps'][:, None]
+        ])
         self._num_vertices = len(self._influences)
         centres = self._find_centres(mean, components)
         self._mean = np.concatenate([mean, centres[0]]).ravel()
         self._components = np.concatenate(
-            [components.reshape(len(steps), -1, 3), centres[1:]],
-            axis=1).reshape(len(steps), -1).astype(np.float32)
+            [components.reshape(len(components), -1, 3), centres[1:]],
+            axis=1).reshape(len(components), -1).astype(np.float32)
         self._coefficients = data['coefficients'].astype(np.float32)
         self._male = data['male'] / 255
         self._age = data['age'].astype(np.float64)
         self._neighbours = self._find_neighbours()
         self.mean_subject = self._subject(
-            np.zeros(len(steps), np.float32), .5, 35., 1.)
+            np.zeros(len(components), np.float32), .5, 35.)
         self.face_parts = self._label_faces()
 
     def _find_centres(self, mean, components):
@@ -427,12 +440,18 @@ class HandModel:
             axis=1)
         points = hands[:, self.faces].mean(axis=2).transpose(1, 0, 2)
         centres = _centres(
-            self._influences, self._weights, self.faces,
+            self._influences, self._weights.astype(np.float64),
+            self._dense_weights()[self.faces].mean(axis=1),
             areas.astype(np.float64),
-            np.ascontiguousarray(points.reshape(len(self.faces), -1)),
-            len(JOINT_NAMES), .1)
+            points.reshape(len(self.faces), -1).astype(np.float64), .1)
         return centres.reshape(self._num_vertices, -1,
                                3).transpose(1, 0, 2).astype(np.float32)
+
+    def _dense_weights(self) -> np.ndarray:
+        """(V, J) float64 skin weights."""
+        dense = np.zeros((self._num_vertices, len(JOINT_NAMES)))
+        np.put_along_axis(dense, self._influences, self._weights, axis=1)
+        return dense
 
     def _find_neighbours(self) -> np.ndarray:
         """(N, 12) bodies next to each in sex and age."""
@@ -447,24 +466,23 @@ class HandModel:
             base, middle, distal, tip = [JOINT_INDEX[j] for j in joints[-4:]]
             part[base], part[middle] = 3 * f + 2, 3 * f + 1
             part[distal] = part[tip] = 3 * f
-        dense = np.zeros((self._num_vertices, len(JOINT_NAMES)))
-        np.put_along_axis(dense, self._influences, self._weights, axis=1)
-        dominant = dense[self.faces].sum(axis=1).argmax(axis=1)
+        dominant = self._dense_weights()[self.faces].sum(axis=1).argmax(axis=1)
         return part[dominant].astype(np.uint8)
 
-    def _subject(self, coefficients, male, age, size) -> Subject:
-        points = size * (self._mean + coefficients @ self._components)
-        points = points.astype(np.float32).reshape(-1, 3)
+    def _subject(self, coefficients: np.ndarray, male: float,
+                 age: float) -> Subject:
+        points = self._mean + coefficients @ self._components
         vertices, joints, centres = np.split(
-            points,
+            points.astype(np.float32).reshape(-1, 3),
             [self._num_vertices, self._num_vertices + len(JOINT_NAMES)])
         return Subject(vertices, joints, float(male), float(age), centres)
 
     def sample_subject(self, rng: np.random.Generator) -> Subject:
         """Draw a person.
 
-        The shape is a mixture of two bodies near in sex and age, the size
-        that of measured people of this sex and age.
+        The shape lies on the line through two bodies near in sex and age; on
+        top of it each finger has a length of its own. The size is that of
+        measured people of this sex and age.
 
         Args:
             rng: Source of randomness.
@@ -474,20 +492,24 @@ class HandModel:
         """
         a = rng.integers(len(self._age))
         b = rng.choice(self._neighbours[a])
-        share = np.float32(rng.random())
+        # Beyond both ends, too: mixtures alone would be too much alike.
+        share = rng.uniform(-.25, 1.25)
         male, age = [
-            float(v[a] + share * (v[b] - v[a]))
+            float(v[a] + np.clip(share, 0, 1) * (v[b] - v[a]))
             for v in (self._male, self._age)
         ]
-        coefficients = self._coefficients[a] + share * (
+        shape = self._coefficients[a] + np.float32(share) * (
             self._coefficients[b] - self._coefficients[a])
+        fingers = _FINGER_DEVIATION * np.clip(
+            rng.normal(size=len(FINGERS)), -2.5, 2.5)
         mean, deviation = (
             np.array(_WOMEN_LENGTH) + male *
             (np.array(_MEN_LENGTH) - _WOMEN_LENGTH))
         growth = np.interp(age,
                            *(_BOYS_GROWTH if male > .5 else _GIRLS_GROWTH))
         length = growth * (mean + deviation * np.clip(rng.normal(), -2.5, 2.5))
-        subject = self._subject(coefficients, male, age, 1.)
+        subject = self._subject(
+            np.concatenate([shape, fingers.astype(np.float32)]), male, age)
         size = np.float32(length / hand_length(subject.joints))
         return Subject(size * subject.vertices, size * subject.joints, male,
                        age, size * subject.centres)

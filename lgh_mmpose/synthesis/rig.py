@@ -12,8 +12,8 @@ from typing import NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
-from .gltf import read_glb
 from ..rendering.numba_utils import cached_njit
+from .gltf import read_glb
 
 FINGERS = ('thumb', 'index-finger', 'middle-finger', 'ring-finger',
            'pinky-finger')

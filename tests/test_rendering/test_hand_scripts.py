@@ -1,5 +1,4 @@
 """The scripts that bake the hand and measure its key points."""
-import io
 import json
 from collections import Counter
 from pathlib import Path
@@ -67,9 +66,7 @@ def test_bake_writes_a_hand_that_loads(bodies, tmp_path):
     np.testing.assert_allclose(rest, subject.vertices, atol=.01)
     run_script(
         SCRIPTS / 'bake_hand.py', 'pack', bodies, '--out', out, cwd=tmp_path)
-    with np.load(out) as data, np.load(io.BytesIO(first)) as before:
-        for name in before:
-            np.testing.assert_array_equal(data[name], before[name])
+    assert out.read_bytes() == first
 
 
 def test_skin_bends_where_a_moved_joint_is():
