@@ -118,9 +118,6 @@ class Proof:
         return self.args.results_dir / f'{run.name}.json'
 
     def data_folder(self, arm: str, images: int) -> Path:
-        data = self.plan['arms'][arm].get('data')
-        if data is not None:
-            return ROOT / data
         without = '-'.join(self.plan['arms'][arm].get('without', ()))
         return self.args.data_dir / (
             f'studiohand-{images // 1000}k' +
@@ -140,19 +137,28 @@ class Proof:
             raise RuntimeError(f'{command[0]} ended with exit code '
                                f'{done.returncode}, see {log}')
 
-    def render(self, core: int, arm: str, images: int) -> Path:
-        folder = self.data_folder(arm, images)
-        if 'data' in self.plan['arms'][arm]:
+    def training_set(self, core: int, run: Run) -> Path:
+        arm = self.plan['arms'][run.arm]
+        if 'data' in arm:
+            folder = ROOT / arm['data']
             if not folder.is_dir():
                 raise RuntimeError(f'{folder} is missing: the plan tells how '
                                    'to make it')
             return folder
-        without = self.plan['arms'][arm].get('without', ())
-        # nothing happens where the set is there
+        return self.render(core, self.data_folder(run.arm, run.images),
+                           run.images, 0, arm.get('without', ()))
+
+    def test_set(self, core: int) -> Path:
+        return self.render(core, self.args.data_dir / 'studiohand-test', 0,
+                           self.plan['test_images'], ())
+
+    def render(self, core: int, folder: Path, num_train: int, num_eval: int,
+               without: List[str]) -> Path:
+        """Render a set; nothing happens where it is there."""
         with self.rendering[folder]:
             self.call(core, folder.with_suffix('.log'), RENDER, folder,
-                      '--num-train', images, '--num-eval', 1000, '--size',
-                      self.plan['image_size'], '--workers', 1,
+                      '--num-train', num_train, '--num-eval', num_eval,
+                      '--size', self.plan['image_size'], '--workers', 1,
                       *(['--without', *without] if without else ()))
         return folder
 
@@ -187,9 +193,8 @@ class Proof:
         core = self.cores.get()
         try:
             print(f'{run.name}: begins', flush=True)
-            data = self.render(core, run.arm, run.images)
-            test_data = self.render(core, self.plan['baseline'],
-                                    self.plan['images'])
+            test_data = self.test_set(core)
+            data = self.training_set(core, run)
             folder = self.args.work_dir / run.name
             folder.mkdir(parents=True, exist_ok=True)
             config, log = folder / 'config.py', folder / 'output.log'

@@ -471,6 +471,11 @@ class HandBody:
         stop = np.where(_TIPS, 1 - .85 * self.radius[:, 1] / length, 1.)
         self.start = centre[:, 0] + axis * (_START - fractions[0])[:, None]
         self.end = centre[:, 0] + axis * (stop - fractions[0])[:, None]
+        # Thick fingers press each other flat where they lie side by side.
+        pressed = self.depth(np.zeros((len(PARENTS), 3)))
+        if pressed > 0:
+            self.radius = np.maximum(self.radius - .75 * pressed,
+                                     .6 * self.radius)
 
     def frames(self, pose: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Rotations (J, 3, 3) and positions (J, 3) as ``joint_frames`` of the

@@ -147,3 +147,14 @@ def test_two_hands_touch_without_running_through_each_other(model, kind):
 
 def test_pairs_of_hands_are_of_all_kinds():
     assert sum(PAIR_KINDS.values()) == pytest.approx(1)
+
+
+def test_thick_fingers_hold_things(model):
+    # sample 9641 of StudioHand with seed 0: a woman of 75, whose fingers press
+    # each other where they lie side by side
+    rng = np.random.default_rng(
+        np.random.SeedSequence(0, spawn_key=(0, 0, 9641)))
+    subject = model.sample_subject(rng)
+    assert HandBody(model, subject).depth(np.zeros((26, 3))) == 0
+    for name in ('can', 'stick'):
+        sample_grasp(rng, model, subject, name=name, max_tries=40)
