@@ -105,7 +105,15 @@ class SyntheticSample(NamedTuple):
 
 
 def axis_rotation(axis: int, angle: float) -> np.ndarray:
-    """Return the (3, 3) rotation about a coordinate axis, angle in degrees."""
+    """Return the rotation about a coordinate axis.
+
+    Args:
+        axis: 0, 1 or 2.
+        angle: Degrees, from the next axis towards the one after it.
+
+    Returns:
+        np.ndarray: (3, 3).
+    """
     i, j = (axis + 1) % 3, (axis + 2) % 3
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     matrix = np.eye(3)
@@ -220,7 +228,10 @@ class SceneGenerator:
             np.random.SeedSequence(seed, spawn_key=(split, stream, index)))
 
     def sample(self, index: int) -> SyntheticSample:
-        """Make the sample of a single right hand with this index."""
+        """Make the sample of a single right hand with this index, 0 or more.
+
+        Its key points lie in the image and span 50 to 85 % of it.
+        """
         rng = self._random(_SAMPLES, index)
         subject, skin = self._sample_person(rng)
         pose, held = self._sample_hand(rng, subject)
@@ -510,6 +521,9 @@ def place_hand(hand: Hand,
 
     Returns:
         Hand: The hand in the camera frame.
+
+    Raises:
+        ValueError: If the side is neither.
     """
     if side not in ('left', 'right'):
         raise ValueError(f"side is {side!r}, expected 'left' or 'right'")

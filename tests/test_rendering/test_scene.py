@@ -232,7 +232,7 @@ def test_visible_keypoints_lie_on_their_own_finger(drawn):
 
 def test_parts_lie_where_the_joints_are(plain):
     """Of an open hand: tip, middle and base of each finger, palm, forearm."""
-    hand = place_hand(bare_hand(plain), PALM_VIEW, np.array([0, 0, 500.]))
+    hand = place_hand(bare_hand(plain), PALM_VIEW, np.array([0, -50, 600.]))
     sample = show(plain, hand)
     uv = pixels(sample)
     for finger in range(5):
