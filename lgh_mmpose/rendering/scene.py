@@ -37,6 +37,7 @@ _PART_IDS = {
 }
 
 _ROOT = 9  # middle finger MCP
+_ORIGIN = np.zeros(3)
 _SAMPLES, _PAIRS = range(2)  # streams of random numbers
 _EVALUATION_SHARE = 5  # every fifth environment map is for the evaluation
 _TOWARDS_CAMERA = .75  # cosine between a forearm and the way to the camera
@@ -235,13 +236,12 @@ class SceneGenerator:
         rng = self._random(_SAMPLES, index)
         subject, skin = self._sample_person(rng)
         pose, held = self._sample_hand(rng, subject)
-        hand = self._turn_hand(
-            rng, self._dress(rng, subject, skin, pose, held), 'right')
+        hand = self._turn_hand(rng, self._dress(rng, subject, skin, pose,
+                                                held), 'right')
         hand, camera_matrix = self._frame_hand(rng, hand)
         return self.render(rng, [hand], camera_matrix)
 
-    def _sample_person(self,
-                       rng: np.random.Generator) -> Tuple[Subject, Skin]:
+    def _sample_person(self, rng: np.random.Generator) -> Tuple[Subject, Skin]:
         subject = self.model.mean_subject if 'subjects' in self._without \
             else self.model.sample_subject(rng)
         skin = self._skins.plain(rng) if 'skins' in self._without \
@@ -367,8 +367,8 @@ class SceneGenerator:
         ]
 
     def _frame_touching(
-        self, rng: np.random.Generator, hands: Sequence[Hand]
-    ) -> Tuple[Sequence[Hand], np.ndarray]:
+            self, rng: np.random.Generator,
+            hands: Sequence[Hand]) -> Tuple[Sequence[Hand], np.ndarray]:
         """Choose the camera so that both span 35 to 80 % of the image."""
         size = self.size
         focal = rng.uniform(.8, 1.2) * size
@@ -396,8 +396,8 @@ class SceneGenerator:
         return [hand.moved(shift) for hand in hands], camera_matrix
 
     def _frame_both_hands(
-        self, rng: np.random.Generator, hands: Sequence[Hand]
-    ) -> Tuple[Sequence[Hand], np.ndarray]:
+            self, rng: np.random.Generator,
+            hands: Sequence[Hand]) -> Tuple[Sequence[Hand], np.ndarray]:
         """Choose the camera and the places of two hands at the origin."""
         size = self.size
         focal = rng.uniform(.8, 1.2) * size
@@ -506,7 +506,7 @@ class SceneGenerator:
 
 def place_hand(hand: Hand,
                rotation: np.ndarray,
-               translation: np.ndarray = np.zeros(3),
+               translation: np.ndarray = _ORIGIN,
                side: str = 'right',
                root: int = _ROOT) -> Hand:
     """Put a hand before the camera.
@@ -514,7 +514,7 @@ def place_hand(hand: Hand,
     Args:
         hand: A right hand in the hand frame.
         rotation: (3, 3), hand frame to camera frame.
-        translation: (3,) place of the root in mm.
+        translation: (3,) place of the root in mm. Defaults to the origin.
         side: 'right', or 'left' to mirror the hand first.
         root: The key point that is put there. Defaults to the middle finger's
             MCP.
