@@ -15,9 +15,11 @@ import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
+from threading import Lock
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
@@ -107,6 +109,7 @@ class Proof:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self.plan = read_plan(args.plan)
+        self.rendering: Dict[Path, Lock] = defaultdict(Lock)
         self.cores: 'Queue[int]' = Queue()
         for core in sorted(os.sched_getaffinity(0)):
             self.cores.put(core)
@@ -146,10 +149,11 @@ class Proof:
             return folder
         without = self.plan['arms'][arm].get('without', ())
         # nothing happens where the set is there
-        self.call(core, folder.with_suffix('.log'), RENDER, folder,
-                  '--num-train', images, '--num-eval', 1000, '--size',
-                  self.plan['image_size'], '--workers', 1,
-                  *(['--without', *without] if without else ()))
+        with self.rendering[folder]:
+            self.call(core, folder.with_suffix('.log'), RENDER, folder,
+                      '--num-train', images, '--num-eval', 1000, '--size',
+                      self.plan['image_size'], '--workers', 1,
+                      *(['--without', *without] if without else ()))
         return folder
 
     def write_config(self, run: Run, data: Path, test_data: Path,
@@ -200,6 +204,9 @@ class Proof:
                       folder / 'photos.jpg')
             self.keep(run, folder, scores, predictions)
             print(f'{run.name}: done', flush=True)
+        except Exception as error:
+            print(f'{run.name}: failed: {error}', flush=True)
+            raise
         finally:
             self.cores.put(core)
 

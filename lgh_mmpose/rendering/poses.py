@@ -143,7 +143,9 @@ SIGNS: Dict[str, _Posture] = {
     _Posture(((0, 3), (55, 60), (60, 65), (65, 65)), _OPPOSED,
              ((_PAD, _tip(2)), )),
     'E':
-    _Posture(((38, 100), ), _ACROSS, _IN_PALM, together=(0, 1, 2)),
+    _Posture(((38, 100), ),
+             _ACROSS, ((_PAD, (2, 0, .95, 0), 24), ),
+             together=(0, 1, 2)),
     'F':
     _pinch(1),
     'G':
