@@ -619,9 +619,9 @@ def test_splits_share_no_environment(monkeypatch):
         panoramas = [environment.panorama for environment in maps[split]]
         assert list(map(id, scenes.backgrounds._panoramas)) == list(
             map(id, panoramas))
-    training, evaluation = (
-        {environment.name for environment in maps[split]}
-        for split in ('training', 'evaluation'))
+    training, evaluation = ({environment.name
+                             for environment in maps[split]}
+                            for split in ('training', 'evaluation'))
     assert not training & evaluation
     assert training | evaluation == {e.name for e in load_environments()}
     assert len(training) > len(evaluation) > 2
