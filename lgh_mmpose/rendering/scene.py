@@ -296,11 +296,15 @@ class SceneGenerator:
         """Turn a hand so that its own forearm does not hide it."""
         for _ in range(_TURNS):
             placed = place_hand(hand, self._turn(rng), side=side)
-            forearm = placed.surfaces[0].vertices[
-                self._elbow] - placed.keypoints[0]
-            if forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm):
+            if self._is_in_view(placed):
                 break
         return placed
+
+    def _is_in_view(self, hand: Hand) -> bool:
+        """Whether the forearm does not point towards the camera."""
+        elbow = hand.surfaces[0].vertices[self._elbow]
+        forearm = elbow - hand.keypoints[0]
+        return forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm)
 
     def _frame_hand(self, rng: np.random.Generator,
                     hand: Hand) -> Tuple[Hand, np.ndarray]:
@@ -354,17 +358,21 @@ class SceneGenerator:
         left, right = (
             self._dress(rng, subject, skin, pose)
             for pose in (pair.left, pair.right))
-        turn = self._turn(rng)
-        # the wrists are the origins of the hands' frames
-        return [
-            place_hand(
-                left,
-                turn @ pair.rotation,
-                turn @ pair.position,
-                side='left',
-                root=0),
-            place_hand(right, turn, root=0)
-        ]
+        for _ in range(_TURNS):
+            turn = self._turn(rng)
+            # the wrists are the origins of the hands' frames
+            hands = [
+                place_hand(
+                    left,
+                    turn @ pair.rotation,
+                    turn @ pair.position,
+                    side='left',
+                    root=0),
+                place_hand(right, turn, root=0)
+            ]
+            if all(map(self._is_in_view, hands)):
+                break
+        return hands
 
     def _frame_touching(
             self, rng: np.random.Generator,

@@ -82,6 +82,13 @@ def pairs(full):
     return full.draw(COUNT // 2, 'sample_both_hands')
 
 
+@pytest.fixture(scope='module')
+def touching(full):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, '_TOUCHING', 1.)
+        return full.draw(COUNT // 2, 'sample_both_hands')
+
+
 def bare_hand(scenes, pose=None, subject=None):
     """A hand in its own frame, by default open and the mean one."""
     model = scenes.model
@@ -484,13 +491,14 @@ def test_forearm_that_passes_the_camera_is_cut_off(plain):
 
 
 def test_forearms_do_not_point_at_the_camera(drawn, drawn_easily, pairs,
-                                             plain):
+                                             touching, plain):
     """Or they would hide their own hands."""
     elbow = plain.model.mean_subject.vertices[:, 2] > 150
-    for _, hands, _ in drawn + drawn_easily:
-        forearm = hands[0].surfaces[0].vertices[elbow].mean(
-            axis=0) - hands[0].keypoints[0]
-        assert forearm[2] > -.8 * np.linalg.norm(forearm)
+    for _, hands, _ in drawn + drawn_easily + pairs + touching:
+        for hand in hands:
+            forearm = hand.surfaces[0].vertices[elbow].mean(
+                axis=0) - hand.keypoints[0]
+            assert forearm[2] > -.8 * np.linalg.norm(forearm)
 
 
 def test_easy_hands_point_upwards_and_full_ones_anywhere(drawn, drawn_easily):
@@ -561,10 +569,9 @@ def test_pairs_are_left_and_right(pairs):
     assert seen >= {0, PERSON_ID, LEFT_HAND_ID + 15, RIGHT_HAND_ID + 15}
 
 
-def test_hands_that_touch_are_in_the_picture(full, monkeypatch):
-    monkeypatch.setattr(module, '_TOUCHING', 1.)
+def test_hands_that_touch_are_in_the_picture(touching):
     gaps = []
-    for sample, hands, _ in full.draw(12, 'sample_both_hands'):
+    for sample, hands, _ in touching:
         assert sample.sides == ('left', 'right')
         for h in range(2):
             assert ((pixels(sample, h) >= 0) &
