@@ -442,6 +442,12 @@ class SceneGenerator:
 
         rays = np.column_stack([(centre - size / 2) / focal, np.ones(2)])
         shifts = depth[:, None] * rays - (low + high) / 2
+        for _ in range(3):  # what is nearer is larger and farther out
+            moved = hands[main].keypoints + shifts[main]
+            uv = focal * moved[:, :2] / moved[:, 2:] + size / 2
+            outside = np.maximum(-uv.min(axis=0), 0) - np.maximum(
+                uv.max(axis=0) - (size - 1), 0)
+            shifts[:, :2] += depth[:, None] * outside / focal
         camera_matrix = np.array([[focal, 0, size / 2], [0, focal, size / 2],
                                   [0, 0, 1]])
         return [hand.moved(shift)

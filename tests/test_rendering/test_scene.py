@@ -89,6 +89,21 @@ def touching(full):
         return full.draw(COUNT // 2, 'sample_both_hands')
 
 
+class Unrendered(SceneGenerator):
+
+    def render(self, rng, hands, camera_matrix):
+        return np.stack([hand.keypoints for hand in hands]), camera_matrix
+
+
+@pytest.fixture(scope='module')
+def apart():
+    """Key points and cameras of many pairs that do not touch."""
+    scenes = Unrendered(7, size=SIZE, without=INGREDIENTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, '_TOUCHING', 0.)
+        return [scenes.sample_both_hands(i) for i in range(300)]
+
+
 def bare_hand(scenes, pose=None, subject=None):
     """A hand in its own frame, by default open and the mean one."""
     model = scenes.model
@@ -580,6 +595,24 @@ def test_hands_that_touch_are_in_the_picture(touching):
         gaps.append(cKDTree(left).query(right)[0].min())
     assert max(gaps) < 400
     assert np.mean(np.array(gaps) < 6) > .3
+
+
+def test_hands_apart_do_not_run_through_each_other(apart):
+    for (left, right), camera in apart:
+        uv_left, uv_right = (project(xyz, camera) for xyz in (left, right))
+        apart_in_image = ((uv_left.max(0) < uv_right.min(0)) |
+                          (uv_right.max(0) < uv_left.min(0))).any()
+        apart_in_depth = (
+            left[:, 2].max() < right[:, 2].min()
+            or right[:, 2].max() < left[:, 2].min())
+        assert apart_in_image or apart_in_depth
+
+
+def test_one_of_the_hands_apart_is_in_the_picture(apart):
+    for keypoints, camera in apart:
+        uv = project(keypoints, camera)
+        inside = ((uv > -.5) & (uv < SIZE - .5)).all(axis=(1, 2))
+        assert inside.any()
 
 
 def test_pairs_are_of_one_person(pairs):
