@@ -20,10 +20,9 @@ from mkdocs.structure.pages import Page
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # documents beside `docs`, and files that documents link to
 PAGES = ('README.md', 'projects_readme.md', 'CHANGELOG.md',
-         'configs/README.md')
-FILES = ('LICENSE', 'assets/rendering/LICENCES.md', 'configs/**/*.py',
-         'configs/**/*.yaml', 'tools/**/*.py', 'benchmarks/**/*.py',
-         'demo/*.py')
+         'configs/README.md', 'assets/rendering/LICENCES.md')
+FILES = ('LICENSE', 'configs/**/*.py', 'configs/**/*.yaml', 'tools/**/*.py',
+         'benchmarks/**/*.py', 'demo/*.py')
 
 _LINK = re.compile(r'(\]\(|\bsrc="|\bhref=")(?![a-z]+:|#)([^)\s"#]+)')
 _FORMULA = re.compile(

@@ -80,9 +80,8 @@ def render_video(generator, seed: int, num_frames: int, fps: float,
     subject = model.sample_subject(rng)
     skin = Skins(512).sample(rng, subject)
     body = HandBody(model, subject)
-    poses = np.stack([
-        sample_pose(rng, body) for _ in range(int(num_frames / fps) + 2)
-    ])
+    poses = np.stack(
+        [sample_pose(rng, body) for _ in range(int(num_frames / fps) + 2)])
     turn = upright_rotation(rng)
     depth, focal = 500., 1.5 * size
     camera_matrix = np.array([[focal, 0, (size - 1) / 2],

@@ -1,4 +1,4 @@
-"""What a camera makes of a scene, and what stands before the hand.
+"""What a camera makes of a scene.
 
 Colours are RGB from 0 to 255 with the gamma of a screen. Light is the 2.2th
 power of them, so that a gain of light is a gain of them, too.

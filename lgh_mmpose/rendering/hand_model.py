@@ -551,7 +551,11 @@ class HandModel:
         return pose
 
     def deform(self, pose: np.ndarray, subject: Subject) -> HandGeometry:
-        """Pose a person's hand; see :meth:`joint_frames` for the pose.
+        """Pose a person's hand.
+
+        Args:
+            pose: (J, 3) in degrees, see :meth:`joint_frames`.
+            subject: The person.
 
         Returns:
             HandGeometry: Vertices and key points in mm, hand frame.

@@ -37,6 +37,7 @@ _PART_IDS = {
 }
 
 _ROOT = 9  # middle finger MCP
+_ORIGIN = np.zeros(3)
 _SAMPLES, _PAIRS = range(2)  # streams of random numbers
 _EVALUATION_SHARE = 5  # every fifth environment map is for the evaluation
 _TOWARDS_CAMERA = .75  # cosine between a forearm and the way to the camera
@@ -105,7 +106,15 @@ class SyntheticSample(NamedTuple):
 
 
 def axis_rotation(axis: int, angle: float) -> np.ndarray:
-    """Return the (3, 3) rotation about a coordinate axis, angle in degrees."""
+    """Return the rotation about a coordinate axis.
+
+    Args:
+        axis: 0, 1 or 2.
+        angle: Degrees, from the next axis towards the one after it.
+
+    Returns:
+        np.ndarray: (3, 3).
+    """
     i, j = (axis + 1) % 3, (axis + 2) % 3
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     matrix = np.eye(3)
@@ -220,17 +229,19 @@ class SceneGenerator:
             np.random.SeedSequence(seed, spawn_key=(split, stream, index)))
 
     def sample(self, index: int) -> SyntheticSample:
-        """Make the sample of a single right hand with this index."""
+        """Make the sample of a single right hand with this index, 0 or more.
+
+        Its key points lie in the image and span 50 to 85 % of it.
+        """
         rng = self._random(_SAMPLES, index)
         subject, skin = self._sample_person(rng)
         pose, held = self._sample_hand(rng, subject)
-        hand = self._turn_hand(
-            rng, self._dress(rng, subject, skin, pose, held), 'right')
+        hand = self._turn_hand(rng, self._dress(rng, subject, skin, pose,
+                                                held), 'right')
         hand, camera_matrix = self._frame_hand(rng, hand)
         return self.render(rng, [hand], camera_matrix)
 
-    def _sample_person(self,
-                       rng: np.random.Generator) -> Tuple[Subject, Skin]:
+    def _sample_person(self, rng: np.random.Generator) -> Tuple[Subject, Skin]:
         subject = self.model.mean_subject if 'subjects' in self._without \
             else self.model.sample_subject(rng)
         skin = self._skins.plain(rng) if 'skins' in self._without \
@@ -285,11 +296,15 @@ class SceneGenerator:
         """Turn a hand so that its own forearm does not hide it."""
         for _ in range(_TURNS):
             placed = place_hand(hand, self._turn(rng), side=side)
-            forearm = placed.surfaces[0].vertices[
-                self._elbow] - placed.keypoints[0]
-            if forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm):
+            if self._is_in_view(placed):
                 break
         return placed
+
+    def _is_in_view(self, hand: Hand) -> bool:
+        """Whether the forearm does not point towards the camera."""
+        elbow = hand.surfaces[0].vertices[self._elbow]
+        forearm = elbow - hand.keypoints[0]
+        return forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm)
 
     def _frame_hand(self, rng: np.random.Generator,
                     hand: Hand) -> Tuple[Hand, np.ndarray]:
@@ -343,21 +358,25 @@ class SceneGenerator:
         left, right = (
             self._dress(rng, subject, skin, pose)
             for pose in (pair.left, pair.right))
-        turn = self._turn(rng)
-        # the wrists are the origins of the hands' frames
-        return [
-            place_hand(
-                left,
-                turn @ pair.rotation,
-                turn @ pair.position,
-                side='left',
-                root=0),
-            place_hand(right, turn, root=0)
-        ]
+        for _ in range(_TURNS):
+            turn = self._turn(rng)
+            # the wrists are the origins of the hands' frames
+            hands = [
+                place_hand(
+                    left,
+                    turn @ pair.rotation,
+                    turn @ pair.position,
+                    side='left',
+                    root=0),
+                place_hand(right, turn, root=0)
+            ]
+            if all(map(self._is_in_view, hands)):
+                break
+        return hands
 
     def _frame_touching(
-        self, rng: np.random.Generator, hands: Sequence[Hand]
-    ) -> Tuple[Sequence[Hand], np.ndarray]:
+            self, rng: np.random.Generator,
+            hands: Sequence[Hand]) -> Tuple[Sequence[Hand], np.ndarray]:
         """Choose the camera so that both span 35 to 80 % of the image."""
         size = self.size
         focal = rng.uniform(.8, 1.2) * size
@@ -385,8 +404,8 @@ class SceneGenerator:
         return [hand.moved(shift) for hand in hands], camera_matrix
 
     def _frame_both_hands(
-        self, rng: np.random.Generator, hands: Sequence[Hand]
-    ) -> Tuple[Sequence[Hand], np.ndarray]:
+            self, rng: np.random.Generator,
+            hands: Sequence[Hand]) -> Tuple[Sequence[Hand], np.ndarray]:
         """Choose the camera and the places of two hands at the origin."""
         size = self.size
         focal = rng.uniform(.8, 1.2) * size
@@ -423,6 +442,12 @@ class SceneGenerator:
 
         rays = np.column_stack([(centre - size / 2) / focal, np.ones(2)])
         shifts = depth[:, None] * rays - (low + high) / 2
+        for _ in range(3):  # what is nearer is larger and farther out
+            moved = hands[main].keypoints + shifts[main]
+            uv = focal * moved[:, :2] / moved[:, 2:] + size / 2
+            outside = np.maximum(-uv.min(axis=0), 0) - np.maximum(
+                uv.max(axis=0) - (size - 1), 0)
+            shifts[:, :2] += depth[:, None] * outside / focal
         camera_matrix = np.array([[focal, 0, size / 2], [0, focal, size / 2],
                                   [0, 0, 1]])
         return [hand.moved(shift)
@@ -495,7 +520,7 @@ class SceneGenerator:
 
 def place_hand(hand: Hand,
                rotation: np.ndarray,
-               translation: np.ndarray = np.zeros(3),
+               translation: np.ndarray = _ORIGIN,
                side: str = 'right',
                root: int = _ROOT) -> Hand:
     """Put a hand before the camera.
@@ -503,13 +528,16 @@ def place_hand(hand: Hand,
     Args:
         hand: A right hand in the hand frame.
         rotation: (3, 3), hand frame to camera frame.
-        translation: (3,) place of the root in mm.
+        translation: (3,) place of the root in mm. Defaults to the origin.
         side: 'right', or 'left' to mirror the hand first.
         root: The key point that is put there. Defaults to the middle finger's
             MCP.
 
     Returns:
         Hand: The hand in the camera frame.
+
+    Raises:
+        ValueError: If the side is neither.
     """
     if side not in ('left', 'right'):
         raise ValueError(f"side is {side!r}, expected 'left' or 'right'")

@@ -135,7 +135,12 @@ class Skins:
         return Skin(texture, None, None, 1., .45, 0.)
 
     def sample(self, rng: np.random.Generator, subject: Subject) -> Skin:
-        """Draw a skin that suits a person's sex and age."""
+        """Draw a skin that suits a person's sex and age.
+
+        Args:
+            rng: Source of randomness.
+            subject: The person.
+        """
         dark = rng.random() < .42
         tone = _sample_tone(rng, dark)
         unlike = (

@@ -190,18 +190,6 @@ def test_both_sides_stand_on_both_sides_of_the_image(root):
     assert 5 < sum(larger) < len(larger) - 5
 
 
-def test_hands_do_not_run_through_each_other(root):
-    for annotation in load(root).values():
-        left, right = annotation['xyz'][:21], annotation['xyz'][21:]
-        uv = annotation['uv_vis'][:, :2]
-        apart_in_image = ((uv[:21].max(0) < uv[21:].min(0)) |
-                          (uv[21:].max(0) < uv[:21].min(0))).any()
-        apart_in_depth = (
-            left[:, 2].max() < right[:, 2].min()
-            or right[:, 2].max() < left[:, 2].min())
-        assert apart_in_image or apart_in_depth
-
-
 def test_one_hand_is_inside_the_image(root):
     for annotation in load(root).values():
         inside = ((annotation['uv_vis'][:, :2] >= 0) &

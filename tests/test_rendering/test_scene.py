@@ -82,6 +82,28 @@ def pairs(full):
     return full.draw(COUNT // 2, 'sample_both_hands')
 
 
+@pytest.fixture(scope='module')
+def touching(full):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, '_TOUCHING', 1.)
+        return full.draw(COUNT // 2, 'sample_both_hands')
+
+
+class Unrendered(SceneGenerator):
+
+    def render(self, rng, hands, camera_matrix):
+        return np.stack([hand.keypoints for hand in hands]), camera_matrix
+
+
+@pytest.fixture(scope='module')
+def apart():
+    """Key points and cameras of many pairs that do not touch."""
+    scenes = Unrendered(7, size=SIZE, without=INGREDIENTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, '_TOUCHING', 0.)
+        return [scenes.sample_both_hands(i) for i in range(300)]
+
+
 def bare_hand(scenes, pose=None, subject=None):
     """A hand in its own frame, by default open and the mean one."""
     model = scenes.model
@@ -135,7 +157,7 @@ def is_object(surface):
     return surface.parts.max() > FOREARM_PART
 
 
-# -- what a sample holds -------------------------------------------------------
+# -- what a sample holds ------------------------------------------------------
 
 
 def test_sample_is_well_formed(drawn):
@@ -183,8 +205,8 @@ def test_keypoints_project_into_the_rendered_hand(fixture, request):
                                            (90., (20, 70))])
 def test_camera_matrix_projects_the_mesh_onto_its_picture(
         plain, focal, centre):
-    camera = np.array([[focal, 0, centre[0]], [0, focal, centre[1]],
-                       [0, 0, 1]])
+    camera = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0,
+                                                                      1]])
     hand = place_hand(bare_hand(plain), BACK_VIEW, np.array([5, -30, 600.]))
     sample = show(plain, hand, camera=camera)
     parts = plain.model.face_parts
@@ -232,7 +254,7 @@ def test_visible_keypoints_lie_on_their_own_finger(drawn):
 
 def test_parts_lie_where_the_joints_are(plain):
     """Of an open hand: tip, middle and base of each finger, palm, forearm."""
-    hand = place_hand(bare_hand(plain), PALM_VIEW, np.array([0, 0, 500.]))
+    hand = place_hand(bare_hand(plain), PALM_VIEW, np.array([0, -50, 600.]))
     sample = show(plain, hand)
     uv = pixels(sample)
     for finger in range(5):
@@ -249,7 +271,7 @@ def test_parts_lie_where_the_joints_are(plain):
     assert sample.part_mask[v, u] == PERSON_ID
 
 
-# -- visibility ----------------------------------------------------------------
+# -- visibility ---------------------------------------------------------------
 
 
 def test_fist_hides_its_tips_from_behind(plain):
@@ -292,8 +314,8 @@ def test_board_hides_the_fingers_behind_it(plain, gap):
     hand = place_hand(bare_hand(plain), PALM_VIEW, np.array([0, 0, 500.]))
     free = show(plain, hand)
     fingers = np.isin(plain.model.face_parts, np.arange(3, 15))
-    nearest = hand.surfaces[0].vertices[
-        plain.model.faces[fingers]][..., 2].min()
+    nearest = hand.surfaces[0].vertices[plain.model.faces[fingers]][...,
+                                                                    2].min()
     # from the PIP joints on, and as wide as the picture
     upper = hand.keypoints[KNUCKLES, 1].min() - 15
     cover = board([[-500, -500, nearest - gap], [500, upper, 0]])
@@ -336,8 +358,7 @@ def test_held_objects_are_background_and_hide(plain, drawn):
     for hand, camera in held:
         bare = hand._replace(
             surfaces=[s for s in hand.surfaces if not is_object(s)])
-        free, holding = (
-            show(plain, h, camera=camera) for h in (bare, hand))
+        free, holding = (show(plain, h, camera=camera) for h in (bare, hand))
         changed = (free.part_mask != holding.part_mask) & inner(free)
         assert not holding.part_mask[changed].any()
         assert not (holding.keypoints_visible & ~free.keypoints_visible).any()
@@ -365,8 +386,8 @@ def test_what_is_worn_counts_as_what_it_covers(plain, drawn):
 def test_occluder_clears_the_mask_and_hides_joints(full, monkeypatch):
     hidden = 0
     for i in range(12):
-        a, b = (_with_occluder(full, monkeypatch, i, share)
-                for share in (0., 1.))
+        a, b = (
+            _with_occluder(full, monkeypatch, i, share) for share in (0., 1.))
         np.testing.assert_array_equal(a.keypoints_cam, b.keypoints_cam)
         cleared = a.part_mask != b.part_mask
         assert not b.part_mask[cleared].any()
@@ -387,7 +408,7 @@ def _with_occluder(scenes, monkeypatch, index, share):
     return scenes.sample(index)
 
 
-# -- how hands are placed ------------------------------------------------------
+# -- how hands are placed -----------------------------------------------------
 
 
 def test_keypoints_span_half_to_85_percent_of_the_image(drawn, drawn_easily):
@@ -485,13 +506,14 @@ def test_forearm_that_passes_the_camera_is_cut_off(plain):
 
 
 def test_forearms_do_not_point_at_the_camera(drawn, drawn_easily, pairs,
-                                             plain):
+                                             touching, plain):
     """Or they would hide their own hands."""
     elbow = plain.model.mean_subject.vertices[:, 2] > 150
-    for _, hands, _ in drawn + drawn_easily:
-        forearm = hands[0].surfaces[0].vertices[elbow].mean(
-            axis=0) - hands[0].keypoints[0]
-        assert forearm[2] > -.8 * np.linalg.norm(forearm)
+    for _, hands, _ in drawn + drawn_easily + pairs + touching:
+        for hand in hands:
+            forearm = hand.surfaces[0].vertices[elbow].mean(
+                axis=0) - hand.keypoints[0]
+            assert forearm[2] > -.8 * np.linalg.norm(forearm)
 
 
 def test_easy_hands_point_upwards_and_full_ones_anywhere(drawn, drawn_easily):
@@ -536,7 +558,7 @@ def test_axis_rotation_turns_one_axis_into_the_next(axis, source, target):
         atol=1e-12)
 
 
-# -- two hands -----------------------------------------------------------------
+# -- two hands ----------------------------------------------------------------
 
 
 def test_pairs_are_left_and_right(pairs):
@@ -545,8 +567,10 @@ def test_pairs_are_left_and_right(pairs):
         assert sample.sides == ('left', 'right')
         assert [hand.side for hand in hands] == ['left', 'right']
         assert sample.keypoints_cam.shape == (2, 21, 3)
-        inside = [((pixels(sample, h) >= 0) & (pixels(sample, h) < SIZE)).all()
-                  for h in range(2)]
+        inside = [
+            ((pixels(sample, h) >= 0) & (pixels(sample, h) < SIZE)).all()
+            for h in range(2)
+        ]
         assert any(inside)
         assert sample.keypoints_visible.any()
         seen |= set(np.unique(sample.part_mask))
@@ -560,17 +584,35 @@ def test_pairs_are_left_and_right(pairs):
     assert seen >= {0, PERSON_ID, LEFT_HAND_ID + 15, RIGHT_HAND_ID + 15}
 
 
-def test_hands_that_touch_are_in_the_picture(full, monkeypatch):
-    monkeypatch.setattr(module, '_TOUCHING', 1.)
+def test_hands_that_touch_are_in_the_picture(touching):
     gaps = []
-    for sample, hands, _ in full.draw(12, 'sample_both_hands'):
+    for sample, hands, _ in touching:
         assert sample.sides == ('left', 'right')
         for h in range(2):
-            assert ((pixels(sample, h) >= 0) & (pixels(sample, h) < SIZE)).all()
+            assert ((pixels(sample, h) >= 0) &
+                    (pixels(sample, h) < SIZE)).all()
         left, right = (hand.surfaces[0].vertices for hand in hands)
         gaps.append(cKDTree(left).query(right)[0].min())
     assert max(gaps) < 400
     assert np.mean(np.array(gaps) < 6) > .3
+
+
+def test_hands_apart_do_not_run_through_each_other(apart):
+    for (left, right), camera in apart:
+        uv_left, uv_right = (project(xyz, camera) for xyz in (left, right))
+        apart_in_image = ((uv_left.max(0) < uv_right.min(0)) |
+                          (uv_right.max(0) < uv_left.min(0))).any()
+        apart_in_depth = (
+            left[:, 2].max() < right[:, 2].min()
+            or right[:, 2].max() < left[:, 2].min())
+        assert apart_in_image or apart_in_depth
+
+
+def test_one_of_the_hands_apart_is_in_the_picture(apart):
+    for keypoints, camera in apart:
+        uv = project(keypoints, camera)
+        inside = ((uv > -.5) & (uv < SIZE - .5)).all(axis=(1, 2))
+        assert inside.any()
 
 
 def test_pairs_are_of_one_person(pairs):
@@ -582,7 +624,7 @@ def test_pairs_are_of_one_person(pairs):
         assert hands[0].surfaces[0].texture is hands[1].surfaces[0].texture
 
 
-# -- chance --------------------------------------------------------------------
+# -- chance -------------------------------------------------------------------
 
 
 def test_sample_depends_on_seed_split_and_index_only(full):
@@ -599,27 +641,30 @@ def test_sample_depends_on_seed_split_and_index_only(full):
         assert np.abs(other.keypoints_cam - c.keypoints_cam).max() > 1
 
 
-def test_splits_share_no_environment(monkeypatch):
-    used = {}
-    for split in module.SPLITS:
-        names = used[split] = set()
-        scenes = generator(split=split)
-        monkeypatch.setattr(
-            module, 'sample_light',
-            lambda rng, maps, plain: names.update(m.name for m in maps) or
-            _sample_light(rng, maps, plain))
-        scenes.sample(0)
-        panoramas = [m.panorama for m in load_environments()
-                     if m.name in names]
-        assert len(panoramas) == len(names) > 2
-        # what is seen behind the hands are the same maps
-        assert [id(p) for p in scenes.backgrounds._panoramas
-                ] == [id(p) for p in panoramas]
-    assert not used['training'] & used['evaluation']
-    assert len(used['training']) > len(used['evaluation'])
-
-
 _sample_light = module.sample_light
+
+
+def test_splits_share_no_environment(monkeypatch):
+    maps = {}
+
+    def sample_light(rng, environments, plain):
+        maps[split] = environments
+        return _sample_light(rng, environments, plain)
+
+    monkeypatch.setattr(module, 'sample_light', sample_light)
+    for split in module.SPLITS:
+        scenes = generator(split=split)
+        scenes.sample(0)
+        # what is seen behind the hands are the same maps
+        panoramas = [environment.panorama for environment in maps[split]]
+        assert list(map(id, scenes.backgrounds._panoramas)) == list(
+            map(id, panoramas))
+    training, evaluation = ({environment.name
+                             for environment in maps[split]}
+                            for split in ('training', 'evaluation'))
+    assert not training & evaluation
+    assert training | evaluation == {e.name for e in load_environments()}
+    assert len(training) > len(evaluation) > 2
 
 
 def test_pictures_vary(drawn):
@@ -627,7 +672,7 @@ def test_pictures_vary(drawn):
     assert (means.std(axis=0) > 10).all()
 
 
-# -- what can be left out ------------------------------------------------------
+# -- what can be left out -----------------------------------------------------
 
 
 def bone_lengths(samples):
@@ -643,7 +688,8 @@ def test_without_subjects_all_have_one_hand(drawn, drawn_plainly, plain):
     joints = plain.model.deform(
         np.zeros((len(JOINT_NAMES), 3)), plain.model.mean_subject).keypoints
     np.testing.assert_allclose(
-        bone_lengths(drawn_plainly), np.linalg.norm(joints[5] - joints[0]),
+        bone_lengths(drawn_plainly),
+        np.linalg.norm(joints[5] - joints[0]),
         atol=.01)
 
 
@@ -659,8 +705,10 @@ def test_without_skins_a_hand_has_one_colour(drawn, drawn_plainly):
 
 
 def test_without_accessories_hands_are_bare(drawn, drawn_plainly):
-    worn = [sum(not is_object(s) for s in hands[0].surfaces) - 1
-            for _, hands, _ in drawn]
+    worn = [
+        sum(not is_object(s) for s in hands[0].surfaces) - 1
+        for _, hands, _ in drawn
+    ]
     assert .3 < np.mean(np.array(worn) > 0) < .9
     for _, hands, _ in drawn_plainly:
         assert len(hands[0].surfaces) == 1
@@ -702,10 +750,11 @@ def test_without_photographs_backgrounds_are_drawn(full):
     """No photograph, no environment map and nobody is behind the hand."""
     backgrounds = generator(without=['photographs']).backgrounds
     assert not backgrounds.people and full.backgrounds.people
-    kinds = [
-        {name for name in ('_draw_panorama', '_draw_photograph')
-         if _is_used(pool, name)} for pool in (backgrounds, full.backgrounds)
-    ]
+    kinds = [{
+        name
+        for name in ('_draw_panorama', '_draw_photograph')
+        if _is_used(pool, name)
+    } for pool in (backgrounds, full.backgrounds)]
     assert kinds == [set(), {'_draw_panorama', '_draw_photograph'}]
 
 
@@ -713,8 +762,8 @@ def _is_used(backgrounds, name):
     """Whether a kind of background is among 40 of them."""
     calls = []
     original = getattr(backgrounds, name)
-    setattr(backgrounds, name, lambda *args: calls.append(1) or
-            original(*args))
+    setattr(backgrounds, name,
+            lambda *args: calls.append(1) or original(*args))
     rng = np.random.default_rng(0)
     for _ in range(40):
         backgrounds.sample(rng, 32, 0, np.eye(3))
@@ -746,7 +795,7 @@ def test_each_ingredient_changes_the_picture(full, ingredient):
                for i in range(12))
 
 
-# -- arguments -----------------------------------------------------------------
+# -- arguments ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize('arguments, message', [
