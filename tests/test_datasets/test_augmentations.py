@@ -17,7 +17,8 @@ from lgh_mmpose.datasets.augmentations import (add_noise, lower_resolution,
                                                random_tone_curve, spectrum)
 from lgh_mmpose.inference.images import ImageError
 
-EFFECTS = ('tone', 'grey', 'blur', 'motion', 'noise', 'low_resolution', 'jpeg')
+EFFECTS = ('color', 'tone', 'grey', 'blur', 'motion', 'noise',
+           'low_resolution', 'jpeg')
 NO_EFFECT = {f'{name}_prob': 0. for name in EFFECTS}
 
 
@@ -86,7 +87,7 @@ def test_they_are_built_from_a_config(config):
 
 def test_labels_of_a_training_stay(freihand_root):
     """In the pipeline of a config, where the docs put them."""
-    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_synthhand.py')
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_freihand.py')
     set_data_root(cfg, str(freihand_root))
     data = cfg.train_dataloader.dataset
     place = [step['type'] for step in data.pipeline].index('GenerateTarget')
@@ -125,6 +126,24 @@ def test_probabilities_are_kept(effect):
     changed = sum(
         transform(dict(img=img))['img'] is not img for _ in range(400))
     assert 80 < changed < 160
+
+
+def test_colors_of_no_strength_stay():
+    img = only('color', color_strength=0.)(dict(img=picture()))['img']
+    np.testing.assert_array_equal(img, picture())
+
+
+def test_skin_stays_skin():
+    """Hues of skin lie between red and yellow, whatever the camera."""
+    skin = np.full((8, 8, 3), (105, 130, 190), np.uint8)
+    np.random.seed(0)
+    colors = np.array([
+        only('color')(dict(img=skin))['img'][0, 0] for _ in range(300)
+    ]).astype(int)
+    blue, green, red = colors.T
+    assert (red >= green).mean() > .95 and (green >= blue).mean() > .8
+    # but exposures and colours differ
+    assert colors.sum(axis=1).std() > 50 and (red - blue).std() > 15
 
 
 def test_grey_is_the_luma_in_all_channels():
@@ -339,6 +358,7 @@ def test_a_folder_without_pictures_is_named(sources, message, tmp_path):
 @pytest.mark.parametrize('make, message', [
     (lambda: RandomCameraEffects(jpeg_prob=1.5), 'jpeg_prob must lie'),
     (lambda: RandomCameraEffects(blur_prob=float('nan')), 'blur_prob must'),
+    (lambda: RandomCameraEffects(color_strength=-1), 'color_strength must'),
     (lambda: RandomCameraEffects(noise_std=(5, 2)), 'noise_std must be a'),
     (lambda: RandomCameraEffects(jpeg_quality=(0, 90)), 'jpeg_quality must'),
     (lambda: RandomErasing(max_patches=0), 'max_patches must be'),

@@ -13,7 +13,9 @@ codec = dict(_base_.codec, input_size=(96, 96))
 train_pipeline = with_steps(
     with_codec(_base_.train_pipeline, codec),
     FastRandomBBoxTransform=dict(
-        shift_factor=0.08, scale_factor=(0.75, 1.2), rotate_factor=45))
+        shift_factor=0.08, scale_factor=(0.75, 1.2), rotate_factor=45),
+    # it turns skin green; the cameras below vary colours as cameras do
+    FastPhotometricDistortion=None)
 # a picture is seen several times: each time by another camera, and with the
 # colours and textures of another picture
 train_pipeline = [
