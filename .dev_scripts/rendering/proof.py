@@ -11,6 +11,7 @@ command goes on where it stopped. Each run takes one core. With --report it
 only writes the table of what is there, and the plot of the curve.
 """
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -114,6 +115,24 @@ class Proof:
         for core in sorted(os.sched_getaffinity(0)):
             self.cores.put(core)
 
+    def fingerprint(self, run: Run) -> Dict[str, Any]:
+        """What made a result: the renderer, the config and all else."""
+        from mmengine.config import Config
+
+        from lgh_mmpose.rendering import GENERATOR_VERSION
+        cfg = Config.fromfile(ROOT / self.plan['config'])
+        config = json.dumps([cfg.to_dict(), self.plan['arms'][run.arm]],
+                            sort_keys=True,
+                            default=repr)
+        commit = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'],
+                                cwd=ROOT,
+                                capture_output=True,
+                                text=True)
+        return dict(
+            generator_version=GENERATOR_VERSION,
+            config=hashlib.sha256(config.encode()).hexdigest()[:12],
+            commit=commit.stdout.strip())
+
     def result_file(self, run: Run) -> Path:
         return self.args.results_dir / f'{run.name}.json'
 
@@ -127,12 +146,14 @@ class Proof:
         """Run a program of this project on one core; its output to a log."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, 'a') as file:
-            done = subprocess.run(
-                ['taskset', '-c', str(core), sys.executable, *map(str, command)],
-                cwd=ROOT,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env=dict(os.environ, OMP_NUM_THREADS='1'))
+            done = subprocess.run([
+                'taskset', '-c',
+                str(core), sys.executable, *map(str, command)
+            ],
+                                  cwd=ROOT,
+                                  stdout=file,
+                                  stderr=subprocess.STDOUT,
+                                  env=dict(os.environ, OMP_NUM_THREADS='1'))
         if done.returncode:
             raise RuntimeError(f'{command[0]} ended with exit code '
                                f'{done.returncode}, see {log}')
@@ -188,8 +209,14 @@ class Proof:
 
     def do(self, run: Run) -> None:
         """Render, train and score; nothing where there is a result."""
-        if self.result_file(run).is_file():
-            return
+        made_by = self.fingerprint(run)
+        path = self.result_file(run)
+        if path.is_file():
+            before = json.loads(path.read_text())['made_by']
+            if dict(before, commit='') == dict(made_by, commit=''):
+                return
+            raise RuntimeError(f'{path} was made by another renderer or '
+                               'config: move it away')
         core = self.cores.get()
         try:
             print(f'{run.name}: begins', flush=True)
@@ -207,7 +234,7 @@ class Proof:
                       '--checkpoint', checkpoint, '--json', scores,
                       '--predictions', predictions, '--sheet',
                       folder / 'photos.jpg')
-            self.keep(run, folder, scores, predictions)
+            self.keep(run, folder, scores, predictions, made_by)
             print(f'{run.name}: done', flush=True)
         except Exception as error:
             print(f'{run.name}: failed: {error}', flush=True)
@@ -215,8 +242,8 @@ class Proof:
         finally:
             self.cores.put(core)
 
-    def keep(self, run: Run, folder: Path, scores: Path,
-             predictions: Path) -> None:
+    def keep(self, run: Run, folder: Path, scores: Path, predictions: Path,
+             made_by: Dict[str, Any]) -> None:
         from lgh_mmpose.evaluation.photographs import (measure_photos,
                                                        read_photos,
                                                        read_predictions)
@@ -231,6 +258,7 @@ class Proof:
         result = dict(
             run._asdict(),
             settings=self.plan['arms'][run.arm],
+            made_by=made_by,
             true=figures['true'],
             accepted=figures['accepted'],
             # of each photograph, for paired comparisons
@@ -241,8 +269,8 @@ class Proof:
             })
         self.args.results_dir.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.result_file(run)) as file:
-            file.write(
-                (json.dumps(result, indent=1, allow_nan=False) + '\n').encode())
+            file.write((json.dumps(result, indent=1, allow_nan=False) +
+                        '\n').encode())
 
 
 # -- report ------------------------------------------------------------------
@@ -277,6 +305,10 @@ class Report:
                  photos: Path) -> None:
         from lgh_mmpose.evaluation.photographs import draw_photos, read_photos
         self.plan, self.results = plan, results
+        versions = {r['made_by']['generator_version'] for r in results}
+        if len(versions) > 1:
+            raise SystemExit('error: the results are of several versions of '
+                             f'the renderer: {sorted(versions)}')
         hands = read_photos(photos)
         self.labels = np.array([hand.label for hand in hands])
         images = np.array([hand.image for hand in hands])
@@ -312,20 +344,28 @@ class Report:
 
     def table(self) -> str:
         """All arms at the plan's number of samples."""
-        baseline = self.of(self.plan['baseline'], self.plan['samples'])
+        baseline, first = (
+            self.of(arm, self.plan['samples'])
+            for arm in (self.plan['baseline'], next(iter(self.plan['arms']))))
         lines = [
-            '| arm | seeds | true: error, % | ratio | accepted: error, % | '
-            'ratio | PCK@0.05, true / accepted | PA, mm | rendered, mm |',
-            '|---|---|---|---|---|---|---|---|---|'
+            '| arm | seeds | true: error, % | to the baseline | to the first '
+            'arm | accepted: error, % | to the baseline | to the first arm | '
+            'PCK@0.05, true / accepted | PA, mm | rendered, mm |',
+            '|---|---|---|---|---|---|---|---|---|---|---|'
         ]
         for arm in self.plan['arms']:
             results = self.of(arm, self.plan['samples'])
-            if not results or not baseline:
+            if not results or not baseline or not first:
                 continue
             cells = [arm, str(len(results))]
             for label in LABELS:
                 figures = self.figures(results, baseline, label)
-                cells += [percent(*figures['error']), ratio(*figures['ratio'])]
+                to_first = self.figures(results, first, label)['ratio']
+                cells += [
+                    percent(*figures['error']),
+                    ratio(*figures['ratio']),
+                    ratio(*to_first)
+                ]
             mean = {
                 key: np.mean([get(r) for r in results])
                 for key, get in (('true', lambda r: r['true']['pck05']),
