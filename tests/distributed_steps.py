@@ -5,6 +5,7 @@ Usage: distributed_steps.py DATA_ROOT WORK_DIR. Writes WORK_DIR/result.json.
 import copy
 import json
 import os.path as osp
+import re
 import sys
 
 import numpy as np
@@ -77,7 +78,11 @@ def compare_gradients(cfg):
     dataset = DATASETS.build(
         dict(
             cfg.train_dataloader.dataset,
-            pipeline=[t for t in pipeline if 'Random' not in t.type]))
+            # the same samples in all processes
+            pipeline=[
+                t for t in pipeline
+                if not re.search('Random|ExchangeAmplitude', t.type)
+            ]))
     samples = [dataset[i] for i in range(8)]
     # no noise, and no statistics that each process has of its own
     cfg.model.head.selector.inference = 'soft'

@@ -395,10 +395,9 @@ class Report:
                 percent(*self.figures(results, results, label)['error'])
                 for label in LABELS
             ]
-            cells += [
-                f'{np.mean([r["true"]["pa_mm"] for r in results]):.1f}',
-                f'{np.mean([r["rendered"]["hand/MPJPE"] for r in results]):.1f}'
-            ]
+            for key, figure in (('true', 'pa_mm'), ('rendered', 'hand/MPJPE')):
+                cells.append(
+                    f'{np.mean([r[key][figure] for r in results]):.1f}')
             lines.append('| ' + ' | '.join(cells) + ' |')
         return '\n'.join(lines)
 
