@@ -16,7 +16,7 @@ import numpy as np
 
 from lgh_mmpose.inference.images import (IMAGE_EXTENSIONS, ImageError,
                                          decode_reduced, find_image_fault,
-                                         read_bytes)
+                                         image_size, read_bytes)
 
 from .assets import asset_path
 
@@ -203,10 +203,11 @@ def load_folder(folder: PathLike,
 
 def _read_reduced(path: str) -> np.ndarray:
     """Read a picture in RGB, no longer than _POOL_SIDE."""
-    image = decode_reduced(read_bytes(path), 8)[0]
-    height, width = image.shape[:2]
+    content = read_bytes(path)
+    width, height = image_size(content)
     if min(height, width) < _SMALLEST_PICTURE:
         raise ImageError(f'it is too small, {width} x {height} px')
+    image = decode_reduced(content, max(height, width) / _POOL_SIDE)[0]
     scale = _POOL_SIDE / max(height, width)
     if scale < 1:
         size = max(1, round(scale * width)), max(1, round(scale * height))

@@ -25,11 +25,15 @@ def panorama_of_directions():
     return np.rint(127.5 * (directions + 1)).astype(np.uint8)
 
 
-def write_pictures(folder, count, color=GREEN, size=(64, 48)):
+def write_pictures(folder,
+                   count,
+                   color=GREEN,
+                   size=(64, 48),
+                   extension='.png'):
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         image = np.full((*size[::-1], 3), color[::-1], np.uint8)
-        cv2.imwrite(str(folder / f'{i:03d}.png'), image)
+        cv2.imwrite(str(folder / f'{i:03d}{extension}'), image)
     return folder
 
 
@@ -239,11 +243,26 @@ def test_folder_takes_the_place_of_the_shipped_photographs(tmp_path):
     assert all(np.argmax(p.mean((0, 1))) == 1 for p in greens)
 
 
-def test_pictures_of_a_folder_are_reduced(tmp_path):
-    write_pictures(tmp_path, 1, size=(1200, 900))
+@pytest.mark.parametrize('size, kept', [
+    ((1200, 900), (384, 288)),
+    ((3200, 2400), (384, 288)),
+    ((640, 480), (384, 288)),
+    ((384, 384), (384, 384)),
+    ((200, 104), (200, 104)),
+    ((48, 32), (48, 32)),
+])
+@pytest.mark.parametrize('extension', ['.jpg', '.png'])
+def test_pictures_of_a_folder_are_reduced(tmp_path, extension, size, kept):
+    write_pictures(tmp_path, 1, size=size, extension=extension)
     levels, = load_folder(tmp_path)
-    assert [level.shape[:2] for level in levels] == [(288, 384), (144, 192),
-                                                     (72, 96)]
+    assert levels[0].shape == (*kept[::-1], 3)
+    assert levels[-1].shape[0] == kept[1] >> (len(levels) - 1) < 96
+
+
+def test_a_small_picture_is_told_by_its_true_size(tmp_path):
+    write_pictures(tmp_path, 1, size=(200, 24), extension='.jpg')
+    with pytest.raises(ValueError, match='too small, 200 x 24 px'):
+        load_folder(tmp_path)
 
 
 def test_of_many_pictures_the_same_are_kept(tmp_path):
