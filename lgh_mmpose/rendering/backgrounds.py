@@ -14,9 +14,9 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 import cv2
 import numpy as np
 
-from lgh_mmpose.inference.images import (IMAGE_EXTENSIONS, ImageError,
-                                         decode_reduced, find_image_fault,
-                                         image_size, read_bytes)
+from lgh_mmpose.inference.images import (ImageError, decode_reduced,
+                                         find_image_fault, image_size,
+                                         list_pictures, read_bytes)
 
 from .assets import asset_path
 
@@ -141,20 +141,6 @@ def _read_asset(path: Path) -> np.ndarray:
     return image
 
 
-def _find_pictures(folder: PathLike) -> List[str]:
-    """Paths of the pictures in a folder, by their names, sorted."""
-
-    def complain(error: OSError) -> None:
-        raise error
-
-    paths = [
-        os.path.join(root, name)
-        for root, _, names in os.walk(folder, onerror=complain)
-        for name in names if name.lower().endswith(IMAGE_EXTENSIONS)
-    ]
-    return sorted(paths)
-
-
 def load_folder(folder: PathLike,
                 max_pictures: int = MAX_PICTURES) -> List[List[np.ndarray]]:
     """Load pictures of a folder and its folders, reduced.
@@ -173,7 +159,11 @@ def load_folder(folder: PathLike,
         OSError: If the folder cannot be read.
         ValueError: If it has no picture that can be used.
     """
-    paths = _find_pictures(folder)
+    mend = 'give a folder of photographs without people, such as JPEG files'
+    try:
+        paths = list_pictures(folder)
+    except OSError as error:
+        raise type(error)(f'backgrounds: {error}; {mend}') from None
     order = np.random.default_rng(0).permutation(len(paths))
     pictures, faults = [], []
     for at in order:
@@ -190,9 +180,8 @@ def load_folder(folder: PathLike,
     if not pictures:
         found = f'of its {len(faults)} pictures none can be read ({named})' \
             if faults else 'there is no picture in it'
-        raise ValueError(
-            f'the folder of backgrounds {folder} cannot be used: {found}; '
-            'give one with photographs without people, such as JPEG files')
+        raise ValueError(f'the folder of backgrounds {folder} cannot be used: '
+                         f'{found}; {mend}')
     if faults:
         warnings.warn(
             f'{len(faults)} of the pictures in the folder of backgrounds '

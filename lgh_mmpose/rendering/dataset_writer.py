@@ -1,5 +1,6 @@
 """Write StudioHand, whatever its layout, and ``studiohand.json`` with the
 parameters."""
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -20,6 +21,7 @@ import cv2
 from tqdm import tqdm
 
 from ..fileio import list_files, put_in_place, unfinished_directory
+from ..inference.images import list_pictures
 from ..shards import (COUNTS, PARAMETERS_FILE, common_parameters, list_shards,
                       read_parameters, shard_name, shard_range)
 from .freihand_writer import FreiHandLayout
@@ -76,7 +78,8 @@ def write_studiohand(out_dir: Union[str, Path],
             :class:`RhdLayout`.
         depth: Write depth maps too; in RHD's layout only.
         backgrounds: Folder of pictures to put behind the hands. Their number
-            and a digest of names and contents are among the parameters.
+            and a digest of names and contents are among the parameters; other
+            files in it do not matter.
         without: What is left out of the pictures, see
             :class:`SceneGenerator`.
         shard: Index, from 1 on, and number of shards: only this part of the
@@ -230,19 +233,31 @@ def _why(error: Exception) -> str:
 
 
 def _describe_folder(folder: Union[str, Path]) -> dict:
-    """Number of the files in a folder, and digest of names and contents."""
-    folder, digest, count = Path(folder), hashlib.sha256(), 0
-    for path in sorted(folder.rglob('*')):
-        if not path.is_file():
-            continue
-        count += 1
-        content = hashlib.sha256()
-        with open(path, 'rb') as file:
-            for block in iter(lambda: file.read(1 << 20), b''):
-                content.update(block)
-        name = os.fsencode(path.relative_to(folder).as_posix())
-        digest.update(b'%s\0%s' % (name, content.digest()))
-    return {'files': count, 'sha256': digest.hexdigest()}
+    """Number of the pictures in a folder, digest of names and contents."""
+    paths, digest = list_pictures(folder), hashlib.sha256()
+    for path in paths:
+        name = os.fsencode(Path(path).relative_to(folder).as_posix())
+        try:
+            status = os.stat(path)
+            content = _hash_file(path, status.st_size, status.st_mtime_ns,
+                                 status.st_ino)
+        except OSError:  # it is in no background either
+            content = b''
+        digest.update(b'%s\0%s' % (name, content))
+    return {'files': len(paths), 'sha256': digest.hexdigest()}
+
+
+@functools.lru_cache(maxsize=None)
+def _hash_file(path: str, *status: int) -> bytes:
+    """Hash a file; once, as long as its status, its time, say, is the same.
+
+    For each shard the folder is looked at anew.
+    """
+    content = hashlib.sha256()
+    with open(path, 'rb') as file:
+        for block in iter(lambda: file.read(1 << 20), b''):
+            content.update(block)
+    return content.digest()
 
 
 def _ranges(parameters: dict) -> List[range]:
@@ -371,8 +386,11 @@ def _progress(count: int, quiet: bool, unit: str) -> tqdm:
 def _run(tasks: List[tuple], workers: int) -> Iterator[Tuple[tuple, list]]:
     """Yield each task with the annotations of its samples, in any order."""
     if workers == 1:
-        for task in tasks:
-            yield task, _write_samples(*task)
+        try:
+            for task in tasks:
+                yield task, _write_samples(*task)
+        finally:  # the folder of backgrounds may change until the next call
+            _generators.clear()
         return
     executor = ProcessPoolExecutor(
         min(workers, len(tasks)),

@@ -306,13 +306,17 @@ def test_folder_without_usable_pictures_is_an_error(tmp_path, content):
 
 
 def test_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere'):
+    with pytest.raises(
+            FileNotFoundError,
+            match='^backgrounds: there is no folder .*nowhere; give a'):
         Backgrounds(tmp_path / 'nowhere')
 
 
 def test_file_is_no_folder(tmp_path):
     path = write_pictures(tmp_path, 1) / '000.png'
-    with pytest.raises(NotADirectoryError, match='000.png'):
+    with pytest.raises(
+            NotADirectoryError,
+            match='^backgrounds: .*000.png is no folder; give a'):
         Backgrounds(path)
 
 

@@ -13,7 +13,7 @@ import pytest
 from helpers import REPO_ROOT, run_command, run_script, start_command
 
 from lgh_mmpose.config import load_config
-from lgh_mmpose.rendering import write_studiohand
+from lgh_mmpose.rendering import dataset_writer, write_studiohand
 
 SCRIPT = REPO_ROOT / 'tools/dataset_converters/make_studiohand.py'
 
@@ -76,6 +76,40 @@ def test_own_backgrounds_are_among_the_parameters(tmp_path):
     path = 'training/rgb/00000000.jpg'
     assert (tmp_path / 'plain' / path).read_bytes() != (tmp_path / 'data' /
                                                         path).read_bytes()
+
+
+def test_a_changed_folder_gives_other_pictures(tmp_path):
+    """Nothing of it is left over from an earlier call in this process."""
+    parameters = dict(num_train=4, num_eval=0, size=32, quiet=True)
+    folder = picture_folder(tmp_path / 'own', 1)
+    write_studiohand(tmp_path / 'old', backgrounds=folder, **parameters)
+    shutil.rmtree(folder)
+    picture_folder(folder, 2)
+    copy = shutil.copytree(folder, tmp_path / 'copy')
+    write_studiohand(
+        tmp_path / 'old', backgrounds=folder, overwrite=True, **parameters)
+    write_studiohand(tmp_path / 'new', backgrounds=copy, **parameters)
+    for path in sorted((tmp_path / 'new').rglob('*.j*')):
+        other = tmp_path / 'old' / path.relative_to(tmp_path / 'new')
+        assert other.read_bytes() == path.read_bytes(), path.name
+
+
+def test_only_pictures_of_a_folder_matter(tmp_path):
+    """Not what a system leaves there; each is read once for all shards."""
+    folder = picture_folder(tmp_path / 'own', 1)
+    described = dataset_writer._describe_folder(folder)
+    (folder / '.DS_Store').write_bytes(b'of a system')
+    (folder / 'lost.png').symlink_to(tmp_path / 'nowhere.png')
+    with_broken = dataset_writer._describe_folder(folder)
+    assert with_broken['files'] == 3
+    (folder / 'lost.png').unlink()
+    dataset_writer._hash_file.cache_clear()
+    for _ in range(3):
+        assert dataset_writer._describe_folder(folder) == described
+    assert dataset_writer._hash_file.cache_info().misses == 2
+    picture_folder(tmp_path / 'other', 2).joinpath('first.png').replace(
+        folder / 'first.png')
+    assert dataset_writer._describe_folder(folder) != described
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path):
