@@ -4,7 +4,6 @@ Environment maps, photographs, plain walls and tables, drawn patterns and
 clutter, collages of them, and people; all of it sharp or out of focus.
 Colours are RGB from 0 to 255 with the gamma of a screen.
 """
-import contextlib
 import functools
 import os
 import warnings
@@ -15,10 +14,10 @@ import cv2
 import numpy as np
 
 from lgh_mmpose.inference.images import (ImageError, decode_reduced,
-                                         find_image_fault, image_size,
-                                         list_pictures, read_bytes)
+                                         image_size, list_pictures,
+                                         read_bytes)
 
-from .assets import asset_path
+from .assets import asset_path, foreign_file, read_picture
 
 PHOTOGRAPHS = ('bowl', 'brushes', 'dandelions', 'dogs', 'gradient', 'meadow',
                'mountains', 'room', 'stream', 'sunset')
@@ -36,6 +35,7 @@ SKIN_TONES = np.array(
     [[255, 224, 200], [243, 202, 168], [228, 180, 140], [205, 150, 108],
      [172, 116, 80], [130, 84, 58], [92, 60, 44]], np.float64)
 
+_PHOTOGRAPH_SIDE = 720  # longer side of the shipped ones
 _POOL_SIDE = 384  # longer side of a user's pictures, reduced
 _SMALLEST_PICTURE = 32  # shorter side of a usable picture
 _TEXTURE_SIDE = 384
@@ -119,26 +119,13 @@ def _shipped_photographs() -> Tuple[List[np.ndarray], ...]:
     pictures = []
     for name in PHOTOGRAPHS:
         path = asset_path(f'photographs/{name}.jpg')
-        pictures.append(_pyramid(_read_asset(path)[..., ::-1]))
+        picture = read_picture(path, (None, None, 3))
+        if max(picture.shape) != _PHOTOGRAPH_SIDE:
+            raise foreign_file(
+                path, f'its longer side is {max(picture.shape)} '
+                f'px, not {_PHOTOGRAPH_SIDE}')
+        pictures.append(_pyramid(picture))
     return tuple(pictures)
-
-
-def _read_asset(path: Path) -> np.ndarray:
-    """Pixels of a picture that ships with the package, as stored.
-
-    Raises:
-        ValueError: If the file is damaged.
-    """
-    content = path.read_bytes()
-    image = None
-    if find_image_fault(content) is None:
-        with contextlib.suppress(cv2.error):
-            image = cv2.imdecode(
-                np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ValueError(f'{path} is damaged. Reinstall lgh_mmpose or restore '
-                         'the file from the source tree.')
-    return image
 
 
 def load_folder(folder: PathLike,
@@ -495,14 +482,11 @@ class _Person(NamedTuple):
 def _people() -> Tuple[_Person, ...]:
     people = []
     for index in range(PEOPLE):
-        path = asset_path(f'people/{index:02d}.webp')
-        image = _read_asset(path)
-        if image.shape[0] != 2 * PEOPLE_HEIGHT or image.shape[2:] != (4, ):
-            raise ValueError(
-                f'{path} is no cut-out of a person. Reinstall lgh_mmpose or '
-                'restore the file from the source tree.')
+        image = read_picture(
+            asset_path(f'people/{index:02d}.webp'),
+            (2 * PEOPLE_HEIGHT, None, 4))
         # below the picture lies the mask of its clothes
-        colors = image[:PEOPLE_HEIGHT, :, [2, 1, 0, 3]].astype(np.float32)
+        colors = image[:PEOPLE_HEIGHT].astype(np.float32)
         colors[..., :3] *= colors[..., 3:] / 255
         people.append(
             _Person(

@@ -7,13 +7,14 @@ the angle ``2 pi u / W`` from z towards x.
 from functools import lru_cache
 from typing import NamedTuple, Optional, Sequence
 
-import cv2
 import numpy as np
 
-from .assets import asset_path, load_arrays
+from .assets import asset_path, load_arrays, read_picture
 
 REFLECTION_SIZE = (64, 32)
 """Width and height of the maps that shiny surfaces mirror."""
+PANORAMA_SHAPE = (256, 512, 3)
+"""Height, width and channels of the maps as a camera shows them."""
 
 _LIGHTS = {
     'names': ('i', ('maps', 'letters')),
@@ -122,14 +123,11 @@ def load_environments() -> Sequence[Environment]:
     environments = []
     for letters, *values, reflection in zip(*arrays.values()):
         name = letters.astype(np.uint8).tobytes().decode().strip()
-        picture = asset_path(f'environments/{name}.jpg')
-        panorama = cv2.imread(str(picture), cv2.IMREAD_COLOR)
-        if panorama is None:
-            raise ValueError(f'{picture} is damaged: OpenCV cannot read it. '
-                             'Reinstall lgh_mmpose or restore the file.')
+        panorama = read_picture(
+            asset_path(f'environments/{name}.jpg'), PANORAMA_SHAPE)
         environments.append(
             Environment(name, *values, reflection.astype(np.float32),
-                        np.ascontiguousarray(panorama[..., ::-1])))
+                        panorama))
     return tuple(environments)
 
 

@@ -6,6 +6,7 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+from damaged_pictures import DAMAGES
 
 from lgh_mmpose.rendering import backgrounds
 from lgh_mmpose.rendering.assets import ASSETS, asset_path
@@ -162,31 +163,19 @@ def test_shipped_photographs_have_their_licences():
 
 
 @pytest.mark.parametrize('name', ['photographs/room.jpg', 'people/07.webp'])
-@pytest.mark.parametrize('damage', ['missing', 'truncated', 'foreign'])
+@pytest.mark.parametrize('damage', DAMAGES)
 def test_missing_or_damaged_asset_is_named(tmp_path, monkeypatch, name,
                                            damage):
     for folder in ('photographs', 'people'):
         shutil.copytree(asset_path(folder), tmp_path / folder)
-    path = tmp_path / name
-    if damage == 'missing':
-        path.unlink()
-    elif damage == 'truncated':
-        content = path.read_bytes()
-        path.write_bytes(content[:len(content) // 2])
-    else:
-        path.write_text('no picture')
-
-    def find(name):
-        if not (tmp_path / name).exists():
-            raise FileNotFoundError(f'{name} is missing')
-        return tmp_path / name
-
-    monkeypatch.setattr(backgrounds, 'asset_path', find)
+    damage(tmp_path / name)
+    monkeypatch.setattr(backgrounds, 'asset_path',
+                        lambda name: tmp_path / name)
     for loader in ('_shipped_photographs', '_people'):
         monkeypatch.setattr(backgrounds, loader,
                             getattr(backgrounds, loader).__wrapped__)
-    error = FileNotFoundError if damage == 'missing' else ValueError
-    with pytest.raises(error, match=name.replace('.', r'\.')):
+    with pytest.raises((FileNotFoundError, ValueError),
+                       match=name.replace('.', r'\.')):
         Backgrounds()
 
 
