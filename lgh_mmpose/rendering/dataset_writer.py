@@ -55,7 +55,9 @@ def write_studiohand(out_dir: Union[str, Path],
     """Render a data set and write it in the layout of a real one.
 
     The bytes depend on the parameters, neither on the number of workers nor
-    on that of the shards. The data set is built in a hidden directory beside
+    on that of the shards, on machines of one kind; with another processor or
+    other versions of NumPy and OpenCV a last digit or a grey level may differ
+    by one. The data set is built in a hidden directory beside
     ``out_dir`` and renamed when it is whole; on failure or interruption that
     directory is removed. A killed process leaves it behind as
     ``.{name}.partial``, which the next run removes. What is put at
@@ -153,8 +155,8 @@ def write_shards(out_dir: Union[str, Path],
 
     Each is a folder ``out_dir/shard-0003-of-0010``, in the layout of the data
     set and numbered from 0 on; the data sets of this package read
-    ``out_dir`` as one. Sample k of the whole is the same, byte by byte, with
-    any number of shards, none included. Shards that are there are kept, so
+    ``out_dir`` as one. Sample k of the whole is the same, byte by byte on
+    machines of one kind, with any number of shards, none included. Shards that are there are kept, so
     that the same call goes on where it was interrupted.
 
     Args:
