@@ -26,6 +26,7 @@ from ..shards import (COUNTS, PARAMETERS_FILE, common_parameters, list_shards,
                       read_parameters, shard_name, shard_range)
 from .freihand_writer import FreiHandLayout
 from .layout import Layout
+from .numba_utils import heed_interrupts
 from .rhd_writer import RhdLayout
 from .scene import SPLITS, SceneGenerator
 
@@ -114,7 +115,8 @@ def write_studiohand(out_dir: Union[str, Path],
         difficulty=difficulty,
         backgrounds=None if backgrounds is None else str(backgrounds),
         without=without)
-    SceneGenerator(split=SPLITS[0], **scene)  # checks its arguments
+    with heed_interrupts():
+        SceneGenerator(split=SPLITS[0], **scene)  # checks its arguments
     pictures = None if backgrounds is None else _describe_folder(backgrounds)
     parameters = {
         'generator_version': GENERATOR_VERSION,
@@ -452,11 +454,13 @@ def _write_samples(root: Path, layout: Layout, split: str, first: int,
     key = (split, *scene.items())
     if key not in _generators:
         _generators.clear()  # backgrounds of the last split take room
-        _generators[key] = SceneGenerator(split=split, **scene)
+        with heed_interrupts():
+            _generators[key] = SceneGenerator(split=split, **scene)
     annotations = []
     for index in samples:
         try:
-            sample = layout.make_sample(_generators[key], index)
+            with heed_interrupts():
+                sample = layout.make_sample(_generators[key], index)
             annotations.append(
                 layout.write_images(root / split, index - first, sample))
         except Exception as error:

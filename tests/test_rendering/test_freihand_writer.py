@@ -257,6 +257,24 @@ def die(*task):
     os._exit(9)
 
 
+@pytest.mark.parametrize('method', ['__init__', 'sample'])
+def test_an_interrupt_within_compiled_code_is_one(tmp_path, monkeypatch,
+                                                  method):
+    """Python makes a SystemError of it, as that of no sample."""
+
+    def interrupted(*args, **kwargs):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise SystemError('<built-in function f> returned a result with '
+                              'an exception set') from error
+
+    monkeypatch.setattr(SceneGenerator, method, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_studiohand(tmp_path / 'data', **PARAMETERS)
+    assert os.listdir(tmp_path) == []
+
+
 def test_failure_names_the_sample_and_leaves_nothing(tmp_path, monkeypatch):
     sample = SceneGenerator.sample
 
