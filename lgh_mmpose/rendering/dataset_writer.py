@@ -1,5 +1,6 @@
 """Write StudioHand, whatever its layout, and ``studiohand.json`` with the
 parameters."""
+import contextlib
 import functools
 import hashlib
 import json
@@ -36,6 +37,9 @@ GENERATOR_VERSION = 1
 _CHUNK = 32  # samples a worker makes at a time
 LAYOUTS = (FreiHandLayout.name, RhdLayout.name)
 
+_WARM_UP = 8  # samples that need nearly all that is compiled
+_PATIENCE = 3.  # seconds, longer than loading what was compiled takes
+_warm = set()  # names of layouts
 _generators = {}  # one per split, in each worker process
 
 
@@ -116,7 +120,8 @@ def write_studiohand(out_dir: Union[str, Path],
         backgrounds=None if backgrounds is None else str(backgrounds),
         without=without)
     with heed_interrupts():
-        SceneGenerator(split=SPLITS[0], **scene)  # checks its arguments
+        # checks its arguments
+        scenes = SceneGenerator(split=SPLITS[0], **scene)
     pictures = None if backgrounds is None else _describe_folder(backgrounds)
     parameters = {
         'generator_version': GENERATOR_VERSION,
@@ -139,6 +144,7 @@ def write_studiohand(out_dir: Union[str, Path],
         # before the check: what comes after it is seen at the end
         former = list_files(out_dir)
         _check_replaceable(out_dir, overwrite, former)
+        _warm_up(scenes, layout, quiet)
         _write_splits(partial, layout, _ranges(parameters), scene, workers,
                       quiet)
         with open(partial / PARAMETERS_FILE, 'w') as file:
@@ -351,6 +357,27 @@ def _own_files() -> 're.Pattern':
         for name in (PARAMETERS_FILE, *layout.annotation_files(split)))
     return re.compile(
         rf'(?:{splits})(?:/(?:{folders})(?:/\d+\.(?:jpg|png))?)?|{files}')
+
+
+def _warm_up(scenes: SceneGenerator, layout: Layout, quiet: bool) -> None:
+    """Compile what draws, once: not in each worker, nor in the bar's time."""
+    if layout.name in _warm:
+        return
+    notice = threading.Timer(
+        _PATIENCE, print, [
+            'StudioHand: compiling, which takes a minute or so in the first '
+            'run ...'
+        ], {'file': sys.stderr})
+    if not quiet:
+        notice.start()
+    try:
+        for index in range(_WARM_UP):
+            # a sample that fails is named when it is written
+            with contextlib.suppress(Exception), heed_interrupts():
+                layout.make_sample(scenes, index)
+    finally:
+        notice.cancel()
+    _warm.add(layout.name)
 
 
 def _write_splits(root: Path, layout: Layout, ranges: Sequence[range],

@@ -19,6 +19,7 @@ from .skins import Skin, Skins, hand_surface
 
 DIFFICULTIES = ('easy', 'full')
 SPLITS = ('training', 'evaluation')
+MAX_SIZE = 4096
 INGREDIENTS = ('subjects', 'skins', 'environment_light', 'photographs',
                'objects', 'accessories', 'camera')
 """What can be left out of the pictures, to see what it is worth: people of
@@ -167,7 +168,7 @@ class SceneGenerator:
         seed: Seed of the data set.
         split: 'training' or 'evaluation'. They share neither samples nor
             environment maps.
-        size: Side of the images in pixels.
+        size: Side of the images in pixels, 16 to 4096.
         difficulty: 'full', hands turned any way, or 'easy', palm or back
             towards the camera with the fingers up.
         backgrounds: Folder of photographs for the background, in place of
@@ -195,8 +196,9 @@ class SceneGenerator:
                              f'{DIFFICULTIES}')
         if seed < 0:
             raise ValueError(f'seed is {seed}, expected 0 or more')
-        if size < 16:
-            raise ValueError(f'size is {size}, expected at least 16 pixels')
+        if not 16 <= size <= MAX_SIZE:
+            raise ValueError(f'size is {size}, expected 16 to {MAX_SIZE} '
+                             'pixels')
         unknown = sorted(set(without) - set(INGREDIENTS))
         if unknown:
             raise ValueError(f'{unknown[0]!r} cannot be left out; '

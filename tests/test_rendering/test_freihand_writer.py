@@ -270,6 +270,7 @@ def test_an_interrupt_within_compiled_code_is_one(tmp_path, monkeypatch,
                               'an exception set') from error
 
     monkeypatch.setattr(SceneGenerator, method, interrupted)
+    monkeypatch.setattr(dataset_writer, '_WARM_UP', 0)
     with pytest.raises(KeyboardInterrupt):
         write_studiohand(tmp_path / 'data', **PARAMETERS)
     assert os.listdir(tmp_path) == []
@@ -315,6 +316,9 @@ def test_failing_worker_fails_the_run(tmp_path, monkeypatch, task, message):
     ({
         'size': 2
     }, 'size is 2'),
+    ({
+        'size': 100_000
+    }, 'size is 100000, expected 16 to 4096 pixels'),
     ({
         'difficulty': 'hard'
     }, "difficulty is 'hard'"),

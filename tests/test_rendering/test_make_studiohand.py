@@ -153,6 +153,20 @@ def test_the_former_names_say_what_to_use(tmp_path):
         load_config(own)
 
 
+@pytest.mark.parametrize('quiet', [False, True])
+def test_compiling_is_told_before_the_progress(tmp_path, monkeypatch, capsys,
+                                               quiet):
+    monkeypatch.setattr(dataset_writer, '_PATIENCE', 0)
+    monkeypatch.setattr(dataset_writer, '_warm', set())
+    parameters = dict(num_train=1, num_eval=0, size=32, quiet=quiet)
+    for name in ('one', 'two'):
+        write_studiohand(tmp_path / name, **parameters)
+    error = capsys.readouterr().err
+    assert error.count('compiling') == (not quiet)  # once
+    if not quiet:
+        assert error.index('compiling') < error.index('images')
+
+
 def descendants(pid):
     """Process ids of the children of a process and of theirs."""
     children = {}
