@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from lgh_mmpose.inference.images import (ImageError, decode_reduced,
-                                         image_size, list_pictures,
-                                         read_bytes)
+                                         image_size, list_pictures, read_bytes)
 
 from .assets import asset_path, foreign_file, read_picture
+from .rotations import axis_rotation
 
 PHOTOGRAPHS = ('bowl', 'brushes', 'dandelions', 'dogs', 'gradient', 'meadow',
                'mountains', 'room', 'stream', 'sunset')
@@ -687,10 +687,9 @@ class Backgrounds:
 
 def _sample_rotation(rng: np.random.Generator) -> np.ndarray:
     """A camera that looks anywhere, mostly at the horizon and upright."""
-    pitch, roll = rng.normal(0, (.4, .15))
-    turns = ([0, rng.uniform(0, 2 * np.pi), 0], [pitch, 0, 0], [0, 0, roll])
-    matrices = [cv2.Rodrigues(np.array(turn, np.float64))[0] for turn in turns]
-    return matrices[0] @ matrices[1] @ matrices[2]
+    pitch, roll = np.degrees(rng.normal(0, (.4, .15)))
+    return axis_rotation(1, rng.uniform(0, 360)) @ axis_rotation(
+        0, pitch) @ axis_rotation(2, roll)
 
 
 def _vary_colors(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:

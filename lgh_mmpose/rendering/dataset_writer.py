@@ -39,6 +39,8 @@ LAYOUTS = (FreiHandLayout.name, RhdLayout.name)
 
 _WARM_UP = 8  # samples that need nearly all that is compiled
 _PATIENCE = 3.  # seconds, longer than loading what was compiled takes
+_COMPILING = ('StudioHand: compiling, which takes a minute or so in the first '
+              'run ...')
 _warm = set()  # names of layouts
 _generators = {}  # one per split, in each worker process
 
@@ -164,8 +166,9 @@ def write_shards(out_dir: Union[str, Path],
     Each is a folder ``out_dir/shard-0003-of-0010``, in the layout of the data
     set and numbered from 0 on; the data sets of this package read
     ``out_dir`` as one. Sample k of the whole is the same, byte by byte on
-    machines of one kind, with any number of shards, none included. Shards that are there are kept, so
-    that the same call goes on where it was interrupted.
+    machines of one kind, with any number of shards, none included. Shards
+    that are there are kept, so that the same call goes on where it was
+    interrupted.
 
     Args:
         out_dir: Directory to create, on a file system that all machines
@@ -363,11 +366,8 @@ def _warm_up(scenes: SceneGenerator, layout: Layout, quiet: bool) -> None:
     """Compile what draws, once: not in each worker, nor in the bar's time."""
     if layout.name in _warm:
         return
-    notice = threading.Timer(
-        _PATIENCE, print, [
-            'StudioHand: compiling, which takes a minute or so in the first '
-            'run ...'
-        ], {'file': sys.stderr})
+    notice = threading.Timer(_PATIENCE, print, [_COMPILING],
+                             {'file': sys.stderr})
     if not quiet:
         notice.start()
     try:

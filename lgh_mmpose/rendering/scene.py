@@ -14,6 +14,7 @@ from .hand_model import HandModel, Subject, mirror
 from .lighting import Light, load_environments, sample_light
 from .occluders import sample_occluder
 from .rasterizer import NEAR, Surface
+from .rotations import axis_rotation
 from .shading import render, to_srgb
 from .skins import Skin, Skins, hand_surface
 
@@ -104,24 +105,6 @@ class SyntheticSample(NamedTuple):
     keypoints_visible: np.ndarray
     sides: Sequence[str]
     depth: np.ndarray
-
-
-def axis_rotation(axis: int, angle: float) -> np.ndarray:
-    """Return the rotation about a coordinate axis.
-
-    Args:
-        axis: 0, 1 or 2.
-        angle: Degrees, from the next axis towards the one after it.
-
-    Returns:
-        np.ndarray: (3, 3).
-    """
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    matrix = np.eye(3)
-    matrix[i, i] = matrix[j, j] = cos
-    matrix[j, i], matrix[i, j] = sin, -sin
-    return matrix
 
 
 def uniform_rotation(rng: np.random.Generator) -> np.ndarray:

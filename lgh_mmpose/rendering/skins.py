@@ -12,17 +12,14 @@ from .rasterizer import Surface
 AGES = {'young': 25., 'middleage': 45., 'old': 68.}
 """Ages of the skins in years."""
 
-SKINS = tuple(
-    f'{name}_{number}'
-    for name, count in (('middleage_dark_female', 1),
-                        ('middleage_dark_male', 1),
-                        ('middleage_light_female', 2),
-                        ('middleage_light_male', 2), ('old_dark_female', 1),
-                        ('old_dark_male', 1), ('old_light_female', 2),
-                        ('old_light_male', 2), ('young_dark_female', 1),
-                        ('young_dark_male', 1), ('young_light_female', 3),
-                        ('young_light_male', 3))
-    for number in range(1, count + 1))
+SKINS = ('middleage_dark_female_1', 'middleage_dark_male_1',
+         'middleage_light_female_1', 'middleage_light_female_2',
+         'middleage_light_male_1', 'middleage_light_male_2',
+         'old_dark_female_1', 'old_dark_male_1', 'old_light_female_1',
+         'old_light_female_2', 'old_light_male_1', 'old_light_male_2',
+         'young_dark_female_1', 'young_dark_male_1', 'young_light_female_1',
+         'young_light_female_2', 'young_light_female_3', 'young_light_male_1',
+         'young_light_male_2', 'young_light_male_3')
 """Names of the skins: age, tone, sex, number."""
 
 TONES = np.array([[.80, .56, .44], [.72, .46, .34], [.60, .35, .23],

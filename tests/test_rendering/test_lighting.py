@@ -78,9 +78,11 @@ def test_plain_light_is_white_and_has_one_lamp_on_the_cameras_side():
         assert light.environment is None
 
 
-@pytest.mark.parametrize(
-    'name, damage', [('lights.npz', replace_by_text),
-                     *(('blender_city.jpg', damage) for damage in DAMAGES)])
+FAULTS = [('blender_city.jpg', damage) for damage in DAMAGES]
+
+
+@pytest.mark.parametrize('name, damage',
+                         [('lights.npz', replace_by_text), *FAULTS])
 def test_damaged_file_is_named(tmp_path, monkeypatch, name, damage):
     folder = tmp_path / 'environments'
     shutil.copytree(asset_path('environments'), folder)

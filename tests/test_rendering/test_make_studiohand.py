@@ -107,8 +107,8 @@ def test_only_pictures_of_a_folder_matter(tmp_path):
     for _ in range(3):
         assert dataset_writer._describe_folder(folder) == described
     assert dataset_writer._hash_file.cache_info().misses == 2
-    picture_folder(tmp_path / 'other', 2).joinpath('first.png').replace(
-        folder / 'first.png')
+    picture_folder(tmp_path / 'other',
+                   2).joinpath('first.png').replace(folder / 'first.png')
     assert dataset_writer._describe_folder(folder) != described
 
 
