@@ -73,7 +73,8 @@ def render_video(generator, seed: int, num_frames: int, fps: float,
     from lgh_mmpose.rendering import Hand, place_hand
     from lgh_mmpose.rendering.hand_body import HandBody
     from lgh_mmpose.rendering.poses import sample_pose
-    from lgh_mmpose.rendering.scene import axis_rotation, upright_rotation
+    from lgh_mmpose.rendering.rotations import axis_rotation
+    from lgh_mmpose.rendering.scene import upright_rotation
     from lgh_mmpose.rendering.skins import Skins, hand_surface
     rng = np.random.default_rng(seed)
     model, size = generator.model, generator.size

@@ -35,6 +35,10 @@ def make_executor(cluster: str, folder: Union[str, Path], extra: str,
             Path(folder) / f'{time.time_ns()}',
             cluster=cluster)
         executor.update_parameters(**{'stderr_to_stdout': True, **options})
-    except (NameError, RuntimeError, ValueError, TypeError) as error:
-        raise ValueError(f'submitit: {error}') from None
+    except (AssertionError, NameError, RuntimeError, ValueError,
+            TypeError) as error:
+        # further lines list all that it knows
+        reason = str(error).strip().splitlines()[0].rstrip('.')
+        raise ValueError(f'submitit: {reason}; see its parameters, such as '
+                         'slurm_partition=NAME') from None
     return executor

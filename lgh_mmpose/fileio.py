@@ -70,8 +70,8 @@ def make_temporary(path: PathLike, suffix: str = '.tmp') -> Path:
     if os.path.isdir(path):
         raise IsADirectoryError(
             f'cannot write {path}: it is a folder, give a file name')
+    _make_parent(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # sees a name that is too long before the work is done
         os.lstat(path)
     except FileNotFoundError:
@@ -123,6 +123,16 @@ def named_errors(path: PathLike) -> Iterator[None]:
         if error.strerror and error.filename is None:
             raise _cannot_write(path, error) from error
         raise
+
+
+def _make_parent(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(f'cannot write {path}: {path.parent} is no '
+                                 'folder') from None
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
 
 def _cannot_write(path: PathLike, error: OSError) -> OSError:
@@ -264,7 +274,10 @@ def claim(path: PathLike) -> Iterator[None]:
         FileExistsError: If another process has claimed it.
     """
     lock = _hidden(Path(path), '.lock')
-    handle = _open_lock(lock)
+    try:
+        handle = _open_lock(lock)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
     if handle is None:
         raise FileExistsError(
             f'another run is writing {path}{_told_process(lock)}; wait for '
@@ -349,7 +362,7 @@ def unfinished_directory(path: PathLike) -> Iterator[Path]:
         FileExistsError: If another process is at it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_parent(path)
     partial, former = _hidden(path, '.partial'), _hidden(path, '.former')
     with claim(path):
         # killed between the two steps of put_in_place

@@ -1,4 +1,6 @@
+import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -156,6 +158,28 @@ def test_a_folder_appears_only_when_whole(tmp_path):
         put_in_place(folder, target)
         assert (target / 'a').read_text() == 'whole'
     assert os.listdir(target.parent) == ['data']
+
+
+@pytest.mark.parametrize('write', [atomic_write, unfinished_directory])
+@pytest.mark.parametrize('place, reason', [
+    ('locked', 'Permission denied'),
+    ('file', '.*file is no folder'),
+    ('file/in', 'Not a directory'),
+])
+def test_where_nothing_can_be_written_the_target_is_named(
+        tmp_path, monkeypatch, write, place, reason):
+    (tmp_path / 'file').touch()
+
+    def refuse(path, *args, **kwargs):  # root may write everywhere
+        raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+
+    if place == 'locked':
+        monkeypatch.setattr(os, 'open', refuse)
+    path = tmp_path / place / 'data'
+    with pytest.raises(OSError) as error:
+        with write(path):
+            pass
+    assert re.fullmatch(f'cannot write {path}: {reason}', str(error.value))
 
 
 @pytest.mark.parametrize('name', ['data', LONG])

@@ -3,8 +3,6 @@
 All stand after the crop, leave the geometry alone and draw from NumPy's global
 random numbers, as mmpose's transforms do.
 """
-import os
-import os.path as osp
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import cv2
@@ -13,7 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 from scipy import fft
 
-from ..inference.images import IMAGE_EXTENSIONS, read_image
+from ..inference.images import list_pictures, read_image
 
 _FILLS = ('noise', 'color', 'picture')
 
@@ -400,6 +398,7 @@ class ExchangeAmplitudeSpectrum(BaseTransform):
 
     Raises:
         FileNotFoundError: If the folder holds no picture.
+        OSError: If it, or a folder in it, cannot be read.
         ValueError: If an argument is impossible.
     """
 
@@ -417,7 +416,7 @@ class ExchangeAmplitudeSpectrum(BaseTransform):
             raise ValueError(f'pool_size must be at least 1, got {pool_size}')
         self.pool_size = pool_size
         self.sources = sources
-        self._files = None if sources is None else _list_pictures(sources)
+        self._files = None if sources is None else _list_sources(sources)
         self._pool: List[np.ndarray] = []
         self._next = 0
 
@@ -524,14 +523,14 @@ def mix_amplitudes(own: np.ndarray, amplitude: np.ndarray, other: np.ndarray,
     return own
 
 
-def _list_pictures(folder: str) -> List[str]:
-    found = sorted(
-        osp.join(root, name) for root, _, names in os.walk(folder)
-        for name in names if name.lower().endswith(IMAGE_EXTENSIONS))
+def _list_sources(folder: str) -> List[str]:
+    try:
+        found = list_pictures(folder)
+    except OSError as error:
+        raise type(error)(f'sources: {error}') from None
     if not found:
         raise FileNotFoundError(f'sources: the folder {folder} holds no '
-                                'picture' if osp.isdir(folder) else
-                                f'sources: there is no folder {folder}')
+                                'picture')
     return found
 
 

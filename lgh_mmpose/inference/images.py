@@ -18,7 +18,7 @@ import re
 import struct
 import warnings
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Any, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
@@ -164,6 +164,35 @@ def read_bytes(path: PathLike) -> bytes:
             raise ImageError(f'the file has {size:,} bytes, more than an '
                              f'image may have ({MAX_IMAGE_BYTES:,})')
         return file.read()
+
+
+def list_pictures(folder: PathLike) -> List[str]:
+    """List the pictures in a folder and its folders, by their names.
+
+    Args:
+        folder (str | Path): The folder.
+
+    Returns:
+        list[str]: Their paths, sorted.
+
+    Raises:
+        OSError: If the folder or one in it cannot be read; says why.
+    """
+
+    def complain(error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):
+            message = f'there is no folder {error.filename}'
+        elif isinstance(error, NotADirectoryError):
+            message = f'{error.filename} is no folder'
+        else:
+            message = (f'cannot read the folder {error.filename}: '
+                       f'{error.strerror}')
+        raise type(error)(message) from None
+
+    return sorted(
+        os.path.join(root, name)
+        for root, _, names in os.walk(folder, onerror=complain)
+        for name in names if name.lower().endswith(IMAGE_EXTENSIONS))
 
 
 class _naming:

@@ -48,7 +48,7 @@ def _section(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
     centre = (flat.min(axis=0) + flat.max(axis=0)) / 2
     offset = flat - centre
     angle = np.arctan2(offset[:, 1], offset[:, 0]) % (2 * np.pi)
-    order = np.argsort(angle)
+    order = np.argsort(angle, kind='stable')
     radii = np.interp(
         _ANGLES,
         angle[order],

@@ -1,10 +1,14 @@
 """The files that the renderer needs: ``assets/rendering``."""
+import contextlib
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Dict, Mapping, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
+import cv2
 import numpy as np
+
+from lgh_mmpose.inference.images import find_image_fault
 
 ASSETS = Path('assets', 'rendering')
 
@@ -75,6 +79,41 @@ def load_arrays(
                 path,
                 f'array {name!r} is {array.dtype} of shape {array.shape}')
     return arrays
+
+
+def read_picture(path: Path, shape: Sequence[Optional[int]]) -> np.ndarray:
+    """Read a picture and check its form.
+
+    Args:
+        path: The file.
+        shape: That of its pixels; None stands for any number.
+
+    Returns:
+        np.ndarray: uint8, grey, RGB or RGB with coverage, as it is stored.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or not what it should be.
+    """
+    content = path.read_bytes()
+    fault, picture = find_image_fault(content), None
+    if fault is None:
+        with contextlib.suppress(cv2.error):
+            picture = cv2.imdecode(
+                np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if picture is None:
+        raise foreign_file(path, fault or 'OpenCV cannot decode it')
+    if picture.dtype != np.uint8 or len(picture.shape) != len(shape) or any(
+            wanted not in (None, found)
+            for wanted, found in zip(shape, picture.shape)):
+        raise foreign_file(
+            path, f'it is a picture of {picture.dtype} of shape '
+            f'{picture.shape}')
+    if picture.ndim == 2:
+        return picture
+    order = cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 \
+        else cv2.COLOR_BGR2RGB
+    return cv2.cvtColor(picture, order)
 
 
 def foreign_file(path: Path, reason: str) -> ValueError:

@@ -4,7 +4,6 @@ Environment maps, photographs, plain walls and tables, drawn patterns and
 clutter, collages of them, and people; all of it sharp or out of focus.
 Colours are RGB from 0 to 255 with the gamma of a screen.
 """
-import contextlib
 import functools
 import os
 import warnings
@@ -14,11 +13,11 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 import cv2
 import numpy as np
 
-from lgh_mmpose.inference.images import (IMAGE_EXTENSIONS, ImageError,
-                                         decode_reduced, find_image_fault,
-                                         read_bytes)
+from lgh_mmpose.inference.images import (ImageError, decode_reduced,
+                                         image_size, list_pictures, read_bytes)
 
-from .assets import asset_path
+from .assets import asset_path, foreign_file, read_picture
+from .rotations import axis_rotation
 
 PHOTOGRAPHS = ('bowl', 'brushes', 'dandelions', 'dogs', 'gradient', 'meadow',
                'mountains', 'room', 'stream', 'sunset')
@@ -36,6 +35,7 @@ SKIN_TONES = np.array(
     [[255, 224, 200], [243, 202, 168], [228, 180, 140], [205, 150, 108],
      [172, 116, 80], [130, 84, 58], [92, 60, 44]], np.float64)
 
+_PHOTOGRAPH_SIDE = 720  # longer side of the shipped ones
 _POOL_SIDE = 384  # longer side of a user's pictures, reduced
 _SMALLEST_PICTURE = 32  # shorter side of a usable picture
 _TEXTURE_SIDE = 384
@@ -119,40 +119,13 @@ def _shipped_photographs() -> Tuple[List[np.ndarray], ...]:
     pictures = []
     for name in PHOTOGRAPHS:
         path = asset_path(f'photographs/{name}.jpg')
-        pictures.append(_pyramid(_read_asset(path)[..., ::-1]))
+        picture = read_picture(path, (None, None, 3))
+        if max(picture.shape) != _PHOTOGRAPH_SIDE:
+            raise foreign_file(
+                path, f'its longer side is {max(picture.shape)} '
+                f'px, not {_PHOTOGRAPH_SIDE}')
+        pictures.append(_pyramid(picture))
     return tuple(pictures)
-
-
-def _read_asset(path: Path) -> np.ndarray:
-    """Pixels of a picture that ships with the package, as stored.
-
-    Raises:
-        ValueError: If the file is damaged.
-    """
-    content = path.read_bytes()
-    image = None
-    if find_image_fault(content) is None:
-        with contextlib.suppress(cv2.error):
-            image = cv2.imdecode(
-                np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ValueError(f'{path} is damaged. Reinstall lgh_mmpose or restore '
-                         'the file from the source tree.')
-    return image
-
-
-def _find_pictures(folder: PathLike) -> List[str]:
-    """Paths of the pictures in a folder, by their names, sorted."""
-
-    def complain(error: OSError) -> None:
-        raise error
-
-    paths = [
-        os.path.join(root, name)
-        for root, _, names in os.walk(folder, onerror=complain)
-        for name in names if name.lower().endswith(IMAGE_EXTENSIONS)
-    ]
-    return sorted(paths)
 
 
 def load_folder(folder: PathLike,
@@ -173,7 +146,11 @@ def load_folder(folder: PathLike,
         OSError: If the folder cannot be read.
         ValueError: If it has no picture that can be used.
     """
-    paths = _find_pictures(folder)
+    mend = 'give a folder of photographs without people, such as JPEG files'
+    try:
+        paths = list_pictures(folder)
+    except OSError as error:
+        raise type(error)(f'backgrounds: {error}; {mend}') from None
     order = np.random.default_rng(0).permutation(len(paths))
     pictures, faults = [], []
     for at in order:
@@ -190,9 +167,8 @@ def load_folder(folder: PathLike,
     if not pictures:
         found = f'of its {len(faults)} pictures none can be read ({named})' \
             if faults else 'there is no picture in it'
-        raise ValueError(
-            f'the folder of backgrounds {folder} cannot be used: {found}; '
-            'give one with photographs without people, such as JPEG files')
+        raise ValueError(f'the folder of backgrounds {folder} cannot be used: '
+                         f'{found}; {mend}')
     if faults:
         warnings.warn(
             f'{len(faults)} of the pictures in the folder of backgrounds '
@@ -203,10 +179,11 @@ def load_folder(folder: PathLike,
 
 def _read_reduced(path: str) -> np.ndarray:
     """Read a picture in RGB, no longer than _POOL_SIDE."""
-    image = decode_reduced(read_bytes(path), 8)[0]
-    height, width = image.shape[:2]
+    content = read_bytes(path)
+    width, height = image_size(content)
     if min(height, width) < _SMALLEST_PICTURE:
         raise ImageError(f'it is too small, {width} x {height} px')
+    image = decode_reduced(content, max(height, width) / _POOL_SIDE)[0]
     scale = _POOL_SIDE / max(height, width)
     if scale < 1:
         size = max(1, round(scale * width)), max(1, round(scale * height))
@@ -505,14 +482,11 @@ class _Person(NamedTuple):
 def _people() -> Tuple[_Person, ...]:
     people = []
     for index in range(PEOPLE):
-        path = asset_path(f'people/{index:02d}.webp')
-        image = _read_asset(path)
-        if image.shape[0] != 2 * PEOPLE_HEIGHT or image.shape[2:] != (4, ):
-            raise ValueError(
-                f'{path} is no cut-out of a person. Reinstall lgh_mmpose or '
-                'restore the file from the source tree.')
+        image = read_picture(
+            asset_path(f'people/{index:02d}.webp'),
+            (2 * PEOPLE_HEIGHT, None, 4))
         # below the picture lies the mask of its clothes
-        colors = image[:PEOPLE_HEIGHT, :, [2, 1, 0, 3]].astype(np.float32)
+        colors = image[:PEOPLE_HEIGHT].astype(np.float32)
         colors[..., :3] *= colors[..., 3:] / 255
         people.append(
             _Person(
@@ -713,10 +687,9 @@ class Backgrounds:
 
 def _sample_rotation(rng: np.random.Generator) -> np.ndarray:
     """A camera that looks anywhere, mostly at the horizon and upright."""
-    pitch, roll = rng.normal(0, (.4, .15))
-    turns = ([0, rng.uniform(0, 2 * np.pi), 0], [pitch, 0, 0], [0, 0, roll])
-    matrices = [cv2.Rodrigues(np.array(turn, np.float64))[0] for turn in turns]
-    return matrices[0] @ matrices[1] @ matrices[2]
+    pitch, roll = np.degrees(rng.normal(0, (.4, .15)))
+    return axis_rotation(1, rng.uniform(0, 360)) @ axis_rotation(
+        0, pitch) @ axis_rotation(2, roll)
 
 
 def _vary_colors(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:

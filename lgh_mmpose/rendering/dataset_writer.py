@@ -1,5 +1,7 @@
 """Write StudioHand, whatever its layout, and ``studiohand.json`` with the
 parameters."""
+import contextlib
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -20,10 +22,12 @@ import cv2
 from tqdm import tqdm
 
 from ..fileio import list_files, put_in_place, unfinished_directory
+from ..inference.images import list_pictures
 from ..shards import (COUNTS, PARAMETERS_FILE, common_parameters, list_shards,
                       read_parameters, shard_name, shard_range)
 from .freihand_writer import FreiHandLayout
 from .layout import Layout
+from .numba_utils import heed_interrupts
 from .rhd_writer import RhdLayout
 from .scene import SPLITS, SceneGenerator
 
@@ -33,6 +37,11 @@ GENERATOR_VERSION = 1
 _CHUNK = 32  # samples a worker makes at a time
 LAYOUTS = (FreiHandLayout.name, RhdLayout.name)
 
+_WARM_UP = 8  # samples that need nearly all that is compiled
+_PATIENCE = 3.  # seconds, longer than loading what was compiled takes
+_COMPILING = ('StudioHand: compiling, which takes a minute or so in the first '
+              'run ...')
+_warm = set()  # names of layouts
 _generators = {}  # one per split, in each worker process
 
 
@@ -53,7 +62,9 @@ def write_studiohand(out_dir: Union[str, Path],
     """Render a data set and write it in the layout of a real one.
 
     The bytes depend on the parameters, neither on the number of workers nor
-    on that of the shards. The data set is built in a hidden directory beside
+    on that of the shards, on machines of one kind; with another processor or
+    other versions of NumPy and OpenCV a last digit or a grey level may differ
+    by one. The data set is built in a hidden directory beside
     ``out_dir`` and renamed when it is whole; on failure or interruption that
     directory is removed. A killed process leaves it behind as
     ``.{name}.partial``, which the next run removes. What is put at
@@ -76,7 +87,8 @@ def write_studiohand(out_dir: Union[str, Path],
             :class:`RhdLayout`.
         depth: Write depth maps too; in RHD's layout only.
         backgrounds: Folder of pictures to put behind the hands. Their number
-            and a digest of names and contents are among the parameters.
+            and a digest of names and contents are among the parameters; other
+            files in it do not matter.
         without: What is left out of the pictures, see
             :class:`SceneGenerator`.
         shard: Index, from 1 on, and number of shards: only this part of the
@@ -109,7 +121,9 @@ def write_studiohand(out_dir: Union[str, Path],
         difficulty=difficulty,
         backgrounds=None if backgrounds is None else str(backgrounds),
         without=without)
-    SceneGenerator(split=SPLITS[0], **scene)  # checks its arguments
+    with heed_interrupts():
+        # checks its arguments
+        scenes = SceneGenerator(split=SPLITS[0], **scene)
     pictures = None if backgrounds is None else _describe_folder(backgrounds)
     parameters = {
         'generator_version': GENERATOR_VERSION,
@@ -132,6 +146,7 @@ def write_studiohand(out_dir: Union[str, Path],
         # before the check: what comes after it is seen at the end
         former = list_files(out_dir)
         _check_replaceable(out_dir, overwrite, former)
+        _warm_up(scenes, layout, quiet)
         _write_splits(partial, layout, _ranges(parameters), scene, workers,
                       quiet)
         with open(partial / PARAMETERS_FILE, 'w') as file:
@@ -150,9 +165,10 @@ def write_shards(out_dir: Union[str, Path],
 
     Each is a folder ``out_dir/shard-0003-of-0010``, in the layout of the data
     set and numbered from 0 on; the data sets of this package read
-    ``out_dir`` as one. Sample k of the whole is the same, byte by byte, with
-    any number of shards, none included. Shards that are there are kept, so
-    that the same call goes on where it was interrupted.
+    ``out_dir`` as one. Sample k of the whole is the same, byte by byte on
+    machines of one kind, with any number of shards, none included. Shards
+    that are there are kept, so that the same call goes on where it was
+    interrupted.
 
     Args:
         out_dir: Directory to create, on a file system that all machines
@@ -230,19 +246,31 @@ def _why(error: Exception) -> str:
 
 
 def _describe_folder(folder: Union[str, Path]) -> dict:
-    """Number of the files in a folder, and digest of names and contents."""
-    folder, digest, count = Path(folder), hashlib.sha256(), 0
-    for path in sorted(folder.rglob('*')):
-        if not path.is_file():
-            continue
-        count += 1
-        content = hashlib.sha256()
-        with open(path, 'rb') as file:
-            for block in iter(lambda: file.read(1 << 20), b''):
-                content.update(block)
-        name = os.fsencode(path.relative_to(folder).as_posix())
-        digest.update(b'%s\0%s' % (name, content.digest()))
-    return {'files': count, 'sha256': digest.hexdigest()}
+    """Number of the pictures in a folder, digest of names and contents."""
+    paths, digest = list_pictures(folder), hashlib.sha256()
+    for path in paths:
+        name = os.fsencode(Path(path).relative_to(folder).as_posix())
+        try:
+            status = os.stat(path)
+            content = _hash_file(path, status.st_size, status.st_mtime_ns,
+                                 status.st_ino)
+        except OSError:  # it is in no background either
+            content = b''
+        digest.update(b'%s\0%s' % (name, content))
+    return {'files': len(paths), 'sha256': digest.hexdigest()}
+
+
+@functools.lru_cache(maxsize=None)
+def _hash_file(path: str, *status: int) -> bytes:
+    """Hash a file; once, as long as its status, its time, say, is the same.
+
+    For each shard the folder is looked at anew.
+    """
+    content = hashlib.sha256()
+    with open(path, 'rb') as file:
+        for block in iter(lambda: file.read(1 << 20), b''):
+            content.update(block)
+    return content.digest()
 
 
 def _ranges(parameters: dict) -> List[range]:
@@ -334,6 +362,24 @@ def _own_files() -> 're.Pattern':
         rf'(?:{splits})(?:/(?:{folders})(?:/\d+\.(?:jpg|png))?)?|{files}')
 
 
+def _warm_up(scenes: SceneGenerator, layout: Layout, quiet: bool) -> None:
+    """Compile what draws, once: not in each worker, nor in the bar's time."""
+    if layout.name in _warm:
+        return
+    notice = threading.Timer(_PATIENCE, print, [_COMPILING],
+                             {'file': sys.stderr})
+    if not quiet:
+        notice.start()
+    try:
+        for index in range(_WARM_UP):
+            # a sample that fails is named when it is written
+            with contextlib.suppress(Exception), heed_interrupts():
+                layout.make_sample(scenes, index)
+    finally:
+        notice.cancel()
+    _warm.add(layout.name)
+
+
 def _write_splits(root: Path, layout: Layout, ranges: Sequence[range],
                   scene: dict, workers: int, quiet: bool) -> None:
     annotations, tasks = {}, []
@@ -371,8 +417,11 @@ def _progress(count: int, quiet: bool, unit: str) -> tqdm:
 def _run(tasks: List[tuple], workers: int) -> Iterator[Tuple[tuple, list]]:
     """Yield each task with the annotations of its samples, in any order."""
     if workers == 1:
-        for task in tasks:
-            yield task, _write_samples(*task)
+        try:
+            for task in tasks:
+                yield task, _write_samples(*task)
+        finally:  # the folder of backgrounds may change until the next call
+            _generators.clear()
         return
     executor = ProcessPoolExecutor(
         min(workers, len(tasks)),
@@ -432,11 +481,13 @@ def _write_samples(root: Path, layout: Layout, split: str, first: int,
     key = (split, *scene.items())
     if key not in _generators:
         _generators.clear()  # backgrounds of the last split take room
-        _generators[key] = SceneGenerator(split=split, **scene)
+        with heed_interrupts():
+            _generators[key] = SceneGenerator(split=split, **scene)
     annotations = []
     for index in samples:
         try:
-            sample = layout.make_sample(_generators[key], index)
+            with heed_interrupts():
+                sample = layout.make_sample(_generators[key], index)
             annotations.append(
                 layout.write_images(root / split, index - first, sample))
         except Exception as error:

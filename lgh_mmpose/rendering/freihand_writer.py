@@ -40,7 +40,7 @@ class FreiHandLayout(Layout):
         return scenes.sample(index)
 
     def write_images(self, folder: Path, index: int,
-                     sample: SyntheticSample) -> tuple:
+                     sample: SyntheticSample) -> list:
         mask = np.where(sample.part_mask > PERSON_ID, 255, 0).astype(np.uint8)
         for kind, image in (('rgb', sample.image[..., ::-1]), ('mask', mask)):
             encoded = encode_image(image, '.jpg',
@@ -48,11 +48,15 @@ class FreiHandLayout(Layout):
             (folder / kind / self.image_name(index)).write_bytes(encoded)
         xyz = sample.keypoints_cam[0] / 1000
         first, second = xyz[list(_REFERENCE_BONE)]
-        return (sample.camera_matrix.tolist(), xyz.round(9).tolist(),
-                float(np.linalg.norm(second - first)))
+        # The last digits depend on the processor.
+        return [
+            np.round(values, 9).tolist()
+            for values in (sample.camera_matrix, xyz,
+                           np.linalg.norm(second - first))
+        ]
 
     def write_annotations(self, root: Path, split: str,
-                          annotations: List[tuple]) -> None:
+                          annotations: List[list]) -> None:
         for i, name in enumerate(self.annotation_files(split)):
             with open(root / name, 'w') as file:
                 json.dump([annotation[i] for annotation in annotations],

@@ -547,6 +547,7 @@ def sample_grasp(rng: np.random.Generator,
 
     Raises:
         RuntimeError: If nothing can be held.
+        ValueError: If there is nothing of this name.
     """
     body = body or HandBody(model, subject)
     drawn = name

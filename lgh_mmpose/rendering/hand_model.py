@@ -355,6 +355,17 @@ def _centres(influences, weights, face_weights, areas, points, sigma):
     return out
 
 
+@cached_njit
+def _combine(mean, coefficients, components):
+    """``mean + coefficients @ components``, added up in the same order on
+    every machine; the order of BLAS is that of its kernels."""
+    out = mean.copy()
+    for i in range(len(coefficients)):
+        for j in range(len(out)):
+            out[j] += coefficients[i] * components[i, j]
+    return out
+
+
 class HandModel:
     """Rigged right hand with a forearm, in many people's shapes.
 
@@ -471,7 +482,7 @@ class HandModel:
 
     def _subject(self, coefficients: np.ndarray, male: float,
                  age: float) -> Subject:
-        points = self._mean + coefficients @ self._components
+        points = _combine(self._mean, coefficients, self._components)
         vertices, joints, centres = np.split(
             points.astype(np.float32).reshape(-1, 3),
             [self._num_vertices, self._num_vertices + len(JOINT_NAMES)])

@@ -7,13 +7,15 @@ the angle ``2 pi u / W`` from z towards x.
 from functools import lru_cache
 from typing import NamedTuple, Optional, Sequence
 
-import cv2
 import numpy as np
 
-from .assets import asset_path, load_arrays
+from .assets import asset_path, load_arrays, read_picture
+from .rotations import axis_rotation
 
 REFLECTION_SIZE = (64, 32)
 """Width and height of the maps that shiny surfaces mirror."""
+PANORAMA_SHAPE = (256, 512, 3)
+"""Height, width and channels of the maps as a camera shows them."""
 
 _LIGHTS = {
     'names': ('i', ('maps', 'letters')),
@@ -122,25 +124,12 @@ def load_environments() -> Sequence[Environment]:
     environments = []
     for letters, *values, reflection in zip(*arrays.values()):
         name = letters.astype(np.uint8).tobytes().decode().strip()
-        picture = asset_path(f'environments/{name}.jpg')
-        panorama = cv2.imread(str(picture), cv2.IMREAD_COLOR)
-        if panorama is None:
-            raise ValueError(f'{picture} is damaged: OpenCV cannot read it. '
-                             'Reinstall lgh_mmpose or restore the file.')
+        panorama = read_picture(
+            asset_path(f'environments/{name}.jpg'), PANORAMA_SHAPE)
         environments.append(
             Environment(name, *values, reflection.astype(np.float32),
-                        np.ascontiguousarray(panorama[..., ::-1])))
+                        panorama))
     return tuple(environments)
-
-
-def _axis_angle(axis: int, angle: float) -> np.ndarray:
-    """(3, 3) rotation about a coordinate axis, radians."""
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    matrix = np.eye(3)
-    matrix[i, i] = matrix[j, j] = np.cos(angle)
-    matrix[j, i] = np.sin(angle)
-    matrix[i, j] = -matrix[j, i]
-    return matrix
 
 
 def plain_light(rng: np.random.Generator) -> Light:
@@ -180,12 +169,13 @@ def sample_light(rng: np.random.Generator,
         return plain_light(rng)
     index = int(rng.integers(len(environments)))
     source = environments[index]
-    tilt = rng.normal(0, .25, 2)
+    tilt = np.degrees(rng.normal(0, .25, 2))
     to_camera = (
-        _axis_angle(2, tilt[1]) @ _axis_angle(0, tilt[0]) @ _axis_angle(
-            1, rng.uniform(0, 2 * np.pi)))
+        axis_rotation(2, tilt[1]) @ axis_rotation(0, tilt[0]) @ axis_rotation(
+            1, rng.uniform(0, 360)))
     if rng.random() < .12:  # lying down, or a camera that looks up or down
-        to_camera = _axis_angle(0, rng.uniform(-1.4, 1.4)) @ to_camera
+        pitch = np.degrees(rng.uniform(-1.4, 1.4))
+        to_camera = axis_rotation(0, pitch) @ to_camera
     sh = rotate_sh(source.sh, to_camera)
     key_direction = to_camera @ source.key_direction
 

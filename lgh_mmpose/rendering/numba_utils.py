@@ -1,5 +1,6 @@
-"""Numba, with its on-disk cache where there is a place for it."""
-from typing import Callable
+"""Numba, with its on-disk cache where there is a place for it, and Ctrl-C."""
+from contextlib import contextmanager
+from typing import Callable, Iterator, Optional
 
 from numba import njit
 
@@ -12,3 +13,20 @@ def cached_njit(function: Callable) -> Callable:
         # Numba raises where neither the package nor the user's home can be
         # written; the function is then compiled once per process.
         return njit(function)
+
+
+@contextmanager
+def heed_interrupts() -> Iterator[None]:
+    """Let Ctrl-C be one within compiled code, too.
+
+    There it becomes a SystemError: "returned a result with an exception set".
+    """
+    try:
+        yield
+    except Exception as error:
+        cause: Optional[BaseException] = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            cause = cause.__cause__ or cause.__context__
+        raise

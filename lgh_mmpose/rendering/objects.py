@@ -497,5 +497,12 @@ def draw_name(rng: np.random.Generator) -> str:
 
 
 def sample_object(rng: np.random.Generator, name: str) -> Object:
-    """Draw an object of a kind, with sizes as real ones have."""
+    """Draw an object of a kind, with sizes as real ones have.
+
+    Raises:
+        ValueError: If there is no such kind.
+    """
+    if name not in OBJECTS:
+        raise ValueError(f'there is no object {name!r}; expected one of '
+                         f'{", ".join(OBJECTS)}')
     return OBJECTS[name][1](rng)

@@ -52,33 +52,6 @@ class Surface(NamedTuple):
     metallic: float = 0.
     fuzz: float = 0.
 
-    def placed(self,
-               rotation: np.ndarray,
-               translation: np.ndarray,
-               part_ids: Optional[np.ndarray] = None,
-               mirrored: bool = False) -> 'Surface':
-        """Move a surface into another frame.
-
-        Args:
-            rotation: (3, 3), from the surface's frame to the other.
-            translation: (3,), mm, added after the rotation.
-            part_ids: (N,) new number of each part; all 0 without.
-            mirrored: x becomes -x first, as for a left hand.
-        """
-        vertices = self.vertices
-        faces, texture_faces = self.faces, self.texture_faces
-        if mirrored:
-            vertices = vertices * np.array([-1, 1, 1], vertices.dtype)
-            faces, texture_faces = faces[:, ::-1], texture_faces[:, ::-1]
-        parts = np.zeros(len(faces), np.uint8)
-        if part_ids is not None:
-            parts = np.asarray(part_ids, np.uint8)[self.parts]
-        return self._replace(
-            vertices=vertices @ np.transpose(rotation) + translation,
-            faces=faces,
-            texture_faces=texture_faces,
-            parts=parts)
-
 
 class Layer(NamedTuple):
     """Picture of the surfaces.

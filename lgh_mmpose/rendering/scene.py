@@ -14,11 +14,13 @@ from .hand_model import HandModel, Subject, mirror
 from .lighting import Light, load_environments, sample_light
 from .occluders import sample_occluder
 from .rasterizer import NEAR, Surface
+from .rotations import axis_rotation
 from .shading import render, to_srgb
 from .skins import Skin, Skins, hand_surface
 
 DIFFICULTIES = ('easy', 'full')
 SPLITS = ('training', 'evaluation')
+MAX_SIZE = 4096
 INGREDIENTS = ('subjects', 'skins', 'environment_light', 'photographs',
                'objects', 'accessories', 'camera')
 """What can be left out of the pictures, to see what it is worth: people of
@@ -105,24 +107,6 @@ class SyntheticSample(NamedTuple):
     depth: np.ndarray
 
 
-def axis_rotation(axis: int, angle: float) -> np.ndarray:
-    """Return the rotation about a coordinate axis.
-
-    Args:
-        axis: 0, 1 or 2.
-        angle: Degrees, from the next axis towards the one after it.
-
-    Returns:
-        np.ndarray: (3, 3).
-    """
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    matrix = np.eye(3)
-    matrix[i, i] = matrix[j, j] = cos
-    matrix[j, i], matrix[i, j] = sin, -sin
-    return matrix
-
-
 def uniform_rotation(rng: np.random.Generator) -> np.ndarray:
     """Return a (3, 3) rotation, uniform over all rotations."""
     q = rng.normal(size=4)
@@ -167,7 +151,7 @@ class SceneGenerator:
         seed: Seed of the data set.
         split: 'training' or 'evaluation'. They share neither samples nor
             environment maps.
-        size: Side of the images in pixels.
+        size: Side of the images in pixels, 16 to 4096.
         difficulty: 'full', hands turned any way, or 'easy', palm or back
             towards the camera with the fingers up.
         backgrounds: Folder of photographs for the background, in place of
@@ -195,8 +179,9 @@ class SceneGenerator:
                              f'{DIFFICULTIES}')
         if seed < 0:
             raise ValueError(f'seed is {seed}, expected 0 or more')
-        if size < 16:
-            raise ValueError(f'size is {size}, expected at least 16 pixels')
+        if not 16 <= size <= MAX_SIZE:
+            raise ValueError(f'size is {size}, expected 16 to {MAX_SIZE} '
+                             'pixels')
         unknown = sorted(set(without) - set(INGREDIENTS))
         if unknown:
             raise ValueError(f'{unknown[0]!r} cannot be left out; '

@@ -1,11 +1,10 @@
 """Skins of all tones with palms, creases, nails and veins."""
-import re
 from typing import NamedTuple, Optional
 
 import cv2
 import numpy as np
 
-from .assets import asset_path
+from .assets import asset_path, read_picture
 from .hand_model import HandModel, Subject
 from .numba_utils import cached_njit
 from .rasterizer import Surface
@@ -13,11 +12,22 @@ from .rasterizer import Surface
 AGES = {'young': 25., 'middleage': 45., 'old': 68.}
 """Ages of the skins in years."""
 
+SKINS = ('middleage_dark_female_1', 'middleage_dark_male_1',
+         'middleage_light_female_1', 'middleage_light_female_2',
+         'middleage_light_male_1', 'middleage_light_male_2',
+         'old_dark_female_1', 'old_dark_male_1', 'old_light_female_1',
+         'old_light_female_2', 'old_light_male_1', 'old_light_male_2',
+         'young_dark_female_1', 'young_dark_male_1', 'young_light_female_1',
+         'young_light_female_2', 'young_light_female_3', 'young_light_male_1',
+         'young_light_male_2', 'young_light_male_3')
+"""Names of the skins: age, tone, sex, number."""
+
 TONES = np.array([[.80, .56, .44], [.72, .46, .34], [.60, .35, .23],
                   [.45, .24, .14], [.30, .14, .075], [.16, .068, .034],
                   [.085, .038, .022]])
 """Linear albedos of the back of hands, from very light to very dark."""
 
+_ATLAS_SHAPE = (512, 512, 3)
 _LIGHT_PALM = np.array([.56, .34, .25])
 
 
@@ -57,14 +67,8 @@ def hand_surface(model: HandModel, vertices: np.ndarray,
                    *skin[1:])
 
 
-def _read(name: str) -> np.ndarray:
-    """Read a picture of the skins as (H, W, 3) RGB."""
-    path = asset_path(f'skins/{name}')
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None or picture.shape[0] != picture.shape[1]:
-        raise ValueError(f'{path} is damaged: it should be a square picture. '
-                         'Reinstall lgh_mmpose or restore the file.')
-    return picture[..., ::-1]
+def _read(name: str, *shape: int) -> np.ndarray:
+    return read_picture(asset_path(f'skins/{name}'), shape or _ATLAS_SHAPE)
 
 
 class Skins:
@@ -81,20 +85,10 @@ class Skins:
 
     def __init__(self, size: int = 256):
         self.size = size
-        folder = asset_path('skins')
-        pattern = re.compile(r'(\w+)_(light|dark)_(female|male)_\d\.jpg')
-        found = [
-            match for match in map(pattern.fullmatch,
-                                   sorted(p.name for p in folder.iterdir()))
-            if match and match[1] in AGES
-        ]
-        if not found:
-            raise FileNotFoundError(
-                f'{folder} holds no skins. Reinstall lgh_mmpose or restore it '
-                'from the source tree.')
-        self._ages = np.array([AGES[match[1]] for match in found])
-        self._dark = np.array([match[2] == 'dark' for match in found])
-        self._male = np.array([match[3] == 'male' for match in found])
+        age, tone, sex, _ = zip(*(name.split('_') for name in SKINS))
+        self._ages = np.array([AGES[name] for name in age])
+        self._dark = np.array(tone) == 'dark'
+        self._male = np.array(sex) == 'male'
         marks = self._scale(_read('marks.png')) / np.float32(255)
         self._marks = np.ascontiguousarray(marks)  # palmar, crease, vein
         nails = _read('nails.png')
@@ -102,7 +96,7 @@ class Skins:
         along = self._scale(nails)[..., 1] / np.float32(255)
         self._nail_texels = np.nonzero(self._nail > .01)
         self._along_nail = along[self._nail_texels]
-        self._detail = self._scale(_read('detail.jpg'))[..., 0] - 128
+        self._detail = self._scale(_read('detail.jpg', 1024, 1024)) - 128
         self._detail *= np.float32(1 / 128)
         # A skin is its structure, without its tone and without its nails,
         # whose highlights are painted.
@@ -113,8 +107,9 @@ class Skins:
         soft = np.clip(1.5 * soft, 0, 1)
         palm = marks[..., 0] > .8
         self._maps, self._palm_lifts = [], []
-        for match in found:
-            linear = (self._scale(_read(match[0])) / np.float32(255))**2.2
+        for name in SKINS:
+            picture = self._scale(_read(f'{name}.jpg'))
+            linear = (picture / np.float32(255))**2.2
             around = cv2.blur(linear * (1 - soft), (31, 31)) / np.maximum(
                 cv2.blur(1 - soft[..., 0], (31, 31)), .05)[..., None]
             linear += soft * (around - linear)

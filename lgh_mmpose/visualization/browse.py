@@ -353,7 +353,7 @@ def draw_sheet(dataset,
         dataset (mmengine.dataset.BaseDataset): Data set; its pipeline is not
             run.
         indices (Sequence[int]): Samples, row after row.
-        columns (int): Pictures of a row.
+        columns (int): Pictures of a row, at most.
         joints (str): Where joints are drawn: in ``'all'`` pictures, ``'none'``
             or, like a chessboard, in ``'half'`` of them.
         tile (int): Edge of a picture in pixels.
@@ -369,6 +369,7 @@ def draw_sheet(dataset,
         raise ValueError(f'joints must be one of {SHEET_JOINTS}, got '
                          f'{joints!r}')
     step = tile + _SHEET_GAP
+    columns = min(columns, len(indices))
     rows = -(-len(indices) // columns)
     sheet = np.full((rows * step - _SHEET_GAP, columns * step - _SHEET_GAP, 3),
                     255, np.uint8)

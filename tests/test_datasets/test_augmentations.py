@@ -1,4 +1,7 @@
 """Augmentation of crops: known answers, and the same ones for a seed."""
+import errno
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -348,10 +351,24 @@ def test_other_pictures_come_from_a_folder(tmp_path):
 
 @pytest.mark.parametrize('sources, message',
                          [('empty', 'holds no picture'),
-                          ('absent', 'there is no folder')])
-def test_a_folder_without_pictures_is_named(sources, message, tmp_path):
+                          ('absent', 'there is no folder'),
+                          ('file', 'file is no folder'),
+                          ('locked', 'cannot read the folder .*locked/in: ')])
+def test_a_folder_without_pictures_is_named(sources, message, tmp_path,
+                                            monkeypatch):
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(FileNotFoundError, match=message):
+    (tmp_path / 'file').touch()
+    inner = tmp_path / 'locked/in'
+    inner.mkdir(parents=True)
+    (tmp_path / 'locked/a.png').touch()
+
+    def scan(path, scandir=os.scandir):  # root may read everything
+        if str(path) == str(inner):
+            raise PermissionError(errno.EACCES, 'Permission denied', path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', scan)
+    with pytest.raises(OSError, match=f'^sources: .*{message}'):
         ExchangeAmplitudeSpectrum(sources=str(tmp_path / sources))
 
 

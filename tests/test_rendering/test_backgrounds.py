@@ -6,6 +6,7 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+from damaged_pictures import DAMAGES
 
 from lgh_mmpose.rendering import backgrounds
 from lgh_mmpose.rendering.assets import ASSETS, asset_path
@@ -25,11 +26,15 @@ def panorama_of_directions():
     return np.rint(127.5 * (directions + 1)).astype(np.uint8)
 
 
-def write_pictures(folder, count, color=GREEN, size=(64, 48)):
+def write_pictures(folder,
+                   count,
+                   color=GREEN,
+                   size=(64, 48),
+                   extension='.png'):
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         image = np.full((*size[::-1], 3), color[::-1], np.uint8)
-        cv2.imwrite(str(folder / f'{i:03d}.png'), image)
+        cv2.imwrite(str(folder / f'{i:03d}{extension}'), image)
     return folder
 
 
@@ -158,31 +163,19 @@ def test_shipped_photographs_have_their_licences():
 
 
 @pytest.mark.parametrize('name', ['photographs/room.jpg', 'people/07.webp'])
-@pytest.mark.parametrize('damage', ['missing', 'truncated', 'foreign'])
+@pytest.mark.parametrize('damage', DAMAGES)
 def test_missing_or_damaged_asset_is_named(tmp_path, monkeypatch, name,
                                            damage):
     for folder in ('photographs', 'people'):
         shutil.copytree(asset_path(folder), tmp_path / folder)
-    path = tmp_path / name
-    if damage == 'missing':
-        path.unlink()
-    elif damage == 'truncated':
-        content = path.read_bytes()
-        path.write_bytes(content[:len(content) // 2])
-    else:
-        path.write_text('no picture')
-
-    def find(name):
-        if not (tmp_path / name).exists():
-            raise FileNotFoundError(f'{name} is missing')
-        return tmp_path / name
-
-    monkeypatch.setattr(backgrounds, 'asset_path', find)
+    damage(tmp_path / name)
+    monkeypatch.setattr(backgrounds, 'asset_path',
+                        lambda name: tmp_path / name)
     for loader in ('_shipped_photographs', '_people'):
         monkeypatch.setattr(backgrounds, loader,
                             getattr(backgrounds, loader).__wrapped__)
-    error = FileNotFoundError if damage == 'missing' else ValueError
-    with pytest.raises(error, match=name.replace('.', r'\.')):
+    with pytest.raises((FileNotFoundError, ValueError),
+                       match=name.replace('.', r'\.')):
         Backgrounds()
 
 
@@ -239,11 +232,26 @@ def test_folder_takes_the_place_of_the_shipped_photographs(tmp_path):
     assert all(np.argmax(p.mean((0, 1))) == 1 for p in greens)
 
 
-def test_pictures_of_a_folder_are_reduced(tmp_path):
-    write_pictures(tmp_path, 1, size=(1200, 900))
+@pytest.mark.parametrize('size, kept', [
+    ((1200, 900), (384, 288)),
+    ((3200, 2400), (384, 288)),
+    ((640, 480), (384, 288)),
+    ((384, 384), (384, 384)),
+    ((200, 104), (200, 104)),
+    ((48, 32), (48, 32)),
+])
+@pytest.mark.parametrize('extension', ['.jpg', '.png'])
+def test_pictures_of_a_folder_are_reduced(tmp_path, extension, size, kept):
+    write_pictures(tmp_path, 1, size=size, extension=extension)
     levels, = load_folder(tmp_path)
-    assert [level.shape[:2] for level in levels] == [(288, 384), (144, 192),
-                                                     (72, 96)]
+    assert levels[0].shape == (*kept[::-1], 3)
+    assert levels[-1].shape[0] == kept[1] >> (len(levels) - 1) < 96
+
+
+def test_a_small_picture_is_told_by_its_true_size(tmp_path):
+    write_pictures(tmp_path, 1, size=(200, 24), extension='.jpg')
+    with pytest.raises(ValueError, match='too small, 200 x 24 px'):
+        load_folder(tmp_path)
 
 
 def test_of_many_pictures_the_same_are_kept(tmp_path):
@@ -287,13 +295,17 @@ def test_folder_without_usable_pictures_is_an_error(tmp_path, content):
 
 
 def test_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere'):
+    with pytest.raises(
+            FileNotFoundError,
+            match='^backgrounds: there is no folder .*nowhere; give a'):
         Backgrounds(tmp_path / 'nowhere')
 
 
 def test_file_is_no_folder(tmp_path):
     path = write_pictures(tmp_path, 1) / '000.png'
-    with pytest.raises(NotADirectoryError, match='000.png'):
+    with pytest.raises(
+            NotADirectoryError,
+            match='^backgrounds: .*000.png is no folder; give a'):
         Backgrounds(path)
 
 

@@ -68,6 +68,12 @@ def test_layout_is_that_of_freihand(root):
     }
 
 
+def test_no_number_has_digits_that_depend_on_the_processor(root):
+    for name in ('K', 'xyz', 'scale'):
+        values = load(root, f'training_{name}.json')
+        np.testing.assert_array_equal(values, values.round(9))
+
+
 def test_units_are_metres_and_scale_is_the_reference_bone(root):
     xyz = load(root, 'training_xyz.json')
     assert .15 < xyz[..., 2].min() < xyz[..., 2].max() < 1.
@@ -251,6 +257,25 @@ def die(*task):
     os._exit(9)
 
 
+@pytest.mark.parametrize('method', ['__init__', 'sample'])
+def test_an_interrupt_within_compiled_code_is_one(tmp_path, monkeypatch,
+                                                  method):
+    """Python makes a SystemError of it, as that of no sample."""
+
+    def interrupted(*args, **kwargs):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise SystemError('<built-in function f> returned a result with '
+                              'an exception set') from error
+
+    monkeypatch.setattr(SceneGenerator, method, interrupted)
+    monkeypatch.setattr(dataset_writer, '_WARM_UP', 0)
+    with pytest.raises(KeyboardInterrupt):
+        write_studiohand(tmp_path / 'data', **PARAMETERS)
+    assert os.listdir(tmp_path) == []
+
+
 def test_failure_names_the_sample_and_leaves_nothing(tmp_path, monkeypatch):
     sample = SceneGenerator.sample
 
@@ -291,6 +316,9 @@ def test_failing_worker_fails_the_run(tmp_path, monkeypatch, task, message):
     ({
         'size': 2
     }, 'size is 2'),
+    ({
+        'size': 100_000
+    }, 'size is 100000, expected 16 to 4096 pixels'),
     ({
         'difficulty': 'hard'
     }, "difficulty is 'hard'"),

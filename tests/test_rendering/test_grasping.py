@@ -98,6 +98,12 @@ def test_the_same_seed_gives_the_same_hand(model):
             np.testing.assert_array_equal(one.mesh.vertices, two.mesh.vertices)
 
 
+def test_an_unknown_thing_is_named(model):
+    with pytest.raises(ValueError, match="no object 'cann'.* can, "):
+        sample_grasp(
+            np.random.default_rng(0), model, model.mean_subject, name='cann')
+
+
 def test_what_cannot_be_held_is_reported(model):
     with pytest.raises(RuntimeError, match='No way to hold a can in 0 tries'):
         sample_grasp(

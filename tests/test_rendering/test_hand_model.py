@@ -354,6 +354,18 @@ def test_subjects_depend_on_the_generator_alone(model):
     assert not np.array_equal(a.vertices, sample(model, 8).vertices)
 
 
+def test_subjects_do_not_depend_on_the_kernels_of_blas(model):
+    """Their numbers are added up one after the other."""
+    rng = np.random.default_rng(0)
+    coefficients = rng.normal(size=len(model._components)).astype(np.float32)
+    expected = model._mean.copy()
+    for share, component in zip(coefficients, model._components):
+        expected += share * component
+    subject = model._subject(coefficients, 0, 30)
+    found = np.concatenate([subject.vertices, subject.joints]).ravel()
+    np.testing.assert_array_equal(found, expected[:len(found)])
+
+
 def test_scaled_subjects_deform_alike(model):
     subject = model.mean_subject
     twice = subject._replace(

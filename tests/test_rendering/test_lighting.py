@@ -2,6 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
+from damaged_pictures import DAMAGES, replace_by_text
 
 from lgh_mmpose.rendering import lighting
 from lgh_mmpose.rendering.assets import asset_path
@@ -77,15 +78,16 @@ def test_plain_light_is_white_and_has_one_lamp_on_the_cameras_side():
         assert light.environment is None
 
 
-@pytest.mark.parametrize('broken, error', [
-    ('blender_city.jpg', 'blender_city.jpg is damaged'),
-    ('lights.npz', 'lights.npz is damaged'),
-])
-def test_damaged_file_is_named(tmp_path, monkeypatch, broken, error):
+FAULTS = [('blender_city.jpg', damage) for damage in DAMAGES]
+
+
+@pytest.mark.parametrize('name, damage',
+                         [('lights.npz', replace_by_text), *FAULTS])
+def test_damaged_file_is_named(tmp_path, monkeypatch, name, damage):
     folder = tmp_path / 'environments'
     shutil.copytree(asset_path('environments'), folder)
-    (folder / broken).write_bytes(b'nonsense')
+    damage(folder / name)
     monkeypatch.setattr(lighting, 'asset_path', lambda name: tmp_path / name)
     load = load_environments.__wrapped__
-    with pytest.raises(ValueError, match=error):
+    with pytest.raises((FileNotFoundError, ValueError), match=name):
         load()

@@ -13,7 +13,7 @@ import pytest
 from helpers import REPO_ROOT, run_command, run_script, start_command
 
 from lgh_mmpose.config import load_config
-from lgh_mmpose.rendering import write_studiohand
+from lgh_mmpose.rendering import dataset_writer, write_studiohand
 
 SCRIPT = REPO_ROOT / 'tools/dataset_converters/make_studiohand.py'
 
@@ -78,6 +78,40 @@ def test_own_backgrounds_are_among_the_parameters(tmp_path):
                                                         path).read_bytes()
 
 
+def test_a_changed_folder_gives_other_pictures(tmp_path):
+    """Nothing of it is left over from an earlier call in this process."""
+    parameters = dict(num_train=4, num_eval=0, size=32, quiet=True)
+    folder = picture_folder(tmp_path / 'own', 1)
+    write_studiohand(tmp_path / 'old', backgrounds=folder, **parameters)
+    shutil.rmtree(folder)
+    picture_folder(folder, 2)
+    copy = shutil.copytree(folder, tmp_path / 'copy')
+    write_studiohand(
+        tmp_path / 'old', backgrounds=folder, overwrite=True, **parameters)
+    write_studiohand(tmp_path / 'new', backgrounds=copy, **parameters)
+    for path in sorted((tmp_path / 'new').rglob('*.j*')):
+        other = tmp_path / 'old' / path.relative_to(tmp_path / 'new')
+        assert other.read_bytes() == path.read_bytes(), path.name
+
+
+def test_only_pictures_of_a_folder_matter(tmp_path):
+    """Not what a system leaves there; each is read once for all shards."""
+    folder = picture_folder(tmp_path / 'own', 1)
+    described = dataset_writer._describe_folder(folder)
+    (folder / '.DS_Store').write_bytes(b'of a system')
+    (folder / 'lost.png').symlink_to(tmp_path / 'nowhere.png')
+    with_broken = dataset_writer._describe_folder(folder)
+    assert with_broken['files'] == 3
+    (folder / 'lost.png').unlink()
+    dataset_writer._hash_file.cache_clear()
+    for _ in range(3):
+        assert dataset_writer._describe_folder(folder) == described
+    assert dataset_writer._hash_file.cache_info().misses == 2
+    picture_folder(tmp_path / 'other',
+                   2).joinpath('first.png').replace(folder / 'first.png')
+    assert dataset_writer._describe_folder(folder) != described
+
+
 def test_a_folder_without_pictures_is_an_error(tmp_path):
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'empty/notes.txt').write_text('none')
@@ -117,6 +151,20 @@ def test_the_former_names_say_what_to_use(tmp_path):
     own.write_text(f'_base_ = [{str(base)!r}]\n')
     with pytest.raises(ValueError, match='SynthHand: studiohand3d.py'):
         load_config(own)
+
+
+@pytest.mark.parametrize('quiet', [False, True])
+def test_compiling_is_told_before_the_progress(tmp_path, monkeypatch, capsys,
+                                               quiet):
+    monkeypatch.setattr(dataset_writer, '_PATIENCE', 0)
+    monkeypatch.setattr(dataset_writer, '_warm', set())
+    parameters = dict(num_train=1, num_eval=0, size=32, quiet=quiet)
+    for name in ('one', 'two'):
+        write_studiohand(tmp_path / name, **parameters)
+    error = capsys.readouterr().err
+    assert error.count('compiling') == (not quiet)  # once
+    if not quiet:
+        assert error.index('compiling') < error.index('images')
 
 
 def descendants(pid):

@@ -107,25 +107,6 @@ def test_joined_meshes_keep_faces_and_parts():
                                   facing_square(200.))
 
 
-def test_placed_left_hand_is_a_mirror_image_that_faces_outwards():
-    vertices = np.array([[1., 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
-    faces = np.array([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]], np.int32)
-    surface = Surface(vertices, faces, np.zeros((1, 2)),
-                      np.zeros((4, 3), np.int32),
-                      np.zeros((4, 4, 3), np.float32),
-                      np.array([0, 1, 1, 0], np.uint8))
-    turn = np.array([[0., -1, 0], [1, 0, 0], [0, 0, 1]])
-    placed = surface.placed(turn, [0, 0, 10], np.array([7, 9]), True)
-    np.testing.assert_allclose(placed.vertices,
-                               (vertices * [-1, 1, 1]) @ turn.T + [0, 0, 10])
-    np.testing.assert_array_equal(placed.parts, [7, 9, 9, 7])
-    normals = vertex_normals(placed.vertices, placed.faces)
-    outwards = placed.vertices - placed.vertices.mean(axis=0)
-    assert ((normals * outwards).sum(axis=1) > 0).all()
-    # without numbers it is something that is no part
-    assert not surface.placed(turn, [0, 0, 10]).parts.any()
-
-
 @pytest.mark.parametrize('direction',
                          [[0, 0, -1.], [.6, -.8, 0.], [-.48, .6, -.64]])
 def test_shadow_map_holds_the_distance_of_the_nearest_surface(direction):

@@ -13,9 +13,8 @@ from lgh_mmpose.rendering.poses import sample_pose
 from lgh_mmpose.rendering.rasterizer import Surface
 from lgh_mmpose.rendering.scene import (DIFFICULTIES, INGREDIENTS,
                                         LEFT_HAND_ID, PERSON_ID, RIGHT_HAND_ID,
-                                        Hand, SceneGenerator, axis_rotation,
-                                        place_hand, uniform_rotation,
-                                        upright_rotation)
+                                        Hand, SceneGenerator, place_hand,
+                                        uniform_rotation, upright_rotation)
 from lgh_mmpose.rendering.skins import hand_surface
 
 SIZE = 96
@@ -547,15 +546,6 @@ def test_rotations_are_rotations():
             np.testing.assert_allclose(
                 rotation @ rotation.T, np.eye(3), atol=1e-12)
             assert np.linalg.det(rotation) > 0
-
-
-@pytest.mark.parametrize('axis, source, target', [(0, 1, 2), (1, 2, 0),
-                                                  (2, 0, 1)])
-def test_axis_rotation_turns_one_axis_into_the_next(axis, source, target):
-    np.testing.assert_allclose(
-        axis_rotation(axis, 90) @ np.eye(3)[source],
-        np.eye(3)[target],
-        atol=1e-12)
 
 
 # -- two hands ----------------------------------------------------------------

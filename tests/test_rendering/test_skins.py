@@ -2,13 +2,14 @@ import shutil
 
 import numpy as np
 import pytest
+from damaged_pictures import DAMAGES
 
 from lgh_mmpose.rendering import skins as module
 from lgh_mmpose.rendering.assets import asset_path
 from lgh_mmpose.rendering.hand_model import (FINGER_JOINTS, JOINT_INDEX,
                                              HandModel)
 from lgh_mmpose.rendering.rasterizer import vertex_normals
-from lgh_mmpose.rendering.skins import Skins, hand_surface
+from lgh_mmpose.rendering.skins import SKINS, Skins, hand_surface
 
 
 @pytest.fixture(scope='module')
@@ -132,17 +133,18 @@ def test_hand_surface_takes_over_the_model(model, skins):
     np.testing.assert_array_equal(surface.parts, model.face_parts)
 
 
-@pytest.mark.parametrize('name', ['marks.png', 'young_light_female_1.jpg'])
-def test_damaged_picture_is_named(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(
+    'name', ['marks.png', 'detail.jpg', 'young_light_female_1.jpg'])
+@pytest.mark.parametrize('damage', DAMAGES)
+def test_damaged_picture_is_named(tmp_path, monkeypatch, name, damage):
     shutil.copytree(asset_path('skins'), tmp_path / 'skins')
-    (tmp_path / 'skins' / name).write_bytes(b'nonsense')
+    damage(tmp_path / 'skins' / name)
     monkeypatch.setattr(module, 'asset_path', lambda name: tmp_path / name)
-    with pytest.raises(ValueError, match=f'{name} is damaged'):
+    with pytest.raises((FileNotFoundError, ValueError), match=name):
         Skins(64)
 
 
-def test_folder_without_skins_is_named(tmp_path, monkeypatch):
-    (tmp_path / 'skins').mkdir()
-    monkeypatch.setattr(module, 'asset_path', lambda name: tmp_path / name)
-    with pytest.raises(FileNotFoundError, match='holds no skins'):
-        Skins(64)
+def test_all_skins_are_used():
+    found = {path.stem for path in asset_path('skins').glob('*_*.jpg')}
+    assert found == set(SKINS) and len(SKINS) == 20
+    assert sorted(SKINS) == list(SKINS)  # their order is part of the bytes

@@ -246,9 +246,22 @@ def test_an_unknown_cluster_is_one_sentence(tmp_path):
     pytest.importorskip('submitit', reason="needs '.[cluster]'")
     with pytest.raises(ValueError, match='submitit: .*nowhere'):
         make_executor('nowhere', tmp_path / 'jobs', extra='cluster')
-    with pytest.raises(ValueError, match='submitit: .*slurm_partitoin'):
-        make_executor(
-            'debug', tmp_path / 'jobs', extra='cluster', slurm_partitoin='a')
+
+
+@pytest.mark.parametrize('option', [{
+    'slurm_partitoin': 'a'
+}, {
+    'foo': 1
+}, {
+    'timeout_min': 'long'
+}])
+def test_a_wrong_option_of_a_job_is_one_sentence(tmp_path, option):
+    pytest.importorskip('submitit', reason="needs '.[cluster]'")
+    with pytest.raises(
+            ValueError, match=f'^submitit: .*{next(iter(option))}') as error:
+        make_executor('debug', tmp_path / 'jobs', extra='cluster', **option)
+    message = str(error.value)
+    assert len(message.splitlines()) == 1 and "<class 'str'>" not in message
 
 
 # -- the command -------------------------------------------------------------

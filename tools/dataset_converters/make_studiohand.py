@@ -69,8 +69,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--size',
         type=int,
-        help='side of the images in pixels (default: 224 for freihand, 320 '
-        'for rhd)')
+        help='side of the images in pixels, 16 to 4096 (default: 224 for '
+        'freihand, 320 for rhd)')
     parser.add_argument(
         '--depth',
         action='store_true',
