@@ -1,5 +1,5 @@
 """Sleeves, rings, watches and bracelets, which follow the posed hand."""
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ METALS = np.array([[.95, .70, .32], [.90, .88, .84], [.93, .62, .48],
                    [.55, .55, .56], [.12, .12, .13]])
 """Linear colours of gold, silver, rose gold, steel and black steel."""
 
-_AROUND = 32  # corners of a cross-section
+AROUND = 32  # corners of a cross-section
 
 
 class _Section(NamedTuple):
@@ -26,11 +26,11 @@ class _Section(NamedTuple):
     radii: np.ndarray
 
 
-_ANGLES = np.arange(_AROUND) * 2 * np.pi / _AROUND
-_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
+_ANGLES = np.arange(AROUND) * 2 * np.pi / AROUND
+CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
 
 
-def _section(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
+def cut_limb(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
     """Cut a limb.
 
     Args:
@@ -115,8 +115,8 @@ def _band(section: _Section, z: float, width: float, thickness: float,
     radial = gap + thickness * (.5 + .5 * profile[:, 0])
     along = .5 * width * profile[:, 1]
     radii = section.radii[:, None] + radial
-    points = np.empty((_AROUND, 8, 3))
-    points[..., :2] = section.centre + radii[..., None] * _CIRCLE[:, None]
+    points = np.empty((AROUND, 8, 3))
+    points[..., :2] = section.centre + radii[..., None] * CIRCLE[:, None]
     points[..., 2] = z + along
     return points[:, ::-1]
 
@@ -125,6 +125,26 @@ def _plain_texture(color: np.ndarray) -> np.ndarray:
     texture = np.empty((4, 4, 3), np.float32)
     texture[:] = color
     return texture
+
+
+def tube(rings: np.ndarray,
+         part: int,
+         texture: np.ndarray,
+         repeat: Sequence[float] = (1, 1),
+         closed: bool = False,
+         **material) -> Surface:
+    """A grid of points as a surface.
+
+    Args:
+        rings: (R, A, 3), each ring anticlockwise about the way along them.
+        part: What it covers.
+        texture: See :class:`Surface`, as for ``material``.
+        repeat: How often the texture is repeated round and along.
+        closed: Whether the last ring meets the first.
+    """
+    vertices, faces, places, texture_faces = _grid(rings, closed)
+    return Surface(vertices, faces, places * repeat, texture_faces, texture,
+                   np.full(len(faces), part, np.uint8), **material)
 
 
 def _surface(points: np.ndarray,
@@ -136,10 +156,8 @@ def _surface(points: np.ndarray,
              repeat=(1, 1),
              **material) -> Surface:
     """A grid of a limb's frame as a surface of the hand's frame."""
-    vertices, faces, places, texture_faces = _grid(points, closed)
-    return Surface(vertices @ rotation.T + position, faces,
-                   places * repeat, texture_faces, texture,
-                   np.full(len(faces), part, np.uint8), **material)
+    return tube(points @ rotation.T + position, part, texture, repeat, closed,
+                **material)
 
 
 def _sample_cloth(rng: np.random.Generator) -> np.ndarray:
@@ -201,10 +219,10 @@ def _noise(rng: np.random.Generator, rows: int, cells: Tuple[int, int]):
     """(rows, 32) smooth noise that is periodic along the second axis."""
     coarse = rng.normal(size=cells)
     coarse = np.concatenate([coarse[:, -2:], coarse, coarse[:, :2]], 1)
-    step = _AROUND // cells[1]
+    step = AROUND // cells[1]
     fine = cv2.resize(
         coarse, (coarse.shape[1] * step, rows), interpolation=cv2.INTER_CUBIC)
-    return fine[:, 2 * step:2 * step + _AROUND]
+    return fine[:, 2 * step:2 * step + AROUND]
 
 
 def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
@@ -212,7 +230,7 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
     """A sleeve from ``start`` mm behind the wrist to the elbow's end."""
     end = points[:, 2].max() - 4
     coarse = np.arange(start, end, 14.)
-    sections = [_section(points, z, 11) for z in coarse]
+    sections = [cut_limb(points, z, 11) for z in coarse]
     if len(coarse) < 2 or any(s is None for s in sections):
         return None
     rows = int((end - start) / 6) + 2
@@ -234,14 +252,14 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
     elif cuff < .6:  # folded back
         radii += near_hem * rng.uniform(1.5, 4)
     thickness = rng.uniform(.8, 2.5)
-    points = np.empty((rows + 4, _AROUND, 3))
-    points[3:-1, :, :2] = centre[:, None] + radii[..., None] * _CIRCLE
+    points = np.empty((rows + 4, AROUND, 3))
+    points[3:-1, :, :2] = centre[:, None] + radii[..., None] * CIRCLE
     points[3:-1, :,
            2] = z[:, None] + folds * .4 * near_hem * _noise(rng, 2, (2, 4))[:1]
     # the hem is turned in: outside, edge, inside
     for row, depth, inner in ((2, .3, .35), (1, .4, 1.), (0, 26., 1.)):
         points[row] = points[3]
-        points[row, :, :2] -= (inner * thickness * _CIRCLE)
+        points[row, :, :2] -= (inner * thickness * CIRCLE)
         points[row, :, 2] += depth - .8 * (row > 0)
     points[-1, :, :2] = centre[-1]
     points[-1, :, 2] = end + 12
@@ -266,7 +284,7 @@ def _disc(centre: np.ndarray, normal: np.ndarray, along: np.ndarray,
                       float], height: float, square: float) -> np.ndarray:
     """(6, 32, 3) a low cylinder or rounded box with its top at the end."""
     across = np.cross(along, normal)
-    outline = np.sign(_CIRCLE) * np.abs(_CIRCLE)**(1 - .65 * square)
+    outline = np.sign(CIRCLE) * np.abs(CIRCLE)**(1 - .65 * square)
     rows = []
     for scale, level in ((0, 0), (1, 0), (1, .8), (.93, 1), (.85, 1), (0, 1)):
         flat = outline * half * scale
@@ -359,7 +377,7 @@ def _bracelets(rng: np.random.Generator, points: np.ndarray, z: float,
                rotation: np.ndarray, position: np.ndarray) -> List[Surface]:
     surfaces = []
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
-        section = _section(points, z, 7)
+        section = cut_limb(points, z, 7)
         if section is None:
             break
         width = rng.uniform(1.5, 8)
@@ -447,7 +465,7 @@ class Accessories:
         at = rng.uniform(16, 34) + .2 * bend
         kind = rng.random()
         if kind < .18 and at + 28 < bare:
-            section = _section(arm, at, 8)
+            section = cut_limb(arm, at, 8)
             if kind < .1 and section is not None:
                 surfaces += _watch(rng, section, at, rotation, position)
             elif kind >= .1:
@@ -467,7 +485,7 @@ class Accessories:
         length = np.linalg.norm(positions[child] - position)
         z = -length * rng.uniform(.58, .72)
         points = (vertices[self._base[f]] - position) @ rotation
-        section = _section(points, z, 5)
+        section = cut_limb(points, z, 5)
         if section is None:
             return []
         metal = METALS[rng.choice(len(METALS), p=[.4, .35, .1, .1, .05])]
@@ -481,7 +499,7 @@ class Accessories:
                      _plain_texture(metal), **look)
         ]
         if rng.random() < .3:
-            top = section.radii[_AROUND // 4]
+            top = section.radii[AROUND // 4]
             middle = np.array([*section.centre, z]) + [0, top, 0]
             half = rng.uniform(2, 4.5) * np.array([1, rng.uniform(.8, 1.3)])
             stone = _disc(middle, np.array([0, 1., 0]), np.array([0, 0, 1.]),

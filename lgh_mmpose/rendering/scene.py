@@ -16,6 +16,7 @@ from .occluders import sample_occluder
 from .rasterizer import NEAR, Surface
 from .shading import render, to_srgb
 from .skins import Skin, Skins, hand_surface
+from .upper_arms import upper_arm
 
 DIFFICULTIES = ('easy', 'full')
 SPLITS = ('training', 'evaluation')
@@ -239,7 +240,8 @@ class SceneGenerator:
         hand = self._turn_hand(rng, self._dress(rng, subject, skin, pose,
                                                 held), 'right')
         hand, camera_matrix = self._frame_hand(rng, hand)
-        return self.render(rng, [hand], camera_matrix)
+        hands = self._add_upper_arms(rng, [hand], camera_matrix)
+        return self.render(rng, hands, camera_matrix)
 
     def _sample_person(self, rng: np.random.Generator) -> Tuple[Subject, Skin]:
         subject = self.model.mean_subject if 'subjects' in self._without \
@@ -306,6 +308,20 @@ class SceneGenerator:
         forearm = elbow - hand.keypoints[0]
         return forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm)
 
+    def _add_upper_arms(self, rng: np.random.Generator, hands: Sequence[Hand],
+                        camera_matrix: np.ndarray) -> Sequence[Hand]:
+        """Let no arm end within the picture."""
+        keypoints = np.concatenate([hand.keypoints for hand in hands])
+        arms = [
+            upper_arm(rng, hand.surfaces, hand.keypoints[0], camera_matrix,
+                      self.size, keypoints) for hand in hands
+        ]
+        return [
+            hand if arm is None else hand._replace(
+                surfaces=[*hand.surfaces, arm])
+            for hand, arm in zip(hands, arms)
+        ]
+
     def _frame_hand(self, rng: np.random.Generator,
                     hand: Hand) -> Tuple[Hand, np.ndarray]:
         """Choose place and focal length so that the key points span 50 to
@@ -349,6 +365,7 @@ class SceneGenerator:
                 for side in ('left', 'right')
             ]
             hands, camera_matrix = self._frame_both_hands(rng, hands)
+        hands = self._add_upper_arms(rng, hands, camera_matrix)
         return self.render(rng, hands, camera_matrix)
 
     def _sample_touching(self, rng: np.random.Generator, subject: Subject,

@@ -115,11 +115,11 @@ def test_sections_follow_the_outline():
     angle = np.linspace(0, 2 * np.pi, 80)
     points = np.stack(
         [5 + 30 * np.cos(angle), -4 + 22 * np.sin(angle), 0 * angle], 1)
-    section = module._section(points, 0., 1.)
+    section = module.cut_limb(points, 0., 1.)
     np.testing.assert_allclose(section.centre, [5, -4], atol=.1)
     np.testing.assert_allclose(section.radii[[0, 16]], 30, rtol=.03)
     np.testing.assert_allclose(section.radii[[8, 24]], 22, rtol=.05)
-    assert module._section(points, 50., 1.) is None
+    assert module.cut_limb(points, 50., 1.) is None
 
 
 def test_cloth_repeats_without_a_seam():
