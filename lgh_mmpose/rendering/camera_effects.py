@@ -4,7 +4,7 @@ Colours are RGB from 0 to 255 with the gamma of a screen. Light is the 2.2th
 power of them, so that a gain of light is a gain of them, too.
 """
 import functools
-from typing import Tuple
+from typing import Optional, Tuple
 
 import cv2
 import numpy as np
@@ -14,11 +14,16 @@ from .numba_utils import cached_njit
 GAMMA = 2.2
 _CURVE_STEPS = 512  # of the tone curve, from black to twice white
 _NOISE_SIDE = 512
+_TRIES = 5  # to take a picture that shows its subject
+_EXPOSED = .25  # share of it that is neither black nor burnt out
+_CONTRAST = 6.  # standard deviation of its grey values
 _INTERPOLATIONS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_NEAREST,
                    cv2.INTER_CUBIC)
 
 
-def apply_camera(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+def apply_camera(rng: np.random.Generator,
+                 image: np.ndarray,
+                 subject: Optional[np.ndarray] = None) -> np.ndarray:
     """Take a picture of an image, with the faults of cameras.
 
     A third of the pictures is nearly clean, every seventh is bad: dark or
@@ -27,10 +32,36 @@ def apply_camera(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     Args:
         rng: Source of randomness.
         image: (S, S, 3) float32, left as it is.
+        subject: (S, S) mask of what is to be seen: where nearly all of it is
+            black, burnt out or without contrast the picture is taken again.
 
     Returns:
         np.ndarray: (S, S, 3) uint8.
     """
+    for _ in range(_TRIES):
+        picture = _take(rng, image)
+        if subject is None or _shows(picture, image, subject):
+            break
+    return picture
+
+
+def _shows(picture: np.ndarray, image: np.ndarray,
+           subject: np.ndarray) -> bool:
+    """Whether a picture shows the subject of an image."""
+    at = np.flatnonzero(subject)[::4]
+    if not len(at):
+        return True
+    before, after = (values.reshape(-1, 3)[at] for values in (image, picture))
+    brightest = after.max(axis=1)
+    exposed = (brightest >= 5) & (brightest <= 250)
+    if exposed.mean() < _EXPOSED:
+        return False
+    weights = np.full(3, 1 / 3, np.float32)
+    contrast = min(_CONTRAST, .5 * (before @ weights).std())
+    return (after @ weights).std() >= contrast
+
+
+def _take(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     fault = rng.choice(3, p=(.36, .5, .14)) / 2  # 0 clean, 1 bad
     scale = image.shape[0] / 128
     if rng.random() < .02 + .1 * fault:

@@ -505,7 +505,7 @@ class SceneGenerator:
         if 'camera' in self._without:
             image = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
         else:
-            image = apply_camera(rng, image)
+            image = apply_camera(rng, image, part_mask > PERSON_ID)
         depth = np.full(layer.inverse_depth.shape, np.inf, np.float32)
         np.divide(1, layer.inverse_depth, out=depth, where=part_mask > 0)
         return SyntheticSample(

@@ -775,7 +775,7 @@ def _is_used(backgrounds, name):
 def test_without_camera_the_picture_is_as_rendered(full, monkeypatch):
     developed = []
 
-    def apply_camera(rng, image):
+    def apply_camera(rng, image, subject):
         developed.append(image.copy())
         return np.zeros(image.shape, np.uint8)
 
