@@ -13,6 +13,8 @@ METALS = np.array([[.95, .70, .32], [.90, .88, .84], [.93, .62, .48],
 """Linear colours of gold, silver, rose gold, steel and black steel."""
 
 AROUND = 32  # corners of a cross-section
+_CLEARANCE = .8  # mm between the arm and its sleeve
+_BEHIND_BEND = .8  # mm per degree that a sleeve begins behind a bent wrist
 
 
 class _Section(NamedTuple):
@@ -225,6 +227,25 @@ def _noise(rng: np.random.Generator, rows: int, cells: Tuple[int, int]):
     return fine[:, 2 * step:2 * step + AROUND]
 
 
+def _cover(radii: np.ndarray, z: np.ndarray, centre: np.ndarray,
+           points: np.ndarray) -> None:
+    """Widen, in place, (R, 32) radii at (R,) evenly spaced places about
+    (R, 2) centres so that they hold (N, 3) points."""
+    row = (points[:, 2] - z[0]) / (z[1] - z[0])
+    inside = (row > -1) & (row < len(z))
+    points, row = points[inside], row[inside]
+    offset = points[:, :2] - np.stack(
+        [np.interp(points[:, 2], z, c) for c in centre.T], 1)
+    radius = np.sqrt((offset**2).sum(axis=1)) + _CLEARANCE
+    column = np.arctan2(offset[:, 1], offset[:, 0]) / (2 * np.pi) * AROUND
+    for down in range(2):
+        for right in range(2):
+            at = np.clip(np.floor(row).astype(int) + down, 0,
+                         len(z) -
+                         1), (np.floor(column).astype(int) + right) % AROUND
+            np.maximum.at(radii, at, radius)
+
+
 def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
             rotation: np.ndarray, position: np.ndarray) -> Optional[Surface]:
     """A sleeve from ``start`` mm behind the wrist to the elbow's end."""
@@ -238,8 +259,10 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
     grid = np.stack([np.concatenate([s.centre, s.radii]) for s in sections])
     grid = np.stack([np.interp(z, coarse, c) for c in grid.T], 1)
     centre, radii = grid[:, :2], grid[:, 2:]
-    gap = rng.uniform(1.5, 8)
-    radii = np.maximum(radii, .93 * radii.max(axis=1, keepdims=True))
+    gap = rng.uniform(1.5, 7)
+    # cloth hangs rounder than the arm, least so at the hem
+    round_off = np.interp(z - start, [0, 50], [.78, .92])[:, None]
+    radii = np.maximum(radii, round_off * radii.max(axis=1, keepdims=True))
     folds = rng.uniform(.1, .5) * gap
     cells = max(rows // int(rng.integers(2, 6)), 2)
     radii = radii + gap + np.clip(
@@ -251,6 +274,7 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
         radii -= near_hem * .5 * gap
     elif cuff < .6:  # folded back
         radii += near_hem * rng.uniform(1.5, 4)
+    _cover(radii, z, centre, points)
     thickness = rng.uniform(.8, 2.5)
     points = np.empty((rows + 4, AROUND, 3))
     points[3:-1, :, :2] = centre[:, None] + radii[..., None] * CIRCLE
@@ -427,6 +451,7 @@ class Accessories:
         self._base = [np.flatnonzero(part == 3 * f + 2) for f in range(5)]
         depth = model.mean_subject.vertices[:, 2]
         self._arm = np.flatnonzero((part >= PALM_PART) & (depth > -55))
+        self._is_forearm = depth[self._arm] > -8
 
     def sample(self, rng: np.random.Generator, subject: Subject,
                pose: np.ndarray, vertices: np.ndarray) -> List[Surface]:
@@ -457,12 +482,16 @@ class Accessories:
                 bare = rng.uniform(0, 30)
             else:
                 bare = rng.uniform(30, 200)
-            bare = max(bare, .25 * bend)
-            sleeve = _sleeve(rng, arm, bare, rotation, position)
+            if bend >= 25:
+                bare = max(bare, _BEHIND_BEND * bend)
+            # a bent hand lies beside the forearm, not within its sleeve
+            limb = arm if bare < 0 else arm[self._is_forearm]
+            sleeve = _sleeve(rng, limb, bare, rotation, position)
             if sleeve is not None:
                 surfaces.append(sleeve)
         female = subject.male < .5
-        at = rng.uniform(16, 34) + .2 * bend
+        at = rng.uniform(16, 34) + .6 * bend
+        arm = arm[self._is_forearm]
         kind = rng.random()
         if kind < .18 and at + 28 < bare:
             section = cut_limb(arm, at, 8)
