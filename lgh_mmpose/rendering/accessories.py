@@ -246,9 +246,11 @@ def _cover(radii: np.ndarray, z: np.ndarray, centre: np.ndarray,
             np.maximum.at(radii, at, radius)
 
 
-def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
-            rotation: np.ndarray, position: np.ndarray) -> Optional[Surface]:
-    """A sleeve from ``start`` mm behind the wrist to the elbow's end."""
+def _sleeve(rng: np.random.Generator, points: np.ndarray, skin: np.ndarray,
+            start: float, rotation: np.ndarray,
+            position: np.ndarray) -> Optional[Surface]:
+    """A sleeve from ``start`` mm behind the wrist to the elbow's end, shaped
+    after the (N, 3) points of an arm, that holds (M, 3) more of its skin."""
     end = points[:, 2].max() - 4
     coarse = np.arange(start, end, 14.)
     sections = [cut_limb(points, z, 11) for z in coarse]
@@ -274,7 +276,7 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
         radii -= near_hem * .5 * gap
     elif cuff < .6:  # folded back
         radii += near_hem * rng.uniform(1.5, 4)
-    _cover(radii, z, centre, points)
+    _cover(radii, z, centre, skin)
     thickness = rng.uniform(.8, 2.5)
     points = np.empty((rows + 4, AROUND, 3))
     points[3:-1, :, :2] = centre[:, None] + radii[..., None] * CIRCLE
@@ -452,6 +454,9 @@ class Accessories:
         depth = model.mean_subject.vertices[:, 2]
         self._arm = np.flatnonzero((part >= PALM_PART) & (depth > -55))
         self._is_forearm = depth[self._arm] > -8
+        edges = np.sort(model.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2))
+        edges = np.unique(edges, axis=0)
+        self._edges = edges[(depth[edges] > 0).all(axis=1)].T
 
     def sample(self, rng: np.random.Generator, subject: Subject,
                pose: np.ndarray, vertices: np.ndarray) -> List[Surface]:
@@ -486,7 +491,10 @@ class Accessories:
                 bare = max(bare, _BEHIND_BEND * bend)
             # a bent hand lies beside the forearm, not within its sleeve
             limb = arm if bare < 0 else arm[self._is_forearm]
-            sleeve = _sleeve(rng, limb, bare, rotation, position)
+            # the mesh is coarse
+            middles = vertices[self._edges].mean(axis=0)
+            skin = np.concatenate([limb, (middles - position) @ rotation])
+            sleeve = _sleeve(rng, limb, skin, bare, rotation, position)
             if sleeve is not None:
                 surfaces.append(sleeve)
         female = subject.male < .5
