@@ -215,7 +215,8 @@ class SceneGenerator:
             environment for i, environment in enumerate(load_environments())
             if (i % _EVALUATION_SHARE == 0) == (split == 'evaluation')
         ]
-        self._elbow = int(self.model.mean_subject.vertices[:, 2].argmax())
+        depth = self.model.mean_subject.vertices[:, 2]
+        self._elbow = np.flatnonzero(depth > depth.max() - 12)
         self._accessories = Accessories(self.model)
         # finer than a pixel of hands that fill the picture
         self._skins = Skins(256 if size <= 160 else 512)
@@ -304,8 +305,7 @@ class SceneGenerator:
 
     def _is_in_view(self, hand: Hand) -> bool:
         """Whether the forearm does not point towards the camera."""
-        elbow = hand.surfaces[0].vertices[self._elbow]
-        forearm = elbow - hand.keypoints[0]
+        forearm = self._elbow_of(hand) - hand.keypoints[0]
         return forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm)
 
     def _add_upper_arms(self, rng: np.random.Generator, hands: Sequence[Hand],
@@ -313,14 +313,18 @@ class SceneGenerator:
         """Let no arm end within the picture."""
         keypoints = np.concatenate([hand.keypoints for hand in hands])
         arms = [
-            upper_arm(rng, hand.surfaces, hand.keypoints[0], camera_matrix,
-                      self.size, keypoints) for hand in hands
+            upper_arm(rng, hand.surfaces, hand.keypoints[0],
+                      self._elbow_of(hand), camera_matrix, self.size,
+                      keypoints) for hand in hands
         ]
         return [
             hand if arm is None else hand._replace(
                 surfaces=[*hand.surfaces, arm])
             for hand, arm in zip(hands, arms)
         ]
+
+    def _elbow_of(self, hand: Hand) -> np.ndarray:
+        return hand.surfaces[0].vertices[self._elbow].mean(axis=0)
 
     def _frame_hand(self, rng: np.random.Generator,
                     hand: Hand) -> Tuple[Hand, np.ndarray]:

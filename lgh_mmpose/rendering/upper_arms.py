@@ -21,14 +21,15 @@ _SKIN_ROWS, _SKIN_COLUMNS = (.06, .17), (.07, .5)
 
 
 def upper_arm(rng: np.random.Generator, surfaces: Sequence[Surface],
-              wrist: np.ndarray, camera_matrix: np.ndarray, size: int,
-              keypoints: np.ndarray) -> Optional[Surface]:
+              wrist: np.ndarray, elbow: np.ndarray, camera_matrix: np.ndarray,
+              size: int, keypoints: np.ndarray) -> Optional[Surface]:
     """Continue an arm whose end would be seen until it leaves the picture.
 
     Args:
         rng: Source of randomness.
         surfaces: Of a hand in the camera frame, mm; first the skin.
         wrist: (3,) its joint.
+        elbow: (3,) the end of the mesh.
         camera_matrix: (3, 3).
         size: Side of the picture in pixels.
         keypoints: (N, 3) of all hands, which it had better not hide.
@@ -38,19 +39,13 @@ def upper_arm(rng: np.random.Generator, surfaces: Sequence[Surface],
         forearm leaves the picture itself.
     """
     skin = surfaces[0]
-    # the elbow is what is farthest from the wrist
-    offset = skin.vertices - wrist
-    distance = np.einsum('vd,vd->v', offset, offset)
-    farthest = offset[distance.argmax()]
-    if _outside((wrist + .9 * farthest)[None], _WIDEST, camera_matrix,
-                size)[0]:
+    length = np.linalg.norm(elbow - wrist)
+    axis = (elbow - wrist) / length
+    if _outside((elbow - 20 * axis)[None], _WIDEST, camera_matrix, size)[0]:
         return None
-    elbow = offset[distance > (np.sqrt(distance.max()) - 12)**2].mean(axis=0)
-    length = np.linalg.norm(elbow)
-    axis = elbow / length
     worn = [
         s for s in surfaces[1:] if (s.parts == FOREARM_PART).all() and (
-            (s.vertices - wrist) @ axis).max() > length - 10
+            (s.vertices - wrist) @ axis).max() > .8 * length
     ]
     outside = worn[-1] if worn else skin
 
