@@ -1,4 +1,5 @@
 """Sleeves, rings, watches and bracelets, which follow the posed hand."""
+import functools
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
@@ -30,6 +31,7 @@ class _Section(NamedTuple):
 
 _ANGLES = np.arange(AROUND) * 2 * np.pi / AROUND
 CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
+_BEFORE, _AFTER = (np.roll(np.arange(AROUND), step) for step in (1, -1))
 
 
 def cut_limb(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
@@ -56,33 +58,25 @@ def cut_limb(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
         angle[order],
         np.linalg.norm(offset, axis=1)[order],
         period=2 * np.pi)
-    radii = np.maximum(radii, (np.roll(radii, 1) + np.roll(radii, -1)) / 2)
-    return _Section(
-        centre,
-        _blur(
-            np.maximum.reduce(
-                [radii,
-                 np.roll(radii, 1) * .99,
-                 np.roll(radii, -1) * .99])))
+    radii = np.maximum(radii, (radii[_BEFORE] + radii[_AFTER]) / 2)
+    radii = np.maximum(radii, .99 * np.maximum(radii[_BEFORE], radii[_AFTER]))
+    return _Section(centre, (2 * radii + radii[_BEFORE] + radii[_AFTER]) / 4)
 
 
-def _blur(values: np.ndarray) -> np.ndarray:
-    return (2 * values + np.roll(values, 1) + np.roll(values, -1)) / 4
-
-
-def _grid(points: np.ndarray, closed: bool) -> Tuple[np.ndarray, ...]:
+@functools.lru_cache(maxsize=256)
+def _grid(rows: int, columns: int, closed: bool) -> Tuple[np.ndarray, ...]:
     """Triangles of a grid that is closed along its second axis.
 
     Args:
-        points: (R, A, 3); the outside is to the left of the way along the
-            first axis if the second turns anticlockwise about it.
+        rows: R; the outside is to the left of the way along the first axis if
+            the second turns anticlockwise about it.
+        columns: A.
         closed: Whether the last row meets the first.
 
     Returns:
-        tuple: Vertices (R A, 3), faces (F, 3), texture coordinates
+        tuple: Faces (F, 3) of R A vertices, texture coordinates
         ((R + 1) (A + 1), 2) from 0 to 1 and texture faces (F, 3).
     """
-    rows, columns = points.shape[:2]
     last = rows if closed else rows - 1
     i, j = np.mgrid[:last, :columns]
     down, right = (i + 1) % rows, (j + 1) % columns
@@ -100,7 +94,7 @@ def _grid(points: np.ndarray, closed: bool) -> Tuple[np.ndarray, ...]:
                               (i + 1) * n + j + 1)
     v, u = np.mgrid[:rows + 1, :n]
     places = np.stack([u / columns, v / max(last, 1)], -1).reshape(-1, 2)
-    return points.reshape(-1, 3), faces, places, texture_faces
+    return faces, places, texture_faces
 
 
 def _band(section: _Section, z: float, width: float, thickness: float,
@@ -144,9 +138,10 @@ def tube(rings: np.ndarray,
         repeat: How often the texture is repeated round and along.
         closed: Whether the last ring meets the first.
     """
-    vertices, faces, places, texture_faces = _grid(rings, closed)
-    return Surface(vertices, faces, places * repeat, texture_faces, texture,
-                   np.full(len(faces), part, np.uint8), **material)
+    faces, places, texture_faces = _grid(*rings.shape[:2], closed)
+    return Surface(
+        rings.reshape(-1, 3), faces, places * repeat, texture_faces, texture,
+        np.full(len(faces), part, np.uint8), **material)
 
 
 def _surface(points: np.ndarray,
@@ -252,8 +247,8 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, skin: np.ndarray,
     """A sleeve from ``start`` mm behind the wrist to the elbow's end, shaped
     after the (N, 3) points of an arm, that holds (M, 3) more of its skin."""
     end = points[:, 2].max() - 4
-    coarse = np.arange(start, end, 14.)
-    sections = [cut_limb(points, z, 11) for z in coarse]
+    coarse = np.arange(start, end, 20.)
+    sections = [cut_limb(points, z, 12) for z in coarse]
     if len(coarse) < 2 or any(s is None for s in sections):
         return None
     rows = int((end - start) / 6) + 2
