@@ -2,11 +2,12 @@
 
 The mesh of the hand ends at the elbow. On photographs no arm does.
 """
+import math
 from typing import Optional, Sequence
 
 import numpy as np
 
-from .accessories import AROUND, CIRCLE, cut_limb, tube
+from .accessories import CIRCLE, cut_limb, tube
 from .hand_model import FOREARM_PART
 from .rasterizer import NEAR, Surface
 
@@ -17,7 +18,7 @@ _USUAL = 330.  # mm from elbow to shoulder
 _WIDEST = 80.  # mm, radius of a ball that holds any elbow
 _NEAREST = 150.  # mm before the camera
 # Where the atlas shows the arm before the elbow: rows and columns, fractions.
-_SKIN_ROWS, _SKIN_COLUMNS = (.06, .17), (.07, .5)
+_SKIN_ROWS, _SKIN_COLUMNS = (.06, .17), (.07, .28)
 
 
 def upper_arm(rng: np.random.Generator, surfaces: Sequence[Surface],
@@ -59,7 +60,7 @@ def upper_arm(rng: np.random.Generator, surfaces: Sequence[Surface],
     radius = float(section.radii.mean())
     if _outside(joint[None], radius, camera_matrix, size)[0]:
         return None
-    direction, length = _choose(rng, axis, joint, radius, camera_matrix, size,
+    direction, length = _choose(rng, frame, joint, radius, camera_matrix, size,
                                 keypoints)
 
     # round the elbow, then straight on
@@ -70,32 +71,30 @@ def upper_arm(rng: np.random.Generator, surfaces: Sequence[Surface],
     further = np.arange(50., length + 100, 50.)
     path = np.concatenate([path, last + further[:, None] * direction])
     tangents = (1 - turn) * axis + turn * direction
-    tangents = np.concatenate([
-        tangents,
-        np.broadcast_to(direction, (len(further), 3)),
-    ])
-    tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
     # it comes out of the forearm, and is thicker
     width = np.interp(
-        np.arange(len(path)), [0, 1, 3, 5, 9], [.93, 1.02, 1.06, 1.06, 1.15])
+        np.arange(len(path)), [0, 1, 3, 5, 9], [.93, 1., 1.03, 1.04, 1.13])
     radii = width[:, None] * section.radii
     clothed = outside is not skin
     if clothed:
         radii = radii * (1 + rng.uniform(0, .06) *
                          rng.standard_normal(radii.shape[0])[:, None])
-    rings = np.empty((len(path), AROUND, 3))
+    bases = np.empty((len(path), 2, 3))
     across = frame[0]
-    for i, (place, along) in enumerate(zip(path, tangents)):
+    for i, along in enumerate(tangents):  # turned no more than need be
+        along = along / math.sqrt(along @ along)
         across = across - along * (along @ across)
-        across /= np.linalg.norm(across)
-        basis = np.stack([across, np.cross(along, across)])
-        rings[i] = place + (radii[i][:, None] * CIRCLE) @ basis
+        across /= math.sqrt(across @ across)
+        bases[i:] = across, along
+    bases[:, 1] = np.cross(bases[:, 1], bases[:, 0])
+    rings = path[:, None] + (radii[..., None] * CIRCLE) @ bases
 
     texture, relief = outside.texture, outside.relief
     repeat = np.array([1., .5 * (len(path) - 1) / 3])
     if clothed:
         across, along = np.ptp(outside.texture_coordinates, axis=0)
-        repeat = np.array([across, along * 50 * (len(path) - 1) / length])
+        repeat = np.array(
+            [across, along * 50 * (len(path) - 1) / np.ptp(points[:, 2])])
     else:
         texture, relief = (_arm_of(m) for m in (texture, relief))
     return tube(
@@ -128,7 +127,7 @@ def _outside(points: np.ndarray, radius: float, camera_matrix: np.ndarray,
                                                        > size - .5).any(axis=1)
 
 
-def _choose(rng, axis, joint, radius, camera_matrix, size, keypoints):
+def _choose(rng, frame, joint, radius, camera_matrix, size, keypoints):
     """Direction and length of an arm that leaves the picture, soon and
     without hiding hands."""
     bend = np.radians(_BEND) * np.sqrt(rng.random(_DIRECTIONS))
@@ -138,7 +137,7 @@ def _choose(rng, axis, joint, radius, camera_matrix, size, keypoints):
         np.sin(bend) * np.cos(turn),
         np.sin(bend) * np.sin(turn),
         np.cos(bend)
-    ], 1) @ _frame(axis)
+    ], 1) @ frame
     ways = np.arange(_STEP, _LONGEST, _STEP)
     points = joint + ways[:, None] * directions[:, None]
     left = _outside(points.reshape(-1, 3), radius, camera_matrix,
@@ -169,4 +168,5 @@ def _arm_of(texture: Optional[np.ndarray]) -> Optional[np.ndarray]:
     top, bottom = (int(len(texture) * v) for v in _SKIN_ROWS)
     left, right = (int(len(texture) * u) for u in _SKIN_COLUMNS)
     piece = texture[top:bottom, left:right]
-    return np.concatenate([piece[::-1], piece])
+    piece = np.concatenate([piece[::-1], piece])
+    return np.concatenate([piece, piece[:, ::-1]], axis=1)
