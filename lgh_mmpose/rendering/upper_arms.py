@@ -71,10 +71,12 @@ def upper_arm(rng: np.random.Generator, surfaces: Sequence[Surface],
     further = np.arange(50., length + 100, 50.)
     path = np.concatenate([path, last + further[:, None] * direction])
     tangents = (1 - turn) * axis + turn * direction
-    # it comes out of the forearm, and is thicker
-    width = np.interp(
-        np.arange(len(path)), [0, 1, 3, 5, 9], [.93, 1., 1.03, 1.04, 1.13])
-    radii = width[:, None] * section.radii
+    # it comes out of the forearm, and is thicker and rounder
+    row = np.arange(len(path))[:, None]
+    width = np.interp(row, [0, 1, 3, 5, 9], [.93, 1., 1.03, 1.04, 1.13])
+    radii = width * (
+        section.radii + np.interp(row, [2, 7], [0, 1]) *
+        (radius - section.radii))
     clothed = outside is not skin
     if clothed:
         radii = radii * (1 + rng.uniform(0, .06) *
