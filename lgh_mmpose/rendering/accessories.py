@@ -1,5 +1,6 @@
 """Sleeves, rings, watches and bracelets, which follow the posed hand."""
-from typing import List, NamedTuple, Optional, Tuple
+import functools
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -12,7 +13,9 @@ METALS = np.array([[.95, .70, .32], [.90, .88, .84], [.93, .62, .48],
                    [.55, .55, .56], [.12, .12, .13]])
 """Linear colours of gold, silver, rose gold, steel and black steel."""
 
-_AROUND = 32  # corners of a cross-section
+AROUND = 32  # corners of a cross-section
+_CLEARANCE = .8  # mm between the arm and its sleeve
+_BEHIND_BEND = .8  # mm per degree that a sleeve begins behind a bent wrist
 
 
 class _Section(NamedTuple):
@@ -26,11 +29,12 @@ class _Section(NamedTuple):
     radii: np.ndarray
 
 
-_ANGLES = np.arange(_AROUND) * 2 * np.pi / _AROUND
-_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
+_ANGLES = np.arange(AROUND) * 2 * np.pi / AROUND
+CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
+_BEFORE, _AFTER = (np.roll(np.arange(AROUND), step) for step in (1, -1))
 
 
-def _section(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
+def cut_limb(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
     """Cut a limb.
 
     Args:
@@ -54,33 +58,25 @@ def _section(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
         angle[order],
         np.linalg.norm(offset, axis=1)[order],
         period=2 * np.pi)
-    radii = np.maximum(radii, (np.roll(radii, 1) + np.roll(radii, -1)) / 2)
-    return _Section(
-        centre,
-        _blur(
-            np.maximum.reduce(
-                [radii,
-                 np.roll(radii, 1) * .99,
-                 np.roll(radii, -1) * .99])))
+    radii = np.maximum(radii, (radii[_BEFORE] + radii[_AFTER]) / 2)
+    radii = np.maximum(radii, .99 * np.maximum(radii[_BEFORE], radii[_AFTER]))
+    return _Section(centre, (2 * radii + radii[_BEFORE] + radii[_AFTER]) / 4)
 
 
-def _blur(values: np.ndarray) -> np.ndarray:
-    return (2 * values + np.roll(values, 1) + np.roll(values, -1)) / 4
-
-
-def _grid(points: np.ndarray, closed: bool) -> Tuple[np.ndarray, ...]:
+@functools.lru_cache(maxsize=256)
+def _grid(rows: int, columns: int, closed: bool) -> Tuple[np.ndarray, ...]:
     """Triangles of a grid that is closed along its second axis.
 
     Args:
-        points: (R, A, 3); the outside is to the left of the way along the
-            first axis if the second turns anticlockwise about it.
+        rows: R; the outside is to the left of the way along the first axis if
+            the second turns anticlockwise about it.
+        columns: A.
         closed: Whether the last row meets the first.
 
     Returns:
-        tuple: Vertices (R A, 3), faces (F, 3), texture coordinates
+        tuple: Faces (F, 3) of R A vertices, texture coordinates
         ((R + 1) (A + 1), 2) from 0 to 1 and texture faces (F, 3).
     """
-    rows, columns = points.shape[:2]
     last = rows if closed else rows - 1
     i, j = np.mgrid[:last, :columns]
     down, right = (i + 1) % rows, (j + 1) % columns
@@ -98,7 +94,7 @@ def _grid(points: np.ndarray, closed: bool) -> Tuple[np.ndarray, ...]:
                               (i + 1) * n + j + 1)
     v, u = np.mgrid[:rows + 1, :n]
     places = np.stack([u / columns, v / max(last, 1)], -1).reshape(-1, 2)
-    return points.reshape(-1, 3), faces, places, texture_faces
+    return faces, places, texture_faces
 
 
 def _band(section: _Section, z: float, width: float, thickness: float,
@@ -115,8 +111,8 @@ def _band(section: _Section, z: float, width: float, thickness: float,
     radial = gap + thickness * (.5 + .5 * profile[:, 0])
     along = .5 * width * profile[:, 1]
     radii = section.radii[:, None] + radial
-    points = np.empty((_AROUND, 8, 3))
-    points[..., :2] = section.centre + radii[..., None] * _CIRCLE[:, None]
+    points = np.empty((AROUND, 8, 3))
+    points[..., :2] = section.centre + radii[..., None] * CIRCLE[:, None]
     points[..., 2] = z + along
     return points[:, ::-1]
 
@@ -125,6 +121,27 @@ def _plain_texture(color: np.ndarray) -> np.ndarray:
     texture = np.empty((4, 4, 3), np.float32)
     texture[:] = color
     return texture
+
+
+def tube(rings: np.ndarray,
+         part: int,
+         texture: np.ndarray,
+         repeat: Sequence[float] = (1, 1),
+         closed: bool = False,
+         **material) -> Surface:
+    """A grid of points as a surface.
+
+    Args:
+        rings: (R, A, 3), each ring anticlockwise about the way along them.
+        part: What it covers.
+        texture: See :class:`Surface`, as for ``material``.
+        repeat: How often the texture is repeated round and along.
+        closed: Whether the last ring meets the first.
+    """
+    faces, places, texture_faces = _grid(*rings.shape[:2], closed)
+    return Surface(
+        rings.reshape(-1, 3), faces, places * repeat, texture_faces, texture,
+        np.full(len(faces), part, np.uint8), **material)
 
 
 def _surface(points: np.ndarray,
@@ -136,10 +153,8 @@ def _surface(points: np.ndarray,
              repeat=(1, 1),
              **material) -> Surface:
     """A grid of a limb's frame as a surface of the hand's frame."""
-    vertices, faces, places, texture_faces = _grid(points, closed)
-    return Surface(vertices @ rotation.T + position, faces,
-                   places * repeat, texture_faces, texture,
-                   np.full(len(faces), part, np.uint8), **material)
+    return tube(points @ rotation.T + position, part, texture, repeat, closed,
+                **material)
 
 
 def _sample_cloth(rng: np.random.Generator) -> np.ndarray:
@@ -201,18 +216,39 @@ def _noise(rng: np.random.Generator, rows: int, cells: Tuple[int, int]):
     """(rows, 32) smooth noise that is periodic along the second axis."""
     coarse = rng.normal(size=cells)
     coarse = np.concatenate([coarse[:, -2:], coarse, coarse[:, :2]], 1)
-    step = _AROUND // cells[1]
+    step = AROUND // cells[1]
     fine = cv2.resize(
         coarse, (coarse.shape[1] * step, rows), interpolation=cv2.INTER_CUBIC)
-    return fine[:, 2 * step:2 * step + _AROUND]
+    return fine[:, 2 * step:2 * step + AROUND]
 
 
-def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
-            rotation: np.ndarray, position: np.ndarray) -> Optional[Surface]:
-    """A sleeve from ``start`` mm behind the wrist to the elbow's end."""
+def _cover(radii: np.ndarray, z: np.ndarray, centre: np.ndarray,
+           points: np.ndarray) -> None:
+    """Widen, in place, (R, 32) radii at (R,) evenly spaced places about
+    (R, 2) centres so that they hold (N, 3) points."""
+    row = (points[:, 2] - z[0]) / (z[1] - z[0])
+    inside = (row > -1) & (row < len(z))
+    points, row = points[inside], row[inside]
+    offset = points[:, :2] - np.stack(
+        [np.interp(points[:, 2], z, c) for c in centre.T], 1)
+    radius = np.sqrt((offset**2).sum(axis=1)) + _CLEARANCE
+    column = np.arctan2(offset[:, 1], offset[:, 0]) / (2 * np.pi) * AROUND
+    for down in range(2):
+        for right in range(2):
+            at = np.clip(np.floor(row).astype(int) + down, 0,
+                         len(z) -
+                         1), (np.floor(column).astype(int) + right) % AROUND
+            np.maximum.at(radii, at, radius)
+
+
+def _sleeve(rng: np.random.Generator, points: np.ndarray, skin: np.ndarray,
+            start: float, rotation: np.ndarray,
+            position: np.ndarray) -> Optional[Surface]:
+    """A sleeve from ``start`` mm behind the wrist to the elbow's end, shaped
+    after the (N, 3) points of an arm, that holds (M, 3) more of its skin."""
     end = points[:, 2].max() - 4
-    coarse = np.arange(start, end, 14.)
-    sections = [_section(points, z, 11) for z in coarse]
+    coarse = np.arange(start, end, 20.)
+    sections = [cut_limb(points, z, 12) for z in coarse]
     if len(coarse) < 2 or any(s is None for s in sections):
         return None
     rows = int((end - start) / 6) + 2
@@ -220,8 +256,10 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
     grid = np.stack([np.concatenate([s.centre, s.radii]) for s in sections])
     grid = np.stack([np.interp(z, coarse, c) for c in grid.T], 1)
     centre, radii = grid[:, :2], grid[:, 2:]
-    gap = rng.uniform(1.5, 8)
-    radii = np.maximum(radii, .93 * radii.max(axis=1, keepdims=True))
+    gap = rng.uniform(1.5, 7)
+    # cloth hangs rounder than the arm, least so at the hem
+    round_off = np.interp(z - start, [0, 50], [.78, .92])[:, None]
+    radii = np.maximum(radii, round_off * radii.max(axis=1, keepdims=True))
     folds = rng.uniform(.1, .5) * gap
     cells = max(rows // int(rng.integers(2, 6)), 2)
     radii = radii + gap + np.clip(
@@ -233,15 +271,16 @@ def _sleeve(rng: np.random.Generator, points: np.ndarray, start: float,
         radii -= near_hem * .5 * gap
     elif cuff < .6:  # folded back
         radii += near_hem * rng.uniform(1.5, 4)
+    _cover(radii, z, centre, skin)
     thickness = rng.uniform(.8, 2.5)
-    points = np.empty((rows + 4, _AROUND, 3))
-    points[3:-1, :, :2] = centre[:, None] + radii[..., None] * _CIRCLE
+    points = np.empty((rows + 4, AROUND, 3))
+    points[3:-1, :, :2] = centre[:, None] + radii[..., None] * CIRCLE
     points[3:-1, :,
            2] = z[:, None] + folds * .4 * near_hem * _noise(rng, 2, (2, 4))[:1]
     # the hem is turned in: outside, edge, inside
     for row, depth, inner in ((2, .3, .35), (1, .4, 1.), (0, 26., 1.)):
         points[row] = points[3]
-        points[row, :, :2] -= (inner * thickness * _CIRCLE)
+        points[row, :, :2] -= (inner * thickness * CIRCLE)
         points[row, :, 2] += depth - .8 * (row > 0)
     points[-1, :, :2] = centre[-1]
     points[-1, :, 2] = end + 12
@@ -266,7 +305,7 @@ def _disc(centre: np.ndarray, normal: np.ndarray, along: np.ndarray,
                       float], height: float, square: float) -> np.ndarray:
     """(6, 32, 3) a low cylinder or rounded box with its top at the end."""
     across = np.cross(along, normal)
-    outline = np.sign(_CIRCLE) * np.abs(_CIRCLE)**(1 - .65 * square)
+    outline = np.sign(CIRCLE) * np.abs(CIRCLE)**(1 - .65 * square)
     rows = []
     for scale, level in ((0, 0), (1, 0), (1, .8), (.93, 1), (.85, 1), (0, 1)):
         flat = outline * half * scale
@@ -359,7 +398,7 @@ def _bracelets(rng: np.random.Generator, points: np.ndarray, z: float,
                rotation: np.ndarray, position: np.ndarray) -> List[Surface]:
     surfaces = []
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
-        section = _section(points, z, 7)
+        section = cut_limb(points, z, 7)
         if section is None:
             break
         width = rng.uniform(1.5, 8)
@@ -409,6 +448,10 @@ class Accessories:
         self._base = [np.flatnonzero(part == 3 * f + 2) for f in range(5)]
         depth = model.mean_subject.vertices[:, 2]
         self._arm = np.flatnonzero((part >= PALM_PART) & (depth > -55))
+        self._is_forearm = depth[self._arm] > -8
+        edges = np.sort(model.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2))
+        edges = np.unique(edges, axis=0)
+        self._edges = edges[(depth[edges] > 0).all(axis=1)].T
 
     def sample(self, rng: np.random.Generator, subject: Subject,
                pose: np.ndarray, vertices: np.ndarray) -> List[Surface]:
@@ -439,15 +482,22 @@ class Accessories:
                 bare = rng.uniform(0, 30)
             else:
                 bare = rng.uniform(30, 200)
-            bare = max(bare, .25 * bend)
-            sleeve = _sleeve(rng, arm, bare, rotation, position)
+            if bend >= 25:
+                bare = max(bare, _BEHIND_BEND * bend)
+            # a bent hand lies beside the forearm, not within its sleeve
+            limb = arm if bare < 0 else arm[self._is_forearm]
+            # the mesh is coarse
+            middles = vertices[self._edges].mean(axis=0)
+            skin = np.concatenate([limb, (middles - position) @ rotation])
+            sleeve = _sleeve(rng, limb, skin, bare, rotation, position)
             if sleeve is not None:
                 surfaces.append(sleeve)
         female = subject.male < .5
-        at = rng.uniform(16, 34) + .2 * bend
+        at = rng.uniform(16, 34) + .6 * bend
+        arm = arm[self._is_forearm]
         kind = rng.random()
         if kind < .18 and at + 28 < bare:
-            section = _section(arm, at, 8)
+            section = cut_limb(arm, at, 8)
             if kind < .1 and section is not None:
                 surfaces += _watch(rng, section, at, rotation, position)
             elif kind >= .1:
@@ -467,7 +517,7 @@ class Accessories:
         length = np.linalg.norm(positions[child] - position)
         z = -length * rng.uniform(.58, .72)
         points = (vertices[self._base[f]] - position) @ rotation
-        section = _section(points, z, 5)
+        section = cut_limb(points, z, 5)
         if section is None:
             return []
         metal = METALS[rng.choice(len(METALS), p=[.4, .35, .1, .1, .05])]
@@ -481,7 +531,7 @@ class Accessories:
                      _plain_texture(metal), **look)
         ]
         if rng.random() < .3:
-            top = section.radii[_AROUND // 4]
+            top = section.radii[AROUND // 4]
             middle = np.array([*section.centre, z]) + [0, top, 0]
             half = rng.uniform(2, 4.5) * np.array([1, rng.uniform(.8, 1.3)])
             stone = _disc(middle, np.array([0, 1., 0]), np.array([0, 0, 1.]),

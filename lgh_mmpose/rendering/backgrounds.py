@@ -375,6 +375,15 @@ def _half_plane(rng: np.random.Generator, size: int,
                                                                           None]
 
 
+def _soft_edges(shape: Sequence[int], width: float) -> np.ndarray:
+    """(H, W, 1) coverage by a rectangle whose edges are some pixels wide."""
+    y, x = (
+        np.minimum(np.arange(n),
+                   np.arange(n)[::-1]) + np.float32(.5) for n in shape[:2])
+    edge = np.minimum(y[:, None], x)
+    return np.clip(edge / np.float32(max(width, .5)), 0, 1)[..., None]
+
+
 def _draw_wall(rng: np.random.Generator, size: int) -> np.ndarray:
     """A plain wall or table top, lit unevenly."""
     wall = np.empty((size, size, 3), np.float32)
@@ -615,7 +624,7 @@ class Backgrounds:
             np.ndarray: (size, size, 3) float32.
         """
         view = panorama, rotation
-        if rng.random() < .25:
+        if rng.random() < .18:
             picture = self._draw_collage(rng, size, view)
         else:
             picture = self._draw_any(rng, size, view)
@@ -667,7 +676,8 @@ class Backgrounds:
             second = self._draw_any(rng, size, view)
             picture += _half_plane(rng, size, rng.uniform(.5, 2)) * (
                 second - picture)
-        for _ in range(rng.integers(0, 5)):
+        soft = np.exp(rng.uniform(np.log(.004), np.log(.03)))
+        for _ in range(rng.integers(0, 4)):
             width, height = np.exp(rng.uniform(np.log(.1), np.log(.7),
                                                2)) * size
             x, y = (rng.random(2) * size - [width / 2, height / 2]).astype(int)
@@ -675,7 +685,8 @@ class Backgrounds:
             piece = self._draw_any(rng, int(max(width, height)) + 1, view)
             x, y = max(x, 0), max(y, 0)
             place = picture[y:bottom, x:right]
-            place[:] = piece[:place.shape[0], :place.shape[1]]
+            piece = piece[:place.shape[0], :place.shape[1]]
+            place += _soft_edges(place.shape, size * soft) * (piece - place)
         if rng.random() < .5:
             middle = (size - 1) / 2
             turn = cv2.getRotationMatrix2D((middle, middle), rng.normal(0, 9),
@@ -752,7 +763,7 @@ def cast_shadow(rng: np.random.Generator,
                        [0, zoom, (small - 1) / 2 - zoom * middle]])
     matrix[:, 2] += scale * shift
     shadow = cv2.warpAffine(hand, matrix, (small, small))
-    blur = size * scale * distance * rng.uniform(.03, .3)
-    shadow = cv2.GaussianBlur(shadow, (0, 0), max(blur, .4))
+    blur = size * scale * (.006 + distance * rng.uniform(.04, .3))
+    shadow = cv2.GaussianBlur(shadow, (0, 0), blur)
     shadow = cv2.resize(shadow, (size, size), interpolation=cv2.INTER_LINEAR)
-    return picture * (1 - np.float32(rng.uniform(.1, .7)) * shadow)[..., None]
+    return picture * (1 - np.float32(rng.uniform(.1, .55)) * shadow)[..., None]

@@ -4,7 +4,7 @@ Colours are RGB from 0 to 255 with the gamma of a screen. Light is the 2.2th
 power of them, so that a gain of light is a gain of them, too.
 """
 import functools
-from typing import Tuple
+from typing import Optional, Tuple
 
 import cv2
 import numpy as np
@@ -14,24 +14,53 @@ from .numba_utils import cached_njit
 GAMMA = 2.2
 _CURVE_STEPS = 512  # of the tone curve, from black to twice white
 _NOISE_SIDE = 512
+_TRIES = 5  # to take a picture that shows its subject
+_EXPOSED = .6  # share of it that is neither black nor burnt out
+_CONTRAST = 6.  # standard deviation of its grey values
 _INTERPOLATIONS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_NEAREST,
                    cv2.INTER_CUBIC)
 
 
-def apply_camera(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+def apply_camera(rng: np.random.Generator,
+                 image: np.ndarray,
+                 subject: Optional[np.ndarray] = None) -> np.ndarray:
     """Take a picture of an image, with the faults of cameras.
 
-    A third of the pictures is nearly clean, every seventh is bad: dark or
+    Two fifths of the pictures are nearly clean, every ninth is bad: dark or
     burnt out, blurred, noisy or coarse.
 
     Args:
         rng: Source of randomness.
         image: (S, S, 3) float32, left as it is.
+        subject: (S, S) mask of what is to be seen: where nearly all of it is
+            black, burnt out or without contrast the picture is taken again.
 
     Returns:
         np.ndarray: (S, S, 3) uint8.
     """
-    fault = rng.choice(3, p=(.36, .5, .14)) / 2  # 0 clean, 1 bad
+    for _ in range(_TRIES):
+        picture = _take(rng, image)
+        if subject is None or _shows(picture, image, subject):
+            break
+    return picture
+
+
+def _shows(picture: np.ndarray, image: np.ndarray,
+           subject: np.ndarray) -> bool:
+    """Whether a picture shows the subject of an image."""
+    at = np.flatnonzero(subject)[::4]
+    if not len(at):
+        return True
+    before, after = (
+        values.reshape(-1, 3)[at] @ np.full(3, 1 / 3, np.float32)
+        for values in (image, picture))
+    exposed = (after >= 8) & (after <= 245)
+    return (exposed.mean() >= _EXPOSED
+            and after.std() >= min(_CONTRAST, .5 * before.std()))
+
+
+def _take(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    fault = rng.choice(3, p=(.4, .49, .11)) / 2  # 0 clean, 1 bad
     scale = image.shape[0] / 128
     if rng.random() < .02 + .1 * fault:
         image = _shift_colors(rng, image)
@@ -44,10 +73,10 @@ def apply_camera(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         np.ascontiguousarray(image, np.float32), balance, curve,
         np.float32(vignetting))
     # Dark scenes are taken with less light, and thus with more noise.
-    darkness = float(np.clip(1 / exposure, .7, 2.5))
-    noise = darkness * rng.gamma(1.2, .25 + 2.2 * fault)
+    darkness = float(np.clip(1 / exposure, .7, 1.8))
+    noise = darkness * rng.gamma(1.2, .2 + 1.6 * fault)
     _add_noise(rng, image, noise)
-    if rng.random() < .2:
+    if rng.random() < .15:
         _sharpen(rng, image, scale)
     return _store(rng, image, fault)
 
@@ -229,7 +258,7 @@ def _scatter(image: np.ndarray, noise: np.ndarray,
 def _sharpen(rng: np.random.Generator, image: np.ndarray,
              scale: float) -> None:
     """Unsharp masking in place, with its halos."""
-    amount = rng.uniform(.2, 1.2)
+    amount = rng.uniform(.15, .7)
     soft = cv2.GaussianBlur(image, (0, 0), rng.uniform(.5, 1.3) * scale)
     cv2.addWeighted(image, 1 + amount, soft, -amount, 0, image)
 
@@ -246,7 +275,7 @@ def _store(rng: np.random.Generator, image: np.ndarray,
         image = cv2.resize(
             image, (small, small), interpolation=int(_shrinking(rng)))
     if rng.random() < .3 + .3 * fault:
-        quality = int(rng.uniform(75 - 55 * fault, 96))
+        quality = int(rng.uniform(75 - 45 * fault, 96))
         coded = cv2.imencode('.jpg', image[..., ::-1],
                              [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         image = np.ascontiguousarray(

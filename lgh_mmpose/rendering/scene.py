@@ -17,6 +17,7 @@ from .rasterizer import NEAR, Surface
 from .rotations import axis_rotation
 from .shading import render, to_srgb
 from .skins import Skin, Skins, hand_surface
+from .upper_arms import upper_arm
 
 DIFFICULTIES = ('easy', 'full')
 SPLITS = ('training', 'evaluation')
@@ -199,7 +200,8 @@ class SceneGenerator:
             environment for i, environment in enumerate(load_environments())
             if (i % _EVALUATION_SHARE == 0) == (split == 'evaluation')
         ]
-        self._elbow = int(self.model.mean_subject.vertices[:, 2].argmax())
+        depth = self.model.mean_subject.vertices[:, 2]
+        self._elbow = np.flatnonzero(depth > depth.max() - 12)
         self._accessories = Accessories(self.model)
         # finer than a pixel of hands that fill the picture
         self._skins = Skins(256 if size <= 160 else 512)
@@ -224,7 +226,8 @@ class SceneGenerator:
         hand = self._turn_hand(rng, self._dress(rng, subject, skin, pose,
                                                 held), 'right')
         hand, camera_matrix = self._frame_hand(rng, hand)
-        return self.render(rng, [hand], camera_matrix)
+        hands = self._add_upper_arms(rng, [hand], camera_matrix)
+        return self.render(rng, hands, camera_matrix)
 
     def _sample_person(self, rng: np.random.Generator) -> Tuple[Subject, Skin]:
         subject = self.model.mean_subject if 'subjects' in self._without \
@@ -287,9 +290,26 @@ class SceneGenerator:
 
     def _is_in_view(self, hand: Hand) -> bool:
         """Whether the forearm does not point towards the camera."""
-        elbow = hand.surfaces[0].vertices[self._elbow]
-        forearm = elbow - hand.keypoints[0]
+        forearm = self._elbow_of(hand) - hand.keypoints[0]
         return forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm)
+
+    def _add_upper_arms(self, rng: np.random.Generator, hands: Sequence[Hand],
+                        camera_matrix: np.ndarray) -> Sequence[Hand]:
+        """Let no arm end within the picture."""
+        keypoints = np.concatenate([hand.keypoints for hand in hands])
+        arms = [
+            upper_arm(rng, hand.surfaces, hand.keypoints[0],
+                      self._elbow_of(hand), camera_matrix, self.size,
+                      keypoints) for hand in hands
+        ]
+        return [
+            hand if arm is None else hand._replace(
+                surfaces=[*hand.surfaces, arm])
+            for hand, arm in zip(hands, arms)
+        ]
+
+    def _elbow_of(self, hand: Hand) -> np.ndarray:
+        return hand.surfaces[0].vertices[self._elbow].mean(axis=0)
 
     def _frame_hand(self, rng: np.random.Generator,
                     hand: Hand) -> Tuple[Hand, np.ndarray]:
@@ -334,6 +354,7 @@ class SceneGenerator:
                 for side in ('left', 'right')
             ]
             hands, camera_matrix = self._frame_both_hands(rng, hands)
+        hands = self._add_upper_arms(rng, hands, camera_matrix)
         return self.render(rng, hands, camera_matrix)
 
     def _sample_touching(self, rng: np.random.Generator, subject: Subject,
@@ -473,7 +494,7 @@ class SceneGenerator:
         if 'camera' in self._without:
             image = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
         else:
-            image = apply_camera(rng, image)
+            image = apply_camera(rng, image, part_mask > PERSON_ID)
         depth = np.full(layer.inverse_depth.shape, np.inf, np.float32)
         np.divide(1, layer.inverse_depth, out=depth, where=part_mask > 0)
         return SyntheticSample(

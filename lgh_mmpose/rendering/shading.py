@@ -455,6 +455,9 @@ def _shade(chosen, pixel, fragment_face, seen, weight, vertices, faces,
         lobe *= max(toward, 0.) * lit
         grazing = (1 - half_facing)**5
         rim = .55 * (1 - facing)**5 * (1 - rough)**2
+        if translucency > 0:  # skin is matt at its edge
+            rim *= .4
+            grazing *= .5
         # mirrored surroundings
         rx, ry, rz = (2 * facing * nx - vx, 2 * facing * ny - vy,
                       2 * facing * nz - vz)

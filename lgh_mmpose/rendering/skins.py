@@ -174,13 +174,13 @@ class Skins:
             tone.astype(np.float32),
             np.array([.8 * detail, -.4 * creases, .55 * veins], np.float32))
         sheen = self._paint_nails(rng, texture, relief, tone, subject)
-        oily = rng.random()
+        oily = rng.random()**1.5
         return Skin(
             texture=texture,
             relief=relief,
             sheen=sheen,
-            gloss=float(.55 + .9 * oily),
-            roughness=float(np.clip(.58 - .22 * oily + .05 * old, .34, .62)),
+            gloss=float(.45 + .6 * oily),
+            roughness=float(np.clip(.6 - .16 * oily + .05 * old, .4, .65)),
             translucency=float(rng.uniform(.6, 1.1)))
 
     def _draw_spots(self, rng: np.random.Generator, age: float,

@@ -92,6 +92,38 @@ def test_forearm_lies_within_its_sleeve(accessories, model, flexion):
     assert checked > 500
 
 
+@pytest.mark.parametrize('flexion', [-60., 65.])
+def test_sleeves_lie_close_behind_a_bent_wrist(accessories, model, flexion):
+    """Rather than stand about it as a hoop."""
+    pose = np.zeros((26, 3))
+    pose[0, 0] = flexion
+    subject = model.mean_subject
+    vertices = model.deform(pose, subject).vertices
+    rotations, positions = model.joint_frames(pose, subject)
+    forearm = vertices[np.unique(
+        model.faces[model.face_parts == FOREARM_PART])]
+    hems = []
+    for seed in range(60):
+        for surface in filter(is_sleeve, sample(accessories, model, seed,
+                                                pose)):
+            hem = surface.vertices.reshape(-1, 32, 3)[3]
+            start = ((hem - positions[FOREARM]) @ rotations[FOREARM])[:, 2]
+            assert start.min() > 40
+            gaps = np.linalg.norm(hem[:, None] - forearm, axis=-1).min(axis=1)
+            hems.append(gaps.max())
+    assert len(hems) > 15
+    assert np.median(hems) < 16
+
+
+def test_sleeve_holds_a_bump():
+    z = np.linspace(0, 60, 11)
+    radii = np.full((11, 32), 20.)
+    bump = np.array([[0, 26., 33.], [-40, 0, 90.]])
+    module._cover(radii, z, np.zeros((11, 2)), bump)
+    assert (radii[5:7, 8:10] > 26).all()
+    assert (radii == 20).sum() == 11 * 32 - 4
+
+
 def test_accessories_follow_the_pose(accessories, model):
     """A ring stays about its finger, a band about its wrist."""
     bent = np.zeros((26, 3))
@@ -115,11 +147,11 @@ def test_sections_follow_the_outline():
     angle = np.linspace(0, 2 * np.pi, 80)
     points = np.stack(
         [5 + 30 * np.cos(angle), -4 + 22 * np.sin(angle), 0 * angle], 1)
-    section = module._section(points, 0., 1.)
+    section = module.cut_limb(points, 0., 1.)
     np.testing.assert_allclose(section.centre, [5, -4], atol=.1)
     np.testing.assert_allclose(section.radii[[0, 16]], 30, rtol=.03)
     np.testing.assert_allclose(section.radii[[8, 24]], 22, rtol=.05)
-    assert module._section(points, 50., 1.) is None
+    assert module.cut_limb(points, 50., 1.) is None
 
 
 def test_cloth_repeats_without_a_seam():

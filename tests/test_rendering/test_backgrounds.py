@@ -368,3 +368,11 @@ def test_clothes_are_dyed_and_skin_is_not(monkeypatch, clothes):
 
 def test_assets_are_where_the_package_looks():
     assert asset_path('people').parts[-3:-1] == ASSETS.parts
+
+
+def test_things_behind_have_soft_edges():
+    cover = backgrounds._soft_edges((9, 40, 3), 4)
+    assert cover.shape == (9, 40, 1)
+    assert cover[:, 0].max() < .2 and cover[0].max() < .2
+    np.testing.assert_array_equal(cover[4, 4:-4], 1)
+    assert (np.diff(cover[4, :5, 0]) > 0).all()

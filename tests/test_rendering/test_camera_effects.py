@@ -133,3 +133,22 @@ def test_light_brings_noise():
     deviation = camera_effects._noise_of_level(1, .02)
     assert deviation[128] == pytest.approx(1, rel=.02)
     assert deviation.min() > .2 and deviation.max() < 4
+
+
+@pytest.mark.parametrize('level, spread', [(20., 10), (205., 20)])
+def test_pictures_show_their_subject(level, spread):
+    """Neither black, nor burnt out, nor without contrast."""
+    noise = np.random.default_rng(0).normal(0, spread, (8, 8, 3))
+    image = level + np.repeat(np.repeat(noise, 4, 0), 4, 1)
+    subject = np.zeros((32, 32), bool)
+    subject[8:24, 8:24] = True
+    lost = {'any': 0, 'subject': 0}
+    for seed in range(300):
+        for name, mask in (('any', None), ('subject', subject)):
+            grey = apply_camera(
+                np.random.default_rng(seed), image.astype(np.float32),
+                mask)[subject].mean(axis=1)
+            exposed = (grey >= 8) & (grey <= 245)
+            lost[name] += exposed.mean() < .5 or grey.std() < spread / 5
+    assert lost['subject'] <= 2
+    assert lost['any'] > 5 * lost['subject'] + 2
