@@ -193,7 +193,7 @@ class Proof:
         dataset = cfg.train_dataloader.dataset
         dataset.data_root = str(data)
         if steps:
-            dataset.pipeline = with_steps(dataset.pipeline, steps)
+            dataset.pipeline = with_steps(dataset.pipeline, **steps)
         for loader in (cfg.val_dataloader, cfg.test_dataloader):
             loader.dataset.data_root = str(test_data)
         for loader in (cfg.train_dataloader, cfg.val_dataloader,

@@ -45,6 +45,7 @@ _SAMPLES, _PAIRS = range(2)  # streams of random numbers
 _EVALUATION_SHARE = 5  # every fifth environment map is for the evaluation
 _TOWARDS_CAMERA = .75  # cosine between a forearm and the way to the camera
 _TURNS = 20  # tries to keep below it
+_UPRIGHT = .7  # share of hands turned any way that are so loosely upright
 _OCCLUDER = .12  # probability of something before the hand
 _TOUCHING = .35  # of two hands that touch
 _SHADOW = .25  # of a wall behind, on which the hand's shadow falls
@@ -137,11 +138,11 @@ def upright_rotation(rng: np.random.Generator,
 def any_rotation(rng: np.random.Generator) -> np.ndarray:
     """Return a rotation as of hands on photographs.
 
-    Half of them are upright as hands are that are shown to a camera, if
-    loosely; the other half are uniform over all rotations.
+    Most of them are upright as hands are that are shown to a camera, if
+    loosely; the others are uniform over all rotations.
     """
-    if rng.random() < .5:
-        return upright_rotation(rng, tilt=40., roll=90.)
+    if rng.random() < _UPRIGHT:
+        return upright_rotation(rng, tilt=35., roll=75.)
     return uniform_rotation(rng)
 
 

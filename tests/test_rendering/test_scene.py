@@ -524,7 +524,8 @@ def test_easy_hands_point_upwards_and_full_ones_anywhere(drawn, drawn_easily):
         angles.append(np.degrees(np.arccos(-up)))
     assert np.median(angles[0]) < 50
     assert angles[0].max() < 110
-    assert np.mean(angles[1] > 75) > .2
+    # three of ten in any direction
+    assert np.mean(angles[1] > 75) > .1
 
 
 def test_easy_hands_show_palm_or_back(drawn_easily):
