@@ -26,7 +26,6 @@ from lgh_mmpose.rendering.rasterizer import vertex_normals
 
 OUT = Path(__file__).resolve().parents[2] / 'assets/rendering/skins'
 SIZE = 512
-FINE = 1024
 
 # Nails of thumb to little finger, read off the mesh, mm in the frame of the
 # last bone: root and edge from the middle of the bone on, half the width,

@@ -297,11 +297,7 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, roll,
             deepest = max(deepest, -gap - softness[p])
             depth = -gap - softness[p]
             if depth > .05:
-                length = 1e-9
-                for c in range(3):
-                    direction[c] = point[c] - other[c]
-                    length += direction[c]**2
-                direction /= np.sqrt(length)
+                _point_away(point, other, direction)
                 _exchange(angles, change, axes, position, chains, joints[i],
                           joints[j], point, other, direction, depth,
                           side_mobility if neighbours[p] else mobility)
@@ -324,11 +320,7 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, roll,
             if not sideways[t]:
                 error = max(error, miss)
             if miss > .1:
-                length = 1e-9
-                for c in range(3):
-                    direction[c] = point[c] - other[c]
-                    length += direction[c]**2
-                direction /= np.sqrt(length)
+                _point_away(point, other, direction)
                 _exchange(angles, change, axes, position, chains, joints[i],
                           joints[j], point, other, direction, -miss,
                           side_mobility if sideways[t] else mobility)
@@ -340,6 +332,16 @@ def _solve(angles, low, high, mobility, local_rotation, local_offset, roll,
                 angles[j, d] = min(
                     max(angles[j, d] + step, low[j, d]), high[j, d])
     return deepest, error
+
+
+@cached_njit
+def _point_away(point, other, direction):
+    """Put the unit vector from ``other`` to ``point`` into ``direction``."""
+    length = 1e-9
+    for c in range(3):
+        direction[c] = point[c] - other[c]
+        length += direction[c]**2
+    direction /= np.sqrt(length)
 
 
 @cached_njit

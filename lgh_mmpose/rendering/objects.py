@@ -96,12 +96,17 @@ def distance_field(thing: Object, rotation: np.ndarray,
 
 
 @cached_njit
-def _polygon_distance(x, y, corners, count):
-    """Signed distance in a plane; negative inside."""
+def _polygon_distance(x, y, corners, count, turned):
+    """Signed distance in a plane; negative inside.
+
+    Turned polygons are closed along the axis, so the axis itself is never the
+    nearest edge of a point inside.
+    """
     best = 1e18
     inside = False
-    bx, by = corners[count - 1]
-    for i in range(count):
+    first = 1 if turned else 0
+    bx, by = corners[(first - 1) % count]
+    for i in range(first, count):
         ax, ay = bx, by
         bx, by = corners[i]
         ex, ey = bx - ax, by - ay
@@ -128,12 +133,10 @@ def point_distance(x, y, z, corners, count, depth, rotation, position):
         v = m[0, 1] * a + m[1, 1] * b + m[2, 1] * c
         w = m[0, 2] * a + m[1, 2] * b + m[2, 2] * c
         if depth[s] == 0.:
-            # Turned polygons are closed along the axis, so the axis itself
-            # is never the nearest edge of a point inside.
-            distance = _turned_distance(
-                np.sqrt(u * u + w * w), v, corners[s], count[s])
+            distance = _polygon_distance(
+                np.sqrt(u * u + w * w), v, corners[s], count[s], True)
         else:
-            across = _polygon_distance(u, v, corners[s], count[s])
+            across = _polygon_distance(u, v, corners[s], count[s], False)
             along = abs(w) - depth[s]
             if across > 0. and along > 0.:
                 distance = np.sqrt(across * across + along * along)
@@ -141,26 +144,6 @@ def point_distance(x, y, z, corners, count, depth, rotation, position):
                 distance = max(across, along)
         best = min(best, distance)
     return best
-
-
-@cached_njit
-def _turned_distance(x, y, corners, count):
-    """As :func:`_polygon_distance`, without the edge along the axis."""
-    best = 1e18
-    inside = False
-    for i in range(count - 1):
-        ax, ay = corners[i]
-        bx, by = corners[i + 1]
-        ex, ey = bx - ax, by - ay
-        px, py = x - ax, y - ay
-        t = (px * ex + py * ey) / max(ex * ex + ey * ey, 1e-12)
-        t = min(max(t, 0.), 1.)
-        dx, dy = px - t * ex, py - t * ey
-        best = min(best, dx * dx + dy * dy)
-        if (ay > y) != (by > y) and x < ax + ex * (y - ay) / ey:
-            inside = not inside
-    distance = np.sqrt(best)
-    return -distance if inside else distance
 
 
 @cached_njit

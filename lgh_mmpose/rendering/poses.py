@@ -74,7 +74,6 @@ _OPPOSED = (12, 20, 25, 0, 15)  # before the fingers
 _ACROSS = (32, 8, 25, 22, 32)  # over the palm
 
 _FOLD = (82, 98)  # MCP and PIP flexion of a finger of a fist
-_TUCK = (70, 100)
 
 
 class _Posture(NamedTuple):
