@@ -262,7 +262,10 @@ class Proof:
             true=figures['true'],
             accepted=figures['accepted'],
             # of each photograph, for paired comparisons
-            errors=[round(error, 5) for error in errors['error'].tolist()],
+            errors=[
+                None if np.isnan(error) else round(error, 5)
+                for error in errors['error'].tolist()
+            ],
             rendered={
                 key: value
                 for key, value in rendered.items() if key.startswith('hand/')
@@ -337,7 +340,7 @@ class Report:
             weighted(self.errors(r, label), self.draws[label])
             for r in (results, baseline))
         mine, base = (
-            self.errors(r, label).mean() for r in (results, baseline))
+            np.nanmean(self.errors(r, label)) for r in (results, baseline))
         return dict(
             error=(float(mine), interval(own)),
             ratio=(float(mine / base), interval(own / other)))

@@ -1,0 +1,121 @@
+"""The program that measures what rendered hands are worth."""
+import json
+import runpy
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from lgh_mmpose.rendering import INGREDIENTS
+
+FOLDER = Path(__file__).parents[2] / '.dev_scripts' / 'rendering'
+PLAN = FOLDER / 'proof.yaml'
+proof = SimpleNamespace(**runpy.run_path(str(FOLDER / 'proof.py')))
+
+
+def make_proof(monkeypatch, tmp_path, *options):
+    monkeypatch.setattr(sys, 'argv', [
+        'proof.py',
+        str(PLAN), '--photos',
+        str(tmp_path), '--results-dir',
+        str(tmp_path / 'results'), *options
+    ])
+    return proof.Proof(proof.parse_args())
+
+
+def test_each_ingredient_has_an_arm():
+    arms = proof.read_plan(PLAN)['arms'].values()
+    left_out = [name for arm in arms for name in arm.get('without', ())]
+    assert sorted(left_out) == sorted(INGREDIENTS)
+
+
+def test_arms_differ_in_what_they_say(monkeypatch, tmp_path):
+    made = make_proof(monkeypatch, tmp_path)
+    steps = {}
+    for run in proof.list_runs(made.plan, None, curve=True):
+        path = tmp_path / 'config.py'
+        made.write_config(run, Path('training'), Path('test'), path)
+        cfg = Config.fromfile(path)
+        dataset = cfg.train_dataloader.dataset
+        assert (dataset.data_root,
+                cfg.val_dataloader.dataset.data_root) == ('training', 'test')
+        # but for the last, broken batch of each epoch
+        seen = dataset.indices * cfg.train_cfg.max_epochs
+        assert .99 * run.samples < seen <= run.samples
+        assert dataset.indices <= run.images
+        assert cfg.randomness.seed == run.seed
+        steps[run.arm] = {step['type'] for step in dataset.pipeline}
+    without = steps.pop('no amplitude exchange')
+    for arm in steps.values():
+        assert arm - without == {'ExchangeAmplitudeSpectrum'}
+
+
+def write_photos(folder, count=6):
+    rng = np.random.default_rng(0)
+    entries = []
+    for i in range(count):
+        cv2.imwrite(str(folder / f'{i}.png'), np.zeros((64, 64), np.uint8))
+        entries.append(
+            dict(
+                image=f'{i}.png',
+                source='here',
+                label=('true', 'accepted')[i % 2],
+                hand_side='right',
+                keypoints=rng.uniform(0, 60, (21, 2)).tolist(),
+                visible=None,
+                keypoints_cam_mm=None,
+                camera_matrix=None))
+    (folder / 'hands.json').write_text(json.dumps(entries))
+
+
+def write_result(folder, arm, seed, errors, version=1):
+    figures = dict(pck05=.5, pa_mm=10.)
+    (folder / f'{arm}{seed}.json').write_text(
+        json.dumps(
+            dict(
+                arm=arm,
+                seed=seed,
+                samples=200000,
+                images=25000,
+                errors=errors,
+                true=figures,
+                accepted=figures,
+                rendered={'hand/MPJPE': 20.},
+                made_by=dict(generator_version=version))))
+
+
+def test_table_and_plot(monkeypatch, tmp_path):
+    write_photos(tmp_path)
+    results = tmp_path / 'results'
+    results.mkdir()
+    for seed, factor in ((0, .9), (1, 1.1)):
+        for arm, error in (('all', .1), ('old renderer', .2)):
+            write_result(results, arm, seed, [error * factor] * 6)
+    (tmp_path / 'images').mkdir()
+    page = tmp_path / 'page.md'
+    page.write_text(f'before\n{proof.MARKS[0]}\nold\n{proof.MARKS[1]}\nafter')
+    made = make_proof(monkeypatch, tmp_path)
+    report = proof.Report(made.plan, proof.read_results(results), tmp_path)
+    report.write(page)
+    text = page.read_text()
+    assert text.startswith('before\n') and text.endswith('\nafter')
+    assert '\nold\n' not in text
+    rows = {
+        cells[1]: cells[2:-1]
+        for cells in ([cell.strip() for cell in line.split('|')]
+                      for line in text.splitlines()) if len(cells) == 13
+    }
+    assert rows['old renderer'][:4] == [
+        '2', '20.0 (20.0 to 20.0)', '2.00 (2.00 to 2.00)',
+        '1.00 (1.00 to 1.00)'
+    ]
+    assert rows['all'][3] == '0.50 (0.50 to 0.50)'
+    assert (tmp_path / 'images' / 'rendered_hands_curve.png').stat().st_size
+
+    write_result(results, 'all', 2, [.1] * 6, version=2)
+    with pytest.raises(SystemExit, match='several versions of the renderer'):
+        proof.Report(made.plan, proof.read_results(results), tmp_path)
