@@ -19,9 +19,9 @@ from lgh_mmpose.fileio import put_in_place, unfinished_directory
 from lgh_mmpose.version import __version__
 
 from ..geometry.crop import Crop
-from ..inference.backends.engines import OUTPUTS
 from ..inference.backends.exported import (INFO_FILE, SCHEMA, ExportedNetwork,
-                                           file_sha256, info_to_json)
+                                           file_sha256, info_to_json,
+                                           output_names)
 from ..inference.backends.torch import network_info
 from .deploy_form import DeployForm, to_deploy
 from .quantization import quantize_onnx, quantize_openvino
@@ -234,7 +234,9 @@ def describe(model: BaseModel, form: DeployForm, crop: Crop) -> Dict[str, Any]:
             'integers',
             depth='depth relative to the root joint (batch, K), in lengths of '
             'the reference bone',
-            scores='mass of the heat map around its peak (batch, K), 0 to 1'),
+            scores='mass of the heat map around its peak (batch, K), 0 to 1',
+            **(dict(right='probability of a right hand (batch,)')
+               if model.head.side_layers is not None else {})),
         units=dict(image='px', length='mm'),
         num_groups=model.head.num_groups)
 
@@ -303,7 +305,7 @@ _WRITERS = dict(
 
 
 def _to_onnx(form: DeployForm, file: Path) -> None:
-    names = ('images', *OUTPUTS)
+    names = ('images', *output_names(form.gives_side))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', DeprecationWarning)
         torch.onnx.export(
