@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from deploy_models import THIN, randomize
+from deploy_models import THIN, randomize, toy_model
 from helpers import REPO_ROOT, full_disk
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -89,6 +89,25 @@ def test_written_model_gives_what_the_original_gives(toy, tmp_path, backend,
     for i in (2, 0):
         for a, b in zip(network(images[[i]])[:3], outputs):
             np.testing.assert_allclose(a[0], b[i], rtol=0, atol=px / 2)
+
+
+def test_fp16_takes_half_the_room(toy, tmp_path):
+    for precision in ('fp32', 'fp16'):
+        export(toy.model, tmp_path / precision, 'onnx', precision)
+    sizes = [(tmp_path / p / 'hand_pose.onnx').stat().st_size
+             for p in ('fp32', 'fp16')]
+    weights = 4 * sum(p.numel() for p in toy.form.parameters())
+    assert sizes[0] - sizes[1] == pytest.approx(weights / 2, rel=.2)
+
+
+def test_weights_that_fp16_cannot_hold_are_named(tmp_path, monkeypatch):
+    model = toy_model()
+    with torch.no_grad():
+        model.head.heatmap_layers[0].weight[0, 0, 0, 0] = 1e6
+    monkeypatch.setattr(exporting, 'to_deploy', to_deploy)
+    with pytest.raises(ExportError, match='1e.06 is too large for fp16'):
+        export(model, tmp_path / 'out', 'onnx', 'fp16')
+    assert_nothing_was_left(tmp_path)
 
 
 def test_json_says_what_goes_in_and_what_comes_out(toy, onnx_export):
@@ -207,7 +226,8 @@ def test_nothing_is_overwritten(toy, tmp_path):
 
 
 @pytest.mark.parametrize('backend, precision, reason', [
-    ('onnx', 'bf16', 'no bf16 kernels.*; possible are onnx: fp32, int8;'),
+    ('onnx', 'bf16',
+     'no bf16 kernels.*; possible are onnx: fp32, fp16, int8;'),
     ('torchscript', 'int8', 'maintains'),
     ('tensorrt', 'fp32', 'no export to tensorrt in fp32; possible'),
 ])
