@@ -2,20 +2,23 @@
 import importlib
 import warnings
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
 from ...cpu import bf16_instructions, describe_bf16
 
 OUTPUTS = ('uv', 'depth', 'scores')
-"""Names of the outputs of a network, in order; its input is ``images``."""
+"""Names of the outputs of a hand pose network, in order; its input is
+``images``."""
 
 Run = Callable[[np.ndarray], Tuple[np.ndarray, ...]]
-"""Images (B, 3, H, W), uint8 -> :data:`OUTPUTS`."""
+"""Images (B, 3, H, W), uint8 -> the outputs asked for, such as
+:data:`OUTPUTS`."""
 
 
-def _onnx(path: Path, model: dict, num_threads: Optional[int]) -> Run:
+def _onnx(path: Path, model: dict, num_threads: Optional[int],
+          outputs: Sequence[str]) -> Run:
     onnxruntime = _import('onnxruntime')
     options = onnxruntime.SessionOptions()
     if num_threads is not None:
@@ -23,10 +26,11 @@ def _onnx(path: Path, model: dict, num_threads: Optional[int]) -> Run:
         options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
         str(path), options, providers=['CPUExecutionProvider'])
-    return lambda images: tuple(session.run(OUTPUTS, {'images': images}))
+    return lambda images: tuple(session.run(outputs, {'images': images}))
 
 
-def _openvino(path: Path, model: dict, num_threads: Optional[int]) -> Run:
+def _openvino(path: Path, model: dict, num_threads: Optional[int],
+              outputs: Sequence[str]) -> Run:
     openvino = _import('openvino')
     core = openvino.Core()
     hint = model['inference_precision']
@@ -50,12 +54,13 @@ def _openvino(path: Path, model: dict, num_threads: Optional[int]) -> Run:
             compiled[len(images)] = core.compile_model(
                 shaped, 'CPU', config).create_infer_request()
         results = compiled[len(images)].infer([images], share_inputs=True)
-        return tuple(results[name] for name in OUTPUTS)
+        return tuple(results[name] for name in outputs)
 
     return run
 
 
-def _torchscript(path: Path, model: dict, num_threads: Optional[int]) -> Run:
+def _torchscript(path: Path, model: dict, num_threads: Optional[int],
+                 outputs: Sequence[str]) -> Run:
     torch = _import('torch')
     if model['inference_precision'] == 'bf16' and not bf16_instructions():
         warnings.warn(
@@ -77,7 +82,7 @@ def _torchscript(path: Path, model: dict, num_threads: Optional[int]) -> Run:
     return run
 
 
-ENGINES: Dict[str, Callable[[Path, dict, Optional[int]], Run]] = dict(
+ENGINES: Dict[str, Callable[[Path, dict, Optional[int], Sequence[str]], Run]] = dict(
     onnx=_onnx, openvino=_openvino, torchscript=_torchscript)
 """By the name of the backend in ``hand_pose.json``: opens a file."""
 
