@@ -101,3 +101,14 @@ def categories() -> List[dict]:
         dict(id=i, name=name, keypoints=FREIHAND_NAMES, skeleton=[[1, 2]])
         for i, name in enumerate(('left_hand', 'right_hand'), 1)
     ]
+
+
+def write_whole_photos(folder: Path) -> None:
+    """``whole.json`` with one photograph of two hands."""
+    cv2.imwrite(str(folder / 'whole.png'), np.zeros((60, 50, 3), np.uint8))
+    hands = [
+        dict(hand_side='left', box=[1, 2, 30, 40]),
+        dict(hand_side='unknown', box=[5, 5, 9, 9])
+    ]
+    (folder / 'whole.json').write_text(
+        json.dumps([dict(image='whole.png', hands=hands)]))

@@ -142,7 +142,7 @@ class RandomHandAffine(BaseTransform):
     Args:
         input_size (tuple[int, int]): Width and height of the input, px.
         scale (tuple[float, float]): Range of the scale, evenly in its
-            logarithm. Defaults to (0.6, 1.7).
+            logarithm. Defaults to (0.75, 1.6).
         rotate (float): Largest rotation, degrees. Defaults to 15.
         flip_prob (float): Probability of mirroring, which makes left hands
             right ones. Defaults to 0.5.
@@ -159,7 +159,7 @@ class RandomHandAffine(BaseTransform):
 
     def __init__(self,
                  input_size: Tuple[int, int],
-                 scale: Tuple[float, float] = (.6, 1.7),
+                 scale: Tuple[float, float] = (.75, 1.6),
                  rotate: float = 15.,
                  flip_prob: float = .5,
                  mosaic_prob: float = 0.,
