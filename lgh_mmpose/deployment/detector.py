@@ -138,9 +138,7 @@ def export_detector(model: BaseModel,
         ImportError: If onnx or onnxruntime is not installed.
     """
     from ..detection import RTMDetHandHead
-    if precision not in PRECISIONS:
-        raise ValueError(f'a detector is exported in {" or ".join(PRECISIONS)}'
-                         f', not in {precision}')
+    _check_precision(precision)
     if not isinstance(getattr(model, 'bbox_head', None), RTMDetHandHead):
         raise TypeError('this exports detectors with RTMDetHandHead, got '
                         f'{type(getattr(model, "bbox_head", None)).__name__}')
@@ -217,6 +215,7 @@ def export_detector_config(cfg: Config,
             :func:`~lgh_mmpose.deployment.export_config` and
             :func:`export_detector`.
     """
+    _check_precision(precision)  # before anything is read
     if os.path.lexists(path):
         raise FileExistsError(
             f'{path} exists: remove it, or give another directory')
@@ -257,6 +256,12 @@ def export_detector_config(cfg: Config,
                 name=checkpoint.rsplit('/', 1)[-1],
                 sha256=file_sha256(checkpoint)
                 if Path(checkpoint).is_file() else None)))
+
+
+def _check_precision(precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise ValueError(f'a detector is exported in {" or ".join(PRECISIONS)}'
+                         f', not in {precision}')
 
 
 def _to_onnx(form: DetectorForm, file: Path, input_size: Sequence[int]) -> None:

@@ -16,6 +16,7 @@ from ..geometry.hand import SIDES
 from ..inference.detections import Detections
 from ..inference.images import list_pictures, read_image
 from ..inference.tracking import box_iou
+from ..shards import find_shards
 from .photographs import HANDS_FILE, read_photos
 
 PathLike = Union[str, Path]
@@ -87,8 +88,7 @@ def read_coco_labels(root: PathLike,
     """Read the hands of StudioHand's layout ``coco``.
 
     Args:
-        root (str | Path): Holds ``annotations/{split}.json`` and
-            ``{split}/images``.
+        root (str | Path): The folder.
         split (str): Defaults to ``'evaluation'``.
 
     Returns:
@@ -98,12 +98,9 @@ def read_coco_labels(root: PathLike,
         FileNotFoundError, ValueError: See
             :func:`~lgh_mmpose.datasets.coco_hands.read_coco_hands`.
     """
-    pictures = read_coco_hands(
-        osp.join(root, 'annotations', f'{split}.json'),
-        osp.join(root, split, 'images'))
     return [
         labels_of_instances(picture['img_path'], picture['instances'])
-        for picture in pictures
+        for picture in read_coco_hands(str(root), split)
     ]
 
 
@@ -213,19 +210,20 @@ def read_labels(folder: PathLike) -> Dict[str, List[HandLabels]]:
         FileNotFoundError: If it holds none of them, or something is missing.
         ValueError: If a file is of another kind.
     """
+    annotations = osp.join('annotations', 'evaluation.json')
     kinds = dict(
-        evaluation=(osp.join('annotations',
-                             'evaluation.json'), read_coco_labels),
+        evaluation=(annotations, read_coco_labels),
         whole=(WHOLE_FILE, read_whole_photos),
         hands=(HANDS_FILE, read_hand_photos))
     sets = {
         name: read(folder)
         for name, (file, read) in kinds.items()
         if osp.isfile(osp.join(folder, file))
+        or file == annotations and find_shards(folder)
     }
     if not sets:
         raise FileNotFoundError(
-            f'{folder} holds none of '
+            f'{folder} holds neither shards nor one of '
             f'{", ".join(file for file, _ in kinds.values())}: what a folder '
             'of labelled pictures holds is told in docs/detector.md')
     return sets

@@ -165,19 +165,16 @@ def test_a_short_training_learns_sides_places_and_directions(tmp_path):
     history = []
     for _ in range(60):
         data = model.data_preprocessor(copy.deepcopy(batch), True)
-        loss = model.loss(**data)
+        loss = model(**data, mode='loss')
         history.append({key: float(value) for key, value in loss.items()})
         optimizer.zero_grad()
         sum(loss.values()).backward()
         optimizer.step()
-    # a hand is worth more once its box is right: what counts is per place
     assert history[-1]['loss_bbox'] < .5 * max(h['loss_bbox'] for h in history)
     assert history[-1]['loss_direction'] < .5 * max(
         h['loss_direction'] for h in history)
     # in training statistics, which 60 steps do not average
-    cfg.val_dataloader.dataset.update(
-        ann_file='annotations/training.json',
-        data_prefix=dict(img='training/images/'))
+    cfg.val_dataloader.dataset.split = 'training'
     metric = HandDetectionMetric(score_thr=.2)
     evaluation = build_data_set(cfg)
     samples = [evaluation[i] for i in range(len(evaluation))]
@@ -186,9 +183,10 @@ def test_a_short_training_learns_sides_places_and_directions(tmp_path):
             inputs=[sample['inputs'] for sample in samples],
             data_samples=[sample['data_samples'] for sample in samples]))
     with torch.no_grad():
-        found = model.predict(**data)
+        found = model(**data, mode='predict')
     metric.process({}, [sample.to_dict() for sample in found])
     scores = metric.evaluate(len(samples))
-    assert scores['hand/hands'] == 9
-    assert scores['hand/recall'] > .6, scores
-    assert scores['hand/direction_error'] < 45
+    assert scores['hand/hands'] == 8
+    assert scores['hand/recall'] > .7, scores
+    assert scores['hand/side_right'] > .7
+    assert scores['hand/direction_error'] < 30

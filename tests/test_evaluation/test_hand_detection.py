@@ -157,7 +157,7 @@ def test_labels_of_each_kind_are_read(tmp_path):
 
 
 def test_a_folder_of_nothing_known_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match='holds none of .*whole.json'):
+    with pytest.raises(FileNotFoundError, match='holds neither .*whole.json'):
         read_labels(tmp_path)
 
 
