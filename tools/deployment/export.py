@@ -156,8 +156,8 @@ def print_detector_report(info: dict, out: str) -> None:
     print(f'{model["backend"]} {model["precision"]}, compared with the '
           f'original on {report["num_samples"]} pictures; largest difference '
           f'of boxes {report["px"]:.3g} px of the input, of scores '
-          f'{report["scores"]:.3g}, of directions {report["degrees"]:.3g} '
-          f'degrees\nwritten to {out}')
+          f'{report["scores"]:.3g}, of directions {report["directions"]:.3g} '
+          f'of their length\nwritten to {out}')
 
 
 def export(args: argparse.Namespace) -> dict:
