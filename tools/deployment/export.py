@@ -2,12 +2,14 @@
 
 The directory that it writes holds the model and a json that says what goes in
 and what comes out; ``lgh-hands --model DIR`` runs it. Before it appears the
-written file is compared with the model on samples of the test set.
+written file is compared with the model on samples of the test set. A detector
+of hands, as in ``configs/detection``, is written for ONNX Runtime, with
+weights in fp16 or fp32; see docs/detector.md.
 """
 import argparse
 import os.path as osp
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 BACKENDS = ('onnx', 'openvino', 'torchscript')
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16', 'int8')
@@ -33,8 +35,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--backend',
         choices=BACKENDS,
-        default='openvino',
-        help='what will run it (default: openvino)')
+        help='what will run it (default: openvino; onnx for a detector, which '
+        'nothing else runs)')
     parser.add_argument(
         '--precision',
         choices=PRECISIONS,
@@ -64,6 +66,11 @@ def parse_args() -> argparse.Namespace:
         'otherwise; '
         "its crop is then not compared with the pipeline's "
         '(default: as in the test pipeline, compared)')
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        metavar='SCORE',
+        help='least score of a hand that a detector finds (default: 0.3)')
     for name, what in TOLERANCES.items():
         parser.add_argument(
             f'--tolerance-{name}',
@@ -85,6 +92,8 @@ def parse_args() -> argparse.Namespace:
                          f'{value}')
     if args.padding is not None and not 0 < args.padding < float('inf'):
         parser.error(f'--padding must be positive, not {args.padding}')
+    if args.score_thr is not None and not 0 <= args.score_thr <= 1:
+        parser.error(f'--score-thr must lie in 0 to 1, not {args.score_thr}')
     for name in TOLERANCES:
         value = getattr(args, f'tolerance_{name}')
         # a NaN is neither
@@ -141,6 +150,16 @@ def print_report(info: dict, out: str) -> None:
     print(f'written to {out}')
 
 
+def print_detector_report(info: dict, out: str) -> None:
+    """Say what was written and how it differs from the original."""
+    model, report = info['model'], info['verification']
+    print(f'{model["backend"]} {model["precision"]}, compared with the '
+          f'original on {report["num_samples"]} pictures; largest difference '
+          f'of boxes {report["px"]:.3g} px of the input, of scores '
+          f'{report["scores"]:.3g}, of directions {report["directions"]:.3g} '
+          f'of their length\nwritten to {out}')
+
+
 def export(args: argparse.Namespace) -> dict:
     """Export; returns what the json holds."""
     from lgh_mmpose.config import load_config, merge_cfg_options
@@ -153,7 +172,12 @@ def export(args: argparse.Namespace) -> dict:
 
     # after the arguments are known to be good: these take seconds to import
     from lgh_mmpose.deployment import (Tolerance, choose_precision,
-                                       export_config)
+                                       export_config, is_detector)
+    if is_detector(cfg):
+        return export_detector(args, cfg)
+    if args.score_thr is not None:
+        raise ValueError('--score-thr is for detectors')
+    args.backend = args.backend or 'openvino'
     precision, reason = choose_precision(args.backend, args.precision)
     # before the minutes that int8 takes, and in case that it fails
     print(f'exporting to {args.backend} in {precision}: {reason}', flush=True)
@@ -174,6 +198,28 @@ def export(args: argparse.Namespace) -> dict:
         padding=args.padding)
 
 
+def export_detector(args: argparse.Namespace, cfg: Config) -> dict:
+    """Export a detector; returns what the json holds."""
+    from lgh_mmpose.deployment.detector import export_detector_config
+    others = [
+        f'--{name.replace("_", "-")}'
+        for name in ('padding', *(f'tolerance_{name}' for name in TOLERANCES))
+        if getattr(args, name) is not None
+    ]
+    if others:
+        raise ValueError(f'{others[0]} is for hand pose models, not detectors')
+    if args.backend not in (None, 'onnx'):
+        raise ValueError('a detector is exported to onnx, not to '
+                         f'{args.backend}')
+    return export_detector_config(
+        cfg,
+        args.checkpoint,
+        args.out,
+        precision='fp16' if args.precision == 'auto' else args.precision,
+        verify_samples=args.verify_samples or 16,
+        score_thr=.3 if args.score_thr is None else args.score_thr)
+
+
 def main() -> None:
     args = parse_args()
     from lgh_mmpose.deployment import ExportError
@@ -181,7 +227,10 @@ def main() -> None:
         info = export(args)
     except (OSError, ValueError, ImportError, ExportError) as error:
         raise SystemExit(f'error: {error}') from None
-    print_report(info, args.out)
+    if 'max_hands' in info:
+        print_detector_report(info, args.out)
+    else:
+        print_report(info, args.out)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@ import contextlib
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Iterator, Optional, Tuple, Union
+from typing import Any, Callable, Iterator, Optional, Tuple, Union
 
 import numpy as np
 
@@ -42,20 +42,19 @@ class ExportedNetwork:
         self.info = info_from_json(described)
         model = described['model']
         for name, digest in model['sha256'].items():
-            _check_file(directory / name, digest)
+            check_file(directory / name, digest, INFO_FILE)
         self.files = tuple(
             str(directory / name) for name in (INFO_FILE, *model['sha256']))
         self._file = directory / model['file']
-        with self._errors('loaded'):
-            self._run = ENGINES[model['backend']](self._file, model,
-                                                  output_names(
-                                                      self.info.gives_side),
-                                                  num_threads)
+        with engine_errors(self._file, 'loaded'):
+            self._run = ENGINES[model['backend']](
+                self._file, model, num_threads,
+                output_names(self.info.gives_side))
 
     def __call__(self, images: np.ndarray) -> Joints:
         check_images(images, self.info.input_size)
         num = len(images), len(self.info.skeleton.joint_names)
-        with self._errors('run'):
+        with engine_errors(self._file, 'run'):
             outputs = self._run(np.ascontiguousarray(images))
             shapes = [output.shape for output in outputs]
             expected = [(*num, 2), num, num, num[:1]]
@@ -63,16 +62,25 @@ class ExportedNetwork:
                 raise ValueError(f'it gives {shapes}')
         return Joints(*outputs)
 
-    @contextlib.contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
-        """Let what an engine raises name the file."""
-        try:
-            yield
-        except ImportError:
-            raise
-        except Exception as error:
-            raise ValueError(f'{self._file} cannot be {what}: {reason(error)};'
-                             ' export the model again') from error
+
+@contextlib.contextmanager
+def engine_errors(file: Path, what: str) -> Iterator[None]:
+    """Let what an engine raises name the file.
+
+    Args:
+        file (Path): The file.
+        what (str): What it cannot be: ``'loaded'`` or ``'run'``.
+
+    Raises:
+        ValueError: Instead of any error but ImportError.
+    """
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(f'{file} cannot be {what}: {reason(error)};'
+                         ' export the model again') from error
 
 
 def output_names(gives_side: bool) -> Tuple[str, ...]:
@@ -89,13 +97,24 @@ def file_sha256(path: Union[str, Path]) -> str:
     return digest.hexdigest()
 
 
-def _check_file(path: Path, digest: str) -> None:
+def check_file(path: Path, digest: str, info_file: str) -> None:
+    """Check that a file of an export is there, and the one that was written.
+
+    Args:
+        path (Path): The file.
+        digest (str): Its SHA-256 in hexadecimal digits.
+        info_file (str): Name of the file that says so.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+        ValueError: If it is another.
+    """
     if not path.is_file():
         raise FileNotFoundError(f'{path} is missing: the export is not '
                                 'whole, export the model again')
     if file_sha256(path) != digest:
         raise ValueError(f'{path} is not the file that was exported: its '
-                         f'SHA-256 is not that in {INFO_FILE}; copy the '
+                         f'SHA-256 is not that in {info_file}; copy the '
                          'whole directory again, or export the model again')
 
 
@@ -106,16 +125,30 @@ def read_info(directory: Union[str, Path]) -> dict:
         FileNotFoundError: If it is not there.
         ValueError: If it is not of this program's schema.
     """
-    path = Path(directory) / INFO_FILE
+    return read_json(Path(directory) / INFO_FILE, SCHEMA, _check_info)
+
+
+def read_json(path: Path, schema: str, check: Callable[[dict], None]) -> dict:
+    """Read and check what an export says of itself.
+
+    Args:
+        path (Path): The json file.
+        schema (str): Its name and version.
+        check (Callable): Raises ValueError or KeyError if it is not right.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+        ValueError: If it is not of this schema, or not right.
+    """
     if not path.is_file():
         raise FileNotFoundError(f'{path} is missing: give the directory that '
                                 'tools/deployment/export.py wrote')
     try:
         info = json.loads(read_small_file(path).decode('utf-8'))
-        if info['schema'] != SCHEMA:
+        if info['schema'] != schema:
             raise ValueError(f'its schema is {str(info["schema"])[:100]!r}, '
-                             f'not {SCHEMA!r}: export the model again')
-        _check_info(info)
+                             f'not {schema!r}: export the model again')
+        check(info)
     except Exception as error:  # anything may stand in it
         what = f'it has no {error}' if isinstance(error, KeyError) else \
             reason(error)
@@ -195,11 +228,11 @@ def _check_info(info: dict) -> None:
         model['inference_precision'] in ('f32', 'bf16'),
         # beside the json, nowhere else
         'model.file':
-        _is_name(model['file']),
+        is_name(model['file']),
         'model.sha256':
         isinstance(model['sha256'], dict) and model['file'] in model['sha256']
         and all(
-            _is_name(name) and isinstance(digest, str)
+            is_name(name) and isinstance(digest, str)
             for name, digest in model['sha256'].items()),
     }
     bad = [name for name, good in checks.items() if not good]
@@ -209,5 +242,6 @@ def _check_info(info: dict) -> None:
         raise ValueError(f'bad {", ".join(bad)}')
 
 
-def _is_name(name: Any) -> bool:
+def is_name(name: Any) -> bool:
+    """Whether it names a file, without a folder."""
     return Path(name).name == name

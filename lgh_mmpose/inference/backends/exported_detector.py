@@ -1,0 +1,122 @@
+"""Detectors of hands that ``tools/deployment/export.py`` wrote."""
+from pathlib import Path
+from typing import Any, Optional, Tuple, Union
+
+import numpy as np
+
+from ..detections import Detections, select_hands, to_image
+from ..letterbox import letterbox
+from .engines import ENGINES
+from .exported import check_file, engine_errors, is_name, read_json
+
+SCHEMA = 'lgh_mmpose/exported_hand_detector/1'
+"""Name and version of the format; no other version is read."""
+INFO_FILE = 'hand_detector.json'
+"""The file of an exported directory that says what is in it."""
+OUTPUTS = ('boxes', 'scores', 'directions')
+"""Names of the outputs of a detector, in order; its input is ``images``."""
+
+
+class ExportedDetector:
+    """An exported detector: the hands of an image, with sides and directions.
+
+    Args:
+        directory (str | Path): What ``tools/deployment/export.py`` wrote.
+        num_threads (int, optional): Threads of one inference. Defaults to
+            the engine's choice.
+        score_thr (float, optional): Least score of a hand. Defaults to that
+            of the export.
+
+    Attributes:
+        input_size (tuple[int, int]): Width and height of its input, px.
+        files (tuple[str, ...]): The files that it was read from.
+        run (Callable): Inputs (B, 3, H, W), uint8 -> :data:`OUTPUTS`.
+
+    Raises:
+        FileNotFoundError: If a file of the export is missing.
+        ValueError: If its json is not one that this program can read, or the
+            model file is not the one that was exported.
+        ImportError: If the inference engine is not installed.
+    """
+
+    def __init__(self,
+                 directory: Union[str, Path],
+                 num_threads: Optional[int] = None,
+                 score_thr: Optional[float] = None) -> None:
+        directory = Path(directory)
+        info = read_json(directory / INFO_FILE, SCHEMA, _check_info)
+        model = info['model']
+        for name, digest in model['sha256'].items():
+            check_file(directory / name, digest, INFO_FILE)
+        self.files = tuple(
+            str(directory / name) for name in (INFO_FILE, *model['sha256']))
+        self.input_size: Tuple[int, int] = tuple(info['input_size'])
+        self.score_thr = info['score_thr'] if score_thr is None else score_thr
+        self.iou_thr = info['iou_thr']
+        self.max_hands = info['max_hands']
+        self._file = directory / model['file']
+        with engine_errors(self._file, 'loaded'):
+            self.run = ENGINES[model['backend']](self._file, model,
+                                                 num_threads, OUTPUTS)
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        """Find the hands of an image.
+
+        Args:
+            image (np.ndarray): BGR, uint8 (h, w, 3).
+
+        Returns:
+            Detections: In px of the image, best first.
+
+        Raises:
+            ValueError: If it is no such image, or the file cannot be run.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or \
+                image.shape[2] != 3 or not image.size:
+            raise ValueError('the detector takes images as uint8 (h, w, 3), '
+                             f'got {image.dtype} {image.shape}')
+        pixels, warp = letterbox(image, self.input_size)
+        with engine_errors(self._file, 'run'):
+            boxes, scores, directions = self.run(
+                np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
+            places = boxes.shape[1] if boxes.ndim == 3 else -1
+            shapes = [part.shape for part in (boxes, scores, directions)]
+            if shapes != [(1, places, size) for size in (4, 2, 2)]:
+                raise ValueError(f'it gives {shapes}')
+        found = select_hands(boxes[0], scores[0], directions[0],
+                             self.score_thr, self.iou_thr, self.max_hands)
+        return to_image(found, warp, image.shape[1::-1])
+
+
+def _check_info(info: dict) -> None:
+    model = info['model']
+    if not isinstance(model, dict):
+        raise ValueError('model must be a dict')
+    checks = {
+        'input_size':
+        isinstance(info['input_size'], list) and len(info['input_size']) == 2
+        and all(type(v) is int and 0 < v <= 4096 for v in info['input_size']),
+        'score_thr':
+        _is_share(info['score_thr']),
+        'iou_thr':
+        _is_share(info['iou_thr']),
+        'max_hands':
+        type(info['max_hands']) is int and info['max_hands'] > 0,
+        'model.backend':
+        model['backend'] == 'onnx',
+        # beside the json, nowhere else
+        'model.file':
+        is_name(model['file']),
+        'model.sha256':
+        isinstance(model['sha256'], dict) and model['file'] in model['sha256']
+        and all(
+            is_name(name) and isinstance(digest, str)
+            for name, digest in model['sha256'].items()),
+    }
+    bad = [name for name, good in checks.items() if not good]
+    if bad:
+        raise ValueError(f'bad {", ".join(bad)}')
+
+
+def _is_share(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 1
