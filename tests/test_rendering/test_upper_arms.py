@@ -30,7 +30,7 @@ def arm_of(scenes, hand, focal):
     camera = np.array([[focal, 0, SIZE / 2], [0, focal, SIZE / 2], [0, 0, 1]])
     return camera, upper_arm(
         np.random.default_rng(0), hand.surfaces, hand.keypoints[0],
-        scenes._elbow_of(hand), camera, SIZE, hand.keypoints)
+        scenes.elbow_of(hand), camera, SIZE, hand.keypoints)
 
 
 def ends_within(mask):

@@ -1,0 +1,266 @@
+"""Whole pictures, with hands of all sizes, to train a detector of hands."""
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+import cv2
+import numpy as np
+
+from lgh_mmpose.geometry.camera import project
+
+from .backgrounds import cast_shadow
+from .camera_effects import apply_camera
+from .lighting import Light
+from .occluders import sample_occluder
+from .rasterizer import NEAR
+from .scene import (PERSON_ID, WHOLE_PICTURES, Hand, SceneGenerator,
+                    surfaces_of, visible_joints)
+from .shading import render, to_srgb
+from .skins import Skins
+
+_NEAREST = 150.  # mm from the camera to the middle of a hand's near side
+_FINE_SKIN = 130  # px that a hand spans from where skins are finer than 256
+_OCCLUDER = .15  # probability of something before the hands
+_SHADOW = .25  # of a wall behind, on which the shadow of a hand falls
+_SHADOW_SPAN = .25  # share of the picture that such a hand spans at least
+
+
+class WholePicture(NamedTuple):
+    """A picture of H hands, of none at times.
+
+    Attributes:
+        image: (S, S, 3) uint8, RGB.
+        keypoints: (H, 21, 2) float64, px, in FreiHAND's order.
+        visible: (H, 21) bool, in the picture and not hidden.
+        sides: H times 'left' or 'right'.
+    """
+    image: np.ndarray
+    keypoints: np.ndarray
+    visible: np.ndarray
+    sides: Sequence[str]
+
+
+class _Canvas:
+    """A picture that is painted from the back to the front.
+
+    Args:
+        image: (S, S, 3) float32, the background.
+        camera_matrix: (3, 3).
+        light: What lights all of it.
+    """
+
+    def __init__(self, image: np.ndarray, camera_matrix: np.ndarray,
+                 light: Light):
+        self.image = image
+        self.camera_matrix = camera_matrix
+        self.light = light
+        self.mask = np.zeros(image.shape[:2], bool)
+        self.hands: List[Hand] = []
+        self.visible: List[np.ndarray] = []
+
+    def add_hands(self,
+                  rng: np.random.Generator,
+                  hands: Sequence[Hand],
+                  shadow: bool = False) -> None:
+        """Draw hands and arms that may hide each other and all before."""
+        surfaces = surfaces_of(hands)
+        box = self._box_of(np.concatenate([s.vertices for s in surfaces]))
+        if box is None:
+            return
+        x, y, side = box
+        camera_matrix = self.camera_matrix.copy()
+        camera_matrix[:2, 2] -= x, y
+        layer = render(surfaces, camera_matrix, side, self.light)
+        window = np.s_[y:y + side, x:x + side]
+        if shadow:
+            alpha = np.zeros(self.mask.shape, np.float32)
+            alpha[window] = layer.alpha
+            self.image = cast_shadow(rng, self.image, alpha,
+                                     self.light.key_direction)
+        alpha = layer.alpha[..., None]
+        place = self.image[window]
+        place += alpha * (
+            to_srgb(layer.color / np.maximum(alpha, 1e-6)) - place)
+        self._hide(layer.alpha >= .5, (x, y))
+        mask = self.mask[window]
+        mask[layer.part > PERSON_ID] = True
+        for hand in hands:
+            self.hands.append(hand)
+            self.visible.append(
+                visible_joints(hand.keypoints, camera_matrix,
+                               layer.inverse_depth, layer.part,
+                               np.zeros(layer.part.shape, bool)))
+
+    def cover(self, coverage: np.ndarray, picture: np.ndarray) -> None:
+        """Put (S, S) coverage of a picture before all."""
+        self.image += coverage[..., None] * (picture - self.image)
+        self._hide(coverage >= .5, (0, 0))
+
+    def _hide(self, hidden: np.ndarray, start: Tuple[int, int]) -> None:
+        """Take from sight what lies under a mask that begins somewhere."""
+        height, width = hidden.shape
+        mask = self.mask[start[1]:start[1] + height,
+                         start[0]:start[0] + width]
+        mask[hidden] = False
+        for hand, visible in zip(self.hands, self.visible):
+            at = np.rint(project(hand.keypoints,
+                                 self.camera_matrix)).astype(int) - start
+            inside = ((at >= 0) & (at < (width, height))).all(axis=1)
+            column, row = np.where(inside[:, None], at, 0).T
+            visible &= ~(inside & hidden[row, column])
+
+    def _box_of(self,
+                vertices: np.ndarray) -> Optional[Tuple[int, int, int]]:
+        """Left, top and side of a square in the picture that holds what is
+        seen of (V, 3) points."""
+        size = len(self.mask)
+        vertices = vertices[vertices[:, 2] > NEAR]
+        if not len(vertices):
+            return None
+        uv = project(vertices, self.camera_matrix)
+        low = np.clip(np.floor(uv.min(axis=0)) - 1, 0, size).astype(int)
+        high = np.clip(np.ceil(uv.max(axis=0)) + 2, 0, size).astype(int)
+        side = int((high - low).max())
+        if (high <= low).any():
+            return None
+        x, y = np.minimum(low, size - side).tolist()
+        return x, y, side
+
+
+class WholePictures:
+    """Makes whole pictures; each depends on the seed, the split and its index
+    only.
+
+    Args:
+        scenes: What makes hands, light and backgrounds.
+    """
+
+    def __init__(self, scenes: SceneGenerator):
+        self.scenes = scenes
+        self._coarse_skins = Skins(256)
+
+    def sample(self, index: int) -> WholePicture:
+        """Make the picture with this index, 0 or more."""
+        scenes = self.scenes
+        size = scenes.size
+        rng = scenes.random(WHOLE_PICTURES, index)
+        light = scenes.sample_light(rng)
+        focal = size * np.exp(rng.uniform(np.log(.75), np.log(1.4)))
+        middle = (size - 1) / 2
+        camera_matrix = np.array([[focal, 0, middle], [0, focal, middle],
+                                  [0, 0, 1]])
+        canvas = _Canvas(
+            scenes.sample_background(rng, light), camera_matrix, light)
+        kind = rng.random()
+        if kind < .13:
+            pass
+        elif kind < .25:
+            self._add_touching(rng, canvas)
+        else:
+            self._add_hands(rng, canvas)
+        return self._take(rng, canvas)
+
+    def _take(self, rng: np.random.Generator,
+              canvas: _Canvas) -> WholePicture:
+        """Put something before the hands and take the picture."""
+        without = self.scenes.without
+        if 'objects' not in without and rng.random() < _OCCLUDER:
+            canvas.cover(
+                *sample_occluder(rng, canvas.mask, self.scenes.backgrounds))
+        if 'camera' in without:
+            image = np.rint(np.clip(canvas.image, 0, 255)).astype(np.uint8)
+        else:
+            image = apply_camera(rng, canvas.image, canvas.mask)
+        hands = canvas.hands
+        return WholePicture(
+            image=image,
+            keypoints=np.array([
+                project(hand.keypoints, canvas.camera_matrix) for hand in hands
+            ]).reshape(-1, 21, 2),
+            visible=np.array(canvas.visible, bool).reshape(-1, 21),
+            sides=tuple(hand.side for hand in hands))
+
+    def _sample_person(self, rng: np.random.Generator, span: float) -> tuple:
+        """Shape and skin of someone whose hands span some pixels."""
+        return self.scenes.sample_person(
+            rng, None if span > _FINE_SKIN else self._coarse_skins)
+
+    def _add_touching(self, rng: np.random.Generator,
+                      canvas: _Canvas) -> None:
+        size = self.scenes.size
+        span = size * np.exp(rng.uniform(np.log(.15), np.log(.85)))
+        person = self._sample_person(rng, span)
+        hands = self.scenes.sample_touching(rng, *person)
+        centre = rng.uniform(.25, .75, 2) * size
+        hands = _put(hands, canvas.camera_matrix, centre, span)
+        hands = self.scenes.add_upper_arms(rng, hands, canvas.camera_matrix)
+        canvas.add_hands(rng, hands)
+
+    def _add_hands(self, rng: np.random.Generator, canvas: _Canvas) -> None:
+        """Add up to six hands whose arms come from anywhere."""
+        size = self.scenes.size
+        count = rng.choice(6, p=(.6, .24, .07, .04, .03, .02)) + 1
+        largest = size * np.exp(rng.uniform(np.log(.12), np.log(.95)))
+        groups = []
+        boxes = np.empty((0, 4))
+        for _ in range(count):
+            span = largest * rng.uniform(.6, 1)
+            if count > 2:
+                span = min(span, .4 * size)
+            person = self._sample_person(rng, span)
+            pose, held = self.scenes.sample_hand(rng, person[0])
+            side = 'left' if rng.random() < .5 else 'right'
+            hand = self.scenes.turn_hand(
+                rng, self.scenes.dress(rng, *person, pose, held), side)
+            for _ in range(10):
+                margin = .3 * span
+                centre = rng.uniform(margin, size - margin, 2)
+                box = np.concatenate([centre - span / 2, centre + span / 2])
+                if _overlap(box, boxes) < .15:
+                    break
+            else:
+                continue
+            boxes = np.vstack([boxes, box])
+            hand, = _put([hand], canvas.camera_matrix, centre, span)
+            hand, = self.scenes.add_upper_arms(rng, [hand],
+                                               canvas.camera_matrix)
+            groups.append(([hand], span))
+        groups.sort(key=lambda group: -group[0][0].keypoints[9, 2])
+        for hands, span in groups:
+            canvas.add_hands(
+                rng, hands,
+                rng.random() < _SHADOW and span > _SHADOW_SPAN * size)
+
+
+def _overlap(box: np.ndarray, boxes: np.ndarray) -> float:
+    """Largest share of a box, left, top, right, bottom, under (N, 4) ones."""
+    if not len(boxes):
+        return 0.
+    shared = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(
+        box[:2], boxes[:, :2])
+    areas = np.minimum(
+        np.prod(boxes[:, 2:] - boxes[:, :2], axis=1),
+        np.prod(box[2:] - box[:2]))
+    return float((np.prod(np.maximum(shared, 0), axis=1) / areas).max())
+
+
+def _put(hands: Sequence[Hand], camera_matrix: np.ndarray, centre: np.ndarray,
+         span: float) -> Sequence[Hand]:
+    """Move hands together so that the box of their key points has its centre
+    at (2,) px and a longer side of ``span`` px, unless that is too close."""
+    focal = camera_matrix[0, 0]
+    keypoints = np.concatenate([hand.keypoints for hand in hands])
+    low, high = keypoints.min(axis=0), keypoints.max(axis=0)
+    middle = (low + high) / 2
+    nearest = (high - low)[2] / 2 + _NEAREST
+    depth = max(focal * (high - low)[:2].max() / span, nearest)
+    ray = (centre - camera_matrix[:2, 2]) / focal
+    shift = depth * np.append(ray, 1) - middle
+    for _ in range(4):  # what is nearer is larger and farther out
+        moved = keypoints + shift
+        rays = moved[:, :2] / moved[:, 2:]
+        low, high = rays.min(axis=0), rays.max(axis=0)
+        shift[:2] += depth * (ray - (low + high) / 2)
+        before = depth
+        depth = max(depth * focal * (high - low).max() / span, nearest)
+        shift[2] = depth - middle[2]
+        shift[:2] += (depth - before) * ray
+    return [hand.moved(shift) for hand in hands]
