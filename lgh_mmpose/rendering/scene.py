@@ -194,7 +194,7 @@ class SceneGenerator:
         self.size = size
         self.without = frozenset(without)
         self._key = (seed, SPLITS.index(split))
-        self._turn = (
+        self.turn = (
             upright_rotation if difficulty == 'easy' else any_rotation)
         self.model = HandModel()
         self._environments = [
@@ -295,7 +295,7 @@ class SceneGenerator:
                    side: str) -> Hand:
         """Turn a hand so that its own forearm does not hide it."""
         for _ in range(_TURNS):
-            placed = place_hand(hand, self._turn(rng), side=side)
+            placed = place_hand(hand, self.turn(rng), side=side)
             if self._is_in_view(placed):
                 break
         return placed
@@ -377,7 +377,7 @@ class SceneGenerator:
             self.dress(rng, subject, skin, pose)
             for pose in (pair.left, pair.right))
         for _ in range(_TURNS):
-            turn = self._turn(rng)
+            turn = self.turn(rng)
             # the wrists are the origins of the hands' frames
             hands = [
                 place_hand(

@@ -8,6 +8,7 @@ from lgh_mmpose.geometry.camera import project
 
 from .backgrounds import cast_shadow
 from .camera_effects import apply_camera
+from .figures import Figure, Figures
 from .lighting import Light
 from .occluders import sample_occluder
 from .rasterizer import NEAR
@@ -20,6 +21,12 @@ _NEAREST = 150.  # mm from the camera to the middle of a hand's near side
 _FINE_SKIN = 130  # px that a hand spans from where skins are finer than 256
 _OCCLUDER = .15  # probability of something before the hands
 _SHADOW = .25  # of a wall behind, on which the shadow of a hand falls
+_HAND, _STATURE = 165., 1700.  # mm
+GESTURES = ('show', 'raise', 'fold', 'rest', 'hide')
+"""What arms of people do, see :class:`Figures`."""
+_ALONE = (.6, .1, .15, .15, 0), (.2, .03, .17, .3, .3)
+_IN_COMPANY = (.25, .05, .2, .35, .15), (.15, .05, .2, .4, .2)
+"""How often, of either arm."""
 _SHADOW_SPAN = .25  # share of the picture that such a hand spans at least
 
 
@@ -89,6 +96,26 @@ class _Canvas:
                                layer.inverse_depth, layer.part,
                                np.zeros(layer.part.shape, bool)))
 
+    def add_figure(self, rng: np.random.Generator, figure: Figure) -> None:
+        """Draw a person."""
+        for behind in (True, False):
+            if not behind:
+                self._add_body(figure)
+            hands = [arm.hand for arm in figure.arms if arm.behind == behind]
+            if hands:
+                self.add_hands(rng, hands)
+
+    def _add_body(self, figure: Figure) -> None:
+        drawn = figure.body.draw(self.camera_matrix, len(self.mask),
+                                 self.light, figure.outfit)
+        if drawn is None:
+            return
+        x, y, colors, coverage = drawn
+        height, width = coverage.shape
+        place = self.image[y:y + height, x:x + width]
+        place += coverage[..., None] * (colors - place)
+        self._hide(coverage >= .5, (x, y))
+
     def cover(self, coverage: np.ndarray, picture: np.ndarray) -> None:
         """Put (S, S) coverage of a picture before all."""
         self.image += coverage[..., None] * (picture - self.image)
@@ -136,6 +163,7 @@ class WholePictures:
     def __init__(self, scenes: SceneGenerator):
         self.scenes = scenes
         self._coarse_skins = Skins(256)
+        self._figures = Figures(scenes)
 
     def sample(self, index: int) -> WholePicture:
         """Make the picture with this index, 0 or more."""
@@ -150,12 +178,16 @@ class WholePictures:
         canvas = _Canvas(
             scenes.sample_background(rng, light), camera_matrix, light)
         kind = rng.random()
+        if 'photographs' in scenes.without:  # no people either
+            kind *= .5
         if kind < .13:
             pass
-        elif kind < .25:
+        elif kind < .2:
             self._add_touching(rng, canvas)
-        else:
+        elif kind < .5:
             self._add_hands(rng, canvas)
+        else:
+            self._add_people(rng, canvas)
         return self._take(rng, canvas)
 
     def _take(self, rng: np.random.Generator,
@@ -228,6 +260,60 @@ class WholePictures:
             canvas.add_hands(
                 rng, hands,
                 rng.random() < _SHADOW and span > _SHADOW_SPAN * size)
+
+
+    def _add_people(self, rng: np.random.Generator, canvas: _Canvas) -> None:
+        """Add people, from one close to the camera to some far from it."""
+        size = self.scenes.size
+        span = size * np.exp(rng.uniform(np.log(.04), np.log(.4)))
+        count = 1
+        if span < .15 * size and rng.random() < .4:
+            count = int(rng.integers(2, 5))
+        shares = _ALONE if count == 1 else _IN_COMPANY
+        figures = []
+        for at in range(count):
+            depth = canvas.camera_matrix[0, 0] * _HAND / span * np.exp(
+                rng.normal(0, .12) * (count > 1))
+            gestures = [
+                GESTURES[rng.choice(len(GESTURES), p=shares[k])]
+                for k in rng.permutation(2)
+            ]
+            figure = self._figures.sample(
+                rng, gestures, depth,
+                None if span > _FINE_SKIN else self._coarse_skins)
+            figures.append(
+                figure.moved(
+                    self._place(rng, figure, canvas.camera_matrix,
+                                (at + rng.uniform(.15, .85)) / count)))
+        figures.sort(key=lambda figure: -figure.body.neck[2])
+        for figure in figures:
+            canvas.add_figure(rng, figure)
+
+    def _place(self, rng: np.random.Generator, figure: Figure,
+               camera_matrix: np.ndarray, across: float) -> np.ndarray:
+        """Where to, mm, to move a person in the middle of the picture."""
+        size = self.scenes.size
+        depth = figure.body.neck[2]
+        scale = camera_matrix[0, 0] / depth
+        points = figure.body.points()
+        tall = scale * _STATURE
+        if tall < 1.15 * size and rng.random() < .75:  # on their feet
+            feet = rng.uniform(.8, 1.05) * size
+            neck = feet - .85 * tall
+        else:
+            neck = rng.uniform(.25, .6) * size
+        place = np.array([across * size, neck])
+        shown = [arm.hand for arm in figure.arms if not arm.behind]
+        if shown and rng.random() < .85:
+            # the hand that is held up higher is in the picture
+            hand = min(shown, key=lambda hand: hand.keypoints[:, 1].min())
+            uv = project(hand.keypoints, camera_matrix)
+            uv += place - project(points['neck'][None], camera_matrix)
+            low, high = uv.min(axis=0), uv.max(axis=0)
+            place += np.maximum(.02 * size - low, 0) - np.maximum(
+                high - .98 * size, 0)
+        shift = (place - camera_matrix[:2, 2]) / scale
+        return np.append(shift, 0)
 
 
 def _overlap(box: np.ndarray, boxes: np.ndarray) -> float:

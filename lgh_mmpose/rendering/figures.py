@@ -1,0 +1,317 @@
+"""People before a camera, with bodies, arms and hands."""
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from .accessories import CIRCLE, cloth_texture, tube
+from .bodies import Body, Outfit, Placed, load_bodies
+from .hand_model import FOREARM_PART, Subject
+from .rasterizer import Surface
+from .scene import Hand, SceneGenerator, place_hand
+from .skins import Skin, Skins
+from .upper_arms import arm_to_shoulder, sleeves_of
+
+SIDES = ('left', 'right')
+
+_TRIES = 30  # to hold an arm as people can
+_BEND = np.cos(np.radians(150))  # of forearm and upper arm, at most
+_AT_BODY = 110.  # mm before the shoulders' plane: what touches the chest
+_AT_HEAD = 150.  # mm from the middle of the head
+_APART = 70.  # mm between two hands
+_RESCUES = 8  # tries to dress both hands alike
+_INDEX, _LITTLE = 5, 17  # key points: the knuckles at the hand's sides
+
+
+class Arm(NamedTuple):
+    """An arm of a person.
+
+    Attributes:
+        hand: Hand and arm up to the shoulder.
+        behind: Whether the arm is behind the body.
+    """
+    hand: Hand
+    behind: bool
+
+
+class Figure(NamedTuple):
+    """A person, in the camera frame, mm.
+
+    Attributes:
+        body: What is drawn of the person beside the arms.
+        outfit: Its colours.
+        arms: Left and right.
+    """
+    body: Placed
+    outfit: Outfit
+    arms: Sequence[Arm]
+
+
+    def moved(self, shift: np.ndarray) -> 'Figure':
+        """The person elsewhere, by (3,) mm."""
+        return self._replace(
+            body=self.body._replace(neck=self.body.neck + shift),
+            arms=[arm._replace(hand=arm.hand.moved(shift)) for arm in self.arms])
+
+
+class Figures:
+    """Makes people.
+
+    Args:
+        scenes: What makes hands.
+    """
+
+    def __init__(self, scenes: SceneGenerator):
+        self._scenes = scenes
+        self._bodies = load_bodies()
+
+    def sample(self,
+               rng: np.random.Generator,
+               gestures: Sequence[str],
+               depth: float,
+               skins: Optional[Skins] = None) -> Figure:
+        """Draw a person whose neck is in the middle of the picture.
+
+        Args:
+            rng: Source of randomness.
+            gestures: What left and right arm do: 'show', 'raise', 'rest',
+                'fold' or 'hide'.
+            depth: mm from the camera to the neck.
+            skins: See :meth:`SceneGenerator.sample_person`.
+        """
+        subject, skin = self._scenes.sample_person(rng, skins)
+        tone = _tone_of(skin)
+        body = self._choose_body(rng, subject, tone)
+        top, relief = cloth_texture(rng)
+        trousers = cloth_texture(rng)[0].mean(axis=(0, 1))
+        outfit = Outfit(top, relief, trousers.astype(np.float64), tone)
+        placed = Placed(body, np.array([0, 0, depth]), bool(rng.random() < .5),
+                        float(np.clip(rng.normal(0, .05), -.12, .12)))
+        points = {
+            name: point - placed.neck
+            for name, point in placed.points().items()
+        }
+        arms: List[Arm] = []
+        long_sleeved = None
+        for side, gesture in zip(SIDES, gestures):
+            bare_hand, long_sleeved = self._dress(rng, subject, skin, side,
+                                                  gesture, outfit,
+                                                  long_sleeved)
+            others = [arm.hand.keypoints for arm in arms]
+            arms.append(
+                self._hold(rng, bare_hand, side, gesture, points, body,
+                           outfit, others))
+        return Figure(placed, outfit, [
+            arm._replace(hand=arm.hand.moved(placed.neck)) for arm in arms
+        ])
+
+    def _choose_body(self, rng: np.random.Generator, subject: Subject,
+                     tone: np.ndarray) -> Body:
+        """A body of the same sex and much the same skin."""
+        unlike = np.array([
+            np.abs(np.log(body.tone / tone)).mean() + 3. *
+            (body.male != (subject.male > .5)) for body in self._bodies
+        ])
+        weights = np.exp(-2.5 * (unlike - unlike.min()))
+        return self._bodies[rng.choice(len(weights), p=weights /
+                                       weights.sum())]
+
+    def _dress(self, rng: np.random.Generator, subject: Subject, skin: Skin,
+               side: str, gesture: str, outfit: Outfit,
+               long_sleeved: Optional[bool]) -> Tuple[Hand, bool]:
+        """A right hand in its own frame with a sleeve like the other's."""
+        pose, held = self._scenes.sample_hand(rng, subject)
+        for _ in range(_RESCUES):
+            hand = self._scenes.dress(rng, subject, skin, pose, held)
+            elbow = self._scenes.elbow_of(hand)
+            sleeves = sleeves_of(hand.surfaces, hand.keypoints[0], elbow)
+            if long_sleeved in (None, bool(sleeves)):
+                break
+        worn = set(map(id, sleeves))
+        surfaces = []
+        for surface in hand.surfaces:
+            if id(surface) in worn:
+                if long_sleeved is False:
+                    continue
+                surface = surface._replace(
+                    texture=outfit.top, relief=outfit.relief)
+            surfaces.append(surface)
+        return hand._replace(surfaces=surfaces), bool(sleeves)
+
+    def _hold(self, rng: np.random.Generator, hand: Hand, side: str,
+              gesture: str, points: Dict[str, np.ndarray], body: Body,
+              outfit: Outfit, others: Sequence[np.ndarray]) -> Arm:
+        """Hold a hand as the gesture says."""
+        frame = _Torso(points, side)
+        mirror = np.array([-1 if side == 'left' else 1, 1, 1])
+        local = (hand.keypoints - hand.keypoints[0]) * mirror
+        forearm = (self._scenes.elbow_of(hand) - hand.keypoints[0]) * mirror
+        best = None
+        for _ in range(_TRIES):
+            along = _sample_upper_arm(rng, gesture, frame)
+            elbow = frame.shoulder + body.upper_arm * along
+            turn = self._sample_turn(rng, gesture, frame, along, local,
+                                     forearm)
+            wrist = elbow - turn @ forearm
+            keypoints = wrist + local @ turn.T
+            strain = frame.strain(gesture, along, elbow, keypoints, others)
+            if best is None or strain < best[0]:
+                best = strain, turn, wrist
+            if not strain:
+                break
+        _, turn, wrist = best
+        hand = place_hand(hand, turn, wrist, side=side, root=0)
+        elbow = wrist + turn @ forearm
+        surfaces = list(hand.surfaces)
+        upper = arm_to_shoulder(rng, surfaces, wrist, elbow, frame.shoulder,
+                                body.arm_radius)
+        if upper is not None:
+            surfaces.append(upper)
+            if not body.bare and not sleeves_of(hand.surfaces, wrist, elbow):
+                surfaces.append(
+                    _short_sleeve(rng, frame.shoulder, elbow, upper, body,
+                                  outfit))
+        return Arm(hand._replace(surfaces=surfaces), gesture == 'hide')
+
+    def _sample_turn(self, rng: np.random.Generator, gesture: str,
+                     frame: '_Torso', along: np.ndarray, local: np.ndarray,
+                     forearm: np.ndarray) -> np.ndarray:
+        """Rotation of a hand, from its own frame to the camera's."""
+        if gesture in ('show', 'raise'):
+            return self._scenes.turn(rng)
+        out, front, up = frame.out, frame.front, frame.up
+        if gesture == 'rest':
+            way = along + rng.normal(0, .13, 3) + rng.uniform(0, .35) * front
+            palm = -out + rng.normal(0, .45, 3)
+        elif gesture == 'hide':
+            way = -out * rng.uniform(.3, 1) - .5 * front + rng.uniform(
+                -.7, .2) * up
+            palm = -front + rng.normal(0, .4, 3)
+        else:
+            way = -out * rng.uniform(.1, 1) + front * rng.uniform(
+                .3, 1) + up * rng.uniform(-.5, .8)
+            palm = (-front, -out, -up, up)[rng.choice(
+                4, p=(.4, .3, .2, .1))] + rng.normal(0, .35, 3)
+        way /= np.linalg.norm(way)
+        palm = palm - way * (palm @ way)
+        palm /= np.linalg.norm(palm)
+        # the hand's own: the back is up (y), the forearm behind
+        back = forearm / np.linalg.norm(forearm)
+        down = np.array([0, -1., 0]) + back * back[1]
+        down /= np.linalg.norm(down)
+        own = np.stack([np.cross(down, back), down, back], 1)
+        wanted = np.stack([np.cross(palm, -way), palm, -way], 1)
+        return wanted @ own.T
+
+
+class _Torso:
+    """Directions and limits of a body for one of its arms.
+
+    Args:
+        points: See :meth:`Placed.points`, from the neck.
+        side: 'left' or 'right'.
+    """
+
+    def __init__(self, points: Dict[str, np.ndarray], side: str):
+        self.shoulder = points[f'{side}_shoulder']
+        other = points['left_shoulder' if side ==
+                       'right' else 'right_shoulder']
+        out = (self.shoulder - other) * [1, 0, 1]
+        self.half_width = np.linalg.norm(out) / 2
+        self.out = out / np.linalg.norm(out)
+        left = self.out if side == 'left' else -self.out
+        self.front = np.array([left[2], 0, -left[0]])
+        self.up = np.array([0, -1., 0])
+        self.head = points['head']
+        self.hips = points['hips'][1]
+
+    def strain(self, gesture: str, along: np.ndarray, elbow: np.ndarray,
+               keypoints: np.ndarray, others: Sequence[np.ndarray]) -> float:
+        """How far from possible it is to hold an arm so; 0 for possible.
+
+        Args:
+            along: (3,) unit vector from the shoulder to the elbow.
+            elbow: (3,) mm.
+            keypoints: (21, 3) mm.
+            others: (21, 3) each, of the other hands.
+        """
+        wrist = keypoints[0]
+        way = (wrist - elbow) / np.linalg.norm(wrist - elbow)
+        strain = max(_BEND - way @ along, 0)
+        # the hinge of the elbow, and how far the forearm is twisted
+        toward = -along - way * (-along @ way)
+        bend = np.linalg.norm(toward)
+        if bend > .35:
+            thumb = keypoints[_INDEX] - keypoints[_LITTLE]
+            thumb = thumb - way * (thumb @ way)
+            thumb /= np.linalg.norm(thumb) + 1e-9
+            strain += max(-.2 - thumb @ toward / bend, 0)
+            # an elbow does not bend backwards
+            strain += max(-.3 - way @ self.front, 0) * (gesture != 'hide')
+        if gesture == 'hide':
+            return strain
+        places = np.vstack([keypoints, elbow])
+        across, before = places @ self.out, places @ self.front
+        within = (np.abs(across) < .9 * self.half_width) & (
+            places[:, 1] > -40) & (places[:, 1] < self.hips + 250)
+        strain += np.where(within, np.maximum(_AT_BODY - before, 0),
+                           np.maximum(-150 - before, 0)).max() / 100
+        at_head = np.linalg.norm(places - self.head, axis=1)
+        strain += np.maximum(_AT_HEAD - at_head, 0).max() / 100
+        for other in others:
+            distance = np.linalg.norm(
+                keypoints[:, None] - other, axis=-1).min()
+            strain += max(_APART - distance, 0) / 100
+        return float(strain)
+
+
+def _sample_upper_arm(rng: np.random.Generator, gesture: str,
+                      torso: _Torso) -> np.ndarray:
+    """(3,) unit vector from the shoulder to the elbow."""
+    low, high = {
+        'show': ((0, -.2, -1), (.9, .9, -.1)),
+        'raise': ((.2, 0, -.3), (1, .7, 1)),
+        'rest': ((.05, -.2, -1), (.3, .2, -1)),
+        'fold': ((.05, -.2, -1), (.4, .5, -.8)),
+        'hide': ((.25, -.5, -1), (.5, -.2, -1)),
+    }[gesture]
+    out, front, up = rng.uniform(low, high)
+    along = out * torso.out + front * torso.front + up * torso.up
+    return along / np.linalg.norm(along)
+
+
+def _short_sleeve(rng: np.random.Generator, shoulder: np.ndarray,
+                  elbow: np.ndarray, upper: Surface, body: Body,
+                  outfit: Outfit) -> Surface:
+    """A sleeve that covers the upper arm from the shoulder on."""
+    axis = elbow - shoulder
+    length = np.linalg.norm(axis)
+    axis = axis / length
+    across = np.cross(axis, np.eye(3)[np.abs(axis).argmin()])
+    across /= np.linalg.norm(across)
+    bases = np.stack([across, np.cross(across, axis)])
+    end = rng.uniform(.25, .85) * length
+    radius = body.arm_radius
+    places = np.array([end - 12, end, end, .66 * end, .33 * end, 0, -.45, -.9, -1])
+    places[6:] *= radius
+    gap = rng.uniform(4, 12)
+    widths = radius * np.array(
+        [.6, .97, 1, 1.02, 1.04, 1.05, .95, .5, .02]) + gap
+    widths[-1] = 1
+    rings = shoulder + places[:, None, None] * axis + widths[:, None, None] * (
+        CIRCLE @ bases)
+    return tube(
+        rings,
+        FOREARM_PART,
+        outfit.top, (4., end / 90 * 1.5),
+        relief=outfit.relief,
+        gloss=.3,
+        roughness=.8,
+        fuzz=.2)
+
+
+def _tone_of(skin: Skin) -> np.ndarray:
+    """(3,) mean linear albedo of an arm."""
+    side = len(skin.texture)
+    rows, columns = slice(side // 16, side // 6), slice(side // 14, side // 4)
+    piece = skin.texture[rows, columns] if side >= 32 else skin.texture
+    return piece.mean(axis=(0, 1)).astype(np.float64)
