@@ -253,7 +253,8 @@ def _shade(colors, shape, covers, top, texels, trousers, gain, mirrored, roll,
             worn = min(covers[y, x, 0] / 255. / alpha, 1.)
             below = min(covers[y, x, 1] / 255. / alpha, 1.)
             bare = min(covers[y, x, 2] / 255. / alpha, 1.)
-            rest = max(1 - worn - below - bare, 0.)
+            # hair, eyes and shoes; at seams the three may fall short of 1
+            rest = max(1 - 2 * (worn + below + bare), 0.)
             total = worn + below + bare + rest
             v, u = int(y * texels) % side, int(x * texels) % side
             for c in range(3):

@@ -18,6 +18,7 @@ _BEND = np.cos(np.radians(150))  # of forearm and upper arm, at most
 _AT_BODY = 110.  # mm before the shoulders' plane: what touches the chest
 _AT_HEAD = 150.  # mm from the middle of the head
 _APART = 70.  # mm between two hands
+_SLIM = .88  # of an arm that lies at no body
 _RESCUES = 8  # tries to dress both hands alike
 _INDEX, _LITTLE = 5, 17  # key points: the knuckles at the hand's sides
 
@@ -163,7 +164,7 @@ class Figures:
         elbow = wrist + turn @ forearm
         surfaces = list(hand.surfaces)
         upper = arm_to_shoulder(rng, surfaces, wrist, elbow, frame.shoulder,
-                                body.arm_radius)
+                                _SLIM * body.arm_radius)
         if upper is not None:
             surfaces.append(upper)
             if not body.bare and not sleeves_of(hand.surfaces, wrist, elbow):
@@ -289,13 +290,14 @@ def _short_sleeve(rng: np.random.Generator, shoulder: np.ndarray,
     across = np.cross(axis, np.eye(3)[np.abs(axis).argmin()])
     across /= np.linalg.norm(across)
     bases = np.stack([across, np.cross(across, axis)])
-    end = rng.uniform(.25, .85) * length
-    radius = body.arm_radius
-    places = np.array([end - 12, end, end, .66 * end, .33 * end, 0, -.45, -.9, -1])
+    end = rng.uniform(.3, .85) * length
+    radius = _SLIM * body.arm_radius
+    places = np.array(
+        [end - 12, end, end, .66 * end, .33 * end, 0, -.3, -.5, -.55])
     places[6:] *= radius
-    gap = rng.uniform(4, 12)
+    gap = rng.uniform(3, 8)
     widths = radius * np.array(
-        [.6, .97, 1, 1.02, 1.04, 1.05, .95, .5, .02]) + gap
+        [.6, .97, 1, 1.01, 1.03, 1.02, .88, .5, .02]) + gap
     widths[-1] = 1
     rings = shoulder + places[:, None, None] * axis + widths[:, None, None] * (
         CIRCLE @ bases)

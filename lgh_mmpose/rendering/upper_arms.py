@@ -81,7 +81,7 @@ def arm_to_shoulder(rng: np.random.Generator, surfaces: Sequence[Surface],
     straight = max(length - forearm.radius, 40.)
     further = np.append(
         np.linspace(0, straight, 7)[1:], straight + radius *
-        np.array([.5, .85, 1.]))
+        np.array([.3, .5, .55]))
     grown = radius / forearm.radius / 1.13
     widths = np.concatenate([
         np.ones(6),

@@ -24,9 +24,11 @@ _SHADOW = .25  # of a wall behind, on which the shadow of a hand falls
 _HAND, _STATURE = 165., 1700.  # mm
 GESTURES = ('show', 'raise', 'fold', 'rest', 'hide')
 """What arms of people do, see :class:`Figures`."""
-_ALONE = (.6, .1, .15, .15, 0), (.2, .03, .17, .3, .3)
+_CLOSE = (.7, .06, .2, .04, 0), (.2, .03, .27, .25, .25)
+_ALONE = (.5, .1, .2, .2, 0), (.2, .03, .17, .3, .3)
 _IN_COMPANY = (.25, .05, .2, .35, .15), (.15, .05, .2, .4, .2)
 """How often, of either arm."""
+_GAP = 45.  # mm between an arm and the body on which its shadow falls
 _SHADOW_SPAN = .25  # share of the picture that such a hand spans at least
 
 
@@ -66,8 +68,16 @@ class _Canvas:
     def add_hands(self,
                   rng: np.random.Generator,
                   hands: Sequence[Hand],
-                  shadow: bool = False) -> None:
-        """Draw hands and arms that may hide each other and all before."""
+                  shadow: bool = False,
+                  body: Optional[np.ndarray] = None) -> None:
+        """Draw hands and arms that may hide each other and all before.
+
+        Args:
+            rng: Source of randomness.
+            hands: The hands.
+            shadow: Whether their shadow falls on a wall behind.
+            body: (S, S) coverage by a body, on which it falls.
+        """
         surfaces = surfaces_of(hands)
         box = self._box_of(np.concatenate([s.vertices for s in surfaces]))
         if box is None:
@@ -82,8 +92,13 @@ class _Canvas:
             alpha[window] = layer.alpha
             self.image = cast_shadow(rng, self.image, alpha,
                                      self.light.key_direction)
-        alpha = layer.alpha[..., None]
         place = self.image[window]
+        if body is not None:
+            px_per_mm = camera_matrix[0, 0] / np.mean(
+                [hand.keypoints[0, 2] for hand in hands])
+            place *= 1 - _shade_on_body(layer.alpha, body[window], px_per_mm,
+                                        self.light.key_direction)[..., None]
+        alpha = layer.alpha[..., None]
         place += alpha * (
             to_srgb(layer.color / np.maximum(alpha, 1e-6)) - place)
         self._hide(layer.alpha >= .5, (x, y))
@@ -98,23 +113,30 @@ class _Canvas:
 
     def add_figure(self, rng: np.random.Generator, figure: Figure) -> None:
         """Draw a person."""
-        for behind in (True, False):
-            if not behind:
-                self._add_body(figure)
-            hands = [arm.hand for arm in figure.arms if arm.behind == behind]
-            if hands:
-                self.add_hands(rng, hands)
+        behind, before = (
+            [arm.hand for arm in figure.arms if arm.behind == side]
+            for side in (True, False))
+        if behind:
+            self.add_hands(rng, behind)
+        body = self._add_body(figure)
+        if before:
+            self.add_hands(rng, before, body=body)
 
-    def _add_body(self, figure: Figure) -> None:
+    def _add_body(self, figure: Figure) -> Optional[np.ndarray]:
+        """Draw a body and return its (S, S) coverage, if any."""
         drawn = figure.body.draw(self.camera_matrix, len(self.mask),
                                  self.light, figure.outfit)
         if drawn is None:
-            return
+            return None
         x, y, colors, coverage = drawn
         height, width = coverage.shape
-        place = self.image[y:y + height, x:x + width]
+        window = np.s_[y:y + height, x:x + width]
+        place = self.image[window]
         place += coverage[..., None] * (colors - place)
         self._hide(coverage >= .5, (x, y))
+        whole = np.zeros(self.mask.shape, np.float32)
+        whole[window] = coverage
+        return whole
 
     def cover(self, coverage: np.ndarray, picture: np.ndarray) -> None:
         """Put (S, S) coverage of a picture before all."""
@@ -265,55 +287,85 @@ class WholePictures:
     def _add_people(self, rng: np.random.Generator, canvas: _Canvas) -> None:
         """Add people, from one close to the camera to some far from it."""
         size = self.scenes.size
+        focal = canvas.camera_matrix[0, 0]
         span = size * np.exp(rng.uniform(np.log(.04), np.log(.4)))
+        depth = focal * _HAND / span
         count = 1
         if span < .15 * size and rng.random() < .4:
             count = int(rng.integers(2, 5))
-        shares = _ALONE if count == 1 else _IN_COMPANY
+        shares = _CLOSE if span > .15 * size else _ALONE \
+            if count == 1 else _IN_COMPANY
+        # where the necks are seen at that depth: all stand on one floor
+        tall = focal * _STATURE / depth
+        neck = rng.uniform(.2, .6)
+        if tall < 1.15 * size and rng.random() < .75:
+            neck = rng.uniform(.8, 1.05) - .85 * tall / size
+        level = (neck * size - canvas.camera_matrix[1, 2]) * depth / focal
         figures = []
         for at in range(count):
-            depth = canvas.camera_matrix[0, 0] * _HAND / span * np.exp(
-                rng.normal(0, .12) * (count > 1))
             gestures = [
                 GESTURES[rng.choice(len(GESTURES), p=shares[k])]
                 for k in rng.permutation(2)
             ]
             figure = self._figures.sample(
-                rng, gestures, depth,
+                rng, gestures,
+                depth * np.exp(rng.normal(0, .15) * (count > 1)),
                 None if span > _FINE_SKIN else self._coarse_skins)
+            across = (at + rng.uniform(.15, .85)) / count
             figures.append(
-                figure.moved(
-                    self._place(rng, figure, canvas.camera_matrix,
-                                (at + rng.uniform(.15, .85)) / count)))
+                self._place(rng, figure, canvas.camera_matrix, across, level,
+                            count == 1))
         figures.sort(key=lambda figure: -figure.body.neck[2])
         for figure in figures:
             canvas.add_figure(rng, figure)
 
     def _place(self, rng: np.random.Generator, figure: Figure,
-               camera_matrix: np.ndarray, across: float) -> np.ndarray:
-        """Where to, mm, to move a person in the middle of the picture."""
+               camera_matrix: np.ndarray, across: float, level: float,
+               alone: bool) -> Figure:
+        """Move a person from the middle of the picture to a place in it.
+
+        Args:
+            across: Of the neck in the picture, 0 to 1.
+            level: Height of the neck, mm.
+            alone: Whether the picture is the person's own.
+        """
         size = self.scenes.size
+        focal, centre = camera_matrix[0, 0], camera_matrix[:2, 2]
         depth = figure.body.neck[2]
-        scale = camera_matrix[0, 0] / depth
-        points = figure.body.points()
-        tall = scale * _STATURE
-        if tall < 1.15 * size and rng.random() < .75:  # on their feet
-            feet = rng.uniform(.8, 1.05) * size
-            neck = feet - .85 * tall
-        else:
-            neck = rng.uniform(.25, .6) * size
-        place = np.array([across * size, neck])
+        shift = np.array([(across * size - centre[0]) * depth / focal,
+                          level + (rng.normal(0, 50) if not alone else 0), 0])
         shown = [arm.hand for arm in figure.arms if not arm.behind]
-        if shown and rng.random() < .85:
+        if shown and rng.random() < .88:
             # the hand that is held up higher is in the picture
             hand = min(shown, key=lambda hand: hand.keypoints[:, 1].min())
-            uv = project(hand.keypoints, camera_matrix)
-            uv += place - project(points['neck'][None], camera_matrix)
+            keypoints = hand.keypoints + shift
+            uv = project(keypoints, camera_matrix)
             low, high = uv.min(axis=0), uv.max(axis=0)
-            place += np.maximum(.02 * size - low, 0) - np.maximum(
+            move = np.maximum(.02 * size - low, 0) - np.maximum(
                 high - .98 * size, 0)
-        shift = (place - camera_matrix[:2, 2]) / scale
-        return np.append(shift, 0)
+            move *= keypoints[:, 2].mean() / focal
+            shift[:2] += move * (1, alone)
+        return figure.moved(shift)
+
+
+def _shade_on_body(hand: np.ndarray, body: np.ndarray, px_per_mm: float,
+                   key_direction: np.ndarray) -> np.ndarray:
+    """Shadow of an arm on the body behind it, (N, N) float32 from 0 to 1.
+
+    Args:
+        hand: (N, N) coverage by arms.
+        body: (N, N) coverage by the body.
+        px_per_mm: Scale of the picture there.
+        key_direction: (3,) unit vector towards the light.
+    """
+    x, y, z = key_direction
+    shift = -_GAP * px_per_mm * np.array([x, y]) / max(-z, .5)
+    shadow = cv2.warpAffine(
+        hand, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), hand.shape)
+    blur = .5 * _GAP * px_per_mm
+    if blur > .3:
+        shadow = cv2.GaussianBlur(shadow, (0, 0), blur)
+    return np.float32(.45) * shadow * body
 
 
 def _overlap(box: np.ndarray, boxes: np.ndarray) -> float:
