@@ -108,8 +108,8 @@ def describe_hands(sample: WholePicture) -> List[Dict[str, Any]]:
     """
     size = np.array(sample.image.shape[1::-1])
     hands = []
-    for uv, visible, side in zip(sample.keypoints, sample.visible,
-                                 sample.sides):
+    for uv, visible, legible, side in zip(sample.keypoints, sample.visible,
+                                          sample.legible, sample.sides):
         if not visible.any():
             continue
         low, high = uv.min(axis=0), uv.max(axis=0)
@@ -119,7 +119,7 @@ def describe_hands(sample: WholePicture) -> List[Dict[str, Any]]:
         inside = ((uv > -.5) & (uv < size - .5)).all(axis=1)
         sight = np.where(visible, 2, np.where(inside, 1, 0))
         found = (
-            visible.sum() >= FEWEST_SEEN
+            legible and visible.sum() >= FEWEST_SEEN
             and max(width, height) >= SMALLEST_BOX)
         # the last digits depend on the processor
         hands.append({

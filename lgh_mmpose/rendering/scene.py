@@ -522,14 +522,16 @@ class SceneGenerator:
             sides=tuple(hand.side for hand in hands),
             depth=depth)
 
-    def sample_background(self, rng: np.random.Generator,
-                          light: Light) -> np.ndarray:
-        """Draw a background, (S, S, 3) float32."""
+    def sample_background(self,
+                          rng: np.random.Generator,
+                          light: Light,
+                          people: bool = True) -> np.ndarray:
+        """Draw a background, (S, S, 3) float32, perhaps with people."""
         # with the light's own map behind, most of the time in its place
         view = (None, None)
         if light.environment is not None and rng.random() < .7:
             view = light.environment, light.rotation
-        return self.backgrounds.sample(rng, self.size, *view)
+        return self.backgrounds.sample(rng, self.size, *view, people=people)
 
     def _before_background(self, rng: np.random.Generator, color: np.ndarray,
                            alpha: np.ndarray, light: Light) -> np.ndarray:

@@ -21,6 +21,18 @@ _NEAREST = 150.  # mm from the camera to the middle of a hand's near side
 _FINE_SKIN = 130  # px that a hand spans from where skins are finer than 256
 _OCCLUDER = .15  # probability of something before the hands
 _SHADOW = .25  # of a wall behind, on which the shadow of a hand falls
+_KINDS = {
+    'empty': .075,
+    'portrait': .045,
+    'touching': .07,
+    'hands': .32,
+    'people': .43,
+    'both': .06
+}
+"""Kinds of pictures and how frequent they are: without people; with someone
+whose hands are hardly seen; with two hands that touch; with hands whose arms
+come from anywhere; with people from head to foot; with those and hands."""
+_DESK = .2  # of people close to the camera who sit behind a desk
 _HAND, _STATURE = 165., 1700.  # mm
 GESTURES = ('show', 'raise', 'fold', 'rest', 'hide')
 """What arms of people do, see :class:`Figures`."""
@@ -29,6 +41,7 @@ _ALONE = (.5, .1, .2, .2, 0), (.2, .03, .17, .3, .3)
 _IN_COMPANY = (.25, .05, .2, .35, .15), (.15, .05, .2, .4, .2)
 """How often, of either arm."""
 _GAP = 45.  # mm between an arm and the body on which its shadow falls
+_CONTRAST = 4.  # standard deviation of the grey values of what is legible
 _SHADOW_SPAN = .25  # share of the picture that such a hand spans at least
 
 
@@ -39,11 +52,14 @@ class WholePicture(NamedTuple):
         image: (S, S, 3) uint8, RGB.
         keypoints: (H, 21, 2) float64, px, in FreiHAND's order.
         visible: (H, 21) bool, in the picture and not hidden.
+        legible: (H,) bool, whether the picture shows more than a plain patch
+            there; what is black, burnt out or lost in noise is not.
         sides: H times 'left' or 'right'.
     """
     image: np.ndarray
     keypoints: np.ndarray
     visible: np.ndarray
+    legible: np.ndarray
     sides: Sequence[str]
 
 
@@ -111,14 +127,27 @@ class _Canvas:
                                layer.inverse_depth, layer.part,
                                np.zeros(layer.part.shape, bool)))
 
-    def add_figure(self, rng: np.random.Generator, figure: Figure) -> None:
-        """Draw a person."""
+    def add_figure(
+            self,
+            rng: np.random.Generator,
+            figure: Figure,
+            desk: Optional[Tuple[np.ndarray, np.ndarray]] = None) -> None:
+        """Draw a person.
+
+        Args:
+            rng: Source of randomness.
+            figure: The person.
+            desk: Coverage (S, S) by a desk between the body and the arms
+                before it, and its picture.
+        """
         behind, before = (
             [arm.hand for arm in figure.arms if arm.behind == side]
             for side in (True, False))
         if behind:
             self.add_hands(rng, behind)
         body = self._add_body(figure)
+        if desk is not None:
+            self.cover(*desk)
         if before:
             self.add_hands(rng, before, body=body)
 
@@ -197,19 +226,22 @@ class WholePictures:
         middle = (size - 1) / 2
         camera_matrix = np.array([[focal, 0, middle], [0, focal, middle],
                                   [0, 0, 1]])
+        kinds = [kind for kind in _KINDS if scenes.backgrounds.people
+                 or kind not in ('portrait', 'people', 'both')]
+        shares = np.array([_KINDS[kind] for kind in kinds])
+        kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
         canvas = _Canvas(
-            scenes.sample_background(rng, light), camera_matrix, light)
-        kind = rng.random()
-        if 'photographs' in scenes.without:  # no people either
-            kind *= .5
-        if kind < .13:
-            pass
-        elif kind < .2:
-            self._add_touching(rng, canvas)
-        elif kind < .5:
-            self._add_hands(rng, canvas)
-        else:
+            scenes.sample_background(
+                rng, light, people=kind not in ('people', 'both')),
+            camera_matrix, light)
+        if kind == 'portrait':
+            self._add_portrait(rng, canvas)
+        if kind in ('people', 'both'):
             self._add_people(rng, canvas)
+        if kind in ('hands', 'both'):
+            self._add_hands(rng, canvas)
+        if kind == 'touching':
+            self._add_touching(rng, canvas)
         return self._take(rng, canvas)
 
     def _take(self, rng: np.random.Generator,
@@ -224,12 +256,15 @@ class WholePictures:
         else:
             image = apply_camera(rng, canvas.image, canvas.mask)
         hands = canvas.hands
+        keypoints = np.array([
+            project(hand.keypoints, canvas.camera_matrix) for hand in hands
+        ]).reshape(-1, 21, 2)
         return WholePicture(
             image=image,
-            keypoints=np.array([
-                project(hand.keypoints, canvas.camera_matrix) for hand in hands
-            ]).reshape(-1, 21, 2),
+            keypoints=keypoints,
             visible=np.array(canvas.visible, bool).reshape(-1, 21),
+            legible=np.array([_is_legible(image, uv) for uv in keypoints],
+                             bool),
             sides=tuple(hand.side for hand in hands))
 
     def _sample_person(self, rng: np.random.Generator, span: float) -> tuple:
@@ -247,6 +282,20 @@ class WholePictures:
         hands = _put(hands, canvas.camera_matrix, centre, span)
         hands = self.scenes.add_upper_arms(rng, hands, canvas.camera_matrix)
         canvas.add_hands(rng, hands)
+
+    def _add_portrait(self, rng: np.random.Generator,
+                      canvas: _Canvas) -> None:
+        """Add someone whose hands are behind the back or below the picture."""
+        size = self.scenes.size
+        focal = canvas.camera_matrix[0, 0]
+        span = size * np.exp(rng.uniform(np.log(.08), np.log(.5)))
+        depth = focal * _HAND / span
+        gestures = ('hide', 'hide') if span < .2 * size else ('rest', 'hide')
+        figure = self._figures.sample(rng, gestures, depth,
+                                      self._coarse_skins)
+        place = np.array([rng.uniform(.1, .9), rng.uniform(.45, .85)]) * size
+        shift = (place - canvas.camera_matrix[:2, 2]) * depth / focal
+        canvas.add_figure(rng, figure.moved(np.append(shift, 0)))
 
     def _add_hands(self, rng: np.random.Generator, canvas: _Canvas) -> None:
         """Add up to six hands whose arms come from anywhere."""
@@ -288,7 +337,7 @@ class WholePictures:
         """Add people, from one close to the camera to some far from it."""
         size = self.scenes.size
         focal = canvas.camera_matrix[0, 0]
-        span = size * np.exp(rng.uniform(np.log(.04), np.log(.4)))
+        span = size * np.exp(rng.uniform(np.log(.042), np.log(.45)))
         depth = focal * _HAND / span
         count = 1
         if span < .15 * size and rng.random() < .4:
@@ -316,8 +365,25 @@ class WholePictures:
                 self._place(rng, figure, canvas.camera_matrix, across, level,
                             count == 1))
         figures.sort(key=lambda figure: -figure.body.neck[2])
+        desk = None
+        if count == 1 and span > .07 * size and rng.random() < _DESK:
+            desk = self._draw_desk(rng, figures[0], canvas)
         for figure in figures:
-            canvas.add_figure(rng, figure)
+            canvas.add_figure(rng, figure, desk)
+
+    def _draw_desk(self, rng: np.random.Generator, figure: Figure,
+                   canvas: _Canvas) -> Tuple[np.ndarray, np.ndarray]:
+        """Coverage (S, S) by a desk before a person, and how it looks."""
+        size = self.scenes.size
+        points = figure.body.points()
+        places = np.stack([points['neck'], points['hips']])
+        top, bottom = project(places, canvas.camera_matrix)[:, 1]
+        edge = top + rng.uniform(.5, .85) * (bottom - top)
+        across = np.arange(size, dtype=np.float32)
+        line = edge + rng.normal(0, .05) * (across - size / 2)
+        coverage = np.clip(across[:, None] - line + .5, 0, 1)
+        picture = self.scenes.backgrounds.sample(rng, size, people=False)
+        return coverage.astype(np.float32), picture
 
     def _place(self, rng: np.random.Generator, figure: Figure,
                camera_matrix: np.ndarray, across: float, level: float,
@@ -344,6 +410,8 @@ class WholePictures:
             move = np.maximum(.02 * size - low, 0) - np.maximum(
                 high - .98 * size, 0)
             move *= keypoints[:, 2].mean() / focal
+            neck = centre[1] + focal * (shift[1] + move[1]) / depth
+            alone &= neck > 0 or rng.random() < .4  # heads are seen mostly
             shift[:2] += move * (1, alone)
         return figure.moved(shift)
 
@@ -366,6 +434,21 @@ def _shade_on_body(hand: np.ndarray, body: np.ndarray, px_per_mm: float,
     if blur > .3:
         shadow = cv2.GaussianBlur(shadow, (0, 0), blur)
     return np.float32(.45) * shadow * body
+
+
+def _is_legible(image: np.ndarray, uv: np.ndarray) -> bool:
+    """Whether what is about (21, 2) key points is more than a plain patch."""
+    low, high = uv.min(axis=0), uv.max(axis=0)
+    margin = .2 * (high - low).max() + 1
+    size = image.shape[1::-1]
+    left, top = np.clip(np.floor(low - margin), 0, size).astype(int)
+    right, bottom = np.clip(np.ceil(high + margin), 0, size).astype(int)
+    patch = image[top:bottom, left:right]
+    if not patch.size:
+        return False
+    # the mean of some pixels has less noise
+    patch = cv2.resize(patch, (8, 8), interpolation=cv2.INTER_AREA)
+    return bool(patch.mean(axis=2).std() >= _CONTRAST)
 
 
 def _overlap(box: np.ndarray, boxes: np.ndarray) -> float:
