@@ -12,7 +12,7 @@ from .figures import Figure, Figures
 from .lighting import Light
 from .occluders import sample_occluder
 from .rasterizer import NEAR
-from .scene import (PERSON_ID, WHOLE_PICTURES, Hand, SceneGenerator,
+from .scene import (PERSON_ID, RIGHT_HAND_ID, WHOLE_PICTURES, Hand, SceneGenerator,
                     surfaces_of, visible_joints)
 from .shading import render, to_srgb
 from .skins import Skins
@@ -52,6 +52,7 @@ class WholePicture(NamedTuple):
         image: (S, S, 3) uint8, RGB.
         keypoints: (H, 21, 2) float64, px, in FreiHAND's order.
         visible: (H, 21) bool, in the picture and not hidden.
+        areas: (H,) int, how many pixels show a hand.
         legible: (H,) bool, whether the picture shows more than a plain patch
             there; what is black, burnt out or lost in noise is not.
         sides: H times 'left' or 'right'.
@@ -59,6 +60,7 @@ class WholePicture(NamedTuple):
     image: np.ndarray
     keypoints: np.ndarray
     visible: np.ndarray
+    areas: np.ndarray
     legible: np.ndarray
     sides: Sequence[str]
 
@@ -77,7 +79,7 @@ class _Canvas:
         self.image = image
         self.camera_matrix = camera_matrix
         self.light = light
-        self.mask = np.zeros(image.shape[:2], bool)
+        self.owner = np.zeros(image.shape[:2], np.uint8)  # 1: hands[0], ...
         self.hands: List[Hand] = []
         self.visible: List[np.ndarray] = []
 
@@ -90,7 +92,7 @@ class _Canvas:
 
         Args:
             rng: Source of randomness.
-            hands: The hands.
+            hands: The hands; of either side one at most.
             shadow: Whether their shadow falls on a wall behind.
             body: (S, S) coverage by a body, on which it falls.
         """
@@ -104,7 +106,7 @@ class _Canvas:
         layer = render(surfaces, camera_matrix, side, self.light)
         window = np.s_[y:y + side, x:x + side]
         if shadow:
-            alpha = np.zeros(self.mask.shape, np.float32)
+            alpha = np.zeros(self.owner.shape, np.float32)
             alpha[window] = layer.alpha
             self.image = cast_shadow(rng, self.image, alpha,
                                      self.light.key_direction)
@@ -118,10 +120,12 @@ class _Canvas:
         place += alpha * (
             to_srgb(layer.color / np.maximum(alpha, 1e-6)) - place)
         self._hide(layer.alpha >= .5, (x, y))
-        mask = self.mask[window]
-        mask[layer.part > PERSON_ID] = True
+        owner = self.owner[window]
+        is_right = layer.part >= RIGHT_HAND_ID
         for hand in hands:
             self.hands.append(hand)
+            owner[(layer.part > PERSON_ID) &
+                  (is_right == (hand.side == 'right'))] = len(self.hands)
             self.visible.append(
                 visible_joints(hand.keypoints, camera_matrix,
                                layer.inverse_depth, layer.part,
@@ -153,7 +157,7 @@ class _Canvas:
 
     def _add_body(self, figure: Figure) -> Optional[np.ndarray]:
         """Draw a body and return its (S, S) coverage, if any."""
-        drawn = figure.body.draw(self.camera_matrix, len(self.mask),
+        drawn = figure.body.draw(self.camera_matrix, len(self.owner),
                                  self.light, figure.outfit)
         if drawn is None:
             return None
@@ -163,7 +167,7 @@ class _Canvas:
         place = self.image[window]
         place += coverage[..., None] * (colors - place)
         self._hide(coverage >= .5, (x, y))
-        whole = np.zeros(self.mask.shape, np.float32)
+        whole = np.zeros(self.owner.shape, np.float32)
         whole[window] = coverage
         return whole
 
@@ -175,9 +179,9 @@ class _Canvas:
     def _hide(self, hidden: np.ndarray, start: Tuple[int, int]) -> None:
         """Take from sight what lies under a mask that begins somewhere."""
         height, width = hidden.shape
-        mask = self.mask[start[1]:start[1] + height,
-                         start[0]:start[0] + width]
-        mask[hidden] = False
+        owner = self.owner[start[1]:start[1] + height,
+                           start[0]:start[0] + width]
+        owner[hidden] = 0
         for hand, visible in zip(self.hands, self.visible):
             at = np.rint(project(hand.keypoints,
                                  self.camera_matrix)).astype(int) - start
@@ -189,7 +193,7 @@ class _Canvas:
                 vertices: np.ndarray) -> Optional[Tuple[int, int, int]]:
         """Left, top and side of a square in the picture that holds what is
         seen of (V, 3) points."""
-        size = len(self.mask)
+        size = len(self.owner)
         vertices = vertices[vertices[:, 2] > NEAR]
         if not len(vertices):
             return None
@@ -250,11 +254,12 @@ class WholePictures:
         without = self.scenes.without
         if 'objects' not in without and rng.random() < _OCCLUDER:
             canvas.cover(
-                *sample_occluder(rng, canvas.mask, self.scenes.backgrounds))
+                *sample_occluder(rng, canvas.owner > 0,
+                                 self.scenes.backgrounds))
         if 'camera' in without:
             image = np.rint(np.clip(canvas.image, 0, 255)).astype(np.uint8)
         else:
-            image = apply_camera(rng, canvas.image, canvas.mask)
+            image = apply_camera(rng, canvas.image, canvas.owner > 0)
         hands = canvas.hands
         keypoints = np.array([
             project(hand.keypoints, canvas.camera_matrix) for hand in hands
@@ -263,6 +268,8 @@ class WholePictures:
             image=image,
             keypoints=keypoints,
             visible=np.array(canvas.visible, bool).reshape(-1, 21),
+            areas=np.bincount(
+                canvas.owner.ravel(), minlength=len(hands) + 1)[1:],
             legible=np.array([_is_legible(image, uv) for uv in keypoints],
                              bool),
             sides=tuple(hand.side for hand in hands))
@@ -301,7 +308,7 @@ class WholePictures:
         """Add up to six hands whose arms come from anywhere."""
         size = self.scenes.size
         count = rng.choice(6, p=(.6, .24, .07, .04, .03, .02)) + 1
-        largest = size * np.exp(rng.uniform(np.log(.12), np.log(.95)))
+        largest = size * np.exp(rng.uniform(np.log(.18), np.log(1.05)))
         groups = []
         boxes = np.empty((0, 4))
         for _ in range(count):
@@ -337,7 +344,7 @@ class WholePictures:
         """Add people, from one close to the camera to some far from it."""
         size = self.scenes.size
         focal = canvas.camera_matrix[0, 0]
-        span = size * np.exp(rng.uniform(np.log(.042), np.log(.45)))
+        span = size * np.exp(rng.uniform(np.log(.042), np.log(.5)))
         depth = focal * _HAND / span
         count = 1
         if span < .15 * size and rng.random() < .4:
