@@ -1,7 +1,7 @@
 """Whole people without arms, to be lit anew and to get arms of their own."""
 import functools
 import json
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -84,27 +84,56 @@ def load_bodies() -> Tuple[Body, ...]:
     """
     path = asset_path('bodies/bodies.json')
     try:
-        told = json.loads(path.read_text())
-        return tuple(_load(index, about) for index, about in enumerate(told))
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        told = list(map(_check, json.loads(path.read_text())))
+    except (KeyError, TypeError, ValueError) as error:
         raise foreign_file(path, repr(error)) from error
+    return tuple(_load(index, about) for index, about in enumerate(told))
+
+
+def _check(about: dict) -> dict:
+    """What ``bodies.json`` tells of a body, in arrays of the right form."""
+
+    def numbers(value: Any, shape: Tuple[int, ...]) -> np.ndarray:
+        array = np.array(value, np.float64)
+        if array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f'{value!r} stands for {shape or "a"} numbers')
+        return array
+
+    return {
+        'male': bool(about['male']),
+        'tone': numbers(about['tone'], (3, )),
+        **{
+            name: float(numbers(about[name], ()))
+            for name in ('upper_arm', 'arm_radius')
+        },
+        **{
+            kind: {
+                'mm_per_px': float(numbers(about[kind]['mm_per_px'], ())),
+                'points': {
+                    name: numbers(about[kind][name], (3, ))
+                    for name in _POINTS
+                }
+            }
+            for kind in HEIGHTS
+        }
+    }
 
 
 def _load(index: int, about: dict) -> Body:
     cutouts = {
         kind: _load_cutout(f'bodies/{index:02d}_{kind}.webp', height,
-                           about[kind])
+                           **about[kind])
         for kind, height in HEIGHTS.items()
     }
     covers = cutouts['half'].covers[0]
     chest = covers[covers.shape[0] // 2:covers.shape[0] * 3 // 4]
-    return Body(
-        bool(about['male']), np.array(about['tone'], np.float64),
-        float(about['upper_arm']), float(about['arm_radius']),
-        bool(chest[..., 2].mean() > chest[..., 0].mean()), cutouts)
+    return Body(about['male'], about['tone'], about['upper_arm'],
+                about['arm_radius'],
+                bool(chest[..., 2].mean() > chest[..., 0].mean()), cutouts)
 
 
-def _load_cutout(name: str, height: int, about: dict) -> Cutout:
+def _load_cutout(name: str, height: int, mm_per_px: float,
+                 points: Dict[str, np.ndarray]) -> Cutout:
     image = read_picture(asset_path(name), (3 * height, None, 4))
     colors, shape, covers = np.split(image, 3)
     colors = colors.astype(np.float32)
@@ -122,9 +151,7 @@ def _load_cutout(name: str, height: int, about: dict) -> Cutout:
 
     return Cutout(
         halve(np.rint(colors).astype(np.uint8)), halve(shape[..., :3]),
-        halve(covers[..., :3]), float(about['mm_per_px']),
-        {point: np.array(about[point], np.float64)
-         for point in _POINTS})
+        halve(covers[..., :3]), mm_per_px, points)
 
 
 class Placed(NamedTuple):

@@ -7,7 +7,7 @@ from .accessories import CIRCLE, cloth_texture, tube
 from .bodies import Body, Outfit, Placed, load_bodies
 from .hand_model import FOREARM_PART, Subject
 from .rasterizer import Surface
-from .scene import Hand, SceneGenerator, place_hand
+from .scene import Hand, SceneGenerator, place_hand, uniform_rotation
 from .skins import Skin, Skins
 from .upper_arms import arm_to_shoulder, sleeves_of
 
@@ -16,9 +16,13 @@ SIDES = ('left', 'right')
 _TRIES = 30  # to hold an arm as people can
 _BEND = np.cos(np.radians(150))  # of forearm and upper arm, at most
 _AT_BODY = 110.  # mm before the shoulders' plane: what touches the chest
+_ELBOW = 60.  # mm from the middle of the body to its side
 _AT_HEAD = 115.  # mm from the middle of the head
 _APART = 70.  # mm between two hands
 _SLIM = .88  # of an arm that lies at no body
+_PAIR_TRIES, _PAIR_CHOICES = 600, 16  # to hold both hands so
+_STRETCH = .12  # of an upper arm's length, either way
+_MOST_STRAIN = .5
 _RESCUES = 8  # tries to dress both hands alike
 _INDEX, _LITTLE = 5, 17  # key points: the knuckles at the hand's sides
 
@@ -80,17 +84,9 @@ class Figures:
             skins: See :meth:`SceneGenerator.sample_person`.
         """
         subject, skin = self._scenes.sample_person(rng, skins)
-        tone = _tone_of(skin)
-        body = self._choose_body(rng, subject, tone)
-        top, relief = cloth_texture(rng)
-        trousers = cloth_texture(rng)[0].mean(axis=(0, 1))
-        outfit = Outfit(top, relief, trousers.astype(np.float64), tone)
-        placed = Placed(body, np.array([0, 0, depth]), bool(rng.random() < .5),
-                        float(np.clip(rng.normal(0, .05), -.12, .12)))
-        points = {
-            name: point - placed.neck
-            for name, point in placed.points().items()
-        }
+        placed, outfit = self._sample_body(rng, subject, skin, depth)
+        body = placed.body
+        points = _from_neck(placed)
         arms: List[Arm] = []
         long_sleeved = None
         for side, gesture in zip(SIDES, gestures):
@@ -104,6 +100,80 @@ class Figures:
         return Figure(placed, outfit, [
             arm._replace(hand=arm.hand.moved(placed.neck)) for arm in arms
         ])
+
+    def sample_pair(self,
+                    rng: np.random.Generator,
+                    depth: float,
+                    skins: Optional[Skins] = None) -> Optional[Figure]:
+        """Draw a person whose hands touch before the body.
+
+        Args:
+            rng: Source of randomness.
+            depth: mm from the camera to the neck.
+            skins: See :meth:`SceneGenerator.sample_person`.
+
+        Returns:
+            Figure: The person; None where nobody can hold these hands so.
+        """
+        subject, skin = self._scenes.sample_person(rng, skins)
+        placed, outfit = self._sample_body(rng, subject, skin, depth)
+        body = placed.body
+        points = _from_neck(placed)
+        hands = self._scenes.sample_touching(rng, subject, skin)
+        elbows = np.stack([self._scenes.elbow_of(hand) for hand in hands])
+        torsos = [_Torso(points, hand.side) for hand in hands]
+        turns = np.stack([uniform_rotation(rng) for _ in range(_PAIR_TRIES)])
+        front = torsos[0].front
+        places = front * rng.uniform(180, 420, (_PAIR_TRIES, 1)) + np.array(
+            [0, 1., 0]) * rng.uniform(60, 480, (_PAIR_TRIES, 1))
+        places += torsos[0].out * rng.normal(0, 60, (_PAIR_TRIES, 1))
+        middle = np.concatenate([hand.keypoints for hand in hands]).mean(axis=0)
+        held = np.einsum('tij,hj->thi', turns, elbows - middle) + places[:,
+                                                                         None]
+        reach = np.linalg.norm(
+            held - [torso.shoulder for torso in torsos], axis=-1)
+        excess = np.maximum(
+            np.abs(reach / body.upper_arm - 1) - _STRETCH, 0).sum(axis=1)
+        best = None
+        for at in np.argsort(excess, kind='stable')[:_PAIR_CHOICES]:
+            strain = 4 * excess[at]
+            for torso, hand, elbow in zip(torsos, hands, held[at]):
+                along = elbow - torso.shoulder
+                strain += torso.strain(
+                    'fold', along / np.linalg.norm(along), elbow,
+                    (hand.keypoints - middle) @ turns[at].T + places[at], ())
+            if best is None or strain < best[0]:
+                best = strain, at
+        strain, at = best
+        if strain > _MOST_STRAIN:
+            return None
+        sleeves = [
+            sleeves_of(hand.surfaces, hand.keypoints[0], elbow)
+            for hand, elbow in zip(hands, elbows)
+        ]
+        arms = []
+        for k, hand in enumerate(hands):
+            hand = _put_on(hand, sleeves[k], outfit, all(map(len, sleeves)))
+            hand = Hand([
+                surface._replace(
+                    vertices=(surface.vertices - middle) @ turns[at].T +
+                    places[at]) for surface in hand.surfaces
+            ], (hand.keypoints - middle) @ turns[at].T + places[at], hand.side)
+            hand = self._attach(rng, hand, held[at, k], torsos[k], body,
+                                outfit)
+            arms.append(Arm(hand.moved(placed.neck), False))
+        return Figure(placed, outfit, arms)
+
+    def _sample_body(self, rng: np.random.Generator, subject: Subject,
+                     skin: Skin, depth: float) -> Tuple[Placed, Outfit]:
+        """A body that suits the hands, in the middle of the picture."""
+        tone = _tone_of(skin)
+        body = self._choose_body(rng, subject, tone)
+        top, relief = cloth_texture(rng)
+        trousers = cloth_texture(rng)[0].mean(axis=(0, 1))
+        outfit = Outfit(top, relief, trousers.astype(np.float64), tone)
+        return Placed(body, np.array([0, 0, depth]), bool(rng.random() < .5),
+                      float(np.clip(rng.normal(0, .05), -.12, .12))), outfit
 
     def _choose_body(self, rng: np.random.Generator, subject: Subject,
                      tone: np.ndarray) -> Body:
@@ -127,16 +197,9 @@ class Figures:
             sleeves = sleeves_of(hand.surfaces, hand.keypoints[0], elbow)
             if long_sleeved in (None, bool(sleeves)):
                 break
-        worn = set(map(id, sleeves))
-        surfaces = []
-        for surface in hand.surfaces:
-            if id(surface) in worn:
-                if long_sleeved is False:
-                    continue
-                surface = surface._replace(
-                    texture=outfit.top, relief=outfit.relief)
-            surfaces.append(surface)
-        return hand._replace(surfaces=surfaces), bool(sleeves)
+        if long_sleeved is None:
+            long_sleeved = bool(sleeves)
+        return _put_on(hand, sleeves, outfit, long_sleeved), long_sleeved
 
     def _hold(self, rng: np.random.Generator, hand: Hand, side: str,
               gesture: str, points: Dict[str, np.ndarray], body: Body,
@@ -161,17 +224,23 @@ class Figures:
                 break
         _, turn, wrist = best
         hand = place_hand(hand, turn, wrist, side=side, root=0)
-        elbow = wrist + turn @ forearm
+        return Arm(
+            self._attach(rng, hand, wrist + turn @ forearm, frame, body,
+                         outfit), gesture == 'hide')
+
+    def _attach(self, rng: np.random.Generator, hand: Hand, elbow: np.ndarray,
+                torso: '_Torso', body: Body, outfit: Outfit) -> Hand:
+        """Give a hand its upper arm."""
+        wrist = hand.keypoints[0]
         surfaces = list(hand.surfaces)
-        upper = arm_to_shoulder(rng, surfaces, wrist, elbow, frame.shoulder,
+        upper = arm_to_shoulder(rng, surfaces, wrist, elbow, torso.shoulder,
                                 _SLIM * body.arm_radius)
         if upper is not None:
             surfaces.append(upper)
             if not body.bare and not sleeves_of(hand.surfaces, wrist, elbow):
                 surfaces.append(
-                    _short_sleeve(rng, frame.shoulder, elbow, upper, body,
-                                  outfit))
-        return Arm(hand._replace(surfaces=surfaces), gesture == 'hide')
+                    _short_sleeve(rng, torso.shoulder, elbow, body, outfit))
+        return hand._replace(surfaces=surfaces)
 
     def _sample_turn(self, rng: np.random.Generator, gesture: str,
                      frame: '_Torso', along: np.ndarray, local: np.ndarray,
@@ -250,6 +319,8 @@ class _Torso:
             strain += max(-.3 - way @ self.front, 0) * (gesture != 'hide')
         if gesture == 'hide':
             return strain
+        # elbows stay at their own side
+        strain += max(_ELBOW - elbow @ self.out, 0) / 100
         places = np.vstack([keypoints, elbow])
         across, before = places @ self.out, places @ self.front
         within = (np.abs(across) < .9 * self.half_width) & (
@@ -263,6 +334,14 @@ class _Torso:
                 keypoints[:, None] - other, axis=-1).min()
             strain += max(_APART - distance, 0) / 100
         return float(strain)
+
+
+def _from_neck(placed: Placed) -> Dict[str, np.ndarray]:
+    """The body's points as seen from its neck, mm."""
+    return {
+        name: point - placed.neck
+        for name, point in placed.points().items()
+    }
 
 
 def _sample_upper_arm(rng: np.random.Generator, gesture: str,
@@ -281,7 +360,7 @@ def _sample_upper_arm(rng: np.random.Generator, gesture: str,
 
 
 def _short_sleeve(rng: np.random.Generator, shoulder: np.ndarray,
-                  elbow: np.ndarray, upper: Surface, body: Body,
+                  elbow: np.ndarray, body: Body,
                   outfit: Outfit) -> Surface:
     """A sleeve that covers the upper arm from the shoulder on."""
     axis = elbow - shoulder
@@ -309,6 +388,17 @@ def _short_sleeve(rng: np.random.Generator, shoulder: np.ndarray,
         gloss=.3,
         roughness=.8,
         fuzz=.2)
+
+
+def _put_on(hand: Hand, sleeves: Sequence[Surface], outfit: Outfit,
+            long_sleeved: bool) -> Hand:
+    """The hand with its sleeves of the outfit's cloth, or without them."""
+    worn = set(map(id, sleeves))
+    return hand._replace(surfaces=[
+        surface._replace(texture=outfit.top, relief=outfit.relief) if id(
+            surface) in worn else surface for surface in hand.surfaces
+        if long_sleeved or id(surface) not in worn
+    ])
 
 
 def _tone_of(skin: Skin) -> np.ndarray:

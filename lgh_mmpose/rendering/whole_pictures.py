@@ -24,15 +24,16 @@ _SHADOW = .25  # of a wall behind, on which the shadow of a hand falls
 _KINDS = {
     'empty': .075,
     'portrait': .045,
-    'touching': .07,
-    'hands': .32,
-    'people': .43,
+    'touching': .1,
+    'hands': .31,
+    'people': .41,
     'both': .06
 }
 """Kinds of pictures and how frequent they are: without people; with someone
 whose hands are hardly seen; with two hands that touch; with hands whose arms
 come from anywhere; with people from head to foot; with those and hands."""
 _DESK = .2  # of people close to the camera who sit behind a desk
+_PAIR_SPAN = .6  # of the picture, of two hands before their body, at most
 _HAND, _STATURE = 165., 1700.  # mm
 GESTURES = ('show', 'raise', 'fold', 'rest', 'hide')
 """What arms of people do, see :class:`Figures`."""
@@ -283,12 +284,33 @@ class WholePictures:
                       canvas: _Canvas) -> None:
         size = self.scenes.size
         span = size * np.exp(rng.uniform(np.log(.15), np.log(.85)))
+        if self.scenes.backgrounds.people and span < _PAIR_SPAN * size and \
+                self._add_pair(rng, canvas, span):
+            return
         person = self._sample_person(rng, span)
         hands = self.scenes.sample_touching(rng, *person)
         centre = rng.uniform(.25, .75, 2) * size
         hands = _put(hands, canvas.camera_matrix, centre, span)
         hands = self.scenes.add_upper_arms(rng, hands, canvas.camera_matrix)
         canvas.add_hands(rng, hands)
+
+    def _add_pair(self, rng: np.random.Generator, canvas: _Canvas,
+                  span: float) -> bool:
+        """Add someone whose hands touch, spanning some px; if it can be."""
+        focal = canvas.camera_matrix[0, 0]
+        depth = focal * 1.3 * _HAND / span + 250
+        figure = self._figures.sample_pair(
+            rng, depth, None if span > _FINE_SKIN else self._coarse_skins)
+        if figure is None:
+            return False
+        keypoints = np.concatenate(
+            [arm.hand.keypoints for arm in figure.arms])
+        uv = project(keypoints, canvas.camera_matrix)
+        size = self.scenes.size
+        place = np.array([rng.uniform(.3, .7), rng.uniform(.4, .8)]) * size
+        shift = (place - uv.mean(axis=0)) * keypoints[:, 2].mean() / focal
+        canvas.add_figure(rng, figure.moved(np.append(shift, 0)))
+        return True
 
     def _add_portrait(self, rng: np.random.Generator,
                       canvas: _Canvas) -> None:
