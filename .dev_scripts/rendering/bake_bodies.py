@@ -48,8 +48,7 @@ def sample_clothes(rng: np.random.Generator, bodies: Bodies, index: int,
         for at, name in enumerate(bodies.names)
     }
     hip, knee, ankle = (
-        height[f'{bone}.R']
-        for bone in ('upperleg01', 'lowerleg01', 'foot'))
+        height[f'{bone}.R'] for bone in ('upperleg01', 'lowerleg01', 'foot'))
     hem = hip + rng.uniform(-.04, .08)
     end = (hip - .35 * (hip - knee), knee + .05, knee - .5 * (knee - ankle),
            ankle - .02)[rng.choice(4, p=(.08, .17, .05, .7))]
@@ -71,8 +70,8 @@ def draw_body(rng: np.random.Generator, bodies: Bodies, index: int,
     """
     faces = bodies.faces
     # of usual height, like the hands
-    scale = STATURE[int(bodies.male[index])] * np.exp(
-        rng.normal(0, .03)) / np.ptp(bodies.rest[index][:, 2])
+    scale = STATURE[int(bodies.male[index])] * np.exp(rng.normal(
+        0, .03)) / np.ptp(bodies.rest[index][:, 2])
     vertices = bodies.vertices[index] * scale
     joints = {
         name: bodies.joints[index, at] * scale
@@ -85,11 +84,12 @@ def draw_body(rng: np.random.Generator, bodies: Bodies, index: int,
         clothes, hair, thickness = sample_looks(rng, bodies, index)
     clothes, trousers, shoes = sample_clothes(rng, bodies, index, clothes)
     dressed = np.maximum(np.maximum(clothes, trousers), shoes)
-    vertices = vertices + normals * (
-        8 * (dressed > .4) + scale * thickness * hair)[:, None]
+    vertices = vertices + normals * (8 * (dressed > .4) +
+                                     scale * thickness * hair)[:, None]
     arms = of_bones(bodies, ARM_BONES) * 1.
     for side in 'LR':
-        joint, elbow = joints[f'upperarm01.{side}'], joints[f'lowerarm01.{side}']
+        joint, elbow = joints[f'upperarm01.{side}'], joints[
+            f'lowerarm01.{side}']
         along = (elbow - joint) / np.linalg.norm(elbow - joint)
         upper = of_bones(bodies, (f'upperarm01.{side}', ))
         arms[upper] = np.clip(
@@ -122,14 +122,16 @@ def draw_body(rng: np.random.Generator, bodies: Bodies, index: int,
         'yaw': round(float(yaw), 4),
         'age': round(float(bodies.age[index]), 3),
         'upper_arm': round(float(length), 1),
-        'arm_radius': round(
-            float(np.median(np.linalg.norm(spokes, axis=1))), 1),
+        'arm_radius':
+        round(float(np.median(np.linalg.norm(spokes, axis=1))), 1),
     }
     pictures = {}
     for kind, height in HEIGHTS.items():
-        pictures[kind], told[kind] = draw_layers(
-            vertices, normals, joints, bodies, kept, covers, skin, hair_color,
-            shoe_color, height, DISTANCES[kind], kind == 'half')
+        pictures[kind], told[kind] = draw_layers(vertices, normals, joints,
+                                                 bodies, kept, covers, skin,
+                                                 hair_color, shoe_color,
+                                                 height, DISTANCES[kind],
+                                                 kind == 'half')
     colors, masks = np.split(pictures['half'], 3)[0::2]
     bare = (masks[..., 0] > 200) & (colors[..., 3] > 250)
     told['tone'] = np.round(
@@ -138,10 +140,10 @@ def draw_body(rng: np.random.Generator, bodies: Bodies, index: int,
 
 
 def draw_layers(vertices: np.ndarray, normals: np.ndarray,
-                joints: Dict[str, np.ndarray], bodies: Bodies,
-                kept: np.ndarray, covers: np.ndarray, skin: np.ndarray,
-                hair_color: np.ndarray, shoe_color: np.ndarray, height: int,
-                distance: float,
+                joints: Dict[str,
+                             np.ndarray], bodies: Bodies, kept: np.ndarray,
+                covers: np.ndarray, skin: np.ndarray, hair_color: np.ndarray,
+                shoe_color: np.ndarray, height: int, distance: float,
                 half: bool) -> Tuple[np.ndarray, Dict[str, Any]]:
     """Draw the layers of a body's picture, see the module."""
     faces = bodies.faces[kept]
@@ -173,8 +175,8 @@ def draw_layers(vertices: np.ndarray, normals: np.ndarray,
     samples = 2
     at = (np.stack([columns, rows], 1) - (samples - 1) / 2) / samples
     z = 1 / inverse[rows, columns].astype(np.float64)
-    points = np.column_stack([(at - large[:2, 2]) / large[0, 0], np.ones(
-        len(at))]) * z[:, None]
+    points = np.column_stack([(at - large[:2, 2]) / large[0, 0],
+                              np.ones(len(at))]) * z[:, None]
     a, b, c = (places[faces[owner, i]] for i in range(3))
     cross = np.cross(b - a, c - a)
     area = (cross**2).sum(axis=1)
@@ -187,14 +189,15 @@ def draw_layers(vertices: np.ndarray, normals: np.ndarray,
 
     normal = blend(normals, faces)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    uv = blend(bodies.texture_coordinates.astype(np.float64),
-               bodies.texture_faces[kept])
+    uv = blend(
+        bodies.texture_coordinates.astype(np.float64),
+        bodies.texture_faces[kept])
     side = len(skin)
     column = np.clip((uv[:, 0] * side).astype(int), 0, side - 1)
     row = np.clip(((1 - uv[:, 1]) * side).astype(int), 0, side - 1)
     color = skin[row, column].astype(np.float64)
-    clothes, trousers, shoes, hair, iris, eyes, arms = (
-        blend(covers, faces) > .5).T
+    clothes, trousers, shoes, hair, iris, eyes, arms = (blend(covers, faces)
+                                                        > .5).T
     strand = .6 + .8 * ((column * 7919 + row // 6 * 104729) % 97) / 97
     color[hair] = (strand[:, None] * hair_color)[hair]
     color[eyes] = .65
@@ -249,8 +252,7 @@ def draw_layers(vertices: np.ndarray, normals: np.ndarray,
         'head': locate(head),
         'left_shoulder': locate(joints['upperarm01.L']),
         'right_shoulder': locate(joints['upperarm01.R']),
-        'hips': locate(
-            (joints['upperleg01.L'] + joints['upperleg01.R']) / 2),
+        'hips': locate((joints['upperleg01.L'] + joints['upperleg01.R']) / 2),
     }
 
 

@@ -72,10 +72,7 @@ def sample_bodies(rng: np.random.Generator,
     """Sample bodies that hold heads, arms and perhaps legs in various ways."""
     model = anny.Anny().float()
     names = list(model.bone_labels)
-    shape = {
-        key: rng.uniform(.1, .9, count)
-        for key in model.phenotype_labels
-    }
+    shape = {key: rng.uniform(.1, .9, count) for key in model.phenotype_labels}
     male = rng.random(count) < .5
     shape['gender'] = np.where(male, rng.uniform(0, .2, count),
                                rng.uniform(.8, 1, count))
@@ -93,7 +90,8 @@ def sample_bodies(rng: np.random.Generator,
             person[names.index(f'upperarm01.{side}')] = rotation(
                 1, sign * down) @ rotation(2, sign * twist)
             if legs:
-                spread, swing, bend = rng.normal((.02, 0, .05), (.04, .09, .05))
+                spread, swing, bend = rng.normal((.02, 0, .05),
+                                                 (.04, .09, .05))
                 thigh, shin = rotation(0, swing), rotation(0, abs(bend))
                 person[names.index(f'upperleg01.{side}')] = rotation(
                     1, -sign * spread) @ thigh
@@ -271,10 +269,10 @@ def sample_skin(rng: np.random.Generator, bodies: Bodies, index: int,
 
 def sample_hair_color(rng: np.random.Generator) -> np.ndarray:
     """(3,) BGR."""
-    return np.array([(25, 22, 20), (20, 35, 55), (40, 70, 100),
-                     (100, 150, 185),
-                     (150, 155, 160)][rng.choice(5, p=(.35, .25, .15, .1,
-                                                       .15))], np.float64)
+    return np.array([
+        (25, 22, 20), (20, 35, 55), (40, 70, 100), (100, 150, 185),
+        (150, 155, 160)
+    ][rng.choice(5, p=(.35, .25, .15, .1, .15))], np.float64)
 
 
 def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
@@ -285,7 +283,7 @@ def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
         np.ndarray: (512, W, 4) uint8, BGR and coverage, and the mask below.
     """
     faces = bodies.faces
-    rest, vertices = bodies.rest[index], bodies.vertices[index]
+    vertices = bodies.vertices[index]
     bones = {
         name: bodies.heads[index, at]
         for at, name in enumerate(bodies.names)

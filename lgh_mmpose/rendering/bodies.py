@@ -121,8 +121,8 @@ def _check(about: dict) -> dict:
 
 def _load(index: int, about: dict) -> Body:
     cutouts = {
-        kind: _load_cutout(f'bodies/{index:02d}_{kind}.webp', height,
-                           **about[kind])
+        kind:
+        _load_cutout(f'bodies/{index:02d}_{kind}.webp', height, **about[kind])
         for kind, height in HEIGHTS.items()
     }
     covers = cutouts['half'].covers[0]
@@ -185,14 +185,14 @@ class Placed(NamedTuple):
             # the picture is flat: what is farther would look smaller
             x, y = cos * x - sin * y, sin * x + cos * y
             depth = self.neck[2] + behind
-            found[name] = np.array([
-                *(self.neck[:2] + [x, y]) * depth / self.neck[2], depth
-            ])
+            found[name] = np.array(
+                [*(self.neck[:2] + [x, y]) * depth / self.neck[2], depth])
         return found
 
-    def draw(self, camera_matrix: np.ndarray, size: int, light: Light,
-             outfit: Outfit
-             ) -> Optional[Tuple[int, int, np.ndarray, np.ndarray]]:
+    def draw(
+            self, camera_matrix: np.ndarray, size: int, light: Light,
+            outfit: Outfit
+    ) -> Optional[Tuple[int, int, np.ndarray, np.ndarray]]:
         """Draw the body.
 
         Args:
@@ -232,10 +232,8 @@ class Placed(NamedTuple):
         shrink = np.array([width, height]) / colors.shape[1::-1]
         offset = place - turn @ (neck + .5) - low
         # from centres of pixels to centres of pixels
-        matrix = np.column_stack([
-            turn * shrink,
-            offset + turn @ (shrink * .5)
-        ])
+        matrix = np.column_stack(
+            [turn * shrink, offset + turn @ (shrink * .5)])
         window = tuple((high - low).tolist())
         colors, shape, covers = (
             cv2.warpAffine(levels[level], matrix, window)
@@ -246,9 +244,10 @@ class Placed(NamedTuple):
         if pixel > _TILE / 24:
             top = np.ascontiguousarray(top.mean(axis=(0, 1), keepdims=True))
         out = np.zeros(colors.shape[:2] + (3, ), np.float32)
-        _shade(colors, shape, covers, top, pixel * len(top) / _TILE,
-               outfit.trousers / _CLOTH, gain, self.mirrored,
-               self.roll, light.sh, light.key_direction, light.key_color, out)
+        _shade(colors, shape, covers, top,
+               pixel * len(top) / _TILE, outfit.trousers / _CLOTH, gain,
+               self.mirrored, self.roll, light.sh, light.key_direction,
+               light.key_color, out)
         return (*low.tolist(), to_srgb(out),
                 colors[..., 3].astype(np.float32) / 255)
 
@@ -286,9 +285,8 @@ def _shade(colors, shape, covers, top, texels, trousers, gain, mirrored, roll,
             v, u = int(y * texels) % side, int(x * texels) % side
             for c in range(3):
                 albedo = linear[min(int(colors[y, x, c] / alpha), 255)]
-                albedo *= (
-                    worn * top[v, u, c] / .8 + below * trousers[c] +
-                    bare * gain[c] + rest) / total
+                albedo *= (worn * top[v, u, c] / .8 + below * trousers[c] +
+                           bare * gain[c] + rest) / total
                 ambient = max(
                     sh[0, c] + sh[1, c] * ny + sh[2, c] * nz + sh[3, c] * nx +
                     sh[4, c] * nx * ny + sh[5, c] * ny * nz + sh[6, c] *

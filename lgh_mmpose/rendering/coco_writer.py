@@ -14,8 +14,9 @@ from .whole_pictures import WholePicture, WholePictures
 
 CATEGORIES = ('left_hand', 'right_hand')
 """Names of the categories with ids 1 and 2."""
-KEYPOINTS = ('wrist', *(f'{finger}{i}' for finger in (
-    'thumb', 'forefinger', 'middle_finger', 'ring_finger', 'pinky_finger')
+KEYPOINTS = ('wrist', *(f'{finger}{i}'
+                        for finger in ('thumb', 'forefinger', 'middle_finger',
+                                       'ring_finger', 'pinky_finger')
                         for i in range(1, 5)))
 """Names of the key points, those of mmpose's FreiHAND."""
 SMALLEST_BOX = 10.
@@ -137,8 +138,8 @@ def describe_hands(sample: WholePicture) -> List[Dict[str, Any]]:
             'iscrowd':
             int(not found),
             'keypoints': [
-                value for point, v in zip(np.round(uv, 2).tolist(),
-                                          sight.tolist())
+                value
+                for point, v in zip(np.round(uv, 2).tolist(), sight.tolist())
                 for value in (*point, v)
             ],
             'num_keypoints':

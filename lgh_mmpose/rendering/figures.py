@@ -50,12 +50,13 @@ class Figure(NamedTuple):
     outfit: Outfit
     arms: Sequence[Arm]
 
-
     def moved(self, shift: np.ndarray) -> 'Figure':
         """The person elsewhere, by (3,) mm."""
         return self._replace(
             body=self.body._replace(neck=self.body.neck + shift),
-            arms=[arm._replace(hand=arm.hand.moved(shift)) for arm in self.arms])
+            arms=[
+                arm._replace(hand=arm.hand.moved(shift)) for arm in self.arms
+            ])
 
 
 class Figures:
@@ -95,11 +96,11 @@ class Figures:
                                                   long_sleeved)
             others = [arm.hand.keypoints for arm in arms]
             arms.append(
-                self._hold(rng, bare_hand, side, gesture, points, body,
-                           outfit, others))
-        return Figure(placed, outfit, [
-            arm._replace(hand=arm.hand.moved(placed.neck)) for arm in arms
-        ])
+                self._hold(rng, bare_hand, side, gesture, points, body, outfit,
+                           others))
+        return Figure(
+            placed, outfit,
+            [arm._replace(hand=arm.hand.moved(placed.neck)) for arm in arms])
 
     def sample_pair(self,
                     rng: np.random.Generator,
@@ -127,13 +128,14 @@ class Figures:
         places = front * rng.uniform(180, 420, (_PAIR_TRIES, 1)) + np.array(
             [0, 1., 0]) * rng.uniform(60, 480, (_PAIR_TRIES, 1))
         places += torsos[0].out * rng.normal(0, 60, (_PAIR_TRIES, 1))
-        middle = np.concatenate([hand.keypoints for hand in hands]).mean(axis=0)
+        middle = np.concatenate([hand.keypoints
+                                 for hand in hands]).mean(axis=0)
         held = np.einsum('tij,hj->thi', turns, elbows - middle) + places[:,
                                                                          None]
         reach = np.linalg.norm(
             held - [torso.shoulder for torso in torsos], axis=-1)
-        excess = np.maximum(
-            np.abs(reach / body.upper_arm - 1) - _STRETCH, 0).sum(axis=1)
+        excess = np.maximum(np.abs(reach / body.upper_arm - 1) - _STRETCH,
+                            0).sum(axis=1)
         best = None
         for at in np.argsort(excess, kind='stable')[:_PAIR_CHOICES]:
             strain = 4 * excess[at]
@@ -183,8 +185,8 @@ class Figures:
             (body.male != (subject.male > .5)) for body in self._bodies
         ])
         weights = np.exp(-2.5 * (unlike - unlike.min()))
-        return self._bodies[rng.choice(len(weights), p=weights /
-                                       weights.sum())]
+        return self._bodies[rng.choice(
+            len(weights), p=weights / weights.sum())]
 
     def _dress(self, rng: np.random.Generator, subject: Subject, skin: Skin,
                side: str, gesture: str, outfit: Outfit,
@@ -323,8 +325,9 @@ class _Torso:
         strain += max(_ELBOW - elbow @ self.out, 0) / 100
         places = np.vstack([keypoints, elbow])
         across, before = places @ self.out, places @ self.front
-        within = (np.abs(across) < .9 * self.half_width) & (
-            places[:, 1] > -40) & (places[:, 1] < self.hips + 250)
+        within = (np.abs(across)
+                  < .9 * self.half_width) & (places[:, 1] > -40) & (
+                      places[:, 1] < self.hips + 250)
         strain += np.where(within, np.maximum(_AT_BODY - before, 0),
                            np.maximum(-150 - before, 0)).max() / 100
         at_head = np.linalg.norm(places - self.head, axis=1)
@@ -360,8 +363,7 @@ def _sample_upper_arm(rng: np.random.Generator, gesture: str,
 
 
 def _short_sleeve(rng: np.random.Generator, shoulder: np.ndarray,
-                  elbow: np.ndarray, body: Body,
-                  outfit: Outfit) -> Surface:
+                  elbow: np.ndarray, body: Body, outfit: Outfit) -> Surface:
     """A sleeve that covers the upper arm from the shoulder on."""
     axis = elbow - shoulder
     length = np.linalg.norm(axis)
@@ -375,8 +377,8 @@ def _short_sleeve(rng: np.random.Generator, shoulder: np.ndarray,
         [end - 12, end, end, .66 * end, .33 * end, 0, -.3, -.5, -.55])
     places[6:] *= radius
     gap = rng.uniform(3, 8)
-    widths = radius * np.array(
-        [.6, .97, 1, 1.01, 1.03, 1.02, .88, .5, .02]) + gap
+    widths = radius * np.array([.6, .97, 1, 1.01, 1.03, 1.02, .88, .5, .02
+                                ]) + gap
     widths[-1] = 1
     rings = shoulder + places[:, None, None] * axis + widths[:, None, None] * (
         CIRCLE @ bases)
@@ -395,9 +397,9 @@ def _put_on(hand: Hand, sleeves: Sequence[Surface], outfit: Outfit,
     """The hand with its sleeves of the outfit's cloth, or without them."""
     worn = set(map(id, sleeves))
     return hand._replace(surfaces=[
-        surface._replace(texture=outfit.top, relief=outfit.relief) if id(
-            surface) in worn else surface for surface in hand.surfaces
-        if long_sleeved or id(surface) not in worn
+        surface._replace(texture=outfit.top, relief=outfit.relief
+                         ) if id(surface) in worn else surface
+        for surface in hand.surfaces if long_sleeved or id(surface) not in worn
     ])
 
 

@@ -224,16 +224,15 @@ class SceneGenerator:
         rng = self.random(_SAMPLES, index)
         subject, skin = self.sample_person(rng)
         pose, held = self.sample_hand(rng, subject)
-        hand = self.turn_hand(rng, self.dress(rng, subject, skin, pose,
-                                                held), 'right')
+        hand = self.turn_hand(rng, self.dress(rng, subject, skin, pose, held),
+                              'right')
         hand, camera_matrix = self._frame_hand(rng, hand)
         hands = self.add_upper_arms(rng, [hand], camera_matrix)
         return self.render(rng, hands, camera_matrix)
 
-    def sample_person(
-            self,
-            rng: np.random.Generator,
-            skins: Optional[Skins] = None) -> Tuple[Subject, Skin]:
+    def sample_person(self,
+                      rng: np.random.Generator,
+                      skins: Optional[Skins] = None) -> Tuple[Subject, Skin]:
         """Draw shape and skin of a person's hands.
 
         Args:
@@ -255,11 +254,11 @@ class SceneGenerator:
             rng, self.model, subject, objects='objects' not in self.without)
 
     def dress(self,
-               rng: np.random.Generator,
-               subject: Subject,
-               skin: Skin,
-               pose: np.ndarray,
-               held: Optional[HeldObject] = None) -> Hand:
+              rng: np.random.Generator,
+              subject: Subject,
+              skin: Skin,
+              pose: np.ndarray,
+              held: Optional[HeldObject] = None) -> Hand:
         """A hand, in its own frame, with what it wears and holds."""
         vertices, keypoints = self.model.deform(pose, subject)
         surfaces = [hand_surface(self.model, vertices, skin)]
@@ -292,7 +291,7 @@ class SceneGenerator:
             metallic=float(rng.random() < .1))
 
     def turn_hand(self, rng: np.random.Generator, hand: Hand,
-                   side: str) -> Hand:
+                  side: str) -> Hand:
         """Turn a hand so that its own forearm does not hide it."""
         for _ in range(_TURNS):
             placed = place_hand(hand, self.turn(rng), side=side)
@@ -306,13 +305,13 @@ class SceneGenerator:
         return forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm)
 
     def add_upper_arms(self, rng: np.random.Generator, hands: Sequence[Hand],
-                        camera_matrix: np.ndarray) -> Sequence[Hand]:
+                       camera_matrix: np.ndarray) -> Sequence[Hand]:
         """Let no arm end within the picture."""
         keypoints = np.concatenate([hand.keypoints for hand in hands])
         arms = [
             upper_arm(rng, hand.surfaces, hand.keypoints[0],
-                      self.elbow_of(hand), camera_matrix, self.size,
-                      keypoints) for hand in hands
+                      self.elbow_of(hand), camera_matrix, self.size, keypoints)
+            for hand in hands
         ]
         return [
             hand if arm is None else hand._replace(
@@ -362,7 +361,7 @@ class SceneGenerator:
                 self.turn_hand(
                     rng,
                     self.dress(rng, subject, skin,
-                                *self.sample_hand(rng, subject)), side)
+                               *self.sample_hand(rng, subject)), side)
                 for side in ('left', 'right')
             ]
             hands, camera_matrix = self._frame_both_hands(rng, hands)
@@ -370,7 +369,7 @@ class SceneGenerator:
         return self.render(rng, hands, camera_matrix)
 
     def sample_touching(self, rng: np.random.Generator, subject: Subject,
-                         skin: Skin) -> Sequence[Hand]:
+                        skin: Skin) -> Sequence[Hand]:
         """Left and right hand in one frame, turned at random."""
         pair = sample_hand_pair(rng, self.model, subject)
         left, right = (
@@ -474,9 +473,7 @@ class SceneGenerator:
     def sample_light(self, rng: np.random.Generator) -> Light:
         """Draw the light of a scene."""
         return sample_light(
-            rng,
-            self._environments,
-            plain='environment_light' in self.without)
+            rng, self._environments, plain='environment_light' in self.without)
 
     def render(self, rng: np.random.Generator, hands: Sequence[Hand],
                camera_matrix: np.ndarray) -> SyntheticSample:
@@ -492,8 +489,7 @@ class SceneGenerator:
             SyntheticSample: Picture and annotation.
         """
         light = self.sample_light(rng)
-        layer = render(
-            surfaces_of(hands), camera_matrix, self.size, light)
+        layer = render(surfaces_of(hands), camera_matrix, self.size, light)
         image = self._before_background(rng, layer.color, layer.alpha, light)
 
         part_mask = layer.part
@@ -516,8 +512,9 @@ class SceneGenerator:
             camera_matrix=camera_matrix,
             keypoints_cam=np.stack([hand.keypoints for hand in hands]),
             keypoints_visible=np.stack([
-                visible_joints(hand.keypoints, camera_matrix, layer.inverse_depth,
-                         part_mask, occluded) for hand in hands
+                visible_joints(hand.keypoints, camera_matrix,
+                               layer.inverse_depth, part_mask, occluded)
+                for hand in hands
             ]),
             sides=tuple(hand.side for hand in hands),
             depth=depth)
@@ -593,8 +590,8 @@ def surfaces_of(hands: Sequence[Hand]) -> Sequence[Surface]:
 
 
 def visible_joints(keypoints: np.ndarray, camera_matrix: np.ndarray,
-             inverse_depth: np.ndarray, part_mask: np.ndarray,
-             occluded: np.ndarray) -> np.ndarray:
+                   inverse_depth: np.ndarray, part_mask: np.ndarray,
+                   occluded: np.ndarray) -> np.ndarray:
     """(21,) bool, see :class:`SyntheticSample`."""
     size = len(inverse_depth)
     uv = np.rint(project(keypoints, camera_matrix))

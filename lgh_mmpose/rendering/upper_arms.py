@@ -80,8 +80,8 @@ def arm_to_shoulder(rng: np.random.Generator, surfaces: Sequence[Surface],
     # as many rings for every length; the last ones close it
     straight = max(length - forearm.radius, 40.)
     further = np.append(
-        np.linspace(0, straight, 7)[1:], straight + radius *
-        np.array([.3, .5, .55]))
+        np.linspace(0, straight, 7)[1:],
+        straight + radius * np.array([.3, .5, .55]))
     grown = radius / forearm.radius / 1.13
     widths = np.concatenate([
         np.ones(6),

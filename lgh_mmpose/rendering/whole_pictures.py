@@ -12,8 +12,8 @@ from .figures import Figure, Figures
 from .lighting import Light
 from .occluders import sample_occluder
 from .rasterizer import NEAR
-from .scene import (PERSON_ID, RIGHT_HAND_ID, WHOLE_PICTURES, Hand, SceneGenerator,
-                    surfaces_of, visible_joints)
+from .scene import (PERSON_ID, RIGHT_HAND_ID, WHOLE_PICTURES, Hand,
+                    SceneGenerator, surfaces_of, visible_joints)
 from .shading import render, to_srgb
 from .skins import Skins
 
@@ -125,8 +125,8 @@ class _Canvas:
         is_right = layer.part >= RIGHT_HAND_ID
         for hand in hands:
             self.hands.append(hand)
-            owner[(layer.part > PERSON_ID) &
-                  (is_right == (hand.side == 'right'))] = len(self.hands)
+            owner[(layer.part > PERSON_ID)
+                  & (is_right == (hand.side == 'right'))] = len(self.hands)
             self.visible.append(
                 visible_joints(hand.keypoints, camera_matrix,
                                layer.inverse_depth, layer.part,
@@ -145,9 +145,9 @@ class _Canvas:
             desk: Coverage (S, S) by a desk between the body and the arms
                 before it, and its picture.
         """
-        behind, before = (
-            [arm.hand for arm in figure.arms if arm.behind == side]
-            for side in (True, False))
+        behind, before = ([
+            arm.hand for arm in figure.arms if arm.behind == side
+        ] for side in (True, False))
         if behind:
             self.add_hands(rng, behind)
         body = self._add_body(figure)
@@ -190,8 +190,7 @@ class _Canvas:
             column, row = np.where(inside[:, None], at, 0).T
             visible &= ~(inside & hidden[row, column])
 
-    def _box_of(self,
-                vertices: np.ndarray) -> Optional[Tuple[int, int, int]]:
+    def _box_of(self, vertices: np.ndarray) -> Optional[Tuple[int, int, int]]:
         """Left, top and side of a square in the picture that holds what is
         seen of (V, 3) points."""
         size = len(self.owner)
@@ -231,8 +230,11 @@ class WholePictures:
         middle = (size - 1) / 2
         camera_matrix = np.array([[focal, 0, middle], [0, focal, middle],
                                   [0, 0, 1]])
-        kinds = [kind for kind in _KINDS if scenes.backgrounds.people
-                 or kind not in ('portrait', 'people', 'both')]
+        kinds = [
+            kind for kind in _KINDS
+            if scenes.backgrounds.people or kind not in ('portrait', 'people',
+                                                         'both')
+        ]
         shares = np.array([_KINDS[kind] for kind in kinds])
         kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
         canvas = _Canvas(
@@ -249,14 +251,12 @@ class WholePictures:
             self._add_touching(rng, canvas)
         return self._take(rng, canvas)
 
-    def _take(self, rng: np.random.Generator,
-              canvas: _Canvas) -> WholePicture:
+    def _take(self, rng: np.random.Generator, canvas: _Canvas) -> WholePicture:
         """Put something before the hands and take the picture."""
         without = self.scenes.without
         if 'objects' not in without and rng.random() < _OCCLUDER:
-            canvas.cover(
-                *sample_occluder(rng, canvas.owner > 0,
-                                 self.scenes.backgrounds))
+            canvas.cover(*sample_occluder(rng, canvas.owner > 0,
+                                          self.scenes.backgrounds))
         if 'camera' in without:
             image = np.rint(np.clip(canvas.image, 0, 255)).astype(np.uint8)
         else:
@@ -269,8 +269,8 @@ class WholePictures:
             image=image,
             keypoints=keypoints,
             visible=np.array(canvas.visible, bool).reshape(-1, 21),
-            areas=np.bincount(
-                canvas.owner.ravel(), minlength=len(hands) + 1)[1:],
+            areas=np.bincount(canvas.owner.ravel(),
+                              minlength=len(hands) + 1)[1:],
             legible=np.array([_is_legible(image, uv) for uv in keypoints],
                              bool),
             sides=tuple(hand.side for hand in hands))
@@ -280,8 +280,7 @@ class WholePictures:
         return self.scenes.sample_person(
             rng, None if span > _FINE_SKIN else self._coarse_skins)
 
-    def _add_touching(self, rng: np.random.Generator,
-                      canvas: _Canvas) -> None:
+    def _add_touching(self, rng: np.random.Generator, canvas: _Canvas) -> None:
         size = self.scenes.size
         span = size * np.exp(rng.uniform(np.log(.15), np.log(.85)))
         if self.scenes.backgrounds.people and span < _PAIR_SPAN * size and \
@@ -303,8 +302,7 @@ class WholePictures:
             rng, depth, None if span > _FINE_SKIN else self._coarse_skins)
         if figure is None:
             return False
-        keypoints = np.concatenate(
-            [arm.hand.keypoints for arm in figure.arms])
+        keypoints = np.concatenate([arm.hand.keypoints for arm in figure.arms])
         uv = project(keypoints, canvas.camera_matrix)
         size = self.scenes.size
         place = np.array([rng.uniform(.3, .7), rng.uniform(.4, .8)]) * size
@@ -312,16 +310,14 @@ class WholePictures:
         canvas.add_figure(rng, figure.moved(np.append(shift, 0)))
         return True
 
-    def _add_portrait(self, rng: np.random.Generator,
-                      canvas: _Canvas) -> None:
+    def _add_portrait(self, rng: np.random.Generator, canvas: _Canvas) -> None:
         """Add someone whose hands are behind the back or below the picture."""
         size = self.scenes.size
         focal = canvas.camera_matrix[0, 0]
         span = size * np.exp(rng.uniform(np.log(.08), np.log(.5)))
         depth = focal * _HAND / span
         gestures = ('hide', 'hide') if span < .2 * size else ('rest', 'hide')
-        figure = self._figures.sample(rng, gestures, depth,
-                                      self._coarse_skins)
+        figure = self._figures.sample(rng, gestures, depth, self._coarse_skins)
         place = np.array([rng.uniform(.1, .9), rng.uniform(.45, .85)]) * size
         shift = (place - canvas.camera_matrix[:2, 2]) * depth / focal
         canvas.add_figure(rng, figure.moved(np.append(shift, 0)))
@@ -360,7 +356,6 @@ class WholePictures:
             canvas.add_hands(
                 rng, hands,
                 rng.random() < _SHADOW and span > _SHADOW_SPAN * size)
-
 
     def _add_people(self, rng: np.random.Generator, canvas: _Canvas) -> None:
         """Add people, from one close to the camera to some far from it."""
@@ -457,8 +452,8 @@ def _shade_on_body(hand: np.ndarray, body: np.ndarray, px_per_mm: float,
     """
     x, y, z = key_direction
     shift = -_GAP * px_per_mm * np.array([x, y]) / max(-z, .5)
-    shadow = cv2.warpAffine(
-        hand, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), hand.shape)
+    shadow = cv2.warpAffine(hand, np.array([[1, 0, shift[0]],
+                                            [0, 1, shift[1]]]), hand.shape)
     blur = .5 * _GAP * px_per_mm
     if blur > .3:
         shadow = cv2.GaussianBlur(shadow, (0, 0), blur)

@@ -50,11 +50,11 @@ def test_layout_is_that_of_coco(root):
         expected.add(f'annotations/{split}.json')
         expected |= {f'{split}/images/{i:08d}.jpg' for i in range(count)}
         content = load(root, split)
-        assert [image['id'] for image in content['images']
-                ] == list(range(count))
+        assert [image['id']
+                for image in content['images']] == list(range(count))
         assert [c['id'] for c in content['categories']] == [1, 2]
-        assert [c['name'] for c in content['categories']
-                ] == ['left_hand', 'right_hand']
+        assert [c['name']
+                for c in content['categories']] == ['left_hand', 'right_hand']
         for category in content['categories']:
             assert tuple(category['keypoints']) == FREIHAND_JOINTS
             assert len(category['skeleton']) == 20
@@ -78,8 +78,8 @@ def picture_of(*uv, visible=None, areas=None, legible=None, sides=None):
         np.array(uv, float).reshape(-1, 21, 2),
         np.ones((count, 21), bool) if visible is None else visible,
         np.full(count, 2000) if areas is None else np.array(areas),
-        np.ones(count, bool) if legible is None else np.array(legible),
-        sides or ('right', ) * count)
+        np.ones(count, bool) if legible is None else np.array(legible), sides
+        or ('right', ) * count)
 
 
 def spread_joints(low, high):
@@ -209,8 +209,7 @@ def test_mmposes_readers_read_it(root):
     from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
     class Hands(BaseCocoStyleDataset):
-        METAINFO = dict(
-            from_file='configs/_base_/datasets/freihand2d.py')
+        METAINFO = dict(from_file='configs/_base_/datasets/freihand2d.py')
 
     data = Hands(
         data_root=str(root),
@@ -237,18 +236,19 @@ def test_shards_are_parts_of_it(root, tmp_path):
     assert write_shards(tmp_path / 'shards', 2, **PARAMETERS) == 2
     shutil.rmtree(tmp_path / 'shards/shard-0001-of-0002')
     assert write_shards(tmp_path / 'shards', 2, **PARAMETERS) == 1
-    whole, second = load(root), load(tmp_path /
-                                     'shards/shard-0002-of-0002')
+    whole, second = load(root), load(tmp_path / 'shards/shard-0002-of-0002')
     assert len(second['images']) == 17
     assert [
         dict(a, id=None, image_id=a['image_id'] + 17)
         for a in second['annotations']
-    ] == [dict(a, id=None) for a in whole['annotations']
-          if a['image_id'] >= 17]
+    ] == [
+        dict(a, id=None) for a in whole['annotations'] if a['image_id'] >= 17
+    ]
     for i in range(17):
-        part = tmp_path / f'shards/shard-0002-of-0002/training/images/{i:08d}.jpg'
-        assert part.read_bytes() == (
-            root / f'training/images/{i + 17:08d}.jpg').read_bytes()
+        name, whole_name = (
+            f'training/images/{k:08d}.jpg' for k in (i, i + 17))
+        part = tmp_path / 'shards/shard-0002-of-0002' / name
+        assert part.read_bytes() == (root / whole_name).read_bytes()
 
 
 def test_a_data_set_is_replaced_by_one_of_another_layout(root, tmp_path):

@@ -41,8 +41,7 @@ def test_arms_lead_from_shoulders_to_hands(figures, gesture):
             assert arm.hand.side == side
             assert arm.behind == (gesture == 'hide')
             shoulder = points[f'{side}_shoulder']
-            vertices = np.concatenate(
-                [s.vertices for s in arm.hand.surfaces])
+            vertices = np.concatenate([s.vertices for s in arm.hand.surfaces])
             distance = np.linalg.norm(vertices - shoulder, axis=1).min()
             assert distance < 1.2 * figure.body.body.arm_radius
             reach = np.linalg.norm(arm.hand.keypoints[0] - shoulder)
@@ -72,10 +71,10 @@ def test_hands_are_not_within_the_body(figures):
         for arm in figure.arms:
             keypoints = arm.hand.keypoints - figure.body.neck
             across, before = keypoints @ torso.out, keypoints @ torso.front
-            inside.append(((np.abs(across) < .5 * torso.half_width) &
-                           (keypoints[:, 1] > 0) &
-                           (keypoints[:, 1] < torso.hips) &
-                           (before < 60)).mean())
+            inside.append(
+                ((np.abs(across) < .5 * torso.half_width) &
+                 (keypoints[:, 1] > 0) & (keypoints[:, 1] < torso.hips) &
+                 (before < 60)).mean())
     assert np.mean(inside) < .1
 
 
@@ -129,8 +128,7 @@ def test_hands_that_touch_belong_to_a_body(figures):
             shoulder = figure.body.points()[f'{arm.hand.side}_shoulder']
             elbow = figures._scenes.elbow_of(arm.hand)
             reach = np.linalg.norm(elbow - shoulder)
-            assert reach == pytest.approx(
-                figure.body.body.upper_arm, rel=.3)
+            assert reach == pytest.approx(figure.body.body.upper_arm, rel=.3)
 
 
 # -- bodies -------------------------------------------------------------------
@@ -179,7 +177,8 @@ def test_points_lie_on_the_body(mirrored, roll):
         placed, _, alpha = draw(body, mirrored, roll=roll)
         points = placed.points()
         for name in ('neck', 'head', 'hips'):
-            u, v = np.rint(project(points[name][None], camera())[0]).astype(int)
+            u, v = np.rint(project(points[name][None],
+                                   camera())[0]).astype(int)
             assert alpha[v - 1:v + 2, u - 1:u + 2].mean() > .6, name
         assert points['left_shoulder'][0] > points['right_shoulder'][0]
         top = np.flatnonzero(alpha.any(axis=1))[0]
