@@ -245,8 +245,8 @@ def test_shards_are_parts_of_it(root, tmp_path):
         dict(a, id=None) for a in whole['annotations'] if a['image_id'] >= 17
     ]
     for i in range(17):
-        name, whole_name = (
-            f'training/images/{k:08d}.jpg' for k in (i, i + 17))
+        name, whole_name = (f'training/images/{k:08d}.jpg'
+                            for k in (i, i + 17))
         part = tmp_path / 'shards/shard-0002-of-0002' / name
         assert part.read_bytes() == (root / whole_name).read_bytes()
 
