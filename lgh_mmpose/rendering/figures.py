@@ -91,12 +91,11 @@ class Figures:
         arms: List[Arm] = []
         long_sleeved = None
         for side, gesture in zip(SIDES, gestures):
-            bare_hand, long_sleeved = self._dress(rng, subject, skin, side,
-                                                  gesture, outfit,
-                                                  long_sleeved)
+            hand, long_sleeved = self._dress(rng, subject, skin, outfit,
+                                             long_sleeved)
             others = [arm.hand.keypoints for arm in arms]
             arms.append(
-                self._hold(rng, bare_hand, side, gesture, points, body, outfit,
+                self._hold(rng, hand, side, gesture, points, body, outfit,
                            others))
         return Figure(
             placed, outfit,
@@ -189,7 +188,7 @@ class Figures:
             len(weights), p=weights / weights.sum())]
 
     def _dress(self, rng: np.random.Generator, subject: Subject, skin: Skin,
-               side: str, gesture: str, outfit: Outfit,
+               outfit: Outfit,
                long_sleeved: Optional[bool]) -> Tuple[Hand, bool]:
         """A right hand in its own frame with a sleeve like the other's."""
         pose, held = self._scenes.sample_hand(rng, subject)
@@ -197,7 +196,7 @@ class Figures:
             hand = self._scenes.dress(rng, subject, skin, pose, held)
             elbow = self._scenes.elbow_of(hand)
             sleeves = sleeves_of(hand.surfaces, hand.keypoints[0], elbow)
-            if long_sleeved in (None, bool(sleeves)):
+            if not long_sleeved or sleeves:  # one too many is taken off
                 break
         if long_sleeved is None:
             long_sleeved = bool(sleeves)

@@ -105,6 +105,9 @@ class _Canvas:
         camera_matrix = self.camera_matrix.copy()
         camera_matrix[:2, 2] -= x, y
         layer = render(surfaces, camera_matrix, side, self.light)
+        covered = layer.alpha > 0
+        if not covered.any():
+            return
         window = np.s_[y:y + side, x:x + side]
         if shadow:
             alpha = np.zeros(self.owner.shape, np.float32)
@@ -117,9 +120,9 @@ class _Canvas:
                 [hand.keypoints[0, 2] for hand in hands])
             place *= 1 - _shade_on_body(layer.alpha, body[window], px_per_mm,
                                         self.light.key_direction)[..., None]
-        alpha = layer.alpha[..., None]
-        place += alpha * (
-            to_srgb(layer.color / np.maximum(alpha, 1e-6)) - place)
+        alpha = layer.alpha[covered][:, None]
+        front = to_srgb(layer.color[covered] / alpha)
+        place[covered] += alpha * (front - place[covered])
         self._hide(layer.alpha >= .5, (x, y))
         owner = self.owner[window]
         is_right = layer.part >= RIGHT_HAND_ID
