@@ -89,7 +89,7 @@ class Figures:
         body = placed.body
         points = _from_neck(placed)
         arms: List[Arm] = []
-        long_sleeved = None
+        long_sleeved = False if body.bare else None
         for side, gesture in zip(SIDES, gestures):
             hand, long_sleeved = self._dress(rng, subject, skin, outfit,
                                              long_sleeved)
@@ -152,9 +152,10 @@ class Figures:
             sleeves_of(hand.surfaces, hand.keypoints[0], elbow)
             for hand, elbow in zip(hands, elbows)
         ]
+        long_sleeved = not body.bare and all(map(len, sleeves))
         arms = []
         for k, hand in enumerate(hands):
-            hand = _put_on(hand, sleeves[k], outfit, all(map(len, sleeves)))
+            hand = _put_on(hand, sleeves[k], outfit, long_sleeved)
             hand = Hand([
                 surface._replace(
                     vertices=(surface.vertices - middle) @ turns[at].T +

@@ -19,7 +19,7 @@ from .skins import Skins
 
 _NEAREST = 150.  # mm from the camera to the middle of a hand's near side
 _FINE_SKIN = 130  # px that a hand spans from where skins are finer than 256
-_OCCLUDER = .15  # probability of something before the hands
+_OCCLUDER = .15  # probability of something before a hand
 _SHADOW = .25  # of a wall behind, on which the shadow of a hand falls
 _KINDS = {
     'empty': .075,
@@ -255,11 +255,14 @@ class WholePictures:
         return self._take(rng, canvas)
 
     def _take(self, rng: np.random.Generator, canvas: _Canvas) -> WholePicture:
-        """Put something before the hands and take the picture."""
+        """Put something before one of the hands and take the picture."""
         without = self.scenes.without
-        if 'objects' not in without and rng.random() < _OCCLUDER:
-            canvas.cover(*sample_occluder(rng, canvas.owner > 0,
-                                          self.scenes.backgrounds))
+        owners = np.unique(canvas.owner[canvas.owner > 0])
+        if 'objects' not in without and len(
+                owners) and rng.random() < _OCCLUDER:
+            canvas.cover(*sample_occluder(
+                rng, canvas.owner == rng.choice(owners),
+                self.scenes.backgrounds))
         if 'camera' in without:
             image = np.rint(np.clip(canvas.image, 0, 255)).astype(np.uint8)
         else:
