@@ -260,9 +260,8 @@ class WholePictures:
         owners = np.unique(canvas.owner[canvas.owner > 0])
         if 'objects' not in without and len(
                 owners) and rng.random() < _OCCLUDER:
-            canvas.cover(*sample_occluder(
-                rng, canvas.owner == rng.choice(owners),
-                self.scenes.backgrounds))
+            canvas.cover(*sample_occluder(rng, canvas.owner == rng.choice(
+                owners), self.scenes.backgrounds))
         if 'camera' in without:
             image = np.rint(np.clip(canvas.image, 0, 255)).astype(np.uint8)
         else:
@@ -336,7 +335,7 @@ class WholePictures:
         groups = []
         boxes = np.empty((0, 4))
         for _ in range(count):
-            span = largest * rng.uniform(.6, 1)
+            span = largest * (rng.uniform(.6, 1) if count > 1 else 1)
             if count > 2:
                 span = min(span, .4 * size)
             person = self._sample_person(rng, span)
