@@ -25,17 +25,18 @@ from ..fileio import list_files, put_in_place, unfinished_directory
 from ..inference.images import list_pictures
 from ..shards import (COUNTS, PARAMETERS_FILE, common_parameters, list_shards,
                       read_parameters, shard_name, shard_range)
+from .coco_writer import CocoLayout
 from .freihand_writer import FreiHandLayout
 from .layout import Layout
 from .numba_utils import heed_interrupts
 from .rhd_writer import RhdLayout
-from .scene import SPLITS, SceneGenerator
+from .scene import SPLITS
 
 GENERATOR_VERSION = 1
 """To be raised whenever the same parameters give other pictures."""
 
 _CHUNK = 32  # samples a worker makes at a time
-LAYOUTS = (FreiHandLayout.name, RhdLayout.name)
+LAYOUTS = (FreiHandLayout.name, RhdLayout.name, CocoLayout.name)
 
 _WARM_UP = 8  # samples that need nearly all that is compiled
 _PATIENCE = 3.  # seconds, longer than loading what was compiled takes
@@ -83,8 +84,8 @@ def write_studiohand(out_dir: Union[str, Path],
             script that calls this needs ``if __name__ == '__main__'``.
         overwrite: Replace a StudioHand data set with other parameters.
         quiet: Show no progress.
-        layout: 'freihand' or 'rhd', see :class:`FreiHandLayout` and
-            :class:`RhdLayout`.
+        layout: 'freihand', 'rhd' or 'coco', see :class:`FreiHandLayout`,
+            :class:`RhdLayout` and :class:`CocoLayout`.
         depth: Write depth maps too; in RHD's layout only.
         backgrounds: Folder of pictures to put behind the hands. Their number
             and a digest of names and contents are among the parameters; other
@@ -123,7 +124,7 @@ def write_studiohand(out_dir: Union[str, Path],
         without=without)
     with heed_interrupts():
         # checks its arguments
-        scenes = SceneGenerator(split=SPLITS[0], **scene)
+        scenes = layout.make_generator(split=SPLITS[0], **scene)
     pictures = None if backgrounds is None else _describe_folder(backgrounds)
     parameters = {
         'generator_version': GENERATOR_VERSION,
@@ -310,7 +311,7 @@ def _make_layout(name: str, depth: bool) -> Layout:
         return RhdLayout(depth)
     if depth:
         raise ValueError(f'the layout {name!r} has no depth maps')
-    return FreiHandLayout()
+    return CocoLayout() if name == CocoLayout.name else FreiHandLayout()
 
 
 def _is_complete(directory: Path, parameters: dict, layout: Layout) -> bool:
@@ -352,17 +353,18 @@ def _check_replaceable(directory: Path, overwrite: bool,
 
 def _own_files() -> 're.Pattern':
     """All paths in a data set, of whichever layout."""
-    layouts = FreiHandLayout(), RhdLayout(depth=True)
+    layouts = FreiHandLayout(), RhdLayout(depth=True), CocoLayout()
     splits = '|'.join(SPLITS)
     folders = '|'.join(kind for layout in layouts for kind in layout.folders)
     files = '|'.join(
         re.escape(name) for layout in layouts for split in SPLITS
         for name in (PARAMETERS_FILE, *layout.annotation_files(split)))
     return re.compile(
-        rf'(?:{splits})(?:/(?:{folders})(?:/\d+\.(?:jpg|png))?)?|{files}')
+        rf'(?:{splits})(?:/(?:{folders})(?:/\d+\.(?:jpg|png))?)?|{files}|'
+        'annotations')
 
 
-def _warm_up(scenes: SceneGenerator, layout: Layout, quiet: bool) -> None:
+def _warm_up(scenes: Any, layout: Layout, quiet: bool) -> None:
     """Compile what draws, once: not in each worker, nor in the bar's time."""
     if layout.name in _warm:
         return
@@ -478,11 +480,11 @@ def _write_samples(root: Path, layout: Layout, split: str, first: int,
         samples: The samples.
         scene: Arguments of the :class:`SceneGenerator` but the split.
     """
-    key = (split, *scene.items())
+    key = (layout.name, split, *scene.items())
     if key not in _generators:
         _generators.clear()  # backgrounds of the last split take room
         with heed_interrupts():
-            _generators[key] = SceneGenerator(split=split, **scene)
+            _generators[key] = layout.make_generator(split=split, **scene)
     annotations = []
     for index in samples:
         try:
