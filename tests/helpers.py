@@ -2,6 +2,7 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import runpy
 import shutil
@@ -305,6 +306,7 @@ def run_script(script: Union[str, Path],
     MMLogger._instance_dict.clear()
     output = io.StringIO()
     here, argv = os.getcwd(), sys.argv
+    level = logging.getLogger('lgh_mmpose.inference').level
     command = [str(script), *map(str, arguments)]
     code = 0
     try:
@@ -318,6 +320,8 @@ def run_script(script: Union[str, Path],
     finally:
         os.chdir(here)
         sys.argv = argv
+        # which score_photos.py changes, for its process
+        logging.getLogger('lgh_mmpose.inference').setLevel(level)
     if check and code:
         raise AssertionError(f'{" ".join(command)}\nfailed with exit code '
                              f'{code}:\n{output.getvalue()[-4000:]}')

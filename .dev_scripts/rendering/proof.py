@@ -1,14 +1,14 @@
-"""Measure what StudioHand and its ingredients are worth on real photographs.
+"""Measure what pictures and recipes are worth on real photographs.
 
     python .dev_scripts/rendering/proof.py .dev_scripts/rendering/proof.yaml \
         --photos ../shared/real
 
-renders the training set of each arm of the plan, trains the plan's config on
-it with each seed, scores the network on photographs (box and side given) and
-on the rendered test set of the baseline, and keeps the result in
-RESULTS_DIR/ARM_seedN.json. What has a result is not done again; a killed
-command goes on where it stopped. Each run takes one core. With --report it
-only writes the table of what is there, and the plot of the curve.
+renders the training set of each arm of the plan, trains the arm's config on
+it with each seed, scores the network on photographs (boxes given) and on the
+rendered test set of the baseline, and keeps the result in
+RESULTS_DIR/ARM_SAMPLES_seedN.json. What has a result is not done again; a
+killed command goes on where it stopped. Each run takes one core. With
+--report it only writes the table of what is there, and the plot of the curve.
 """
 import argparse
 import hashlib
@@ -31,6 +31,10 @@ TOOLS = ROOT / 'tools'
 RENDER = TOOLS / 'dataset_converters' / 'make_studiohand.py'
 SCORE = TOOLS / 'analysis_tools' / 'score_photos.py'
 LABELS = 'true', 'accepted'
+# of an arm: what it trains on, how it differs from the plan's config, and how
+# long, where that differs from the plan
+ARM_KEYS = ('data', 'without', 'steps', 'config', 'options', 'samples',
+            'images')
 MARKS = '<!-- proof -->', '<!-- /proof -->'
 
 
@@ -62,12 +66,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--work-dir', type=Path, default=ROOT / 'work_dirs' / 'proof')
     parser.add_argument(
-        '--results-dir', type=Path, default=ROOT / 'results' / 'rendering')
+        '--results-dir', type=Path, help="(default: the plan's)")
     parser.add_argument(
         '--page',
         type=Path,
-        default=ROOT / 'docs' / 'rendered_hands.md',
-        help='page to report in, between its two marks')
+        help="page to report in, between its two marks (default: the plan's)")
     parser.add_argument(
         '--report', action='store_true', help='report only, run nothing')
     return parser.parse_args()
@@ -76,7 +79,7 @@ def parse_args() -> argparse.Namespace:
 def read_plan(path: Path) -> Dict[str, Any]:
     plan = yaml.safe_load(path.read_text())
     for name, arm in plan['arms'].items():
-        unknown = set(arm) - {'data', 'without', 'steps'}
+        unknown = set(arm) - set(ARM_KEYS)
         if unknown:
             raise SystemExit(f'error: {path}: the arm {name!r} has unknown '
                              f'keys: {", ".join(sorted(unknown))}')
@@ -91,15 +94,18 @@ def list_runs(plan: Dict[str, Any], only: Optional[List[str]],
     if unknown:
         raise SystemExit(f'error: no such arm: {", ".join(sorted(unknown))}')
     runs = [
-        Run(arm, seed, plan['samples'], plan['images'])
-        for seed in plan['seeds'] for arm in arms
+        Run(
+            arm, seed,
+            *(plan['arms'][arm].get(key, plan[key])
+              for key in ('samples', 'images'))) for seed in plan['seeds']
+        for arm in arms
     ]
     if curve:
         runs += [
-            Run(plan['baseline'], plan['seeds'][0], samples,
+            Run(arm, plan['seeds'][0], samples,
                 min(samples, plan['curve']['images']))
-            for samples in plan['curve']['samples']
-            if samples != plan['samples']
+            for arm, all_samples in plan['curve']['samples'].items()
+            for samples in all_samples if samples != plan['samples']
         ]
     return runs
 
@@ -110,6 +116,8 @@ class Proof:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self.plan = read_plan(args.plan)
+        args.page = args.page or ROOT / self.plan['page']
+        args.results_dir = args.results_dir or ROOT / self.plan['results']
         self.rendering: Dict[Path, Lock] = defaultdict(Lock)
         self.cores: 'Queue[int]' = Queue()
         for core in sorted(os.sched_getaffinity(0)):
@@ -120,7 +128,7 @@ class Proof:
         from mmengine.config import Config
 
         from lgh_mmpose.rendering import GENERATOR_VERSION
-        cfg = Config.fromfile(ROOT / self.plan['config'])
+        cfg = Config.fromfile(self.config_file(run))
         config = json.dumps([cfg.to_dict(), self.plan['arms'][run.arm]],
                             sort_keys=True,
                             default=repr)
@@ -133,6 +141,10 @@ class Proof:
             config=hashlib.sha256(config.encode()).hexdigest()[:12],
             commit=commit.stdout.strip())
 
+    def config_file(self, run: Run) -> Path:
+        return ROOT / self.plan['arms'][run.arm].get('config',
+                                                     self.plan['config'])
+
     def result_file(self, run: Run) -> Path:
         return self.args.results_dir / f'{run.name}.json'
 
@@ -142,26 +154,37 @@ class Proof:
             f'studiohand-{images // 1000}k' +
             (f'-without-{without}' if without else ''))
 
-    def call(self, core: int, log: Path, *command: Any) -> None:
-        """Run a program of this project on one core; its output to a log."""
+    def call(self, core: int, log: Path, *command: Any) -> float:
+        """Run a program of this project on one core; its output to a log.
+
+        Returns:
+            float: CPU time it took, s.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, 'a') as file:
-            done = subprocess.run([
+            process = subprocess.Popen([
                 'taskset', '-c',
                 str(core), sys.executable, *map(str, command)
             ],
-                                  cwd=ROOT,
-                                  stdout=file,
-                                  stderr=subprocess.STDOUT,
-                                  env=dict(os.environ, OMP_NUM_THREADS='1'))
-        if done.returncode:
+                                       cwd=ROOT,
+                                       stdout=file,
+                                       stderr=subprocess.STDOUT,
+                                       env=dict(
+                                           os.environ, OMP_NUM_THREADS='1'))
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
             raise RuntimeError(f'{command[0]} ended with exit code '
-                               f'{done.returncode}, see {log}')
+                               f'{process.returncode}, see {log}')
+        return usage.ru_utime + usage.ru_stime
 
     def training_set(self, core: int, run: Run) -> Path:
         arm = self.plan['arms'][run.arm]
         if 'data' in arm:
             folder = ROOT / arm['data']
+            if run.images != self.plan['images']:
+                folder = folder.with_name(
+                    f'{folder.name}-{run.images // 1000}k')
             if not folder.is_dir():
                 raise RuntimeError(f'{folder} is missing: the plan tells how '
                                    'to make it')
@@ -187,8 +210,10 @@ class Proof:
                      path: Path) -> None:
         from mmengine.config import Config
 
-        from lgh_mmpose.config import limit_samples, with_steps
-        cfg = Config.fromfile(ROOT / self.plan['config'])
+        from lgh_mmpose.config import (limit_samples, merge_cfg_options,
+                                       with_steps)
+        cfg = Config.fromfile(self.config_file(run))
+        merge_cfg_options(cfg, self.plan['arms'][run.arm].get('options', {}))
         steps = self.plan['arms'][run.arm].get('steps')
         dataset = cfg.train_dataloader.dataset
         dataset.data_root = str(data)
@@ -213,7 +238,8 @@ class Proof:
         path = self.result_file(run)
         if path.is_file():
             before = json.loads(path.read_text())['made_by']
-            if dict(before, commit='') == dict(made_by, commit=''):
+            if all(before[key] == made_by[key]
+                   for key in ('generator_version', 'config')):
                 return
             raise RuntimeError(f'{path} was made by another renderer or '
                                'config: move it away')
@@ -226,8 +252,11 @@ class Proof:
             folder.mkdir(parents=True, exist_ok=True)
             config, log = folder / 'config.py', folder / 'output.log'
             self.write_config(run, data, test_data, config)
-            self.call(core, log, TOOLS / 'train.py', config, '--work-dir',
-                      folder, '--resume')
+            begun = (folder / 'last_checkpoint').exists()
+            cpu_seconds = self.call(core, log, TOOLS / 'train.py', config,
+                                    '--work-dir', folder, '--resume')
+            # what a killed process took is not known
+            made_by['cpu_seconds'] = None if begun else round(cpu_seconds)
             checkpoint = (folder / 'last_checkpoint').read_text().strip()
             scores, predictions = folder / 'photos.json', folder / 'hands.json'
             self.call(core, log, SCORE, self.args.photos, '--config', config,
@@ -346,21 +375,25 @@ class Report:
             ratio=(float(mine / base), interval(own / other)))
 
     def table(self) -> str:
-        """All arms at the plan's number of samples."""
+        """All arms at their numbers of samples."""
         baseline, first = (
-            self.of(arm, self.plan['samples'])
+            self.at_its_length(arm)
             for arm in (self.plan['baseline'], next(iter(self.plan['arms']))))
         lines = [
-            '| arm | seeds | true: error, % | to the baseline | to the first '
-            'arm | accepted: error, % | to the baseline | to the first arm | '
-            'PCK@0.05, true / accepted | PA, mm | rendered, mm |',
-            '|---|---|---|---|---|---|---|---|---|---|---|'
+            '| arm | samples | CPU min | seeds | true: error, % | to the '
+            'baseline | to the first arm | accepted: error, % | to the '
+            'baseline | to the first arm | PCK@0.05, true / accepted | PA, mm '
+            '| rendered, mm |', '|' + '---|' * 13
         ]
         for arm in self.plan['arms']:
-            results = self.of(arm, self.plan['samples'])
+            results = self.at_its_length(arm)
             if not results or not baseline or not first:
                 continue
-            cells = [arm, str(len(results))]
+            cells = [
+                arm, f'{results[0]["samples"]:,}',
+                self.cpu_minutes(results),
+                str(len(results))
+            ]
             for label in LABELS:
                 figures = self.figures(results, baseline, label)
                 to_first = self.figures(results, first, label)['ratio']
@@ -385,30 +418,45 @@ class Report:
             lines.append('| ' + ' | '.join(cells) + ' |')
         return '\n'.join(lines)
 
+    def at_its_length(self, arm: str) -> List[Dict[str, Any]]:
+        return self.of(
+            arm, self.plan['arms'][arm].get('samples', self.plan['samples']))
+
+    @staticmethod
+    def cpu_minutes(results: List[Dict[str, Any]]) -> str:
+        """Mean over the runs that were not interrupted."""
+        seconds = [r['made_by'].get('cpu_seconds') for r in results]
+        known = [s for s in seconds if s is not None]
+        return f'{np.mean(known) / 60:.0f}' if known else ''
+
     def curve_table(self) -> str:
-        """The baseline at each number of samples."""
+        """Arms at each number of samples, beside the first arm's error."""
+        first = next(iter(self.plan['arms']))
         lines = [
-            '| samples | seeds | true: error, % | accepted: error, % | '
-            'PA, mm | rendered, mm |', '|---|---|---|---|---|---|'
+            '| arm | samples | seeds | true: error, % | to the first arm | '
+            'accepted: error, % | to the first arm | PA, mm | rendered, mm |',
+            '|---|---|---|---|---|---|---|---|---|'
         ]
-        for samples in self.curve_samples():
-            results = self.of(self.plan['baseline'], samples)
-            cells = [f'{samples:,}', str(len(results))]
-            cells += [
-                percent(*self.figures(results, results, label)['error'])
-                for label in LABELS
-            ]
-            for key, figure in (('true', 'pa_mm'), ('rendered', 'hand/MPJPE')):
-                cells.append(
-                    f'{np.mean([r[key][figure] for r in results]):.1f}')
-            lines.append('| ' + ' | '.join(cells) + ' |')
+        for arm in self.plan['curve']['samples']:
+            for samples in self.curve_samples(arm):
+                results = self.of(arm, samples)
+                others = self.of(first, samples) if arm != first else []
+                cells = [arm, f'{samples:,}', str(len(results))]
+                for label in LABELS:
+                    own = self.figures(results, results, label)['error']
+                    cells.append(percent(*own))
+                    cells.append(
+                        ratio(*self.figures(results, others, label)['ratio']
+                              ) if others else '')
+                for key, figure in (('true', 'pa_mm'), ('rendered',
+                                                        'hand/MPJPE')):
+                    cells.append(
+                        f'{np.mean([r[key][figure] for r in results]):.1f}')
+                lines.append('| ' + ' | '.join(cells) + ' |')
         return '\n'.join(lines)
 
-    def curve_samples(self) -> List[int]:
-        return sorted({
-            r['samples']
-            for r in self.results if r['arm'] == self.plan['baseline']
-        })
+    def curve_samples(self, arm: str) -> List[int]:
+        return sorted({r['samples'] for r in self.results if r['arm'] == arm})
 
     def plot(self, path: Path) -> None:
         """Error by number of samples, with intervals, both axes log."""
@@ -416,11 +464,15 @@ class Report:
         matplotlib.use('Agg')
         import matplotlib.pyplot as plt
         figure, axes = plt.subplots(figsize=(6.4, 4), layout='constrained')
-        samples = self.curve_samples()
-        for label, color in zip(LABELS, ('C0', 'C1')):
+        arms = self.plan['curve']['samples']
+        for i, (arm, label) in enumerate(
+            (arm, label) for arm in arms for label in LABELS):
+            samples = self.curve_samples(arm)
+            if not samples:
+                continue
             found = [
                 self.figures(r, r, label)['error']
-                for r in (self.of(self.plan['baseline'], n) for n in samples)
+                for r in (self.of(arm, n) for n in samples)
             ]
             value = 100 * np.array([v for v, _ in found])
             low, high = 100 * np.array([i for _, i in found]).T
@@ -428,9 +480,10 @@ class Report:
                 samples,
                 value, (value - low, high - value),
                 marker='o',
+                linestyle='-' if arm == self.plan['baseline'] else ':',
                 capsize=3,
-                color=color,
-                label=f'photographs, {label} labels')
+                color=f'C{i}',
+                label=f'{arm}, {label} labels')
         axes.set(
             xscale='log',
             yscale='log',
@@ -451,12 +504,13 @@ class Report:
         if not found or not end:
             raise SystemExit(f'error: {page} lacks the marks {MARKS[0]} and '
                              f'{MARKS[1]}')
-        plot = page.parent / 'images' / 'rendered_hands_curve.png'
-        self.plot(plot)
-        parts = [
-            self.table(),
-            self.curve_table(), f'![Error by samples](images/{plot.name})'
-        ]
+        parts = [self.table()]
+        if 'curve' in self.plan:
+            plot = page.parent / 'images' / f'{page.stem}_curve.png'
+            self.plot(plot)
+            parts += [
+                self.curve_table(), f'![Error by samples](images/{plot.name})'
+            ]
         with atomic_write(page) as file:
             file.write((before + MARKS[0] + '\n\n' + '\n\n'.join(parts) +
                         '\n\n' + MARKS[1] + after).encode())

@@ -19,9 +19,9 @@ _USUAL_PADDING = 1.25
 # steps of a test pipeline that are taken over, or that the pipeline does in
 # its own way; without annotations there are no targets to generate
 _KNOWN_STEPS = ('LoadImage', 'LoadHandImage', 'GetBBoxCenterScale',
-                'TopdownAffineCamera', 'OfficialRhdCrop',
-                'CanonicalizeHandSide', 'GenerateTarget', 'PackPoseInputs',
-                'PackHandInputs')
+                'TurnUpright', 'TopdownAffineCamera', 'OfficialRhdCrop',
+                'CanonicalizeHandSide', 'MirrorHands', 'GenerateTarget',
+                'PackPoseInputs', 'PackHandInputs')
 
 
 def crop_of_config(cfg: Config, known_only: bool = True) -> Crop:
@@ -66,7 +66,8 @@ def crop_of_config(cfg: Config, known_only: bool = True) -> Crop:
         (WHOLE_IMAGE_PADDING if _trained_on_whole_images(cfg) else 1.),
         whole_image_padding=padding,
         use_udp=bool(steps.get('TopdownAffineCamera', {}).get('use_udp')),
-        hand_side=None if side is None else side.get('side', 'right'))
+        hand_side=None if side is None else side.get('side', 'right'),
+        upright='TurnUpright' in steps)
 
 
 def name_of(cfg: Config) -> str:

@@ -8,7 +8,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import KEYPOINT_CODECS
 
 from ..geometry.camera import warp_points
-from ..geometry.hand import HandSkeleton
+from ..geometry.hand import SIDES, HandSkeleton
 from ..geometry.lifting import check_invertible, check_per_hand, lift_hands
 from ..geometry.plausibility import find_flip_fault
 
@@ -36,6 +36,9 @@ class Hand25DLabel(BaseKeypointCodec):
           pixel centres at integers
         - keypoint_weights (np.ndarray): 1 for annotated joints, occluded or
           outside the crop as they may be, in shape (N, K), float32
+        - side_labels (np.ndarray): where the side is known, 1 for a hand that
+          is a right one in the network input, 0 for a left one, in shape
+          (N,), float32
 
     Args:
         input_size (tuple): Size of the network input, [w, h].
@@ -54,12 +57,13 @@ class Hand25DLabel(BaseKeypointCodec):
     # the last one is what mmpose's KeypointConverter leaves behind
     auxiliary_encode_keys = {
         'keypoints_cam', 'bone_length', 'keypoint_names', 'flip', 'warp_mat',
-        'keypoints_visible_weights'
+        'hand_side', 'keypoints_visible_weights'
     }
 
     label_mapping_table = dict(
         keypoint_labels='keypoint_labels',
         keypoint_weights='keypoint_weights',
+        side_labels='side_labels',
     )
 
     def __init__(
@@ -128,6 +132,7 @@ class Hand25DLabel(BaseKeypointCodec):
                keypoint_names: Optional[Sequence[str]] = None,
                flip: Optional[bool] = None,
                warp_mat: Optional[np.ndarray] = None,
+               hand_side: Optional[str] = None,
                keypoints_visible_weights: Optional[np.ndarray] = None) -> dict:
         """Encode joints as network labels.
 
@@ -148,13 +153,15 @@ class Hand25DLabel(BaseKeypointCodec):
                 comparison.
             warp_mat (np.ndarray, optional): The image-to-input warp, (3, 3),
                 which is compared with ``flip``.
+            hand_side (str, optional): ``'right'`` or ``'left'`` in the
+                original image, for ``side_labels``. Defaults to none.
             keypoints_visible_weights (np.ndarray, optional): Must be None;
                 mmpose's ``KeypointConverter``, which reorders ``keypoints``
                 but not ``keypoints_cam``, sets it.
 
         Returns:
-            dict: ``keypoint_labels`` (N, K, 3) and ``keypoint_weights``
-            (N, K), both float32.
+            dict: ``keypoint_labels`` (N, K, 3), ``keypoint_weights`` (N, K)
+            and, with a side, ``side_labels`` (N,), all float32.
 
         Raises:
             ValueError: If there is no ``keypoints_cam``, the reference bone
@@ -194,10 +201,15 @@ class Hand25DLabel(BaseKeypointCodec):
         z = keypoints_cam[..., 2]
         depth = (z - z[:, [self.root_index]]) / bone_length[:, None]
         labels = np.concatenate([keypoints, depth[..., None]], axis=-1)
-        return dict(
+        encoded = dict(
             keypoint_labels=labels.astype(np.float32),
             keypoint_weights=(np.asarray(keypoints_visible)
                               > 0).astype(np.float32))
+        if hand_side in SIDES:
+            right = (hand_side == 'right') != bool(flip)
+            encoded['side_labels'] = np.full(
+                len(keypoints), right, dtype=np.float32)
+        return encoded
 
     def decode(self,
                encoded: np.ndarray,

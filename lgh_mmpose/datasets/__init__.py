@@ -10,8 +10,8 @@ from .freihand3d import FreiHand3DDataset
 from .hand3d_json import Hand3DJsonDataset
 from .rhd3d import Rhd3DDataset
 from .stb3d import Stb3DDataset
-from .transforms import (CanonicalizeHandSide, OfficialRhdCrop,
-                         TopdownAffineCamera)
+from .transforms import (CanonicalizeHandSide, MirrorHands, OfficialRhdCrop,
+                         TopdownAffineCamera, TurnUpright)
 
 __all__ = [
     'BaseHand3DDataset', 'HandAnnotations', 'FreiHand3DDataset',
@@ -19,5 +19,5 @@ __all__ = [
     'Rhd3DDataset', 'OfficialRhdCrop', 'CanonicalizeHandSide',
     'TopdownAffineCamera', 'LoadHandImage', 'FastRandomBBoxTransform',
     'FastPhotometricDistortion', 'PackHandInputs', 'RandomCameraEffects',
-    'RandomErasing', 'ExchangeAmplitudeSpectrum'
+    'RandomErasing', 'ExchangeAmplitudeSpectrum', 'MirrorHands', 'TurnUpright'
 ]

@@ -13,6 +13,7 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix
 
 from ..geometry.camera import back_project, warp_points
+from ..geometry.crop import DIRECTION_JOINTS, upright_rotation
 from ..geometry.hand import SIDES
 from ..geometry.plausibility import (find_camera_fault, find_flip_fault,
                                      find_size_fault)
@@ -143,6 +144,9 @@ class TopdownAffineCamera(TopdownAffine):
         scale = self._fix_aspect_ratio(scale, aspect_ratio=w / h)
         warp_mat = np.eye(3)
         if self.use_udp:
+            if results.get('upright'):
+                raise ValueError('use_udp turns the other way, as in mmpose: '
+                                 'leave it out beside TurnUpright')
             warp_mat[:2] = get_udp_warp_matrix(
                 center[0], scale[0], rotation, output_size=(w, h))
         else:
@@ -167,6 +171,154 @@ class TopdownAffineCamera(TopdownAffine):
         results['input_center'] = center[0]
         results['input_scale'] = scale[0]
         return results
+
+
+@TRANSFORMS.register_module()
+class TurnUpright(BaseTransform):
+    """Turn the crop so that the hand points up.
+
+    The direction of a hand in the picture is that from the wrist to the
+    knuckle of the middle finger. What is random about it comes from
+    ``FastRandomBBoxTransform`` (``rotate_factor``) before, to whose rotation
+    this adds. Must stand before :class:`TopdownAffineCamera`, which turns
+    about the middle of the box; the box stays as it is.
+
+    A sample without annotated joints stays as it is: ``lgh_mmpose.HandPose``
+    turns by what the detector or the frame before says.
+
+    Required Keys:
+
+        - keypoints, keypoint_names (optional at inference)
+        - bbox_rotation (optional)
+
+    Modified Keys:
+
+        - bbox_rotation
+
+    Added Keys:
+
+        - upright
+    """
+
+    def transform(self, results: Dict) -> dict:
+        """Turn the crop.
+
+        Args:
+            results (dict): The result dict.
+
+        Returns:
+            dict: The result dict.
+
+        Raises:
+            ValueError: If the joints that tell the direction are unknown, or
+                the crop is already cut.
+        """
+        if 'warp_mat' in results:
+            raise ValueError(f'{describe(results)}: TurnUpright must stand '
+                             'before TopdownAffineCamera')
+        results['upright'] = True
+        if results.get('keypoints') is None:
+            return results
+        names = list(results.get('keypoint_names', ()))
+        missing = [name for name in DIRECTION_JOINTS if name not in names]
+        if missing:
+            raise ValueError(f'{describe(results)}: its direction is that '
+                             f'from {" to ".join(DIRECTION_JOINTS)}, but the '
+                             f'data set has no {missing[0]}')
+        start, end = (
+            results['keypoints'][0, names.index(name), :2]
+            for name in DIRECTION_JOINTS)
+        before = results.get('bbox_rotation', np.zeros(1, np.float32))
+        if np.isfinite(end - start).all():
+            results['bbox_rotation'] = before + np.float32(
+                upright_rotation(end - start))
+        return results
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}()'
+
+
+def _mirror(results: Dict) -> None:
+    """Mirror the input: pixel column u goes to w - 1 - u."""
+    results['flip'] = True
+    results['flip_direction'] = 'horizontal'
+    width = results['img'].shape[1]
+    results['img'] = cv2.flip(results['img'], 1)
+    mirror = np.array([[-1., 0., width - 1.], [0., 1., 0.], [0., 0., 1.]])
+    results['warp_mat'] = mirror @ results['warp_mat']
+    if results.get('transformed_keypoints') is not None:
+        results['transformed_keypoints'] = warp_points(
+            results['transformed_keypoints'], mirror)
+
+
+@TRANSFORMS.register_module()
+class MirrorHands(BaseTransform):
+    """Mirror a share of the hands, for a network that sees both sides.
+
+    It stands where :class:`CanonicalizeHandSide` does for a network that sees
+    one: after :class:`TopdownAffineCamera`. Joints in the camera frame and
+    the camera stay those of the original image.
+
+    Required Keys:
+
+        - img
+        - warp_mat
+        - transformed_keypoints (optional)
+
+    Modified Keys:
+
+        - img
+        - warp_mat
+        - transformed_keypoints
+
+    Added Keys:
+
+        - flip: whether the input was mirrored
+        - flip_direction: ``'horizontal'`` or None
+
+    Args:
+        prob (float): Probability of being mirrored. Defaults to 0.5.
+        by_id (bool): Whether every sample with an odd number is mirrored and
+            no other, for tests, in place of chance. Defaults to ``False``.
+    """
+
+    def __init__(self, prob: float = .5, by_id: bool = False) -> None:
+        super().__init__()
+        if not 0 <= prob <= 1:
+            raise ValueError(f'prob must lie between 0 and 1, got {prob!r}')
+        self.prob = prob
+        self.by_id = by_id
+
+    def transform(self, results: Dict) -> dict:
+        """Mirror the input, or not.
+
+        Args:
+            results (dict): The result dict.
+
+        Returns:
+            dict: The result dict.
+
+        Raises:
+            ValueError: If there is no ``warp_mat`` yet, or another transform
+                has mirrored the image.
+        """
+        check_not_flipped(dict(results, warp_mat=None))
+        if 'warp_mat' not in results:
+            raise ValueError(f'{describe(results)}: MirrorHands must stand '
+                             'after TopdownAffineCamera')
+        results['flip'] = False
+        results['flip_direction'] = None
+        if self.by_id:
+            mirrored = results['id'] % 2 == 1
+        else:
+            mirrored = np.random.random() < self.prob
+        if mirrored:
+            _mirror(results)
+        return results
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}(prob={self.prob}, '
+                f'by_id={self.by_id})')
 
 
 @TRANSFORMS.register_module()
@@ -243,19 +395,10 @@ class CanonicalizeHandSide(BaseTransform):
         if 'warp_mat' not in results:
             raise ValueError(f'{describe(results)}: CanonicalizeHandSide '
                              'must stand after TopdownAffineCamera')
-        results['flip'] = hand_side != self.side
+        results['flip'] = False
         results['flip_direction'] = None
-        if not results['flip']:
-            return results
-
-        results['flip_direction'] = 'horizontal'
-        width = results['img'].shape[1]
-        results['img'] = cv2.flip(results['img'], 1)
-        mirror = np.array([[-1., 0., width - 1.], [0., 1., 0.], [0., 0., 1.]])
-        results['warp_mat'] = mirror @ results['warp_mat']
-        if results.get('transformed_keypoints') is not None:
-            results['transformed_keypoints'] = warp_points(
-                results['transformed_keypoints'], mirror)
+        if hand_side != self.side:
+            _mirror(results)
         return results
 
     def __repr__(self) -> str:

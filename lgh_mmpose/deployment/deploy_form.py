@@ -28,25 +28,36 @@ class DeployForm(nn.Module):
         std (Tensor): Standard deviation of the same, (3, 1, 1).
         swap_channels (bool): Whether the network reads RGB.
         trunk (nn.Module): From normalised images to the score maps and the
-            depth maps of the joints, both (B, K, h, w), joints by groups.
+            depth maps of the joints, both (B, K, h, w), joints by groups,
+            and, where the network tells the side, the logit of a right hand
+            (B,).
         joint_groups (Tensor): Group of each joint, int64 (K,).
         positions (tuple[Tensor, Tensor]): Where the cells stand in the
             network input, px: u (w,) and v (h,).
+        gives_side (bool): Whether the network tells the side.
 
     Shape:
         images (B, 3, H, W), BGR, 0 to 255, uint8 or float32 -> ``uv``
         (B, K, 2) in px of the network input, ``depth`` (B, K) relative to the
         root in reference bones, ``scores`` (B, K), the mass of the heat map's
-        peak, in [0, 1]; all float32
+        peak, in [0, 1], and perhaps ``right`` (B,), the probability of a
+        right hand; all float32
     """
 
-    def __init__(self, input_size: Tuple[int, int], mean: Tensor, std: Tensor,
-                 swap_channels: bool, trunk: nn.Module, joint_groups: Tensor,
-                 positions: Tuple[Tensor, Tensor]) -> None:
+    def __init__(self,
+                 input_size: Tuple[int, int],
+                 mean: Tensor,
+                 std: Tensor,
+                 swap_channels: bool,
+                 trunk: nn.Module,
+                 joint_groups: Tensor,
+                 positions: Tuple[Tensor, Tensor],
+                 gives_side: bool = False) -> None:
         super().__init__()
         self.input_size = tuple(input_size)
         self.trunk = trunk
         self.swap_channels = swap_channels
+        self.gives_side = gives_side
         self.register_buffer('mean', mean)
         self.register_buffer('std', std)
         self.register_buffer('joint_groups', joint_groups)
@@ -61,12 +72,12 @@ class DeployForm(nn.Module):
         """What the trunk computes in; all around it is float32."""
         return next(self.trunk.parameters()).dtype
 
-    def forward(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> Tuple[Tensor, ...]:
         images = images.float()
         if self.swap_channels:
             images = images.flip(1)
         images = (images - self.mean) / self.std
-        logits, depth_maps = self.trunk(images.to(self.dtype))
+        logits, depth_maps, *right = self.trunk(images.to(self.dtype))
         heatmaps = logits.float().flatten(2).softmax(-1).view_as(logits)
         # products and sums, no matrix products: backends that compute these
         # in 16 bits would round pixels
@@ -76,7 +87,8 @@ class DeployForm(nn.Module):
         scores = peak_mass(heatmaps)
         joints = torch.stack([u, v, depth, scores], -1)
         joints = joints.index_select(1, self.order)
-        return joints[..., :2], joints[..., 2], joints[..., 3]
+        return (joints[..., :2], joints[..., 2], joints[..., 3],
+                *(logit.float().sigmoid() for logit in right))
 
 
 def to_deploy(model: BaseModel) -> DeployForm:
@@ -110,10 +122,13 @@ def to_deploy(model: BaseModel) -> DeployForm:
     model.to(memory_format=torch.contiguous_format)
     neck, head = model.neck, model.head
     joint_groups = _joint_groups(head)
-    used = joint_groups.unique().tolist()
-    trunk = nn.Sequential(
-        model.backbone, neck,
-        _JointMaps(head, joint_groups, _prune_neck(neck, used)))
+    # the side is read off all groups
+    groups = _prune_neck(
+        neck,
+        joint_groups.unique().tolist() if head.side_layers is None else list(
+            range(head.num_groups)))
+    trunk = nn.Sequential(model.backbone, neck,
+                          _JointMaps(head, joint_groups, groups))
     width, height = head.decoder.input_size
     with torch.no_grad():
         graph = _trace(trunk, torch.zeros(2, 3, height, width))
@@ -129,7 +144,8 @@ def to_deploy(model: BaseModel) -> DeployForm:
             mean, std = preprocessor.mean, preprocessor.std
     form = DeployForm((width, height), mean, std, swap, graph, joint_groups,
                       (_positions(w, width, head.pixel_centers),
-                       _positions(h, height, head.pixel_centers)))
+                       _positions(h, height, head.pixel_centers)),
+                      head.side_layers is not None)
     form.requires_grad_(False)
     return form.to(memory_format=torch.channels_last).eval()
 
@@ -180,7 +196,8 @@ class _JointMaps(nn.Module):
 
     Shape:
         the neck's outputs -> score maps times beta (logits) and depth maps,
-        both (B, K, H, W), the joints of the first group first
+        both (B, K, H, W), the joints of the first group first, and, with
+        layers for it, the logit of a right hand (B,)
     """
 
     def __init__(self, head: GroupedJointHead, joint_groups: Tensor,
@@ -195,6 +212,7 @@ class _JointMaps(nn.Module):
                 bias=torch.stack([_by_group(c.bias, head) for c in convs], 1))
             for convs in pairs)
         self.in_channels = head.in_channels
+        self.side_layers = head.side_layers
         self.used = []
         self.hidden, self.maps = nn.ModuleList(), nn.ModuleList()
         for index, group in enumerate(groups):
@@ -217,14 +235,17 @@ class _JointMaps(nn.Module):
             weight[len(joints):, score.shape[1]:] = depth
             self.maps.append(_conv(weight, bias.flatten()))
 
-    def forward(self, feats: Tuple[Tensor, ...]) -> Tuple[Tensor, Tensor]:
+    def forward(self, feats: Tuple[Tensor, ...]) -> Tuple[Tensor, ...]:
         groups = feats[-1].split(self.in_channels, 1)
         maps = [
             last(first(groups[index]).relu()).chunk(2, 1)
             for index, first, last in zip(self.used, self.hidden, self.maps)
         ]
         logits, depth_maps = zip(*maps)
-        return torch.cat(logits, 1), torch.cat(depth_maps, 1)
+        maps = torch.cat(logits, 1), torch.cat(depth_maps, 1)
+        if self.side_layers is None:
+            return maps
+        return (*maps, self.side_layers(feats[-1]))
 
 
 def _by_group(tensor: Tensor, head: GroupedJointHead) -> Tensor:

@@ -13,15 +13,16 @@ from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 import torch
 from mmengine.model import BaseModel
+from torch import nn
 
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.fileio import put_in_place, unfinished_directory
 from lgh_mmpose.version import __version__
 
 from ..geometry.crop import Crop
-from ..inference.backends.engines import OUTPUTS
 from ..inference.backends.exported import (INFO_FILE, SCHEMA, ExportedNetwork,
-                                           file_sha256, info_to_json)
+                                           file_sha256, info_to_json,
+                                           output_names)
 from ..inference.backends.torch import network_info
 from .deploy_form import DeployForm, to_deploy
 from .quantization import quantize_onnx, quantize_openvino
@@ -29,21 +30,20 @@ from .verification import ExportError, Tolerance, verify, verify_crop
 
 # what one may ask for; the others would not be faster, or nothing runs them
 COMBINATIONS: Dict[str, Sequence[str]] = {
-    'onnx': ('fp32', 'int8'),
+    'onnx': ('fp32', 'fp16', 'int8'),
     'openvino': ('fp32', 'bf16', 'fp16', 'int8'),
     'torchscript': ('fp32', 'bf16'),
 }
 _WHY_NOT = {
     ('onnx', 'bf16'):
     'ONNX Runtime has no bf16 kernels for x86 CPUs',
-    ('onnx', 'fp16'):
-    'ONNX Runtime has no fp16 kernels for x86 CPUs and would convert to and '
-    'fro',
     ('torchscript', 'fp16'):
     'bf16 is the 16-bit format that CPUs compute in',
     ('torchscript', 'int8'):
     'TorchScript has no post-training quantisation that torch still maintains',
 }
+
+_FEW_WEIGHTS = 64
 
 _FILES = dict(
     onnx='hand_pose.onnx',
@@ -175,7 +175,7 @@ def export(model: BaseModel,
             part.name: file_sha256(part)
             for part in sorted(folder.iterdir())
         }
-        _write_json(info, folder / INFO_FILE)
+        write_json(info, folder / INFO_FILE)
         info['verification'] = None
         # the engine reads it in any case
         network = ExportedNetwork(folder)
@@ -191,7 +191,7 @@ def export(model: BaseModel,
                     f'{error}; this was bf16 ({reason}): --precision fp32 '
                     'is exact, --tolerance-* accepts more') from error
             info['verification'] = dict(crop=crop_report, **report)
-        _write_json(info, folder / INFO_FILE)
+        write_json(info, folder / INFO_FILE)
         put_in_place(folder, path)
     return info
 
@@ -234,7 +234,9 @@ def describe(model: BaseModel, form: DeployForm, crop: Crop) -> Dict[str, Any]:
             'integers',
             depth='depth relative to the root joint (batch, K), in lengths of '
             'the reference bone',
-            scores='mass of the heat map around its peak (batch, K), 0 to 1'),
+            scores='mass of the heat map around its peak (batch, K), 0 to 1',
+            **(dict(right='probability of a right hand (batch,)')
+               if model.head.side_layers is not None else {})),
         units=dict(image='px', length='mm'),
         num_groups=model.head.num_groups)
 
@@ -244,23 +246,60 @@ def describe(model: BaseModel, form: DeployForm, crop: Crop) -> Dict[str, Any]:
 
 def _write_onnx(form: DeployForm, file: Path, precision: str,
                 images: List[np.ndarray]) -> None:
-    _require('onnx', 'onnxruntime')
+    require_packages('onnx', 'onnxruntime')
     if precision == 'int8':
         with tempfile.TemporaryDirectory() as folder:
             exact = Path(folder) / file.name
-            _to_onnx(form, exact)
+            to_onnx(form, output_names(form.gives_side), exact)
             quantize_onnx(exact, file, images)
     else:
-        _to_onnx(form, file)
+        to_onnx(form, output_names(form.gives_side), file)
+    if precision == 'fp16':
+        halve_weights(file)
+
+
+def halve_weights(file: Path) -> None:
+    """Store the weights of an ONNX model in fp16, computing as before.
+
+    The engine widens them when it opens the file. What is too small to be
+    worth a node stays.
+    """
+    import onnx
+    from onnx import numpy_helper
+    model = onnx.load(str(file))
+    graph, casts = model.graph, []
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(tensor)
+        if values.size < _FEW_WEIGHTS:
+            continue
+        with np.errstate(over='ignore'):
+            halved = values.astype(np.float16)
+        if not np.isfinite(halved).all():
+            raise ExportError(f'a weight of {np.abs(values).max():.3g} is too '
+                              'large for fp16: export in fp32')
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(halved, f'{name}_fp16'))
+        casts.append(
+            onnx.helper.make_node(
+                'Cast', [f'{name}_fp16'], [name], to=onnx.TensorProto.FLOAT))
+    # nodes come in the order in which they are computed
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    file.write_bytes(model.SerializeToString())
 
 
 def _write_openvino(form: DeployForm, file: Path, precision: str,
                     images: List[np.ndarray]) -> None:
-    _require('onnx', 'openvino', *(['nncf'] if precision == 'int8' else []))
+    require_packages('onnx', 'openvino',
+                     *(['nncf'] if precision == 'int8' else []))
     import openvino
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / 'hand_pose.onnx'
-        _to_onnx(form, exact)
+        to_onnx(form, output_names(form.gives_side), exact)
         model = openvino.Core().read_model(str(exact))
     if precision == 'int8':
         model = quantize_openvino(model, images)
@@ -302,8 +341,16 @@ _WRITERS = dict(
     onnx=_write_onnx, openvino=_write_openvino, torchscript=_write_torchscript)
 
 
-def _to_onnx(form: DeployForm, file: Path) -> None:
-    names = ('images', *OUTPUTS)
+def to_onnx(form: nn.Module, outputs: Sequence[str], file: Path) -> None:
+    """Write a network for any number of images.
+
+    Args:
+        form (nn.Module): Takes images (B, 3, H, W), uint8, of its
+            ``input_size``.
+        outputs (Sequence[str]): Names of what it gives.
+        file (Path): The ONNX file.
+    """
+    names = ('images', *outputs)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', DeprecationWarning)
         torch.onnx.export(
@@ -319,12 +366,13 @@ def _to_onnx(form: DeployForm, file: Path) -> None:
             dynamo=False)
 
 
-def _example(form: DeployForm) -> torch.Tensor:
+def _example(form: nn.Module) -> torch.Tensor:
     width, height = form.input_size
     return torch.zeros(2, 3, height, width, dtype=torch.uint8)
 
 
-def _require(*packages: str) -> None:
+def require_packages(*packages: str) -> None:
+    """Raise ImportError for the first package that is not installed."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise ImportError(
@@ -335,6 +383,7 @@ def _require(*packages: str) -> None:
 # -- files -------------------------------------------------------------------
 
 
-def _write_json(info: dict, file: Path) -> None:
+def write_json(info: dict, file: Path) -> None:
+    """Write what an export says of itself."""
     text = json.dumps(info, indent=1, allow_nan=False)
     file.write_text(text + '\n', encoding='utf-8')

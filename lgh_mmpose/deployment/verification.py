@@ -6,7 +6,7 @@ from mmengine.model import BaseModel
 
 from ..evaluation.functional import align, keypoint_errors, mpjpe
 from ..geometry.camera import warp_points
-from ..geometry.crop import crop_matrix
+from ..geometry.crop import DIRECTION_JOINTS, crop_matrix, upright_rotation
 from ..inference.backends.torch import estimate
 from ..inference.network import Joints, Network, NetworkInfo
 
@@ -28,7 +28,8 @@ class Tolerance(NamedTuple):
             where the samples have camera and bone length.
         bones (float): Of the joints' depths in lengths of the reference bone,
             where they have not: millimetres would be of unknown scale.
-        scores (float): Of the joints' scores.
+        scores (float): Of the joints' scores, and of the probability of a
+            right hand.
         mpjpe (float): By how much of itself MPJPE may grow where the samples
             are annotated.
         judged (str): Which difference the first four limit, over all joints
@@ -96,6 +97,8 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
         px=_difference(exported.joints[..., :2], original.joints[..., :2]),
         scores=_difference(exported.scores, original.scores),
         tolerance=tolerance._asdict())
+    if original.right is not None:
+        report['right'] = _difference(exported.right, original.right)
     # what is far off need not be lifted
     _judge(report, tolerance)
     metric = np.array(
@@ -125,9 +128,13 @@ def verify(model: BaseModel, network: Network, samples: Sequence[dict],
 
 def _check_finite(name: str, results: '_Results') -> None:
     """Raise ExportError if an output of a model is not finite."""
-    for output, values in (('uv', results.joints[..., :2]),
-                           ('depth', results.joints[..., 2]),
-                           ('scores', results.scores)):
+    outputs = dict(
+        uv=results.joints[..., :2],
+        depth=results.joints[..., 2],
+        scores=results.scores)
+    if results.right is not None:
+        outputs['right'] = results.right
+    for output, values in outputs.items():
         finite = np.isfinite(values).reshape(len(values), -1).all(1)
         if not finite.all():
             raise ExportError(
@@ -177,10 +184,12 @@ def _judge(report: Dict[str, Any], tolerance: Tolerance) -> None:
     on = f'on {report["num_samples"]} samples'
     for key, what in (('px', 'px'), ('mm', 'mm'),
                       ('bones', 'lengths of the reference bone'),
-                      ('scores', 'in the scores')):
+                      ('scores', 'in the scores'),
+                      ('right', 'in the probability of a right hand')):
         if key not in report:
             continue
-        difference, limit = report[key], getattr(tolerance, key)
+        difference = report[key]
+        limit = getattr(tolerance, 'scores' if key == 'right' else key)
         worst = difference[tolerance.judged]
         # a NaN is smaller than nothing
         if not (worst <= limit and np.isfinite(difference['max'])):
@@ -234,6 +243,9 @@ def verify_crop(info: NetworkInfo,
                 'have warp_mat in meta_keys')
         crop = info.crop
         side = record.get('hand_side') or crop.hand_side
+        mirror = crop.hand_side not in (None, side)
+        if info.gives_side:  # as MirrorHands had it
+            mirror = bool(sample['data_samples'].metainfo.get('flip'))
         # the pipeline pads its boxes as it pads a whole image, whatever it
         # was trained on
         warp = crop_matrix(
@@ -241,7 +253,8 @@ def verify_crop(info: NetworkInfo,
             info.input_size,
             crop.whole_image_padding,
             crop.use_udp,
-            mirror=crop.hand_side not in (None, side))
+            mirror=mirror,
+            rotation=_rotation(record) if crop.upright else 0.)
         distance = _corner_distance(info.input_size, warp, warp_mat)
         if not distance <= _CROP_TOLERANCE:
             raise ExportError(
@@ -254,6 +267,17 @@ def verify_crop(info: NetworkInfo,
                 '(--padding): nothing was exported')
         worst, compared = max(worst, distance), compared + 1
     return dict(num_samples=compared, px=worst) if compared else None
+
+
+def _rotation(record: dict) -> float:
+    """What ``TurnUpright`` makes of the annotated joints, degrees."""
+    if record.get('keypoints') is None:
+        return 0.
+    start, end = (
+        record['keypoints'][0,
+                            list(record['keypoint_names']).index(name), :2]
+        for name in DIRECTION_JOINTS)
+    return upright_rotation(end - start)
 
 
 def _corner_distance(input_size: Tuple[int, int], warp: np.ndarray,
@@ -270,12 +294,15 @@ def _corner_distance(input_size: Tuple[int, int], warp: np.ndarray,
 class _Results(NamedTuple):
     joints: np.ndarray  # u, v in input px and depth in bones (N, K, 3)
     scores: np.ndarray  # (N, K)
+    right: Optional[np.ndarray]  # (N,)
 
     @classmethod
     def of(cls, batches: List[Tuple[np.ndarray, ...]]) -> '_Results':
-        uv, depth, scores = (
-            np.concatenate(part).astype(np.float64) for part in zip(*batches))
-        return cls(np.concatenate([uv, depth[..., None]], -1), scores)
+        parts = zip(*(Joints(*batch) for batch in batches))
+        uv, depth, scores, right = (None if part[0] is None else
+                                    np.concatenate(part).astype(np.float64)
+                                    for part in parts)
+        return cls(np.concatenate([uv, depth[..., None]], -1), scores, right)
 
 
 def _batches(samples: Sequence[dict]) -> List[Sequence[dict]]:

@@ -12,6 +12,7 @@ from mmpose.registry import METRICS
 
 from lgh_mmpose.fileio import atomic_write
 from lgh_mmpose.geometry.camera import SOLVED_STATUSES
+from lgh_mmpose.geometry.hand import SIDES
 
 from .functional import (PROTOCOLS, align, auc, epe, joint_epe,
                          keypoint_errors, mpjpe, pck_curve)
@@ -57,7 +58,8 @@ class HandKeypoint3DMetric(BaseMetric):
     the joints, as the data sets' score scripts do; ``MPJPE`` and
     ``PA-MPJPE`` are the mean over all compared joints, the root included,
     which is the same where no joint is left out. ``EPE_2d_px`` is the 2D
-    error in pixels of the original image.
+    error in pixels of the original image, and ``side_accuracy`` the share of
+    sides told right, of a network that tells them.
 
     Protocols:
 
@@ -197,6 +199,9 @@ class HandKeypoint3DMetric(BaseMetric):
             id=int(sample.get('id', -1)),
             img_path=str(sample.get('img_path', '')),
             annotated=visible > 0)
+        if 'right_scores' in pred and sample.get('hand_side') in SIDES:
+            told = 'right' if float(pred['right_scores'][0]) >= .5 else 'left'
+            result['side_right'] = told == sample['hand_side']
         if 'root_depth_status' in pred:
             result['root_depth_status'] = str(pred['root_depth_status'][0])
         if self.align:
@@ -302,6 +307,8 @@ class HandKeypoint3DMetric(BaseMetric):
         errors = keypoint_errors(data['pred_keypoints'], data['gt_keypoints'],
                                  mask)
         scores['EPE_2d_px'] = epe(errors)
+        if 'side_right' in data:
+            scores['side_accuracy'] = float(data['side_right'].mean())
         data['errors_2d'] = errors
         if self.protocol.thresholds_2d is not None:
             thresholds_2d = np.linspace(*self.protocol.thresholds_2d)

@@ -307,7 +307,10 @@ def predict_photos(hand_pose: HandPose,
         hand_pose (HandPose): The pipeline. Its padding is how much larger the
             crop is than the box.
         hands (Sequence[PhotoHand]): The hands.
-        boxes (str): ``'given'``: box and side are those of the label;
+        boxes (str): ``'given'``: box and side are those of the label, the
+            side only for a network that does not tell it, and the direction,
+            for networks that want hands upright, is the detector's, if there
+            is one, else the network's own;
             ``'found'``: the pipeline's detector finds the hands and the
             network their sides, and the one whose box overlaps the label's
             most is taken, by an IoU of at least :data:`MIN_IOU`. A camera
@@ -336,7 +339,10 @@ def predict_photos(hand_pose: HandPose,
     for hand in hands:
         known = {}
         if boxes == 'given':
-            known = dict(bboxes=hand.box, hand_side=hand.hand_side or 'auto')
+            side = hand.hand_side
+            if hand_pose.info.gives_side or side is None:
+                side = 'auto'  # what it says of the side is scored
+            known = dict(bboxes=hand.box, hand_side=side)
         image = read_image(hand.image)
         try:
             found, = hand_pose(

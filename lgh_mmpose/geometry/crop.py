@@ -1,4 +1,5 @@
 """How a hand is cut out of its image for the network."""
+import math
 from typing import NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -18,30 +19,55 @@ class Crop(NamedTuple):
             et al., "The Devil is in the Details", CVPR 2020).
         hand_side (str, optional): The side that all hands get by mirroring;
             None leaves both as they are.
+        upright (bool): Whether the input is turned about the middle of the
+            box so that the hand points up, see :func:`upright_rotation`.
     """
     padding: float = 1.
     whole_image_padding: float = 1.
     use_udp: bool = False
     hand_side: Optional[str] = 'right'
+    upright: bool = False
+
+
+DIRECTION_JOINTS = ('wrist', 'middle_finger1')
+"""From where to where a hand points, in the picture."""
+
+
+def upright_rotation(direction: Sequence[float]) -> float:
+    """The rotation of a crop that turns a hand upright.
+
+    Args:
+        direction (Sequence[float]): Where the hand points in the picture,
+            (2,) px, from the first to the second of
+            :data:`DIRECTION_JOINTS`, of any length.
+
+    Returns:
+        float: Degrees, as mmpose's ``bbox_rotation`` and
+        :func:`crop_matrix` take them; 0 for a hand that points nowhere.
+    """
+    x, y = (float(value) for value in direction)
+    return math.degrees(math.atan2(x, -y)) if x or y else 0.
 
 
 def crop_matrix(bbox: Sequence[float],
                 input_size: Tuple[int, int],
                 padding: float = 1.,
                 use_udp: bool = False,
-                mirror: bool = False) -> np.ndarray:
+                mirror: bool = False,
+                rotation: float = 0.) -> np.ndarray:
     """Warp from the image to the network's input.
 
     What ``GetBBoxCenterScale``, ``TopdownAffineCamera`` and
     ``CanonicalizeHandSide`` make of a box: it grows by ``padding``, then to
-    the shape of the input.
+    the shape of the input, and is turned about its middle.
 
     Args:
         bbox (Sequence[float]): Left, top, right and bottom in px.
         input_size (tuple[int, int]): Width and height of the input.
         padding (float): Factor on the size of the box.
         use_udp (bool): See :class:`Crop`.
-        mirror (bool): Whether left and right are exchanged.
+        mirror (bool): Whether left and right are exchanged, after all else.
+        rotation (float): Degrees, see :func:`upright_rotation`.
 
     Returns:
         np.ndarray: (3, 3), float64; pixel centres at integers on both sides.
@@ -52,16 +78,20 @@ def crop_matrix(bbox: Sequence[float],
     x, y = ((bbox[2:] + bbox[:2]) / 2).tolist()
     aspect = width / height
     w, h = (w, w / aspect) if w > h * aspect else (h * aspect, h)
-    if use_udp:
-        zoom_x, zoom_y = (width - 1) / w, (height - 1) / h
-        shift_x, shift_y = zoom_x * (w / 2 - x), zoom_y * (h / 2 - y)
-    else:
-        zoom_x = zoom_y = width / w
-        shift_x, shift_y = width / 2 - zoom_x * x, height / 2 - zoom_y * y
-    matrix = np.array([[zoom_x, 0., shift_x], [0., zoom_y, shift_y],
-                       [0., 0., 1.]])
+    lost = 1 if use_udp else 0
+    zoom_x, zoom_y = (width - lost) / w, (height - lost) / h
+    cos, sin = math.cos(math.radians(rotation)), math.sin(
+        math.radians(rotation))
+    matrix = np.array([[
+        zoom_x * cos, zoom_x * sin,
+        (width - lost) / 2 - zoom_x * (cos * x + sin * y)
+    ],
+                       [
+                           -zoom_y * sin, zoom_y * cos,
+                           (height - lost) / 2 - zoom_y * (cos * y - sin * x)
+                       ], [0., 0., 1.]])
     if mirror:
-        matrix[0] = [-zoom_x, 0., width - 1 - shift_x]
+        matrix[0] = [0., 0., width - 1.] - matrix[0]
     return matrix
 
 
@@ -75,6 +105,7 @@ def find_crop_fault(crop: Crop) -> Optional[str]:
         padding=_is_padding(crop.padding),
         whole_image_padding=_is_padding(crop.whole_image_padding),
         use_udp=isinstance(crop.use_udp, bool),
+        upright=isinstance(crop.upright, bool),
         hand_side=crop.hand_side in (*SIDES, None))
     return next((name for name, good in checks.items() if not good), None)
 

@@ -61,8 +61,9 @@ def resize(image: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
 
 
 def _place(
-    image_size: Tuple[int, int], input_size: Tuple[int, int]
-) -> Tuple[Tuple[int, int], Tuple[int, int]]:
+        image_size: Tuple[int, int],
+        input_size: Tuple[int,
+                          int]) -> Tuple[Tuple[int, int], Tuple[int, int]]:
     """Size of the image in the input, and its left upper corner."""
     scale = min(np.divide(input_size, image_size).tolist())
     size = [

@@ -1,5 +1,5 @@
 """What the pipeline knows of a network."""
-from typing import NamedTuple, Protocol, Tuple
+from typing import NamedTuple, Optional, Protocol, Tuple
 
 import numpy as np
 
@@ -15,11 +15,14 @@ class NetworkInfo(NamedTuple):
         crop (Crop): How its input is cut out of an image.
         skeleton (HandSkeleton): Its K joints.
         joint_groups (tuple[int, ...]): The learned group of each joint, (K,).
+        gives_side (bool): Whether it tells the side of a hand, and so takes
+            hands of both.
     """
     input_size: Tuple[int, int]
     crop: Crop
     skeleton: HandSkeleton
     joint_groups: Tuple[int, ...]
+    gives_side: bool = False
 
 
 class Joints(NamedTuple):
@@ -32,10 +35,13 @@ class Joints(NamedTuple):
             reference bone.
         scores (np.ndarray): (B, K), mass of the heat map round its peak, from
             0 to 1.
+        right (np.ndarray, optional): (B,), probability that the hand is a
+            right one; None from a network that does not tell.
     """
     uv: np.ndarray
     depth: np.ndarray
     scores: np.ndarray
+    right: Optional[np.ndarray] = None
 
 
 class Network(Protocol):

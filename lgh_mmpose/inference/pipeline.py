@@ -8,18 +8,20 @@ from typing import (Any, Callable, Hashable, Iterator, List, NamedTuple,
 import numpy as np
 
 from ..geometry.camera import back_project, warp_points
+from ..geometry.crop import DIRECTION_JOINTS
 from ..geometry.lifting import lift_hands
 from ..geometry.plausibility import (camera_suits_image, check_boxes,
                                      find_camera_fault)
 from .backends import open_network
 from .cameras import ASSUMED_FOV, check_camera_matrix
 from .crop import cut_out
+from .detections import Detections
 from .network import Joints
 from .results import Hands
-from .settings import (Settings, check_fov, check_not_both, check_side,
-                       resolve_bone_length)
+from .settings import (Settings, check_directions, check_fov, check_not_both,
+                       check_side, resolve_bone_length)
 from .sources import Frame, FrameSource, open_source, prefetch
-from .tracking import HandTracker, OneEuroFilter, Smoothing, Track
+from .tracking import HandTracker, OneEuroFilter, Smoothing, Track, box_iou
 
 # mmengine's logger writes to the standard output, where JSON may go
 _LOGGER = logging.getLogger(__name__)
@@ -27,8 +29,15 @@ _LOGGER = logging.getLogger(__name__)
 # after so many frames of a track its side is settled
 _SIDE_FRAMES = 15
 
-Detector = Callable[[np.ndarray], Tuple[np.ndarray, np.ndarray]]
-"""Finds hands: BGR, uint8 (H, W, 3) -> boxes (N, 4), px, and scores (N,)."""
+# overlap from which on a detection is the hand of a given box
+_SAME_HAND = .3
+
+# ways in which a hand may point whose direction nobody tells
+_DIRECTIONS = np.array([[0., -1.], [1., 0.], [0., 1.], [-1., 0.]])
+
+Detector = Callable[[np.ndarray], Tuple]
+"""Finds hands: BGR, uint8 (H, W, 3) -> :class:`Detections`, or its first two
+fields: boxes (N, 4), px, and scores (N,)."""
 
 
 class _Place(NamedTuple):
@@ -39,6 +48,7 @@ class _Place(NamedTuple):
     whole_image: bool
     bbox_score: Optional[float] = None
     track: Optional[Track] = None
+    direction: Optional[np.ndarray] = None
 
 
 class _Hand(NamedTuple):
@@ -81,10 +91,11 @@ class HandPose:
         bone_length (float | str, optional): Length of the reference bone in
             mm. Defaults to :data:`AVERAGE_BONE_LENGTH`; ``'none'`` leaves the
             joints relative to the root, in reference bones.
-        hand_side (str): ``'right'``, ``'left'``, or ``'auto'``: each hand is
-            seen as both, and the side with the higher mean score wins; in a
-            tracked film that of its first 15 frames together, after which it
-            stays. Defaults to ``'auto'``.
+        hand_side (str): ``'right'``, ``'left'``, or ``'auto'``: the network
+            tells it; with one that does not, each hand is seen as both, and
+            the side with the higher mean score wins. In a tracked film it is
+            that of its first 15 frames together, after which it stays.
+            Defaults to ``'auto'``.
         batch_size (int): So many frames and crops go through the network at
             once; a film that is tracked goes frame by frame. Defaults to 8.
         bbox_padding (float, optional): How much larger the network's input
@@ -160,7 +171,8 @@ class HandPose:
                  camera_matrix: Optional[np.ndarray] = None,
                  bone_length: Optional[Union[float, str]] = None,
                  fov: Optional[float] = None,
-                 hand_side: Optional[str] = None) -> Iterator[Hands]:
+                 hand_side: Optional[str] = None,
+                 directions: Optional[np.ndarray] = None) -> Iterator[Hands]:
         """Find the hands of each frame, as they are asked for.
 
         Args:
@@ -174,6 +186,12 @@ class HandPose:
             bone_length (float | str, optional): In place of the pipeline's.
             fov (float, optional): In place of the pipeline's camera or fov.
             hand_side (str, optional): In place of the pipeline's.
+            directions (np.ndarray, optional): Where the hands in ``bboxes``
+                point in the image, from the wrist to the knuckle of the
+                middle finger, (N, 2), of any length. Defaults to what the
+                detector says of a hand in such a place, else to what the
+                network says after looking in quarter turns; of use to
+                networks that want hands upright.
 
         Yields:
             Hands: Those of one frame.
@@ -183,16 +201,19 @@ class HandPose:
             ValueError: If an input is no image, or an argument is wrong.
         """
         for _, hands in self.run(inputs, bboxes, camera_matrix, bone_length,
-                                 fov, hand_side):
+                                 fov, hand_side, directions):
             yield hands
 
-    def run(self,
-            inputs: Any,
-            bboxes: Optional[np.ndarray] = None,
-            camera_matrix: Optional[np.ndarray] = None,
-            bone_length: Optional[Union[float, str]] = None,
-            fov: Optional[float] = None,
-            hand_side: Optional[str] = None) -> Iterator[Tuple[Frame, Hands]]:
+    def run(
+        self,
+        inputs: Any,
+        bboxes: Optional[np.ndarray] = None,
+        camera_matrix: Optional[np.ndarray] = None,
+        bone_length: Optional[Union[float, str]] = None,
+        fov: Optional[float] = None,
+        hand_side: Optional[str] = None,
+        directions: Optional[np.ndarray] = None
+    ) -> Iterator[Tuple[Frame, Hands]]:
         """As calling the pipeline, with the frames themselves.
 
         Args:
@@ -203,6 +224,7 @@ class HandPose:
             bone_length (float | str, optional): As in :meth:`__call__`.
             fov (float, optional): As in :meth:`__call__`.
             hand_side (str, optional): As in :meth:`__call__`.
+            directions (np.ndarray, optional): As in :meth:`__call__`.
 
         Yields:
             tuple[Frame, Hands]: A frame and its hands, in order.
@@ -214,12 +236,14 @@ class HandPose:
             camera_matrix = check_camera_matrix(camera_matrix)
         elif fov is None:
             camera_matrix = self.camera_matrix
+        boxes = None if bboxes is None else check_boxes(bboxes)
         settings = Settings(
-            None if bboxes is None else check_boxes(bboxes), camera_matrix,
-            self.fov if fov is None else fov, hand_side or self.hand_side,
+            boxes, camera_matrix, self.fov if fov is None else fov, hand_side
+            or self.hand_side,
             *resolve_bone_length(
                 self.bone_length if bone_length is None else bone_length,
-                self.info.skeleton.reference_bone))
+                self.info.skeleton.reference_bone),
+            check_directions(directions, boxes))
         source = open_source(inputs)
         return self._run(source, settings)
 
@@ -296,10 +320,11 @@ class HandPose:
         """Frames that have nothing to do with each other."""
         places: List[List[_Place]] = []
         for frame in batch:
-            boxes, scores, whole = self._find(frame, settings)
+            found, whole = self._find(frame, settings)
             places.append([
-                self._place(frame, settings, box, whole, score)
-                for box, score in zip(boxes, scores)
+                self._place(frame, settings, box, whole, score, None,
+                            direction) for box, score, direction in zip(
+                                found.boxes, found.scores, found.directions)
             ])
         hands = iter(self._estimate(list(chain(*places)), settings))
         for frame, own in zip(batch, places):
@@ -320,8 +345,9 @@ class HandPose:
         # one comes back
         given = settings.boxes is not None and tracker.started
         if not given and (due or not before or len(hands) < before):
-            boxes, scores, whole = self._find(frame, settings)
-            new = tracker.start(boxes, scores, whole)
+            found, whole = self._find(frame, settings)
+            new = tracker.start(found.boxes, found.scores, whole,
+                                found.directions)
             hands += self._follow(frame, tracker, new, settings)
         return self._result(frame, settings, hands)
 
@@ -330,13 +356,16 @@ class HandPose:
         """The hands of those tracks that are still there."""
         places = [
             self._place(frame, settings, track.box, track.whole_image,
-                        track.bbox_score, track) for track in tracks
+                        track.bbox_score, track, track.direction)
+            for track in tracks
         ]
         size = frame.image.shape[1::-1]
         found = []
         for track, hand in zip(tracks, self._estimate(places, settings)):
             if tracker.update(track, hand.keypoints, hand.scores.mean(), size):
                 track.side_evidence += hand.right_minus_left
+                if self.info.crop.upright:
+                    track.direction = self._direction_of(hand.keypoints)
                 if track.filter is not None:
                     hand = _smooth(hand, track.filter, frame.time,
                                    settings.bone_length)
@@ -344,8 +373,9 @@ class HandPose:
         return found
 
     def _find(self, frame: Frame,
-              settings: Settings) -> Tuple[np.ndarray, list, bool]:
-        """Boxes (N, 4), their scores, and whether it is the whole image."""
+              settings: Settings) -> Tuple[Detections, bool]:
+        """Hands, with scores and directions or Nones, and whether the only
+        box is the whole image."""
         height, width = frame.image.shape[:2]
         if settings.boxes is not None:
             outside = ((settings.boxes[:, 2:] <= 0)
@@ -355,12 +385,32 @@ class HandPose:
                     f'the box {settings.boxes[outside][0].tolist()} lies '
                     f'outside the {width} x {height} px of {frame.source}, '
                     f'frame {frame.index}')
-            return settings.boxes, [None] * len(settings.boxes), False
+            directions = settings.directions
+            if directions is None:
+                directions = self._detect_directions(frame, settings.boxes)
+            return Detections(
+                settings.boxes, [None] * len(settings.boxes),
+                directions=directions), False
         if self.detector is not None:
-            boxes, scores = _clean(*self.detector(frame.image),
-                                   frame.image.shape[1::-1])
-            return boxes, scores.tolist(), False
-        return np.array([[0., 0., width, height]]), [None], True
+            return _clean(
+                Detections(*self.detector(frame.image)),
+                frame.image.shape[1::-1]), False
+        return Detections(
+            np.array([[0., 0., width, height]]), [None],
+            directions=[None]), True
+
+    def _detect_directions(self, frame: Frame, boxes: np.ndarray) -> list:
+        """What the detector says of hands in given boxes, or Nones."""
+        directions: list = [None] * len(boxes)
+        if not self.info.crop.upright or self.detector is None:
+            return directions
+        found = _clean(
+            Detections(*self.detector(frame.image)), frame.image.shape[1::-1])
+        for i, box in enumerate(boxes):
+            overlaps = [box_iou(box, other) for other in found.boxes]
+            if overlaps and max(overlaps) >= _SAME_HAND:
+                directions[i] = found.directions[int(np.argmax(overlaps))]
+        return directions
 
     def _place(self,
                frame: Frame,
@@ -368,7 +418,8 @@ class HandPose:
                box: np.ndarray,
                whole_image: bool,
                bbox_score: Optional[float] = None,
-               track: Optional[Track] = None) -> _Place:
+               track: Optional[Track] = None,
+               direction: Optional[np.ndarray] = None) -> _Place:
         size = frame.image.shape[1::-1]
         if settings.camera_matrix is not None:
             fault = find_camera_fault(settings.camera_matrix, size)
@@ -377,7 +428,7 @@ class HandPose:
                                  f'({frame.source}, frame {frame.index})')
         return _Place(frame.image,
                       settings.camera(size)[0], box, whole_image, bbox_score,
-                      track)
+                      track, direction)
 
     # -- what the network says ----------------------------------------------
 
@@ -386,31 +437,36 @@ class HandPose:
         """The hand in each place."""
         if not places:
             return []
+        if self.info.crop.upright:
+            places = self._find_directions(places, settings)
         sides = [
             self._sides_to_try(place.track, settings.hand_side)
             for place in places
         ]
-        crops, warps = zip(
-            *(cut_out(place.image, place.box, self.info.crop,
-                      self.info.input_size, side, place.whole_image)
-              for place, tried in zip(places, sides) for side in tried))
-        joints = self._run_network(np.stack(crops))
-        chosen, evidence = [], []
+        joints, warps = self._look([(place, side, place.direction)
+                                    for place, tried in zip(places, sides)
+                                    for side in tried])
+        chosen, told, evidence = [], [], []
         start = 0
         for place, tried in zip(places, sides):
             scores = joints.scores[start:start + len(tried)].mean(-1)
             difference = float(scores[0] - scores[-1])
+            if joints.right is not None:
+                difference = 2 * float(joints.right[start]) - 1
             before = place.track.side_evidence if place.track else 0.
             # the right side is tried first
-            first = len(tried) == 1 or difference + before >= 0
-            chosen.append(start if first else start + 1)
+            right = difference + before >= 0
+            index = 0 if len(tried) == 1 or right else 1
+            side = tried[index]
+            if joints.right is not None and settings.hand_side == 'auto':
+                side = 'right' if right else 'left'
+            chosen.append(start + index)
+            told.append(side)
             evidence.append(difference)
             start += len(tried)
-        sides = [side for tried in sides for side in tried]
         uv, depth, scores = (
-            part[chosen].astype(np.float64) for part in joints)
-        keypoints = warp_points(
-            uv, np.linalg.inv(np.stack([warps[i] for i in chosen])))
+            part[chosen].astype(np.float64) for part in joints[:3])
+        keypoints = warp_points(uv, np.linalg.inv(warps[chosen]))
         _check_finite(keypoints, depth)
         lifted = lift_hands(
             keypoints, depth, self.info.skeleton,
@@ -419,9 +475,52 @@ class HandPose:
         return [
             _Hand(*hand)
             for hand in zip(places, keypoints, scores, lifted.keypoints_cam,
-                            lifted.root_depth_status, (
-                                sides[i] for i in chosen), evidence)
+                            lifted.root_depth_status, told, evidence)
         ]
+
+    def _look(
+        self, views: List[Tuple[_Place, Optional[str], Optional[np.ndarray]]]
+    ) -> Tuple[Joints, np.ndarray]:
+        """Joints of places seen as a side in a direction, px of the input,
+        and the warps from image to input, (B, 3, 3)."""
+        crops, warps = zip(
+            *(cut_out(place.image, place.box, self.info.crop,
+                      self.info.input_size, side, place.whole_image, direction)
+              for place, side, direction in views))
+        return self._run_network(np.stack(crops)), np.stack(warps)
+
+    def _find_directions(self, places: List[_Place],
+                         settings: Settings) -> List[_Place]:
+        """Let each place know where its hand points.
+
+        Where nobody tells, it is looked at in quarter turns, and the best
+        look says it.
+        """
+        views = [
+            (i, side, direction) for i, place in enumerate(places)
+            if place.direction is None for direction in _DIRECTIONS
+            for side in self._sides_to_try(place.track, settings.hand_side)
+        ]
+        if not views:
+            return places
+        joints, warps = self._look([(places[i], *view) for i, *view in views])
+        keypoints = warp_points(
+            joints.uv.astype(np.float64), np.linalg.inv(warps))
+        scores = joints.scores.mean(-1)
+        places = list(places)
+        for i in {i for i, *_ in views}:
+            own = [k for k, view in enumerate(views) if view[0] == i]
+            best = own[int(np.argmax(scores[own]))]
+            places[i] = places[i]._replace(
+                direction=self._direction_of(keypoints[best]))
+        return places
+
+    def _direction_of(self, keypoints: np.ndarray) -> np.ndarray:
+        """Where the hand of joints (K, 2) points, (2,) px."""
+        names = self.info.skeleton.joint_names
+        start, end = (
+            keypoints[names.index(name)] for name in DIRECTION_JOINTS)
+        return end - start
 
     def _run_network(self, crops: np.ndarray) -> Joints:
         images = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
@@ -429,7 +528,8 @@ class HandPose:
             self.network(images[start:start + self.batch_size])
             for start in range(0, len(images), self.batch_size)
         ]
-        return Joints(*map(np.concatenate, zip(*parts)))
+        return Joints(*(None if part[0] is None else np.concatenate(part)
+                        for part in zip(*parts)))
 
     def _sides_to_try(self, track: Optional[Track],
                       hand_side: str) -> Tuple[Optional[str], ...]:
@@ -450,8 +550,8 @@ class HandPose:
         skeleton, num = self.info.skeleton, len(self.info.joint_groups)
         side_source = 'given'
         if settings.hand_side == 'auto':
-            side_source = 'estimated' if self.info.crop.hand_side else \
-                'unknown'
+            known = self.info.crop.hand_side or self.info.gives_side
+            side_source = 'estimated' if known else 'unknown'
         self._say_assumptions(camera_source, side_source, settings, hands)
         keypoints_cam = _stack([hand.keypoints_cam for hand in hands],
                                (num, 3))
@@ -503,8 +603,10 @@ class HandPose:
                 f'{" to ".join(self.info.skeleton.reference_bone)}, is taken; '
                 'all millimetres scale with it')
         if side_source == 'estimated':
-            self._say('the side of each hand is estimated from the scores of '
-                      'both, which errs; give hand_side if you know it')
+            how = 'by the network' if self.info.gives_side else \
+                'from the scores of both'
+            self._say(f'the side of each hand is estimated {how}, which errs;'
+                      ' give hand_side if you know it')
 
     def _say(self, text: str, about: Optional[Hashable] = None) -> None:
         """Log an assumption, once, or once about a thing."""
@@ -529,21 +631,35 @@ def _smooth(hand: _Hand, smooth: OneEuroFilter, time: float,
                                    hand.place.camera_matrix))
 
 
-def _clean(boxes: Any, scores: Any,
-           image_size: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
+def _clean(found: Detections, image_size: Tuple[int, int]) -> Detections:
     """What a detector found, inside the image; what has no area is left out.
+
+    Scores and directions come as lists, the latter with Nones where the
+    detector does not tell.
     """
-    boxes, scores = (np.asarray(v, dtype=np.float64) for v in (boxes, scores))
+    boxes, scores = (
+        np.asarray(v, dtype=np.float64) for v in (found.boxes, found.scores))
     if boxes.size == scores.size == 0:
-        return np.zeros((0, 4)), np.zeros(0)
+        return Detections(np.zeros((0, 4)), [], directions=[])
     if boxes.ndim != 2 or boxes.shape[1] != 4 or \
             scores.shape != boxes.shape[:1]:
         raise ValueError('the detector must give boxes (N, 4) and scores '
                          f'(N,), got {boxes.shape} and {scores.shape}')
+    directions = np.full((len(boxes), 2), np.nan)
+    if found.directions is not None:
+        directions = np.asarray(found.directions, dtype=np.float64)
+        if directions.shape != (len(boxes), 2):
+            raise ValueError('the detector must give directions (N, 2), got '
+                             f'{directions.shape}')
     boxes = np.clip(boxes, 0, np.tile(image_size, 2))
     # false for NaN, too
     seen = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    return boxes[seen], scores[seen]
+    return Detections(
+        boxes[seen],
+        scores[seen].tolist(),
+        directions=[
+            way if np.isfinite(way).all() else None for way in directions[seen]
+        ])
 
 
 def _stack(arrays: List[np.ndarray], shape: Tuple[int, ...]) -> np.ndarray:

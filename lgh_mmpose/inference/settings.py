@@ -1,5 +1,5 @@
 """What is known of camera, hand and boxes, or assumed."""
-from typing import NamedTuple, Optional, Tuple, Union
+from typing import Any, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Settings(NamedTuple):
         hand_side (str): ``'right'``, ``'left'`` or ``'auto'``.
         bone_length (float, optional): In mm.
         bone_length_source (str): See :func:`resolve_bone_length`.
+        directions (np.ndarray, optional): Where the hands in the boxes point,
+            (N, 2), px.
     """
     boxes: Optional[np.ndarray]
     camera_matrix: Optional[np.ndarray]
@@ -31,6 +33,7 @@ class Settings(NamedTuple):
     hand_side: str
     bone_length: Optional[float]
     bone_length_source: str
+    directions: Optional[np.ndarray] = None
 
     def camera(self, image_size: Tuple[int, int]) -> Tuple[np.ndarray, str]:
         """The camera of an image, and where it is from.
@@ -69,6 +72,28 @@ def check_not_both(camera_matrix: Optional[np.ndarray],
     """
     if camera_matrix is not None and fov is not None:
         raise ValueError('give camera_matrix or fov, not both')
+
+
+def check_directions(directions: Any,
+                     boxes: Optional[np.ndarray]) -> Optional[np.ndarray]:
+    """Directions that a user gives beside boxes, as an array (N, 2).
+
+    Raises:
+        ValueError: If they are none, or there are no boxes that they are of.
+    """
+    if directions is None:
+        return None
+    try:
+        array = np.atleast_2d(np.array(directions, dtype=np.float64))
+    except (TypeError, ValueError, OverflowError):
+        array = np.zeros(0)
+    if boxes is None or array.shape != (len(boxes), 2) or \
+            not np.isfinite(array).all() or not array.any(axis=1).all():
+        raise ValueError('directions must be (N, 2), where the hand in each '
+                         'of the N given bboxes points in the image, from the '
+                         'wrist to the knuckle of the middle finger, got '
+                         f'{str(directions)[:100]}')
+    return array
 
 
 def check_side(side: Optional[str]) -> None:

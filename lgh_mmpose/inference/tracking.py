@@ -124,6 +124,7 @@ class Track:
         side_evidence (float): By how much a right hand scored better than a
             left one, summed over frames.
         filter (OneEuroFilter, optional): Smooths its joints.
+        direction (np.ndarray, optional): Where it points, (2,) px.
     """
 
     def __init__(self,
@@ -131,7 +132,8 @@ class Track:
                  box: np.ndarray,
                  whole_image: bool = False,
                  bbox_score: Optional[float] = None,
-                 smooth: Optional[OneEuroFilter] = None) -> None:
+                 smooth: Optional[OneEuroFilter] = None,
+                 direction: Optional[np.ndarray] = None) -> None:
         self.id = track_id
         self.box = box
         self.whole_image = whole_image
@@ -140,6 +142,7 @@ class Track:
         self.age = 0
         self.side_evidence = 0.
         self.filter = smooth
+        self.direction = direction
 
 
 class HandTracker:
@@ -185,7 +188,8 @@ class HandTracker:
     def start(self,
               boxes: np.ndarray,
               scores: Optional[list] = None,
-              whole_image: bool = False) -> List[Track]:
+              whole_image: bool = False,
+              directions: Optional[list] = None) -> List[Track]:
         """Begin a track at each box that no track is at.
 
         Args:
@@ -193,6 +197,8 @@ class HandTracker:
             scores (list, optional): Of the N detections, None where there was
                 none.
             whole_image (bool): Whether the box is that of the image.
+            directions (list, optional): Where the N hands point, (2,) each,
+                None where it is not known.
 
         Returns:
             list[Track]: The new ones.
@@ -208,7 +214,8 @@ class HandTracker:
                 box,
                 whole_image=whole_image,
                 bbox_score=None if scores is None else scores[i],
-                smooth=self.make_filter() if self.make_filter else None)
+                smooth=self.make_filter() if self.make_filter else None,
+                direction=None if directions is None else directions[i])
             self.tracks.append(track)
             new.append(track)
         return new

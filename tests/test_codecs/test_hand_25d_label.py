@@ -343,3 +343,27 @@ def test_root_must_be_annotated():
     visible[0, 9] = 0
     with pytest.raises(ValueError, match='root joint middle_finger1 is not'):
         CODEC.encode(project(HAND, CAMERA)[None], visible, HAND[None])
+
+
+@pytest.mark.parametrize('hand_side, flip, right', [
+    ('right', False, 1),
+    ('right', None, 1),
+    ('right', True, 0),
+    ('left', False, 0),
+    ('left', True, 1),
+])
+def test_the_side_is_that_in_the_input(hand_side, flip, right):
+    labels = CODEC.encode(
+        project(HAND, CAMERA)[None],
+        keypoints_cam=HAND[None],
+        hand_side=hand_side,
+        flip=flip,
+        warp_mat=np.diag([-1. if flip else 1., 1, 1]))['side_labels']
+    assert labels.dtype == np.float32
+    np.testing.assert_array_equal(labels, [right])
+
+
+def test_an_unknown_side_has_no_label():
+    encoded = CODEC.encode(
+        project(HAND, CAMERA)[None], keypoints_cam=HAND[None])
+    assert 'side_labels' not in encoded

@@ -22,7 +22,8 @@ def batch(size=2):
         sample = PoseDataSample()
         sample.gt_instance_labels = InstanceData(
             keypoint_labels=torch.rand(1, 21, 3) * INPUT,
-            keypoint_weights=torch.ones(1, 21))
+            keypoint_weights=torch.ones(1, 21),
+            side_labels=torch.ones(1))
         samples.append(sample)
     return torch.randn(size, 3, INPUT, INPUT), samples
 

@@ -11,7 +11,7 @@ from mmpose.registry import TRANSFORMS
 
 from lgh_mmpose.codecs import Hand25DLabel
 from lgh_mmpose.datasets import (CanonicalizeHandSide, FreiHand3DDataset,
-                                 TopdownAffineCamera)
+                                 MirrorHands, TopdownAffineCamera, TurnUpright)
 from lgh_mmpose.geometry.camera import project
 
 CODEC = Hand25DLabel((96, 128))
@@ -321,3 +321,83 @@ def test_a_camera_in_millimetres_is_refused():
         camera_matrix=np.diag([4.2, 4.2, 1.]))
     with pytest.raises(ValueError, match='its camera has focal lengths of'):
         TopdownAffineCamera((96, 96))(results)
+
+
+def pointing(direction, **changes):
+    """A sample whose hand points somewhere, the middle of its box known."""
+    keypoints = np.random.default_rng(0).uniform(60, 140, (1, 21, 2))
+    keypoints[0, 9] = keypoints[0, 0] + direction
+    return make_results(
+        np.zeros((200, 220, 3), np.uint8),
+        keypoints=keypoints,
+        keypoint_names=CODEC.keypoint_names,
+        **changes)
+
+
+@pytest.mark.parametrize('direction', [[0, -20], [30, 0], [-12, 9], [3, 40]])
+@pytest.mark.parametrize('jitter', [0., 25.])
+@pytest.mark.parametrize('prob', [0, 1])
+def test_hands_are_turned_until_they_point_up(direction, jitter, prob):
+    results = pointing(direction, bbox_rotation=np.float32([jitter]))
+    for step in (TurnUpright(), TopdownAffineCamera(
+        (96, 96)), MirrorHands(prob)):
+        results = step(results)
+    wrist, knuckle = results['transformed_keypoints'][0, [0, 9]]
+    way = (knuckle - wrist) / np.linalg.norm(knuckle - wrist)
+    # a rotation by mmpose's angles turns the picture to the left
+    expected = np.radians(-90 - jitter)
+    expected = np.array([np.cos(expected), np.sin(expected)])
+    if prob:
+        expected[0] *= -1
+    np.testing.assert_allclose(way, expected, atol=1e-5)
+    assert results['flip'] == bool(prob)
+
+
+def test_a_sample_without_joints_stays_as_it_is():
+    assert TurnUpright()(make_results())['bbox_rotation'] == 0
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(keypoint_names=['a', 'b']), 'has no wrist'),
+    (dict(warp_mat=np.eye(3)), 'before TopdownAffineCamera'),
+])
+def test_what_cannot_be_turned_is_named(change, message):
+    with pytest.raises(ValueError, match=f'sample 17 .*{message}'):
+        TurnUpright()(dict(pointing([0, 1]), **change))
+
+
+def test_turning_upright_goes_not_with_udp():
+    results = TurnUpright()(pointing([1, 0]))
+    with pytest.raises(ValueError, match='use_udp'):
+        TopdownAffineCamera((96, 96), use_udp=True)(results)
+
+
+def test_mirrored_hands_keep_their_geometry():
+    keypoint = np.array([110.3, 95.8])
+    results = make_results(blob(keypoint), keypoints=keypoint[None, None])
+    results = TopdownAffineCamera((96, 128))(results)
+    results = MirrorHands(1.)(results)
+    assert (results['flip'], results['flip_direction']) == (True, 'horizontal')
+    np.testing.assert_allclose(
+        centre_of_mass(results['img']),
+        results['transformed_keypoints'][0, 0],
+        atol=.05)
+    assert np.linalg.det(results['warp_mat']) < 0
+
+
+def test_a_share_of_the_hands_is_mirrored():
+    np.random.seed(0)
+
+    def flips(transform, num=400):
+        made = (
+            transform(dict(id=i, img=np.zeros((4, 4, 3)), warp_mat=np.eye(3)))
+            for i in range(num))
+        return [results['flip'] for results in made]
+
+    assert 90 < sum(flips(MirrorHands(.3))) < 150
+    assert flips(MirrorHands(by_id=True), 4) == [False, True, False, True]
+    assert not any(flips(MirrorHands(0.)))
+    with pytest.raises(ValueError, match='prob must lie'):
+        MirrorHands(1.5)
+    with pytest.raises(ValueError, match='after TopdownAffineCamera'):
+        MirrorHands()(make_results())

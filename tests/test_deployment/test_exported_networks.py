@@ -178,7 +178,7 @@ def test_batches_may_change_their_size(files, backend):
     crops = np.random.default_rng(3).integers(0, 256, (3, 3, 96, 96), np.uint8)
     together = network(crops)
     for size in (1, 2, 3):
-        for i, part in enumerate(network(crops[:size])):
+        for i, part in enumerate(network(crops[:size])[:3]):
             np.testing.assert_allclose(part, together[i][:size], atol=1e-3)
 
 
@@ -298,7 +298,7 @@ def copy_of(onnx_export, tmp_path, **changes):
 @pytest.mark.parametrize('changes, message', [
     (dict(schema='other/1'), "its schema is 'other/1'"),
     (dict(schema='lgh_mmpose/exported_hand_pose/2'),
-     'exported_hand_pose/3.: export the model again'),
+     'exported_hand_pose/4.: export the model again'),
     (dict(crop__whole_image_padding=None), "has no 'whole_image_padding'"),
     (dict(crop__whole_image_padding=0), 'bad crop.whole_image_padding'),
     (dict(joint_names=None), "has no 'joint_names'"),

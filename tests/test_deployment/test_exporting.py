@@ -6,16 +6,25 @@ import re
 import sys
 import tempfile
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from deploy_models import THIN, randomize, toy_model
 from helpers import REPO_ROOT, full_disk
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS, MODELS
 
+from lgh_mmpose.apis.config_crop import crop_of_config
+from lgh_mmpose.config import set_data_root
 from lgh_mmpose.deployment import (COMBINATIONS, ExportError, Tolerance,
-                                   export, exporting, load_exported)
+                                   export, exporting, load_exported,
+                                   select_samples, to_deploy)
 from lgh_mmpose.deployment.exporting import choose_precision
 from lgh_mmpose.geometry.crop import Crop
+from lgh_mmpose.inference.backends.torch import estimate
 
 pytestmark = pytest.mark.usefixtures('traced_once')
 
@@ -78,8 +87,27 @@ def test_written_model_gives_what_the_original_gives(toy, tmp_path, backend,
     # one by one or together, in any order: they are different hands
     assert np.abs(np.diff(expected[0], axis=0)).max() > px
     for i in (2, 0):
-        for a, b in zip(network(images[[i]]), outputs):
+        for a, b in zip(network(images[[i]])[:3], outputs):
             np.testing.assert_allclose(a[0], b[i], rtol=0, atol=px / 2)
+
+
+def test_fp16_takes_half_the_room(toy, tmp_path):
+    for precision in ('fp32', 'fp16'):
+        export(toy.model, tmp_path / precision, 'onnx', precision)
+    sizes = [(tmp_path / p / 'hand_pose.onnx').stat().st_size
+             for p in ('fp32', 'fp16')]
+    weights = 4 * sum(p.numel() for p in toy.form.parameters())
+    assert sizes[0] - sizes[1] == pytest.approx(weights / 2, rel=.2)
+
+
+def test_weights_that_fp16_cannot_hold_are_named(tmp_path, monkeypatch):
+    model = toy_model()
+    with torch.no_grad():
+        model.head.heatmap_layers[0].weight[0, 0, 0, 0] = 1e6
+    monkeypatch.setattr(exporting, 'to_deploy', to_deploy)
+    with pytest.raises(ExportError, match='1e.06 is too large for fp16'):
+        export(model, tmp_path / 'out', 'onnx', 'fp16')
+    assert_nothing_was_left(tmp_path)
 
 
 def test_json_says_what_goes_in_and_what_comes_out(toy, onnx_export):
@@ -198,7 +226,8 @@ def test_nothing_is_overwritten(toy, tmp_path):
 
 
 @pytest.mark.parametrize('backend, precision, reason', [
-    ('onnx', 'bf16', 'no bf16 kernels.*; possible are onnx: fp32, int8;'),
+    ('onnx', 'bf16',
+     'no bf16 kernels.*; possible are onnx: fp32, fp16, int8;'),
     ('torchscript', 'int8', 'maintains'),
     ('tensorrt', 'fp32', 'no export to tensorrt in fp32; possible'),
 ])
@@ -287,3 +316,49 @@ def test_missing_backend_is_named_with_the_extra(toy, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r'openvino.*lgh_mmpose\[deploy\]'):
         export(toy.model, tmp_path / 'out', 'openvino')
     assert_nothing_was_left(tmp_path)
+
+
+# -- a network that tells the side -------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def sided(studiohand_root):
+    """A thin network of upright hands of both sides, and rendered hands."""
+    init_default_scope('mmpose')
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_upright_studiohand.py')
+    set_data_root(cfg, str(studiohand_root))
+    cfg.merge_from_dict(dict(model=THIN))
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    randomize(model, joint_groups=[0, 1] * 10 + [0])
+    with torch.no_grad():
+        model.head.side_layers[-2].weight.normal_(std=3.)
+    samples = select_samples(DATASETS.build(cfg.test_dataloader.dataset), 4)
+    return SimpleNamespace(
+        model=model, samples=samples, crop=crop_of_config(cfg))
+
+
+@pytest.mark.parametrize('backend', ['onnx', 'openvino', 'torchscript'])
+def test_the_side_is_exported_too(sided, tmp_path, backend, monkeypatch):
+    monkeypatch.setattr(exporting, 'to_deploy', to_deploy)
+    assert sided.crop == Crop(1.4, 1.4, hand_side=None, upright=True)
+    info = export(
+        sided.model,
+        tmp_path / 'out',
+        backend,
+        'fp32',
+        verification=sided.samples,
+        crop=sided.crop)
+    # some hands are mirrored, and all are turned
+    assert {s['data_samples'].metainfo['flip']
+            for s in sided.samples} == {False, True}
+    assert info['verification']['crop']['px'] < 1e-3
+    assert info['verification']['right']['max'] < 1e-4
+    network = load_exported(tmp_path / 'out', num_threads=1)
+    assert network.info.gives_side and network.info.crop == sided.crop
+    images = batch(sided.samples)
+    right = network(images).right
+    assert right.shape == (4, ) and right.dtype == np.float32
+    np.testing.assert_allclose(
+        right, estimate(sided.model, images).right, atol=1e-4)
+    assert np.ptp(right) > 1e-3

@@ -541,3 +541,16 @@ def test_hands_placed_by_weak_perspective_are_counted(hands, tmp_path):
     assert told[0].endswith('1 FORESHORTENED, 1 IMPLAUSIBLE')
     with np.load(dump) as arrays:
         assert arrays['root_depth_status'].tolist() == status
+
+
+def test_sides_that_a_network_tells_are_counted(hands):
+    pred, gt = hands
+    told = [('right', .9), ('right', .4), ('left', .1), ('left', .2)]
+    some = []
+    for i, (side, right) in enumerate(told):
+        sample = make_sample(i, pred[i], gt[i], right_scores=np.array([right]))
+        sample.set_metainfo(dict(hand_side=side))
+        some.append(sample)
+    assert score(some)['hand/side_accuracy'] == .75
+    assert 'hand/side_accuracy' not in score(
+        [make_sample(i, pred[i], gt[i]) for i in range(4)])

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgh_mmpose.geometry.camera import warp_points
-from lgh_mmpose.geometry.crop import Crop, crop_matrix, find_crop_fault
+from lgh_mmpose.geometry.crop import (Crop, crop_matrix, find_crop_fault,
+                                      upright_rotation)
 from lgh_mmpose.inference.crop import cut_out
 
 SIZE = (40, 24)
@@ -84,7 +85,57 @@ def test_whole_images_have_a_padding_of_their_own():
     (dict(padding=0.), 'padding'),
     (dict(whole_image_padding=float('nan')), 'whole_image_padding'),
     (dict(use_udp=1), 'use_udp'),
+    (dict(upright='yes'), 'upright'),
     (dict(hand_side='both'), 'hand_side'),
 ])
 def test_crops_that_cannot_be_are_named(changes, fault):
     assert find_crop_fault(Crop()._replace(**changes)) == fault
+
+
+@given(st.floats(-180, 180), st.sampled_from([.5, 3., 80.]))
+def test_an_upright_crop_points_up(angle, length):
+    way = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+    rotation = upright_rotation(length * way)
+    box = [10., 20., 50., 80.]
+    for mirror in (False, True):
+        matrix = crop_matrix(box, SIZE, 1.25, mirror=mirror, rotation=rotation)
+        middle, tip = warp_points([[30., 50.], [30., 50.] + way], matrix)
+        expected = np.divide(SIZE, 2)
+        if mirror:
+            expected = [SIZE[0] - 1 - expected[0], expected[1]]
+        np.testing.assert_allclose(middle, expected, atol=1e-9)
+        assert abs(tip[0] - middle[0]) < 1e-9
+        assert tip[1] < middle[1]
+        # neither larger nor smaller than as it is
+        as_it_is = crop_matrix(box, SIZE, 1.25)
+        assert np.linalg.det(matrix[:2, :2]) == pytest.approx(
+            np.linalg.det(as_it_is[:2, :2]) * (-1 if mirror else 1))
+
+
+def test_a_hand_that_points_nowhere_stays_as_it_is():
+    assert upright_rotation([0., 0.]) == 0
+
+
+@pytest.mark.parametrize('side', ['right', 'left'])
+def test_only_networks_that_want_it_turn_hands(side):
+    image = np.random.default_rng(0).integers(0, 256, (90, 80, 3), np.uint8)
+    box, crop = [20, 17.5, 60, 55], Crop(1.25)
+    as_it_is, warp = cut_out(image, box, crop, SIZE, side)
+    for wanted, direction in ((False, [1, 0]), (True, None), (True, [0, -3])):
+        pixels, same = cut_out(
+            image,
+            box,
+            crop._replace(upright=wanted),
+            SIZE,
+            side,
+            direction=direction)
+        np.testing.assert_array_equal(pixels, as_it_is)
+        np.testing.assert_array_equal(same, warp)
+    pixels, turned = cut_out(
+        image, box, crop._replace(upright=True), SIZE, side, direction=[1, 0])
+    np.testing.assert_allclose(
+        turned,
+        crop_matrix(box, SIZE, 1.25, mirror=side == 'left', rotation=90),
+        atol=1e-12)
+    middle, right = warp_points([[40., 36.25], [41., 36.25]], turned)
+    assert right[1] < middle[1] and abs(right[0] - middle[0]) < 1e-9

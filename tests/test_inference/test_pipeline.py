@@ -7,6 +7,7 @@ from dataset_writers import FREIHAND_NAMES
 
 from lgh_mmpose.geometry.crop import Crop
 from lgh_mmpose.geometry.hand import HandSkeleton
+from lgh_mmpose.inference.detections import Detections
 from lgh_mmpose.inference.network import Joints, NetworkInfo
 from lgh_mmpose.inference.pipeline import HandPose
 from lgh_mmpose.inference.sources import Frame, FrameSource
@@ -279,3 +280,133 @@ def test_depths_are_smoothed_on_the_scale_of_a_hand():
     root = SKELETON.root_index
     np.testing.assert_allclose(
         40 * bones, smooth - smooth[:, [root]], atol=1e-6)
+
+
+class Telling(Toy):
+    """Sees a hand that points up in its crop, right if the middle is light;
+    surer the lighter the upper half is than the lower one."""
+
+    def __init__(self, **crop):
+        super().__init__(Crop(1.25, 1.25, hand_side=None, **crop))
+        self.info = self.info._replace(gives_side=True)
+        self.crops = []
+
+    def __call__(self, images):
+        self.batches.append(len(images))
+        self.crops += list(images)
+        num = len(images)
+        u = np.linspace(6, 26, 21)
+        v = np.linspace(26, 6, 21)
+        u[9], v[9] = u[0], v[0] - 12
+        upper, lower = (
+            images[:, :, rows, 8:24].mean((1, 2, 3)) / 255
+            for rows in (slice(4, 12), slice(20, 28)))
+        scores = .5 + .3 * (upper - lower)
+        middle = images[:, :, 14:18, 14:18].mean((1, 2, 3)) / 255
+        return Joints(
+            np.tile(np.stack([u, v], -1)[None], (num, 1, 1)).astype('f4'),
+            np.zeros((num, 21), 'f4'),
+            np.repeat(scores[:, None], 21, 1).astype('f4'),
+            middle.astype('f4'))
+
+
+@pytest.mark.parametrize('light, side', [(200, 'right'), (30, 'left')])
+def test_a_network_that_tells_the_side_looks_once(light, side):
+    network = Telling()
+    image = np.full((64, 64, 3), light, np.uint8)
+    hands, = HandPose(network)(image)
+    assert (hands.hand_sides, hands.hand_side_source) == ((side, ),
+                                                          'estimated')
+    assert network.batches == [1]
+    given, = HandPose(network, hand_side='left')(image)
+    assert (given.hand_sides, given.hand_side_source) == (('left', ), 'given')
+
+
+def test_the_side_of_a_film_is_that_of_its_frames_together():
+    dark, light = (np.full((64, 64, 3), v, np.uint8) for v in (60, 160))
+    sides = [
+        hands.hand_sides[0]
+        for hands in HandPose(Telling())(film_of([dark] * 3 + [light] * 2))
+    ]
+    assert sides == ['left'] * 5
+
+
+def pointing_to(direction):
+    """An image that grows lighter in a direction."""
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    value = 127 + 80 * (x * direction[0] + y * direction[1])
+    return np.repeat(value[..., None], 3, 2).astype(np.uint8)
+
+
+WAYS = [(0., -1.), (1., 0.), (0., 1.), (-1., 0.)]
+
+
+def direction_of(hands):
+    way = hands.keypoints[0, 9] - hands.keypoints[0, 0]
+    return way / np.linalg.norm(way)
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_a_hand_of_unknown_direction_is_looked_at_from_all_sides(way):
+    network = Telling(upright=True)
+    hands, = HandPose(network)(pointing_to(way), bboxes=[12, 12, 52, 52])
+    assert network.batches == [4, 1]
+    np.testing.assert_allclose(direction_of(hands), way, atol=1e-6)
+
+
+@pytest.mark.parametrize('way', WAYS + [(.6, -.8)])
+def test_a_known_direction_is_taken(way):
+    network = Telling(upright=True)
+    hands, = HandPose(network)(
+        IMAGE, bboxes=[12, 12, 52, 52], directions=[3 * np.array(way)])
+    assert network.batches == [1]
+    np.testing.assert_allclose(direction_of(hands), way, atol=1e-6)
+
+
+@pytest.mark.parametrize('boxes', [None, [[10, 10, 50, 50]]])
+def test_the_detector_tells_the_direction(boxes):
+
+    def detector(image):
+        return Detections(
+            np.array([[60., 60, 70, 70], [12, 12, 52, 52]]),
+            np.array([.9, .8]), ('left', 'right'),
+            np.array([[0., 1], [.6, -.8]]))
+
+    network = Telling(upright=True)
+    image = np.zeros((80, 80, 3), np.uint8)
+    hands, = HandPose(network, detector=detector)(image, bboxes=boxes)
+    way = hands.keypoints[-1, 9] - hands.keypoints[-1, 0]
+    # 12 px of 32 for 1.25 times the box of 40 px
+    np.testing.assert_allclose(way, 12 * 50 / 32 * np.array([.6, -.8]))
+    assert sum(network.batches) == len(hands)
+
+
+def test_in_a_film_the_frame_before_tells_the_direction():
+    network = Telling(upright=True)
+    image = pointing_to((1., 0.))
+    answers = list(HandPose(network)(film_of([image] * 3)))
+    # looked at from all sides once
+    assert network.batches[:2] == [4, 1] and set(network.batches[2:]) == {1}
+    for hands in answers:
+        np.testing.assert_allclose(direction_of(hands), [1, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    'directions', [[[1, 0]], [[0, 0], [0, 1]], 'up', [[1, 0], [np.nan, 1]]])
+def test_directions_that_are_none_are_refused(directions):
+    with pytest.raises(ValueError, match='directions must be'):
+        HandPose(Telling(upright=True))(
+            IMAGE, bboxes=[[5, 5, 40, 40]] * 2,
+            directions=directions).__next__()
+    with pytest.raises(ValueError, match='directions must be'):
+        next(HandPose(Toy())(IMAGE, directions=[[1, 0]]))
+
+
+def test_directions_of_another_shape_are_named():
+
+    def detector(image):
+        return Detections(
+            np.array([[5., 5, 40, 40]]), np.ones(1), None, np.ones((2, 2)))
+
+    with pytest.raises(ValueError, match=r'directions \(N, 2\)'):
+        next(HandPose(Telling(upright=True), detector=detector)(IMAGE))

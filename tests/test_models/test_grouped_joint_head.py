@@ -339,3 +339,53 @@ def test_joints_keep_their_precision_under_autocast(dtype):
     expected = sum(exact.uv[:, g].double() * assignment[:, g, None]
                    for g in range(3))
     torch.testing.assert_close(uv.double(), expected, atol=1e-4, rtol=0)
+
+
+# -- the side of the hand ----------------------------------------------------
+
+SIDE_LOSS = dict(type='BCELoss', loss_weight=2.)
+
+
+def sided_samples(right):
+    out = samples(len(right))
+    for sample, value in zip(out, right):
+        sample.gt_instance_labels.side_labels = torch.tensor([value])
+    return out
+
+
+def test_the_side_is_learned_from_the_groups_features():
+    head, feats = build(side_loss=SIDE_LOSS), features()
+    losses = head.loss(feats, sided_samples([1., 0.]))
+    right = head.estimate_joints(feats).side
+    assert right.shape == (2, ) and ((right > 0) & (right < 1)).all()
+    expected = -2 * (right[0].log() + (1 - right[1]).log()) / 2
+    assert losses['loss_side'].item() == pytest.approx(expected.item(), 1e-4)
+    accuracy = ((right[0] > .5).float() + (right[1] <= .5).float()) / 2
+    assert losses['side_accuracy'] == accuracy
+    losses['loss_side'].backward()
+    assert all(p.grad.abs().sum() > 0 for p in head.side_layers.parameters())
+
+
+def test_without_its_loss_there_is_no_side():
+    head, feats = build(), features()
+    assert 'loss_side' not in head.loss(feats, samples())
+    assert head.estimate_joints(feats).side is None
+
+
+def test_a_sample_without_its_side_is_named():
+    batch = samples()
+    batch[0].set_metainfo(dict(img_path='a.jpg'))
+    with pytest.raises(ValueError, match='a.jpg lacks the side'):
+        build(side_loss=SIDE_LOSS).loss(features(), batch)
+
+
+def test_the_side_is_told_of_the_original_image():
+    head, feats = build(side_loss=SIDE_LOSS).eval(), features()
+    right = head.estimate_joints(feats).side.detach().numpy()
+    batch = [
+        annotated(np.diag([-1. if flip else 1., 1, 1]), None, None, flip=flip)
+        for flip in (False, True)
+    ]
+    told = [pred.right_scores for pred in head.predict(feats, batch)]
+    np.testing.assert_allclose(told, [[right[0]], [1 - right[1]]], rtol=1e-6)
+    assert 'right_scores' not in build().predict(feats, batch)[0]

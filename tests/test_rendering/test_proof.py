@@ -85,7 +85,9 @@ def write_result(folder, arm, seed, errors, version=1):
                 true=figures,
                 accepted=figures,
                 rendered={'hand/MPJPE': 20.},
-                made_by=dict(generator_version=version))))
+                made_by=dict(
+                    generator_version=version,
+                    cpu_seconds=400. + 40 * seed if seed < 2 else None))))
 
 
 def test_table_and_plot(monkeypatch, tmp_path):
@@ -107,14 +109,14 @@ def test_table_and_plot(monkeypatch, tmp_path):
     rows = {
         cells[1]: cells[2:-1]
         for cells in ([cell.strip() for cell in line.split('|')]
-                      for line in text.splitlines()) if len(cells) == 13
+                      for line in text.splitlines()) if len(cells) == 15
     }
-    assert rows['old renderer'][:4] == [
-        '2', '20.0 (20.0 to 20.0)', '2.00 (2.00 to 2.00)',
+    assert rows['old renderer'][:6] == [
+        '200,000', '7', '2', '20.0 (20.0 to 20.0)', '2.00 (2.00 to 2.00)',
         '1.00 (1.00 to 1.00)'
     ]
-    assert rows['all'][3] == '0.50 (0.50 to 0.50)'
-    assert (tmp_path / 'images' / 'rendered_hands_curve.png').stat().st_size
+    assert rows['all'][5] == '0.50 (0.50 to 0.50)'
+    assert (tmp_path / 'images' / 'page_curve.png').stat().st_size
 
     write_result(results, 'all', 2, [.1] * 6, version=2)
     with pytest.raises(SystemExit, match='several versions of the renderer'):

@@ -8,17 +8,16 @@ import numpy as np
 
 from ...cpu import bf16_instructions, describe_bf16
 
-OUTPUTS = ('uv', 'depth', 'scores')
-"""Names of the outputs of a hand pose network, in order; its input is
-``images``."""
+OUTPUTS = ('uv', 'depth', 'scores', 'right')
+"""Names of the outputs of a network, in order, of which one that does not
+tell the side lacks the last; its input is ``images``."""
 
 Run = Callable[[np.ndarray], Tuple[np.ndarray, ...]]
-"""Images (B, 3, H, W), uint8 -> the outputs asked for, such as
-:data:`OUTPUTS`."""
+"""Images (B, 3, H, W), uint8 -> outputs, in order."""
 
 
-def _onnx(path: Path, model: dict, num_threads: Optional[int],
-          outputs: Sequence[str]) -> Run:
+def _onnx(path: Path, model: dict, outputs: Sequence[str],
+          num_threads: Optional[int]) -> Run:
     onnxruntime = _import('onnxruntime')
     options = onnxruntime.SessionOptions()
     if num_threads is not None:
@@ -29,8 +28,8 @@ def _onnx(path: Path, model: dict, num_threads: Optional[int],
     return lambda images: tuple(session.run(outputs, {'images': images}))
 
 
-def _openvino(path: Path, model: dict, num_threads: Optional[int],
-              outputs: Sequence[str]) -> Run:
+def _openvino(path: Path, model: dict, outputs: Sequence[str],
+              num_threads: Optional[int]) -> Run:
     openvino = _import('openvino')
     core = openvino.Core()
     hint = model['inference_precision']
@@ -59,8 +58,8 @@ def _openvino(path: Path, model: dict, num_threads: Optional[int],
     return run
 
 
-def _torchscript(path: Path, model: dict, num_threads: Optional[int],
-                 outputs: Sequence[str]) -> Run:
+def _torchscript(path: Path, model: dict, outputs: Sequence[str],
+                 num_threads: Optional[int]) -> Run:
     torch = _import('torch')
     if model['inference_precision'] == 'bf16' and not bf16_instructions():
         warnings.warn(
@@ -82,9 +81,13 @@ def _torchscript(path: Path, model: dict, num_threads: Optional[int],
     return run
 
 
-ENGINES: Dict[str, Callable[[Path, dict, Optional[int], Sequence[str]], Run]] = dict(
-    onnx=_onnx, openvino=_openvino, torchscript=_torchscript)
-"""By the name of the backend in ``hand_pose.json``: opens a file."""
+ENGINES: Dict[str, Callable[[Path, dict, Sequence[str], Optional[int]],
+                            Run]] = dict(
+                                onnx=_onnx,
+                                openvino=_openvino,
+                                torchscript=_torchscript)
+"""By the name of the backend in ``hand_pose.json``: opens a file with such
+outputs."""
 
 
 def _import(name: str) -> Any:

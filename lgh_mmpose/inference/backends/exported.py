@@ -3,7 +3,7 @@ import contextlib
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional, Union
+from typing import Any, Callable, Iterator, Optional, Tuple, Union
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ...reading import read_small_file, reason
 from ..network import Joints, NetworkInfo, check_images
 from .engines import ENGINES, OUTPUTS
 
-SCHEMA = 'lgh_mmpose/exported_hand_pose/3'
+SCHEMA = 'lgh_mmpose/exported_hand_pose/4'
 """Name and version of the format; no other version is read."""
 INFO_FILE = 'hand_pose.json'
 """The file of an exported directory that says what is in it."""
@@ -48,7 +48,9 @@ class ExportedNetwork:
         self._file = directory / model['file']
         with engine_errors(self._file, 'loaded'):
             self._run = ENGINES[model['backend']](self._file, model,
-                                                  num_threads, OUTPUTS)
+                                                  output_names(
+                                                      self.info.gives_side),
+                                                  num_threads)
 
     def __call__(self, images: np.ndarray) -> Joints:
         check_images(images, self.info.input_size)
@@ -56,7 +58,8 @@ class ExportedNetwork:
         with engine_errors(self._file, 'run'):
             outputs = self._run(np.ascontiguousarray(images))
             shapes = [output.shape for output in outputs]
-            if shapes != [(*num, 2), num, num]:
+            expected = [(*num, 2), num, num, num[:1]]
+            if shapes != expected[:3 + self.info.gives_side]:
                 raise ValueError(f'it gives {shapes}')
         return Joints(*outputs)
 
@@ -79,6 +82,11 @@ def engine_errors(file: Path, what: str) -> Iterator[None]:
     except Exception as error:
         raise ValueError(f'{file} cannot be {what}: {reason(error)};'
                          ' export the model again') from error
+
+
+def output_names(gives_side: bool) -> Tuple[str, ...]:
+    """The outputs of a network that tells the side, or does not."""
+    return OUTPUTS if gives_side else OUTPUTS[:-1]
 
 
 def file_sha256(path: Union[str, Path]) -> str:
@@ -157,7 +165,7 @@ def info_from_json(info: dict) -> NetworkInfo:
         np.array(info['bone_lengths'], dtype=np.float64))
     return NetworkInfo(
         tuple(info['input_size']), _crop(info), skeleton,
-        tuple(info['joint_groups']))
+        tuple(info['joint_groups']), info['gives_side'])
 
 
 def info_to_json(info: NetworkInfo) -> dict:
@@ -171,7 +179,8 @@ def info_to_json(info: NetworkInfo) -> dict:
         reference_bone=list(skeleton.reference_bone),
         bones=skeleton.bones.tolist(),
         bone_lengths=skeleton.bone_lengths.tolist(),
-        crop=info.crop._asdict())
+        crop=info.crop._asdict(),
+        gives_side=info.gives_side)
 
 
 def _crop(info: dict) -> Crop:
@@ -197,6 +206,8 @@ def _check_info(info: dict) -> None:
         'joint_groups':
         len(info['joint_groups']) == len(names)
         and all(type(v) is int for v in info['joint_groups']),
+        'gives_side':
+        isinstance(info['gives_side'], bool),
         'root_joint':
         info['root_joint'] in names,
         'reference_bone':

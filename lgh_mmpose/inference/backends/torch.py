@@ -86,7 +86,8 @@ def network_info(model: Any, crop: Any) -> NetworkInfo:
     with torch.no_grad():
         groups = model.head.selector().argmax(-1)
     return NetworkInfo(codec.input_size, crop, codec.skeleton,
-                       tuple(groups.tolist()))
+                       tuple(groups.tolist()), model.head.side_layers
+                       is not None)
 
 
 @torch.inference_mode()
@@ -103,8 +104,9 @@ def estimate(model: Any, images: np.ndarray) -> Joints:
     batch = model.data_preprocessor(
         dict(inputs=list(torch.from_numpy(images)), data_samples=[]))
     joints = model.head.estimate_joints(model.extract_feat(batch['inputs']))
-    return Joints(*(part.cpu().numpy()
-                    for part in (joints.uv, joints.depth, joints.scores)))
+    return Joints(*(None if part is None else part.cpu().numpy()
+                    for part in (joints.uv, joints.depth, joints.scores,
+                                 joints.side)))
 
 
 def _check_device(device: str) -> None:

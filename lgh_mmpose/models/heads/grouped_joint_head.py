@@ -35,6 +35,7 @@ class JointEstimates(NamedTuple):
     depth: Tensor  # (z - z_root) / reference bone (B, K)
     scores: Tensor  # mass of the heat map's peak (B, K)
     joint_groups: Tensor  # the group that weighs most in each joint (K,)
+    side: Optional[Tensor]  # probability of a right hand in the input (B,)
 
 
 @MODELS.register_module()
@@ -86,6 +87,10 @@ class GroupedJointHead(BaseHead):
         entropy_loss_weight (float): Weight of the selector's
             :meth:`~ConcreteSelector.entropy`, which urges each joint to
             decide for a group. Defaults to 0, without it.
+        side_loss (dict, optional): Loss on the side of the hand, for a
+            network that sees both (:class:`MirrorHands` in its pipeline).
+            Two layers then read the side off the groups' features.
+        side_channels (int): Their width. Defaults to 32.
         init_cfg (dict, optional): Initialisation of the layers.
 
     Raises:
@@ -113,6 +118,8 @@ class GroupedJointHead(BaseHead):
                  balance_loss_weight: float = 0.,
                  sparsity_loss_weight: float = 0.,
                  entropy_loss_weight: float = 0.,
+                 side_loss: OptConfigType = None,
+                 side_channels: int = 32,
                  init_cfg: OptConfigType = None) -> None:
         super().__init__(init_cfg)
         self.selector = MODELS.build({
@@ -147,6 +154,14 @@ class GroupedJointHead(BaseHead):
             self.shared_heatmap_loss = MODELS.build(shared_heatmap_loss)
             self.shared_heatmap_layer = nn.Conv2d(shared_channels, num_joints,
                                                   1)
+
+        self.side_loss = side_loss and MODELS.build(side_loss)
+        self.side_layers = None
+        if side_loss is not None:
+            self.side_layers = nn.Sequential(
+                nn.Conv2d(num_groups * in_channels, side_channels, 1),
+                nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                nn.Linear(side_channels, 1), nn.Flatten(0))
 
     def _check_joint_names(self) -> None:
         joints = len(self.decoder.keypoint_names)
@@ -240,7 +255,13 @@ class GroupedJointHead(BaseHead):
             self._mix(values, assignment)
             for values in (estimates.uv, estimates.depth, estimates.heatmaps))
         return JointEstimates(uv, depth, peak_mass(heatmaps),
-                              assignment.argmax(-1))
+                              assignment.argmax(-1), self._side(feats))
+
+    def _side(self, feats: Tuple[Tensor, ...]) -> Optional[Tensor]:
+        """Probability that the hand in the input is a right one, (B,)."""
+        if self.side_layers is None:
+            return None
+        return self.side_layers(feats[-1]).float().sigmoid()
 
     def _assignment(self, assignment: Optional[Tensor] = None) -> Tensor:
         if assignment is None:
@@ -270,12 +291,14 @@ class GroupedJointHead(BaseHead):
             batch_data_samples (list[PoseDataSample]): B samples, each with
                 ``gt_instance_labels.keypoint_labels`` (1, K, 3) = (u, v, z)
                 in input pixels and reference bones, and ``keypoint_weights``
-                (1, K).
+                (1, K); with a ``side_loss`` also ``side_labels`` (1,), 1 for
+                a hand that is a right one in the input.
 
         Returns:
             dict[str, Tensor]: ``loss_uv``, ``loss_depth`` and, if configured,
             ``loss_heatmap``, ``loss_shared_heatmap``, ``loss_balance``,
-            ``loss_sparsity``, ``loss_entropy``; ``uv_error_px`` and
+            ``loss_sparsity``, ``loss_entropy``, ``loss_side``, with
+            ``side_accuracy``; ``uv_error_px`` and
             ``depth_error`` of the mix, ``uv_error_px/group{g}`` and
             ``depth_error/group{g}`` of each group alone.
         """
@@ -320,10 +343,28 @@ class GroupedJointHead(BaseHead):
         if self.entropy_loss_weight:
             losses['loss_entropy'] = \
                 self.entropy_loss_weight * self.selector.entropy()
+        if self.side_layers is not None:
+            losses.update(self._side_losses(feats, batch_data_samples))
         losses.update(
             self._diagnostics(uv, depth, estimates, uv_true, depth_true,
                               weights))
         return losses
+
+    def _side_losses(self, feats: Tuple[Tensor, ...],
+                     samples: OptSampleList) -> Dict[str, Tensor]:
+        for sample in samples:
+            if 'side_labels' not in sample.gt_instance_labels:
+                raise ValueError(
+                    f'sample {sample.metainfo.get("img_path", "?")} lacks the '
+                    'side of its hand, which side_loss needs: its data set '
+                    'must give hand_side')
+        right = torch.cat([s.gt_instance_labels.side_labels
+                           for s in samples]).to(self.beta)
+        logits = self.side_layers(feats[-1]).float()
+        accuracy = ((logits > 0) == (right > .5)).float().mean()
+        return dict(
+            loss_side=self.side_loss(logits, right),
+            side_accuracy=accuracy.detach())
 
     def _to_cells(self, uv: Tensor, map_size: Tuple[int, int]) -> Tensor:
         """Input pixels to heat-map cells, the inverse of the soft-argmax."""
@@ -377,26 +418,35 @@ class GroupedJointHead(BaseHead):
             [0, 1], ``keypoints_cam`` (1, K, 3),
             ``units`` and ``frame`` of the latter: 'mm' in the 'camera' frame
             where the camera is known, else relative to the 'root', in mm or
-            'reference bones'. Where the root's depth was solved,
+            'reference bones'. With a ``side_loss``, ``right_scores`` (1,) is
+            the probability of a right hand in the original image. Where the
+            root's depth was solved,
             ``root_depth_status`` names the
             :class:`~lgh_mmpose.geometry.camera.RootDepthStatus`, (1,).
         """
         if isinstance(feats, list):
             raise ValueError(
                 'flip_test is not possible: a flipped right hand is a left '
-                'hand, and the model sees right hands only')
+                'hand, of which the joints are others')
         root_depth = test_cfg.get('root_depth', 'solved')
         if root_depth not in _ROOT_DEPTHS:
             raise ValueError(f'test_cfg.root_depth must be one of '
                              f'{_ROOT_DEPTHS}, got {root_depth!r}')
-        uv, depth, scores, joint_groups = self.estimate_joints(feats)
+        uv, depth, scores, joint_groups, side = self.estimate_joints(feats)
         joints = torch.cat([uv, depth[..., None]], -1)
         joint_groups = joint_groups.cpu().numpy()
-        return [
+        instances = [
             self._decode_sample(j, s, sample, root_depth, joint_groups)
             for j, s, sample in zip(joints.double().cpu().numpy(),
                                     scores.cpu().numpy(), batch_data_samples)
         ]
+        if side is not None:
+            for one, right, sample in zip(instances,
+                                          side.cpu().numpy(),
+                                          batch_data_samples):
+                mirrored = sample.metainfo.get('flip', False)
+                one.right_scores = np.array([1 - right if mirrored else right])
+        return instances
 
     def _decode_sample(self, joints: np.ndarray, scores: np.ndarray, sample,
                        root_depth: str,
