@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from lgh_mmpose.fileio import put_in_place, unfinished_directory
@@ -228,7 +228,6 @@ def export_detector_config(cfg: Config,
     from mmdet.registry import DATASETS, MODELS
 
     from .. import detection  # noqa: F401 registers its parts
-    init_default_scope('mmdet')
     with DefaultScope.overwrite_default_scope('mmdet'), config_errors(name):
         model = MODELS.build(cfg.model)
         load_weights(model, checkpoint)
@@ -285,7 +284,7 @@ def _verify(form: DetectorForm, detector: ExportedDetector,
         if not worst[key] <= limit:
             raise ExportError(
                 f'the written detector differs from the original by '
-                f'{worst[key]:.3g} {names[key]} on {len(images)} pictures, more than '
-                f'the tolerance of {limit:g}: nothing was exported')
+                f'{worst[key]:.3g} {names[key]} on {len(images)} pictures, '
+                f'more than the tolerance of {limit:g}: nothing was exported')
     return dict(
         num_samples=len(images), **worst, tolerance=tolerance._asdict())
