@@ -20,8 +20,9 @@ from ..inference.backends.exported import file_sha256
 from ..inference.backends.exported_detector import (INFO_FILE, OUTPUTS, SCHEMA,
                                                     ExportedDetector)
 from ..inference.letterbox import FILL
-from .exporting import halve_weights, require_packages, to_onnx, write_json
+from .exporting import require_packages, to_onnx, write_json
 from .from_config import describe_source, select_samples
+from .half_weights import halve_weights
 from .verification import ExportError
 
 PRECISIONS = ('fp32', 'fp16')

@@ -25,6 +25,7 @@ from ..inference.backends.exported import (INFO_FILE, SCHEMA, ExportedNetwork,
                                            output_names)
 from ..inference.backends.torch import network_info
 from .deploy_form import DeployForm, to_deploy
+from .half_weights import halve_weights
 from .quantization import quantize_onnx, quantize_openvino
 from .verification import ExportError, Tolerance, verify, verify_crop
 
@@ -42,8 +43,6 @@ _WHY_NOT = {
     ('torchscript', 'int8'):
     'TorchScript has no post-training quantisation that torch still maintains',
 }
-
-_FEW_WEIGHTS = 64
 
 _FILES = dict(
     onnx='hand_pose.onnx',
@@ -256,40 +255,6 @@ def _write_onnx(form: DeployForm, file: Path, precision: str,
         to_onnx(form, output_names(form.gives_side), file)
     if precision == 'fp16':
         halve_weights(file)
-
-
-def halve_weights(file: Path) -> None:
-    """Store the weights of an ONNX model in fp16, computing as before.
-
-    The engine widens them when it opens the file. What is too small to be
-    worth a node stays.
-    """
-    import onnx
-    from onnx import numpy_helper
-    model = onnx.load(str(file))
-    graph, casts = model.graph, []
-    for tensor in graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT:
-            continue
-        values = numpy_helper.to_array(tensor)
-        if values.size < _FEW_WEIGHTS:
-            continue
-        with np.errstate(over='ignore'):
-            halved = values.astype(np.float16)
-        if not np.isfinite(halved).all():
-            raise ExportError(f'a weight of {np.abs(values).max():.3g} is too '
-                              'large for fp16: export in fp32')
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(halved, f'{name}_fp16'))
-        casts.append(
-            onnx.helper.make_node(
-                'Cast', [f'{name}_fp16'], [name], to=onnx.TensorProto.FLOAT))
-    # nodes come in the order in which they are computed
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    onnx.checker.check_model(model)
-    file.write_bytes(model.SerializeToString())
 
 
 def _write_openvino(form: DeployForm, file: Path, precision: str,

@@ -1,6 +1,6 @@
 """What a detector of hands gives, and how it is chosen from a network's
 answers."""
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -14,18 +14,19 @@ class Detections(NamedTuple):
     """The hands that were found in an image, best first.
 
     Attributes:
-        boxes (np.ndarray): Boxes tight round the joints: left, top, right and
-            bottom, (N, 4), px.
-        scores (np.ndarray): (N,), 0 to 1.
-        sides (Sequence[str], optional): ``'left'`` or ``'right'``, N of them,
-            where the detector tells.
-        directions (np.ndarray, optional): Where the hands point in the image,
-            from the wrist to the knuckle of the middle finger, unit vectors
-            (N, 2), where the detector tells.
+        boxes (np.ndarray): Left, top, right and bottom, tight round the
+            joints, (N, 4), px of the image, float64.
+        scores (np.ndarray): From 0 to 1, (N,), float64.
+        sides (np.ndarray, optional): ``'left'`` or ``'right'``, (N,), where
+            the detector tells.
+        directions (np.ndarray, optional): Where each points in the image,
+            from the wrist to the knuckle of the middle finger: unit vectors
+            (N, 2), x to the right and y down, float64, where the detector
+            tells.
     """
     boxes: np.ndarray
     scores: np.ndarray
-    sides: Optional[Sequence[str]] = None
+    sides: Optional[np.ndarray] = None
     directions: Optional[np.ndarray] = None
 
 

@@ -4,6 +4,7 @@ import sys
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 import torch
 from detector_models import SIZE, build_data_set, random_detector, tiny_config
@@ -12,6 +13,7 @@ from helpers import REPO_ROOT, run_script
 
 from lgh_mmpose.deployment import (DetectorTolerance, ExportError,
                                    export_detector)
+from lgh_mmpose.deployment.half_weights import halve_weights
 from lgh_mmpose.geometry.hand import SIDES
 from lgh_mmpose.inference.backends.exported_detector import ExportedDetector
 
@@ -121,6 +123,19 @@ def test_half_the_weights_change_little_and_take_half_the_space(
             ExportedDetector(exported).run(image)):
         assert one.dtype == np.float32
         np.testing.assert_allclose(one, other, atol=1)
+
+
+def test_a_weight_that_fp16_cannot_hold_is_named(tmp_path):
+    weight = np.full(100, 1e5, np.float32)
+    from onnx import TensorProto, helper, numpy_helper
+    graph = helper.make_graph(
+        [helper.make_node('Add', ['x', 'large'], ['y'])], 'g',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, [100])],
+        [helper.make_tensor_value_info('y', TensorProto.FLOAT, [100])],
+        [numpy_helper.from_array(weight, 'large')])
+    onnx.save(helper.make_model(graph), str(tmp_path / 'a.onnx'))
+    with pytest.raises(ValueError, match='weight large exceeds'):
+        halve_weights(tmp_path / 'a.onnx')
 
 
 def test_a_difference_above_the_tolerance_exports_nothing(tmp_path):

@@ -57,8 +57,7 @@ def test_train_resume_test_and_export(files, tmp_path, mmpose_again):
     tools, work = REPO_ROOT / 'tools', tmp_path / 'work'
     config = files / 'tiny.py'
     output = run_script(
-        *(tools / 'train.py', config, '--work-dir', work),
-        cwd=tmp_path).stdout
+        *(tools / 'train.py', config, '--work-dir', work), cwd=tmp_path).stdout
     assert 'loss_direction' in output and 'hand/AP' in output
     assert (work / 'epoch_1.pth').is_file()
     output = run_script(

@@ -9,15 +9,16 @@ import numpy as np
 from ...cpu import bf16_instructions, describe_bf16
 
 OUTPUTS = ('uv', 'depth', 'scores', 'right')
-"""Names of the outputs of a network, in order, of which one that does not
-tell the side lacks the last; its input is ``images``."""
+"""Names of the outputs of a hand pose network, in order, of which one that
+does not tell the side lacks the last; its input is ``images``."""
 
 Run = Callable[[np.ndarray], Tuple[np.ndarray, ...]]
-"""Images (B, 3, H, W), uint8 -> outputs, in order."""
+"""Images (B, 3, H, W), uint8 -> the outputs asked for, such as
+:data:`OUTPUTS`."""
 
 
-def _onnx(path: Path, model: dict, outputs: Sequence[str],
-          num_threads: Optional[int]) -> Run:
+def _onnx(path: Path, model: dict, num_threads: Optional[int],
+          outputs: Sequence[str]) -> Run:
     onnxruntime = _import('onnxruntime')
     options = onnxruntime.SessionOptions()
     if num_threads is not None:
@@ -28,8 +29,8 @@ def _onnx(path: Path, model: dict, outputs: Sequence[str],
     return lambda images: tuple(session.run(outputs, {'images': images}))
 
 
-def _openvino(path: Path, model: dict, outputs: Sequence[str],
-              num_threads: Optional[int]) -> Run:
+def _openvino(path: Path, model: dict, num_threads: Optional[int],
+              outputs: Sequence[str]) -> Run:
     openvino = _import('openvino')
     core = openvino.Core()
     hint = model['inference_precision']
@@ -58,8 +59,8 @@ def _openvino(path: Path, model: dict, outputs: Sequence[str],
     return run
 
 
-def _torchscript(path: Path, model: dict, outputs: Sequence[str],
-                 num_threads: Optional[int]) -> Run:
+def _torchscript(path: Path, model: dict, num_threads: Optional[int],
+                 outputs: Sequence[str]) -> Run:
     torch = _import('torch')
     if model['inference_precision'] == 'bf16' and not bf16_instructions():
         warnings.warn(
@@ -81,13 +82,12 @@ def _torchscript(path: Path, model: dict, outputs: Sequence[str],
     return run
 
 
-ENGINES: Dict[str, Callable[[Path, dict, Sequence[str], Optional[int]],
+ENGINES: Dict[str, Callable[[Path, dict, Optional[int], Sequence[str]],
                             Run]] = dict(
                                 onnx=_onnx,
                                 openvino=_openvino,
                                 torchscript=_torchscript)
-"""By the name of the backend in ``hand_pose.json``: opens a file with such
-outputs."""
+"""By the name of the backend in ``hand_pose.json``: opens a file."""
 
 
 def _import(name: str) -> Any:

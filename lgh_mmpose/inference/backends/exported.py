@@ -47,10 +47,9 @@ class ExportedNetwork:
             str(directory / name) for name in (INFO_FILE, *model['sha256']))
         self._file = directory / model['file']
         with engine_errors(self._file, 'loaded'):
-            self._run = ENGINES[model['backend']](self._file, model,
-                                                  output_names(
-                                                      self.info.gives_side),
-                                                  num_threads)
+            self._run = ENGINES[model['backend']](
+                self._file, model, num_threads,
+                output_names(self.info.gives_side))
 
     def __call__(self, images: np.ndarray) -> Joints:
         check_images(images, self.info.input_size)

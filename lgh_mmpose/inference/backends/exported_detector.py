@@ -56,8 +56,8 @@ class ExportedDetector:
         self.max_hands = info['max_hands']
         self._file = directory / model['file']
         with engine_errors(self._file, 'loaded'):
-            self.run = ENGINES[model['backend']](self._file, model, OUTPUTS,
-                                                 num_threads)
+            self.run = ENGINES[model['backend']](self._file, model,
+                                                 num_threads, OUTPUTS)
 
     def __call__(self, image: np.ndarray) -> Detections:
         """Find the hands of an image.
