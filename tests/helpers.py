@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Iterator, Union
+from typing import IO, Dict, Iterator, Sequence, Union
 
 import cv2
 import numpy as np
@@ -143,20 +143,79 @@ def write_toy_export(folder: Union[str, Path],
     Returns:
         Path: ``folder``.
     """
-    onnx = pytest.importorskip('onnx', reason="needs '.[deploy]'")
-    from onnx import TensorProto, helper, numpy_helper
-
     from lgh_mmpose.geometry.crop import Crop
     from lgh_mmpose.geometry.hand import HandSkeleton
     from lgh_mmpose.inference.backends.exported import (INFO_FILE, SCHEMA,
-                                                        file_sha256,
                                                         info_to_json)
     from lgh_mmpose.inference.network import NetworkInfo
 
     folder = Path(folder)
+    model = _write_constant_network(
+        folder,
+        dict(
+            uv=uv, depth=np.linspace(0, 1, 21), scores=np.linspace(.5, 1, 21)),
+        size)
+    names = ('wrist', *(f'{finger}{i}'
+                        for finger in ('thumb', 'forefinger', 'middle_finger',
+                                       'ring_finger', 'pinky_finger')
+                        for i in range(1, 5)))
+    skeleton = HandSkeleton.usual(names, 'middle_finger1',
+                                  ('middle_finger1', 'middle_finger2'))
+    info = info_to_json(
+        NetworkInfo((size, size), Crop(), skeleton, (0, ) * 21))
+    (folder / INFO_FILE).write_text(
+        json.dumps(dict(schema=SCHEMA, model=model, **info)))
+    return folder
+
+
+def write_toy_detector(folder: Union[str, Path],
+                       box: Sequence[float],
+                       side: str = 'right',
+                       direction: Sequence[float] = (0., -1.),
+                       size: int = 64) -> Path:
+    """Write a detector as of ``tools/deployment/export.py``, for ONNX.
+
+    Args:
+        folder: Folder to write into; made if absent.
+        box: Where it sees a hand in any input: left, top, right, bottom, px.
+        side: Of that hand.
+        direction: Where it points, (2,).
+        size: Edge length of the input.
+
+    Returns:
+        Path: ``folder``.
+    """
+    from lgh_mmpose.inference.backends.exported_detector import (INFO_FILE,
+                                                                 SCHEMA)
+    folder = Path(folder)
+    scores = np.array([[.9, .05] if side == 'left' else [.05, .9]])
+    model = _write_constant_network(
+        folder,
+        dict(
+            boxes=np.array([box]),
+            scores=scores,
+            directions=np.array([direction])), size)
+    (folder / INFO_FILE).write_text(
+        json.dumps(
+            dict(
+                schema=SCHEMA,
+                model=model,
+                input_size=[size, size],
+                score_thr=.3,
+                iou_thr=.6,
+                max_hands=20)))
+    return folder
+
+
+def _write_constant_network(folder: Path, outputs: Dict[str, np.ndarray],
+                            size: int) -> dict:
+    """A network that gives the same for any input, and what its json says."""
+    onnx = pytest.importorskip('onnx', reason="needs '.[deploy]'")
+    from onnx import TensorProto, helper, numpy_helper
+
+    from lgh_mmpose.inference.backends.exported import file_sha256
+
     folder.mkdir(parents=True, exist_ok=True)
-    outputs = dict(
-        uv=uv, depth=np.linspace(0, 1, 21), scores=np.linspace(.5, 1, 21))
     # zeros of the batch's length, to which each output is added
     nodes = [
         helper.make_node('Cast', ['images'], ['f'], to=TensorProto.FLOAT),
@@ -186,23 +245,12 @@ def write_toy_export(folder: Union[str, Path],
             helper.make_graph(nodes, 'toy', [images], described, constants),
             opset_imports=[helper.make_opsetid('', 13)],
             ir_version=8), folder / 'toy.onnx')
-    names = ('wrist', *(f'{finger}{i}'
-                        for finger in ('thumb', 'forefinger', 'middle_finger',
-                                       'ring_finger', 'pinky_finger')
-                        for i in range(1, 5)))
-    skeleton = HandSkeleton.usual(names, 'middle_finger1',
-                                  ('middle_finger1', 'middle_finger2'))
-    info = info_to_json(
-        NetworkInfo((size, size), Crop(), skeleton, (0, ) * 21))
-    model = dict(
+    return dict(
         backend='onnx',
         precision='fp32',
         inference_precision='f32',
         file='toy.onnx',
         sha256={'toy.onnx': file_sha256(folder / 'toy.onnx')})
-    (folder / INFO_FILE).write_text(
-        json.dumps(dict(schema=SCHEMA, model=model, **info)))
-    return folder
 
 
 _server = CommandServer()

@@ -1,5 +1,6 @@
 """3D hands in images, films or a webcam, as pictures and JSON Lines.
 
+    lgh-hands photo.jpg --out-dir pictures
     lgh-hands photo.jpg --model EXPORTED --out-dir pictures --json hands.jsonl
     lgh-hands film.mp4 --config CONFIG --checkpoint FILE --out-dir pictures
 
@@ -42,9 +43,12 @@ def parse_args(argv: Optional[Sequence[str]],
         metavar='INPUT',
         help='image, folder, pattern, video, or index of a webcam (0)')
     which = parser.add_argument_group('the network')
-    network = which.add_mutually_exclusive_group(required=True)
+    network = which.add_mutually_exclusive_group()
     network.add_argument(
-        '--model', metavar='DIR', help='what tools/deployment/export.py wrote')
+        '--model',
+        metavar='DIR',
+        help='what tools/deployment/export.py wrote (default: the network '
+        'that ships, with its detector)')
     network.add_argument(
         '--config',
         help='config of a model of mmpose, which must be installed')
@@ -71,10 +75,12 @@ def parse_args(argv: Optional[Sequence[str]],
         'frame of a video; may be given again for more hands')
     where.add_argument(
         '--detector',
-        nargs=2,
-        metavar=('CONFIG', 'CHECKPOINT'),
-        help='a detector of mmdet, which must be installed, finds the hands '
-        '(default: the whole image is one hand)')
+        nargs='+',
+        metavar='DETECTOR',
+        help='what finds the hands: "shipped", "none" (the whole image is one '
+        'hand), the directory of an exported detector, or CONFIG CHECKPOINT '
+        'of a detector of mmdet, which must be installed (default: shipped '
+        'with the network that ships, else none)')
     where.add_argument(
         '--det-cat-id',
         type=int,
@@ -151,12 +157,14 @@ def parse_args(argv: Optional[Sequence[str]],
             os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
         parser.error('--show needs a display, and there is none (DISPLAY is '
                      'not set); use --out-dir')
+    if args.detector and len(args.detector) > 2:
+        parser.error('--detector takes one argument, or CONFIG CHECKPOINT')
     if args.bbox and args.detector:
         parser.error('give --bbox or --detector, not both')
     if args.config and not osp.isfile(args.config):
         parser.error(f'config not found: {args.config}')
-    if args.model and args.checkpoint:
-        parser.error('--checkpoint belongs to --config; an exported directory '
+    if args.checkpoint and not args.config:
+        parser.error('--checkpoint belongs to --config; an exported network '
                      'has its weights in it')
     return args
 
@@ -300,10 +308,12 @@ def show(picture, wait: bool) -> bool:
     return key & 0xff not in (ord('q'), 27)
 
 
-def open_detector(args: argparse.Namespace) -> Optional[Detector]:
-    """The detector of mmdet that is asked for."""
+def choose_detector(args: argparse.Namespace) -> Union[str, Detector, None]:
+    """What is asked for, as :class:`HandPose` takes it."""
     if not args.detector:
-        return None
+        return 'auto'
+    if len(args.detector) == 1:
+        return None if args.detector == ['none'] else args.detector[0]
     from .backends.mmdet import HandDetector
     return HandDetector(
         *args.detector,
@@ -326,7 +336,7 @@ def infer(args: argparse.Namespace) -> bool:
         # of a detector beside an exported model
         device=args.device if args.config else 'cpu',
         num_threads=args.threads,
-        detector=open_detector(args),
+        detector=choose_detector(args),
         camera_matrix=camera_matrix,
         fov=args.fov,
         bone_length=args.bone_length,
@@ -338,7 +348,7 @@ def infer(args: argparse.Namespace) -> bool:
 
     read = [
         *args.input, *hand_pose.network.files, args.camera_matrix,
-        *(args.detector or ())
+        *getattr(hand_pose.detector, 'files', args.detector or ())
     ]
     if args.json:
         check_not_read(args.json, files_read(read), '--json')

@@ -2,6 +2,7 @@
 import logging
 from contextlib import closing
 from itertools import chain
+from pathlib import Path
 from typing import (Any, Callable, Hashable, Iterator, List, NamedTuple,
                     Optional, Tuple, Union)
 
@@ -12,7 +13,7 @@ from ..geometry.crop import DIRECTION_JOINTS
 from ..geometry.lifting import lift_hands
 from ..geometry.plausibility import (camera_suits_image, check_boxes,
                                      find_camera_fault)
-from .backends import open_network
+from .backends import open_detector, open_network
 from .cameras import ASSUMED_FOV, check_camera_matrix
 from .crop import cut_out
 from .detections import Detections
@@ -67,22 +68,25 @@ class HandPose:
 
     Example::
 
-        for hands in HandPose('exported')('photo.jpg'):
+        for hands in HandPose()('photo.jpg'):
             hands.keypoints      # (N, 21, 2), px
             hands.keypoints_cam  # (N, 21, 3), mm in the frame of the camera
 
     Args:
-        model (str | Path | Config | Network): An exported directory, or the
-            config of a model of mmpose, see
-            :func:`~lgh_mmpose.inference.backends.open_network`.
+        model (str | Path | Config | Network, optional): An exported
+            directory, or the config of a model of mmpose, see
+            :func:`~lgh_mmpose.inference.backends.open_network`. Defaults to
+            the one that ships with the package.
         checkpoint (str, optional): Weights of a config. Defaults to its
             ``load_from``.
         device (str): Where a config's model runs. Defaults to ``'cpu'``.
         num_threads (int, optional): Threads of one inference. Defaults to the
             engine's choice.
-        detector (Callable, optional): Finds hands in an image, see
-            :data:`Detector`. Without it and without boxes, each image is one
-            hand.
+        detector (str | Path | Callable, optional): Finds hands in an image:
+            ``'shipped'``, the one that ships with the package, an exported
+            directory, or any :data:`Detector`. With None and without boxes,
+            each image is one hand. Defaults to ``'auto'``: the one that ships
+            beside the network that ships, else None.
         camera_matrix (np.ndarray, optional): Intrinsics of the images,
             (3, 3), px.
         fov (float, optional): Angle of view across the images' longer side in
@@ -117,12 +121,12 @@ class HandPose:
     """
 
     def __init__(self,
-                 model: Any,
+                 model: Any = None,
                  checkpoint: Optional[str] = None,
                  *,
                  device: str = 'cpu',
                  num_threads: Optional[int] = None,
-                 detector: Optional[Detector] = None,
+                 detector: Union[str, Path, Detector, None] = 'auto',
                  camera_matrix: Optional[np.ndarray] = None,
                  fov: Optional[float] = None,
                  bone_length: Optional[Union[float, str]] = None,
@@ -163,7 +167,9 @@ class HandPose:
             self.info = self.info._replace(
                 crop=self.info.crop._replace(padding=bbox_padding))
         resolve_bone_length(bone_length, self.info.skeleton.reference_bone)
-        self.detector = detector
+        if detector == 'auto':
+            detector = 'shipped' if model is None else None
+        self.detector = open_detector(detector, num_threads)
 
     def __call__(self,
                  inputs: Any,

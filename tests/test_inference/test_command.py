@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import write_toy_export
+from helpers import write_toy_detector, write_toy_export
 
 from lgh_mmpose.inference import command
 from lgh_mmpose.inference.drawing import draw_hands
@@ -46,7 +46,7 @@ def lines(path):
 USUAL = dict(
     device='cpu',
     num_threads=None,
-    detector=None,
+    detector='auto',
     camera_matrix=None,
     fov=None,
     bone_length=None,
@@ -70,6 +70,8 @@ USUAL = dict(
         (['--bbox-padding', 1.75], dict(bbox_padding=1.75)),
         (['--no-track'], dict(track=False)),
         (['--smooth'], dict(smoothing=Smoothing())),
+        (['--detector', 'none'], dict(detector=None)),
+        (['--detector', 'found'], dict(detector='found')),
         (['--device', 'cuda:3'], {}),  # of a detector beside an exported model
     ])
 def test_each_option_reaches_the_pipeline(folder, monkeypatch, arguments,
@@ -83,6 +85,7 @@ def test_each_option_reaches_the_pipeline(folder, monkeypatch, arguments,
             super().__init__(model, checkpoint, **options)
 
     monkeypatch.setattr(command, 'HandPose', Noted)
+    write_toy_detector(folder / 'found', [10, 10, 50, 50])
     run('photos/a.png', '--json', 'a.jsonl', *arguments)
     assert made == [('exported', None, dict(USUAL, **changed))]
     assert len(lines(folder / 'a.jsonl')) == 1

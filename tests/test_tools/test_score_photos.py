@@ -74,11 +74,10 @@ def test_scores_predictions_and_sheet(folder):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['photos', '--json', 'a.json'], 'no network is given, and none ships'),
     (['photos', '--model', 'exported', '--boxes', 'found', '--json',
-      'a.json'], 'needs a detector of hands, and none ships'),
-    (['photos', '--model', 'exported', '--detector', 'a', 'b', '--json',
-      'a.json'], '--detector belongs to --boxes found'),
+      'a.json'], 'needs a detector of hands: give --detector'),
+    (['photos', '--model', 'exported', '--detector', 'a', 'b', 'c', '--json',
+      'a.json'], '--detector takes one argument'),
     (['photos', '--model', 'exported', '--checkpoint', 'a', '--json',
       'a.json'], '--checkpoint belongs to --config'),
     (['photos', '--model', 'exported'], 'required: --json'),

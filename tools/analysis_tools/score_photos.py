@@ -19,7 +19,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('photos', metavar='DIR', help='holds hands.json')
     network = parser.add_mutually_exclusive_group()
     network.add_argument(
-        '--model', metavar='DIR', help='what tools/deployment/export.py wrote')
+        '--model',
+        metavar='DIR',
+        help='what tools/deployment/export.py wrote (default: the network '
+        'that ships, with its detector)')
     network.add_argument('--config', help='config of a model of mmpose')
     parser.add_argument(
         '--checkpoint', help='weights of the config (default: its load_from)')
@@ -36,13 +39,16 @@ def parse_args() -> argparse.Namespace:
         '--boxes',
         choices=('given', 'found'),
         default='given',
-        help='given: box and side are those of the labels; found: by the '
-        'detector, and sides by the network (default: given)')
+        help='given: boxes, and sides that the network does not tell, are '
+        'those of the labels; found: by the detector (default: given)')
     parser.add_argument(
         '--detector',
-        nargs=2,
-        metavar=('CONFIG', 'CHECKPOINT'),
-        help='a detector of mmdet for --boxes found')
+        nargs='+',
+        metavar='DETECTOR',
+        help='"shipped", the directory of an exported detector, or CONFIG '
+        'CHECKPOINT of one of mmdet (default: shipped with the network that '
+        'ships, else none). It finds boxes, and tells networks that want '
+        'hands upright where those in given boxes point')
     parser.add_argument(
         '--padding',
         type=float,
@@ -61,17 +67,15 @@ def parse_args() -> argparse.Namespace:
         help='picture to write: best, median and worst predictions beside '
         'their labels')
     args = parser.parse_args()
-    if not (args.model or args.config):
-        parser.error('no network is given, and none ships with this version: '
-                     'give --config and --checkpoint, or --model')
-    if args.model and args.checkpoint:
-        parser.error('--checkpoint belongs to --config; an exported directory '
+    if args.checkpoint and not args.config:
+        parser.error('--checkpoint belongs to --config; an exported network '
                      'has its weights in it')
-    if args.boxes == 'found' and not args.detector:
-        parser.error('--boxes found needs a detector of hands, and none ships '
-                     'with this version: give --detector')
-    if args.detector and args.boxes != 'found':
-        parser.error('--detector belongs to --boxes found')
+    if args.detector and len(args.detector) > 2:
+        parser.error('--detector takes one argument, or CONFIG CHECKPOINT')
+    if args.boxes == 'found' and not args.detector and (args.model
+                                                        or args.config):
+        parser.error('--boxes found needs a detector of hands: give '
+                     '--detector, such as --detector shipped')
     return args
 
 
@@ -85,8 +89,8 @@ def score(args: argparse.Namespace) -> None:
     from lgh_mmpose.fileio import atomic_write, check_not_read
 
     hands = read_photos(args.photos)
-    detector = None
-    if args.detector:
+    detector = args.detector[0] if args.detector else 'auto'
+    if args.detector and len(args.detector) == 2:
         from lgh_mmpose.inference.backends.mmdet import HandDetector
         detector = HandDetector(*args.detector, args.device)
     # it says of each camera that it was cut out, and what is assumed of size
@@ -101,7 +105,8 @@ def score(args: argparse.Namespace) -> None:
         bbox_padding=args.padding)
     read = [
         osp.join(args.photos, HANDS_FILE), *(hand.image for hand in hands),
-        *hand_pose.network.files, *(args.detector or ())
+        *hand_pose.network.files,
+        *getattr(hand_pose.detector, 'files', args.detector or ())
     ]
     for option in ('json', 'predictions', 'sheet'):
         path = getattr(args, option)
