@@ -11,9 +11,8 @@ from helpers import toy_hand
 SKIN = (120, 150, 220)
 
 
-def draw_hands(
-        rng: np.random.Generator, size: Tuple[int, int], num_hands: int
-) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw_hands(rng: np.random.Generator, size: Tuple[int, int],
+               num_hands: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A noisy picture with toy hands, left ones green.
 
     Returns:
@@ -22,8 +21,8 @@ def draw_hands(
     """
     width, height = size
     image = rng.integers(0, 100, (height, width, 3), dtype=np.uint8)
-    joints, right = np.empty((num_hands, 21, 2)), rng.uniform(
-        size=num_hands) < .5
+    joints, right = np.empty(
+        (num_hands, 21, 2)), rng.uniform(size=num_hands) < .5
     for i in range(num_hands):
         hand = toy_hand(rng)[:, :2] * (1 if right[i] else -1, 1)
         hand -= hand.mean(axis=0)
@@ -35,7 +34,8 @@ def draw_hands(
         for finger in range(5):
             chain = [0, *range(1 + 4 * finger, 5 + 4 * finger)]
             cv2.polylines(image, [np.round(joints[i][chain]).astype(int)],
-                          False, color, max(2, min(size) // 40))
+                          False, color, max(2,
+                                            min(size) // 40))
     return image, joints, right
 
 
@@ -54,8 +54,8 @@ def write_hand_pictures(root: Path,
         folder.mkdir(parents=True)
         images, annotations = [], []
         for i in range(num):
-            image, joints, right = draw_hands(
-                rng, size, 0 if i % 4 == 3 else 1 + i % 2)
+            image, joints, right = draw_hands(rng, size,
+                                              0 if i % 4 == 3 else 1 + i % 2)
             cv2.imwrite(str(folder / f'{i:08d}.jpg'), image)
             images.append(
                 dict(
@@ -92,7 +92,8 @@ def annotation(joints: np.ndarray, size: Tuple[int, int], label: int) -> dict:
         bbox=[*low.tolist(), width, height],
         area=width * height,
         iscrowd=0,
-        keypoints=np.concatenate([joints, 2. * seen[:, None]], 1).ravel().tolist(),
+        keypoints=np.concatenate([joints, 2. * seen[:, None]],
+                                 1).ravel().tolist(),
         num_keypoints=int(seen.sum()))
 
 

@@ -66,7 +66,8 @@ def set_precision(cfg: Config, amp: bool) -> None:
         optim_wrapper.setdefault('loss_scale', 'dynamic')
         optim_wrapper.pop('enabled', None)
         return
-    optim_wrapper.type = 'Bf16OptimWrapper'
+    if kind != 'Bf16OptimWrapper':
+        optim_wrapper.type = 'Bf16OptimWrapper'
     optim_wrapper.enabled = amp
     # bf16 has fp32's range: there is no loss to scale
     for key in ('loss_scale', 'dtype', 'use_fsdp'):

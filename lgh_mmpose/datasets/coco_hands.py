@@ -86,11 +86,10 @@ def _read_file(path: str, folder: str) -> List[dict]:
         where = f'{path}, annotation {i}'
         if not isinstance(annotation, dict):
             raise ValueError(f'{where} is no json object')
-        picture, label = (
-            known.get(annotation.get(key))
-            if isinstance(annotation.get(key), (int, str)) else None
-            for known, key in ((pictures, 'image_id'), (labels,
-                                                        'category_id')))
+        picture, label = (known.get(annotation.get(key)) if isinstance(
+            annotation.get(key), (int, str)) else None
+                          for known, key in ((pictures, 'image_id'),
+                                             (labels, 'category_id')))
         if picture is None:
             raise ValueError(f'{where} belongs to no picture')
         if label is None:

@@ -1,5 +1,4 @@
 """Writing a trained detector of hands as a directory without torch."""
-import json
 import os
 import warnings
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from lgh_mmpose.fileio import put_in_place, unfinished_directory
@@ -21,8 +20,8 @@ from ..inference.backends.exported import file_sha256
 from ..inference.backends.exported_detector import (INFO_FILE, OUTPUTS, SCHEMA,
                                                     ExportedDetector)
 from ..inference.letterbox import FILL
-from .exporting import _require, _write_json
-from .from_config import _hash
+from .exporting import require_packages, to_onnx, write_json
+from .from_config import describe_source, select_samples
 from .half_weights import halve_weights
 from .verification import ExportError
 
@@ -48,7 +47,8 @@ class DetectorTolerance(NamedTuple):
     @classmethod
     def of(cls, precision: str) -> 'DetectorTolerance':
         """What a precision costs at most, by experience."""
-        return cls(.02, 1e-3, 5e-3) if precision == 'fp32' else cls(2., .03, .1)
+        return cls(.02, 1e-3, 5e-3) if precision == 'fp32' else cls(
+            2., .03, .1)
 
 
 class DetectorForm(nn.Module):
@@ -57,6 +57,7 @@ class DetectorForm(nn.Module):
     Args:
         model (BaseModel): A detector with a
             :class:`~lgh_mmpose.detection.RTMDetHandHead`.
+        input_size (Sequence[int]): Width and height of its input, px.
 
     Shape:
         images (B, 3, H, W), BGR, 0 to 255, uint8 -> ``boxes`` (B, A, 4), px
@@ -64,8 +65,9 @@ class DetectorForm(nn.Module):
         ``directions`` (B, A, 2), of any length, at the A places
     """
 
-    def __init__(self, model: BaseModel) -> None:
+    def __init__(self, model: BaseModel, input_size: Sequence[int]) -> None:
         super().__init__()
+        self.input_size = tuple(input_size)
         self.trunk = model.backbone
         self.neck = model.neck
         self.head = model.bbox_head
@@ -143,10 +145,10 @@ def export_detector(model: BaseModel,
     if not isinstance(getattr(model, 'bbox_head', None), RTMDetHandHead):
         raise TypeError('this exports detectors with RTMDetHandHead, got '
                         f'{type(getattr(model, "bbox_head", None)).__name__}')
-    _require('onnx', 'onnxruntime')
+    require_packages('onnx', 'onnxruntime')
     path = Path(path)
     width, height = input_size
-    form = DetectorForm(model).cpu().float().eval()
+    form = DetectorForm(model, input_size).cpu().float().eval()
     described = dict(
         schema=SCHEMA,
         version=__version__,
@@ -175,18 +177,20 @@ def export_detector(model: BaseModel,
             raise FileExistsError(
                 f'{path} exists: remove it, or give another directory')
         file = folder / _FILE
-        _to_onnx(form, file, (width, height))
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of the tracer, on mmdet's code
+            to_onnx(form, OUTPUTS, file)
         if precision == 'fp16':
             halve_weights(file)
         described['model']['sha256'] = {_FILE: file_sha256(file)}
         described['verification'] = None
-        _write_json(described, folder / INFO_FILE)
+        write_json(described, folder / INFO_FILE)
         detector = ExportedDetector(folder)
         if len(verification):
             described['verification'] = _verify(
                 form, detector, verification, tolerance
                 or DetectorTolerance.of(precision))
-        _write_json(described, folder / INFO_FILE)
+        write_json(described, folder / INFO_FILE)
         put_in_place(folder, path)
     return described
 
@@ -225,18 +229,15 @@ def export_detector_config(cfg: Config,
     from mmdet.registry import DATASETS, MODELS
 
     from .. import detection  # noqa: F401 registers its parts
-    init_default_scope('mmdet')
     with DefaultScope.overwrite_default_scope('mmdet'), config_errors(name):
         model = MODELS.build(cfg.model)
         load_weights(model, checkpoint)
         dataset = DATASETS.build(cfg.test_dataloader.dataset)
     model.eval()
-    if not len(dataset):
-        raise ValueError('the test set is empty: there is no picture to '
-                         'compare on')
-    num = min(verify_samples, len(dataset))
-    indices = np.linspace(0, len(dataset) - 1, num).round().astype(int)
-    images = [dataset[i]['inputs'].numpy() for i in indices.tolist()]
+    images = [
+        sample['inputs'].numpy()
+        for sample in select_samples(dataset, verify_samples)
+    ]
     height, width = images[0].shape[1:]
     test_cfg = cfg.model.test_cfg
     return export_detector(
@@ -247,40 +248,13 @@ def export_detector_config(cfg: Config,
         score_thr=score_thr,
         iou_thr=test_cfg.iou_thr,
         max_hands=test_cfg.max_hands,
-        info=dict(
-            config=dict(
-                name=name,
-                sha256=_hash(
-                    json.dumps(cfg.to_dict(), sort_keys=True,
-                               default=str).encode())),
-            checkpoint=dict(
-                name=checkpoint.rsplit('/', 1)[-1],
-                sha256=file_sha256(checkpoint)
-                if Path(checkpoint).is_file() else None)))
+        info=describe_source(cfg, checkpoint))
 
 
 def _check_precision(precision: str) -> None:
     if precision not in PRECISIONS:
         raise ValueError(f'a detector is exported in {" or ".join(PRECISIONS)}'
                          f', not in {precision}')
-
-
-def _to_onnx(form: DetectorForm, file: Path, input_size: Sequence[int]) -> None:
-    width, height = input_size
-    names = ('images', *OUTPUTS)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter('ignore')  # of the tracer, on mmdet's code
-        torch.onnx.export(
-            form, (torch.zeros(1, 3, height, width, dtype=torch.uint8), ),
-            str(file),
-            input_names=names[:1],
-            output_names=names[1:],
-            dynamic_axes={name: {
-                0: 'batch'
-            }
-                          for name in names},
-            opset_version=17,
-            dynamo=False)
 
 
 def _verify(form: DetectorForm, detector: ExportedDetector,
@@ -298,11 +272,11 @@ def _verify(form: DetectorForm, detector: ExportedDetector,
             ]
         written = [part[0] for part in detector.run(image[None])]
         best = np.argsort(-original[1].sum(axis=1))[:_NUM_COMPARED]
-        (boxes, scores, directions), other = (
-            [part[best] for part in parts] for parts in (original, written))
+        boxes, scores, directions = (part[best] for part in original)
+        other = [part[best] for part in written]
         length = np.linalg.norm(directions, axis=1, keepdims=True)
-        for key, values in (('px', boxes - other[0]),
-                            ('scores', scores - other[1]),
+        for key, values in (('px', boxes - other[0]), ('scores',
+                                                       scores - other[1]),
                             ('directions',
                              (directions - other[2]) / length.clip(1))):
             worst[key] = max(worst[key], float(np.abs(values).max()))
@@ -311,7 +285,7 @@ def _verify(form: DetectorForm, detector: ExportedDetector,
         if not worst[key] <= limit:
             raise ExportError(
                 f'the written detector differs from the original by '
-                f'{worst[key]:.3g} {names[key]} on {len(images)} pictures, more than '
-                f'the tolerance of {limit:g}: nothing was exported')
+                f'{worst[key]:.3g} {names[key]} on {len(images)} pictures, '
+                f'more than the tolerance of {limit:g}: nothing was exported')
     return dict(
         num_samples=len(images), **worst, tolerance=tolerance._asdict())

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 import torch
 from mmengine.model import BaseModel
+from torch import nn
 
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
 from lgh_mmpose.fileio import put_in_place, unfinished_directory
@@ -173,7 +174,7 @@ def export(model: BaseModel,
             part.name: file_sha256(part)
             for part in sorted(folder.iterdir())
         }
-        _write_json(info, folder / INFO_FILE)
+        write_json(info, folder / INFO_FILE)
         info['verification'] = None
         # the engine reads it in any case
         network = ExportedNetwork(folder)
@@ -189,7 +190,7 @@ def export(model: BaseModel,
                     f'{error}; this was bf16 ({reason}): --precision fp32 '
                     'is exact, --tolerance-* accepts more') from error
             info['verification'] = dict(crop=crop_report, **report)
-        _write_json(info, folder / INFO_FILE)
+        write_json(info, folder / INFO_FILE)
         put_in_place(folder, path)
     return info
 
@@ -244,25 +245,26 @@ def describe(model: BaseModel, form: DeployForm, crop: Crop) -> Dict[str, Any]:
 
 def _write_onnx(form: DeployForm, file: Path, precision: str,
                 images: List[np.ndarray]) -> None:
-    _require('onnx', 'onnxruntime')
+    require_packages('onnx', 'onnxruntime')
     if precision == 'int8':
         with tempfile.TemporaryDirectory() as folder:
             exact = Path(folder) / file.name
-            _to_onnx(form, exact)
+            to_onnx(form, output_names(form.gives_side), exact)
             quantize_onnx(exact, file, images)
     else:
-        _to_onnx(form, file)
+        to_onnx(form, output_names(form.gives_side), file)
     if precision == 'fp16':
         halve_weights(file)
 
 
 def _write_openvino(form: DeployForm, file: Path, precision: str,
                     images: List[np.ndarray]) -> None:
-    _require('onnx', 'openvino', *(['nncf'] if precision == 'int8' else []))
+    require_packages('onnx', 'openvino',
+                     *(['nncf'] if precision == 'int8' else []))
     import openvino
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / 'hand_pose.onnx'
-        _to_onnx(form, exact)
+        to_onnx(form, output_names(form.gives_side), exact)
         model = openvino.Core().read_model(str(exact))
     if precision == 'int8':
         model = quantize_openvino(model, images)
@@ -304,8 +306,16 @@ _WRITERS = dict(
     onnx=_write_onnx, openvino=_write_openvino, torchscript=_write_torchscript)
 
 
-def _to_onnx(form: DeployForm, file: Path) -> None:
-    names = ('images', *output_names(form.gives_side))
+def to_onnx(form: nn.Module, outputs: Sequence[str], file: Path) -> None:
+    """Write a network for any number of images.
+
+    Args:
+        form (nn.Module): Takes images (B, 3, H, W), uint8, of its
+            ``input_size``.
+        outputs (Sequence[str]): Names of what it gives.
+        file (Path): The ONNX file.
+    """
+    names = ('images', *outputs)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', DeprecationWarning)
         torch.onnx.export(
@@ -321,12 +331,13 @@ def _to_onnx(form: DeployForm, file: Path) -> None:
             dynamo=False)
 
 
-def _example(form: DeployForm) -> torch.Tensor:
+def _example(form: nn.Module) -> torch.Tensor:
     width, height = form.input_size
     return torch.zeros(2, 3, height, width, dtype=torch.uint8)
 
 
-def _require(*packages: str) -> None:
+def require_packages(*packages: str) -> None:
+    """Raise ImportError for the first package that is not installed."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise ImportError(
@@ -337,6 +348,7 @@ def _require(*packages: str) -> None:
 # -- files -------------------------------------------------------------------
 
 
-def _write_json(info: dict, file: Path) -> None:
+def write_json(info: dict, file: Path) -> None:
+    """Write what an export says of itself."""
     text = json.dumps(info, indent=1, allow_nan=False)
     file.write_text(text + '\n', encoding='utf-8')

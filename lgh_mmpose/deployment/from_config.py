@@ -16,6 +16,7 @@ from ..apis.config_crop import crop_of_config
 from ..checkpoint import load_weights, read_checkpoint
 from ..config import config_errors, require_keys
 from ..geometry.crop import Crop
+from ..inference.backends.exported import file_sha256
 from .deploy_form import check_kind
 from .exporting import choose_precision, export
 from .verification import Tolerance
@@ -102,16 +103,25 @@ def export_config(cfg: Config,
         calibration=calibration,
         crop=crop,
         tolerance=tolerance,
-        info=dict(
-            config=dict(
-                name=name,
-                sha256=_hash(
-                    json.dumps(cfg.to_dict(), sort_keys=True,
-                               default=str).encode())),
-            checkpoint=dict(
-                name=checkpoint.rsplit('/', 1)[-1],
-                sha256=_hash(Path(checkpoint).read_bytes())
-                if Path(checkpoint).is_file() else None)))
+        info=describe_source(cfg, checkpoint))
+
+
+def describe_source(cfg: Config, checkpoint: str) -> Dict[str, dict]:
+    """What the json of an export says of config and checkpoint.
+
+    Returns:
+        dict: ``config`` and ``checkpoint``, each with ``name`` and
+        ``sha256``, None for a checkpoint that is no file.
+    """
+    content = json.dumps(cfg.to_dict(), sort_keys=True, default=str)
+    return dict(
+        config=dict(
+            name=Path(cfg.filename or 'config').name,
+            sha256=hashlib.sha256(content.encode()).hexdigest()),
+        checkpoint=dict(
+            name=checkpoint.rsplit('/', 1)[-1],
+            sha256=file_sha256(checkpoint)
+            if Path(checkpoint).is_file() else None))
 
 
 def select_samples(dataset: Any, num: Optional[int] = None) -> List[dict]:
@@ -196,7 +206,3 @@ def read_crop(cfg: Config, padding: Optional[float] = None) -> Crop:
     if by_joints:
         crop = crop._replace(whole_image_padding=padding)
     return crop._replace(padding=padding)
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

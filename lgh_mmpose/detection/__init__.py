@@ -3,12 +3,6 @@
 Registers its components in mmdet's registries, with
 ``custom_imports=dict(imports=['lgh_mmpose.detection'])`` in a config.
 """
-import importlib.util
-
-if importlib.util.find_spec('mmdet') is None:
-    raise ImportError('lgh_mmpose.detection needs mmdet, which is not '
-                      'installed: pip install "mmdet==3.3.0"')
-
 from .coco_hand_dataset import CocoHandDataset
 from .hand_detection_metric import HandDetectionMetric
 from .rtmdet_hand_head import RTMDetHandHead

@@ -46,10 +46,10 @@ class HandDetectionMetric(BaseMetric):
             boxes, scores, labels, directions = (
                 found[key].cpu().numpy()
                 for key in ('bboxes', 'scores', 'labels', 'directions'))
-            self.results.append((sample['hand_labels'],
-                                 Detections(boxes, scores,
-                                            [SIDES[i] for i in labels],
-                                            directions)))
+            self.results.append(
+                (sample['hand_labels'],
+                 Detections(boxes, scores, [SIDES[i] for i in labels],
+                            directions)))
 
     def compute_metrics(self, results: list) -> Dict[str, float]:
         """Figures of all pictures.

@@ -118,9 +118,10 @@ class RTMDetHandHead(RTMDetSepBNHead):
     def _priors(self, maps: Sequence[Tensor]) -> Tensor:
         """Places (A, 4): x, y, px, and the stride twice."""
         return torch.cat(
-            self.prior_generator.grid_priors([part.shape[-2:] for part in maps],
-                                             device=maps[0].device,
-                                             with_stride=True))
+            self.prior_generator.grid_priors(
+                [part.shape[-2:] for part in maps],
+                device=maps[0].device,
+                with_stride=True))
 
     def loss_by_feat(
         self,
@@ -172,10 +173,9 @@ class RTMDetHandHead(RTMDetSepBNHead):
             avg_factor=total)
         return losses
 
-    def _assign(
-            self, answers: Answers, priors: Tensor,
-            batch_gt_instances: Sequence[InstanceData],
-            batch_ignored: Optional[Sequence[InstanceData]]) -> _Assigned:
+    def _assign(self, answers: Answers, priors: Tensor,
+                batch_gt_instances: Sequence[InstanceData],
+                batch_ignored: Optional[Sequence[InstanceData]]) -> _Assigned:
         """The hand of each place, if any."""
         parts = []
         for i, hands in enumerate(batch_gt_instances):
@@ -250,9 +250,8 @@ class RTMDetHandHead(RTMDetSepBNHead):
 
 def _flat(maps: Sequence[Tensor]) -> Tensor:
     """Maps (B, C, H, W) of all levels as one (B, A, C), float32."""
-    return torch.cat([
-        part.float().permute(0, 2, 3, 1).flatten(1, 2) for part in maps
-    ], 1)
+    return torch.cat(
+        [part.float().permute(0, 2, 3, 1).flatten(1, 2) for part in maps], 1)
 
 
 def _inside(points: Tensor, boxes: Tensor) -> Tensor:

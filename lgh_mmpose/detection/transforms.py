@@ -41,9 +41,8 @@ class Picture(NamedTuple):
         keypoints = keypoints.reshape(-1, NUM_JOINTS, 3)
         image = results['img']
         # the label may be for another size
-        scale = np.divide(image.shape[1::-1],
-                          (results.get('width', image.shape[1]),
-                           results.get('height', image.shape[0])))
+        scale = np.divide(image.shape[1::-1], (results.get(
+            'width', image.shape[1]), results.get('height', image.shape[0])))
         return cls(image, keypoints[..., :2] * scale,
                    np.array([hand['bbox_label'] for hand in hands], np.int64),
                    np.array([hand['ignore_flag'] for hand in hands], bool))
@@ -219,9 +218,10 @@ class RandomHandAffine(BaseTransform):
         x, y = width // 2, height // 2
         image = np.empty((height, width, 3), np.uint8)
         parts = []
-        for one, left, top, right, bottom in zip(
-                pictures, (0, x, 0, x), (0, 0, y, y), (x, width, x, width),
-            (y, y, height, height)):
+        for one, left, top, right, bottom in zip(pictures, (0, x, 0, x),
+                                                 (0, 0, y, y),
+                                                 (x, width, x, width),
+                                                 (y, y, height, height)):
             pixels, targets = self._single(one, (right - left, bottom - top))
             image[top:bottom, left:right] = pixels
             shift = np.float32([left, top, left, top])
@@ -241,9 +241,9 @@ class RandomHandAffine(BaseTransform):
         # first the area of what shrinks, for warpAffine leaves out pixels
         small = image
         if scale < 1:
-            small = resize(image, [
-                max(round(scale * length), 1) for length in image_size
-            ])
+            small = resize(
+                image,
+                [max(round(scale * length), 1) for length in image_size])
         zoom = np.divide(small.shape[1::-1], image_size)
         shrink = np.diag([*zoom, 1.])
         shrink[:2, 2] = (zoom - 1) / 2
@@ -256,9 +256,9 @@ class RandomHandAffine(BaseTransform):
                                   self.min_size)
 
 
-def _affine(image_size: Tuple[int, int], input_size: Tuple[int, int],
-            scale: float, angle: float, mirror: bool,
-            place: np.ndarray) -> np.ndarray:
+def _affine(image_size: Tuple[int, int], input_size: Tuple[int,
+                                                           int], scale: float,
+            angle: float, mirror: bool, place: np.ndarray) -> np.ndarray:
     """A warp (3, 3) that puts the image, or a part, somewhere in the input.
 
     Args:
@@ -293,8 +293,9 @@ class LetterboxHands(BaseTransform):
     Added Keys:
 
         - warp_mat (3, 3), from the picture to the input
-        - hand_labels, :class:`~lgh_mmpose.evaluation.hand_detection.HandLabels`
-          in px of the picture
+        - hand_labels, in px of the picture, as
+          :func:`~lgh_mmpose.evaluation.hand_detection.labels_of_instances`
+          gives them
         - gt_bboxes (N, 4), gt_bboxes_labels (N,), gt_directions (N, 2),
           gt_ignore_flags (N,)
 
@@ -337,8 +338,9 @@ class PackHandInputs(PackDetInputs):
     mapping_table = dict(
         PackDetInputs.mapping_table, gt_directions='directions')
 
-    def __init__(self,
-                 meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape',
-                                             'img_shape', 'warp_mat',
-                                             'hand_labels')) -> None:
+    def __init__(
+        self,
+        meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape',
+                                    'img_shape', 'warp_mat', 'hand_labels')
+    ) -> None:
         super().__init__(meta_keys)

@@ -174,8 +174,8 @@ def _parse_whole(entry: Any, where: str, folder: str) -> HandLabels:
             f'{SIDES}, "unknown" or null')
     if not osp.isfile(image):
         raise FileNotFoundError(f'{where}: there is no such image: {image}')
-    return HandLabels.of(
-        image, boxes, [side if side in SIDES else None for side in sides])
+    return HandLabels.of(image, boxes,
+                         [side if side in SIDES else None for side in sides])
 
 
 def read_without_hands(folder: PathLike) -> List[HandLabels]:
@@ -298,7 +298,8 @@ def score_detections(labels: Sequence[HandLabels],
         direction_error=_mean(matched.degrees[taken]),
         direction_median=_mean(matched.degrees[taken], np.median),
         curve=[
-            dict(score_thr=threshold, **_rates(matched, threshold, len(labels)))
+            dict(
+                score_thr=threshold, **_rates(matched, threshold, len(labels)))
             for threshold in THRESHOLDS
         ])
 
@@ -317,10 +318,9 @@ def _match(labels: Sequence[HandLabels],
                 best = wanted[overlaps[wanted].argmax()]
                 free[best] = False
                 known = label.sides[best]
-                rows.append(
-                    (score, True, True,
-                     np.nan if known is None else known == side,
-                     _degrees(direction, label.directions[best])))
+                rows.append((score, True, True,
+                             np.nan if known is None else known == side,
+                             _degrees(direction, label.directions[best])))
             else:
                 # several may be one ignored hand
                 missed = not (label.ignored & (overlaps >= MIN_IOU)).any()
@@ -371,12 +371,14 @@ def detections_table(scores: Dict[str, dict]) -> str:
     lines = []
     for name, figures in scores.items():
         line = f'{name:{width}}  {figures["pictures"]:5d} pictures'
-        for key, text, factor, digits in (
-            ('hands', ' hands', 1, 0), ('recall', '', 1, 3),
-            ('AP', '', 1, 3), ('false_per_picture', ' false/picture', 1, 3),
-            ('false_share', ' false', 1, 3), ('side_right', ' side right', 1,
-                                              3),
-            ('direction_error', ' deg', 1, 1)):
+        for key, text, factor, digits in (('hands', ' hands', 1,
+                                           0), ('recall', '', 1, 3), ('AP', '',
+                                                                      1, 3),
+                                          ('false_per_picture',
+                                           ' false/picture', 1,
+                                           3), ('false_share', ' false', 1, 3),
+                                          ('side_right', ' side right', 1, 3),
+                                          ('direction_error', ' deg', 1, 1)):
             value = figures[key]
             if value is not None and not (key == 'hands' and not value):
                 label = f'{key} ' if not text else ''

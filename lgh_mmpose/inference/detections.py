@@ -29,11 +29,6 @@ class Detections(NamedTuple):
     sides: Optional[np.ndarray] = None
     directions: Optional[np.ndarray] = None
 
-    def above(self, score_thr: float) -> 'Detections':
-        """Those whose score is at least ``score_thr``."""
-        good = self.scores >= score_thr
-        return Detections(*(part[good] for part in self))
-
 
 def select_hands(boxes: np.ndarray,
                  scores: np.ndarray,

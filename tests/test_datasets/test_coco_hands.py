@@ -71,19 +71,14 @@ def test_shards_are_read_as_one(tmp_path):
         folder = tmp_path / f'shard-{i:04d}-of-0002'
         write_hand_pictures(folder, 4, 2, seed=i)
         (folder / 'studiohand.json').write_text(
-            json.dumps(
-                dict(
-                    num_train=8,
-                    num_eval=4,
-                    shard=[i, 2])))
+            json.dumps(dict(num_train=8, num_eval=4, shard=[i, 2])))
     parts = [
         read_coco_hands(str(tmp_path / f'shard-000{i}-of-0002'), 'training')
         for i in (1, 2)
     ]
     whole = read_coco_hands(str(tmp_path), 'training')
-    assert [one['img_path'] for one in whole] == [
-        one['img_path'] for part in parts for one in part
-    ]
+    assert [one['img_path'] for one in whole
+            ] == [one['img_path'] for part in parts for one in part]
     assert [one['img_id'] for one in whole] == list(range(8))
 
     def lose(content):

@@ -88,8 +88,7 @@ def test_what_is_found_lies_in_the_image_best_first(exported):
         assert (found.scores >= .3).all()
         assert (found.boxes >= 0).all()
         assert (found.boxes <= np.tile(np.subtract(size, 1), 2)).all()
-        np.testing.assert_allclose(
-            np.linalg.norm(found.directions, axis=1), 1)
+        np.testing.assert_allclose(np.linalg.norm(found.directions, axis=1), 1)
         assert set(found.sides.tolist()) <= set(SIDES)
         assert {len(part) for part in found} == {len(found.boxes)}
 
@@ -103,16 +102,17 @@ def test_the_threshold_is_that_of_the_export_unless_given(
     detector = ExportedDetector(tmp_path / 'out')
     assert detector.score_thr == threshold
     found = detector(an_image())
-    np.testing.assert_array_equal(found.scores,
-                                  everything.above(threshold).scores)
+    np.testing.assert_array_equal(
+        found.scores, everything.scores[everything.scores >= threshold])
     assert 0 < len(found.scores) < len(everything.scores)
 
 
 def test_half_the_weights_change_little_and_take_half_the_space(
         files, exported, tmp_path):
     run_export(files, tmp_path / 'half')
-    small, large = (folder / 'hand_detector.onnx'
-                    for folder in (tmp_path / 'half', exported))
+    small, large = (
+        folder / 'hand_detector.onnx'
+        for folder in (tmp_path / 'half', exported))
     assert small.stat().st_size < .75 * large.stat().st_size
     report = json.loads((tmp_path / 'half/hand_detector.json').read_text())
     assert report['model']['precision'] == 'fp16'
@@ -178,8 +178,10 @@ def test_a_damaged_model_file_is_named(exported, tmp_path):
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    with pytest.raises(ValueError, match=r'hand_detector\.onnx is not the fil'
-                       r'e .* not that in hand_detector\.json'):
+    with pytest.raises(
+            ValueError,
+            match=r'hand_detector\.onnx is not the fil'
+            r'e .* not that in hand_detector\.json'):
         ExportedDetector(folder)
     file.unlink()
     with pytest.raises(FileNotFoundError, match=r'hand_detector\.onnx is mis'):
@@ -196,7 +198,8 @@ def test_a_file_of_another_network_is_named(exported, tmp_path):
     info = json.loads((folder / 'hand_detector.json').read_text())
     info['model']['sha256'] = {file.name: file_sha256(file)}
     (folder / 'hand_detector.json').write_text(json.dumps(info))
-    with pytest.raises(ValueError, match=r'hand_detector\.onnx cannot be load'):
+    with pytest.raises(
+            ValueError, match=r'hand_detector\.onnx cannot be load'):
         ExportedDetector(folder)
 
 
@@ -216,8 +219,9 @@ def test_a_file_of_another_network_is_named(exported, tmp_path):
 ])
 def test_a_wrong_json_is_named(exported, tmp_path, changes, message):
     folder = copied(exported, tmp_path / 'copy', **changes)
-    with pytest.raises(ValueError, match='hand_detector.json cannot be used: '
-                       f'.*{message}'):
+    with pytest.raises(
+            ValueError, match='hand_detector.json cannot be used: '
+            f'.*{message}'):
         ExportedDetector(folder)
 
 

@@ -34,8 +34,7 @@ def maps(model):
     """What the head of a new network says of two inputs."""
     torch.manual_seed(1)
     with torch.no_grad():
-        return model.bbox_head(
-            model.extract_feat(torch.randn(2, 3, *SIZE)))
+        return model.bbox_head(model.extract_feat(torch.randn(2, 3, *SIZE)))
 
 
 def losses(model, maps, truth, ignored=None):
@@ -106,8 +105,10 @@ def test_an_ignored_hand_is_no_background(model, maps):
 def test_mmdet_computes_the_same_losses(model, maps):
     """Classes and boxes, of RTMDet's own head."""
     from mmdet.models.dense_heads import RTMDetSepBNHead
-    truth = [ONE, hands([[5, 8, 30, 50], [40, 40, 90, 90]], [0, 1],
-                        [[1, 0], [0, 1]])]
+    truth = [
+        ONE,
+        hands([[5, 8, 30, 50], [40, 40, 90, 90]], [0, 1], [[1, 0], [0, 1]])
+    ]
     metas = [dict(img_shape=SIZE, pad_shape=SIZE)] * 2
     own = losses(model, maps, truth)
     mmdet = RTMDetSepBNHead.loss_by_feat(model.bbox_head, *maps[:2],
@@ -127,9 +128,9 @@ def test_what_is_predicted_is_chosen_as_at_inference():
         answers = model.bbox_head.answers(*maps)
         found, = model.bbox_head.predict_by_feat(
             *maps, batch_img_metas=[dict(ori_shape=SIZE)])
-    expected = select_hands(
-        answers.boxes[0].numpy(), answers.logits[0].sigmoid().numpy(),
-        answers.directions[0].numpy(), **model.test_cfg)
+    expected = select_hands(answers.boxes[0].numpy(),
+                            answers.logits[0].sigmoid().numpy(),
+                            answers.directions[0].numpy(), **model.test_cfg)
     assert len(found.bboxes) > 3
     np.testing.assert_array_equal(found.bboxes, expected.boxes)
     np.testing.assert_array_equal(found.scores, expected.scores)
@@ -138,8 +139,9 @@ def test_what_is_predicted_is_chosen_as_at_inference():
         expected.sides.tolist()
 
 
-@pytest.mark.parametrize('changes', [
-    dict(num_classes=1), dict(with_objectness=True)])
+@pytest.mark.parametrize(
+    'changes',
+    [dict(num_classes=1), dict(with_objectness=True)])
 def test_a_head_of_another_kind_is_refused(changes):
     cfg = tiny_config()
     cfg.model.bbox_head.update(changes)
@@ -171,8 +173,8 @@ def test_a_short_training_learns_sides_places_and_directions(tmp_path):
         sum(loss.values()).backward()
         optimizer.step()
     assert history[-1]['loss_bbox'] < .5 * max(h['loss_bbox'] for h in history)
-    assert history[-1]['loss_direction'] < .5 * max(
-        h['loss_direction'] for h in history)
+    assert history[-1]['loss_direction'] < .5 * max(h['loss_direction']
+                                                    for h in history)
     # in training statistics, which 60 steps do not average
     cfg.val_dataloader.dataset.split = 'training'
     metric = HandDetectionMetric(score_thr=.2)

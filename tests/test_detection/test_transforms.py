@@ -50,19 +50,18 @@ def a_hand(wrist=(40., 60.), knuckle=(40., 30.), spread=10.):
 
 def still(**kwargs):
     """No change but what is asked for."""
-    return RandomHandAffine(
-        **{
-            **dict(
-                input_size=SIZE, scale=(1, 1), rotate=0, flip_prob=0),
-            **kwargs
-        })
+    return RandomHandAffine(**{
+        **dict(input_size=SIZE, scale=(1, 1), rotate=0, flip_prob=0),
+        **kwargs
+    })
 
 
 def test_without_change_the_labels_are_those_of_the_file():
     given = sample([a_hand()], [1])
     out = still().transform(dict(given))
     np.testing.assert_array_equal(out['img'], given['img'])
-    np.testing.assert_allclose(out['gt_bboxes'], [given['instances'][0]['bbox']])
+    np.testing.assert_allclose(out['gt_bboxes'],
+                               [given['instances'][0]['bbox']])
     assert out['gt_bboxes_labels'].tolist() == [1]
     np.testing.assert_allclose(out['gt_directions'], [[0, -1]])
     assert out['gt_ignore_flags'].tolist() == [False]
@@ -95,8 +94,10 @@ def test_the_picture_goes_where_its_labels_go(seed, flip):
           knuckle[0] - 2:knuckle[0] + 3] = (0, 250, 0)
     joints = np.linspace(wrist, knuckle, 21)
     joints[[9, 20]] = joints[[20, 9]]
-    transform = RandomHandAffine(
-        (80, 100), scale=(.7, 1.5), rotate=180, flip_prob=float(flip))
+    transform = RandomHandAffine((80, 100),
+                                 scale=(.7, 1.5),
+                                 rotate=180,
+                                 flip_prob=float(flip))
     out = transform.transform(sample([joints], [1], image=image))
     assert set(out['gt_bboxes_labels'].tolist()) <= {0 if flip else 1}
     spots = []
@@ -139,12 +140,10 @@ def test_hands_of_which_little_is_left_are_ignored_and_others_are_gone():
     warp = np.array([[1., 0, -16], [0, 1, 0], [0, 0, 1]])
     picture = Picture.of(
         sample(joints, [0, 0, 0, 1], ignored=[False, False, False, True]))
-    targets = Targets.of(
-        picture, warp, SIZE, min_visible=.25, min_size=8)
+    targets = Targets.of(picture, warp, SIZE, min_visible=.25, min_size=8)
     assert targets.ignored.tolist() == [True, True, True]
     assert targets.labels.tolist() == [0, 0, 1]
-    targets = Targets.of(
-        picture, warp, SIZE, min_visible=.1, min_size=4)
+    targets = Targets.of(picture, warp, SIZE, min_visible=.1, min_size=4)
     assert targets.ignored.tolist() == [False, False, True]
 
 
@@ -204,8 +203,8 @@ def test_evaluation_sees_what_inference_sees(tmp_path):
     zoom = warp[0, 0]
     sizes = labels.boxes[:, 2:] - labels.boxes[:, :2]
     boxes = packed['data_samples'].gt_instances.bboxes.numpy()
-    np.testing.assert_allclose(boxes[:, 2:] - boxes[:, :2], zoom * sizes,
-                               atol=.01)
+    np.testing.assert_allclose(
+        boxes[:, 2:] - boxes[:, :2], zoom * sizes, atol=.01)
 
 
 @pytest.mark.parametrize('kwargs', [

@@ -26,13 +26,13 @@ def detections(rows):
 
 
 def labels(boxes, sides=None, degrees=None, ignored=None):
-    one = HandLabels.of('a.jpg', boxes, sides or ['left'] * len(boxes),
-                        ignored=ignored)
+    one = HandLabels.of(
+        'a.jpg', boxes, sides or ['left'] * len(boxes), ignored=ignored)
     if degrees is not None:
         radians = np.radians(degrees)
         one = one._replace(
-            directions=np.stack([np.cos(radians),
-                                 np.sin(radians)], 1))
+            directions=np.stack(
+                [np.cos(radians), np.sin(radians)], 1))
     return one
 
 
@@ -67,8 +67,8 @@ def test_precision_falls_with_what_is_false_before_it():
         detections([(A, .9, 'left', 0), (C, .8, 'left', 0),
                     (B, .7, 'left', 0)])
     ]
-    assert score_detections(truth, found)['AP'] == pytest.approx(
-        .5 + .5 * 2 / 3)
+    assert score_detections(truth,
+                            found)['AP'] == pytest.approx(.5 + .5 * 2 / 3)
     better = [
         detections([(A, .9, 'left', 0), (C, .6, 'left', 0),
                     (B, .7, 'left', 0)])

@@ -15,13 +15,15 @@ def select(scores, boxes=BOXES, **kwargs):
     return select_hands(boxes, np.float32(scores), directions, **kwargs)
 
 
-@pytest.mark.parametrize('iou_thr, kept', [
-    (.9, [0, 1, 2, 3]),
-    (.6, [0, 2, 3]),  # 1 overlaps 0 by 90 / 110
-    (.5, [0, 2, 3]),  # 3 overlaps 0 by 0.5, which is not more
-    (.49, [0, 2]),
-    (0, [0, 2]),
-])
+@pytest.mark.parametrize(
+    'iou_thr, kept',
+    [
+        (.9, [0, 1, 2, 3]),
+        (.6, [0, 2, 3]),  # 1 overlaps 0 by 90 / 110
+        (.5, [0, 2, 3]),  # 3 overlaps 0 by 0.5, which is not more
+        (.49, [0, 2]),
+        (0, [0, 2]),
+    ])
 def test_boxes_that_overlap_a_better_one_go(iou_thr, kept):
     assert nms(BOXES, iou_thr).tolist() == kept
 
@@ -82,4 +84,5 @@ def test_only_so_many_hands_are_given():
 def test_a_hand_at_the_threshold_is_found():
     scores = [[.25, .25], [0, 0], [.25, .125], [0, 0]]
     assert len(select(scores, score_thr=.5).boxes) == 1
-    assert len(select(scores, score_thr=.25).above(.4).boxes) == 1
+    assert len(select(scores, score_thr=.375).boxes) == 2
+    assert len(select(scores, score_thr=.51).boxes) == 0

@@ -26,7 +26,8 @@ def test_half_a_wide_image_stands_in_the_middle():
     assert not pixels[40:280].any()
     assert (pixels[:40] == FILL).all() and (pixels[280:] == FILL).all()
     # two pixels at 0 and 1 become one at 0: its centre was 0.5
-    np.testing.assert_allclose(warp, [[.5, 0, -.25], [0, .5, 39.75], [0, 0, 1]])
+    np.testing.assert_allclose(warp,
+                               [[.5, 0, -.25], [0, .5, 39.75], [0, 0, 1]])
 
 
 def test_an_image_of_the_size_of_the_input_is_left_alone():
@@ -56,8 +57,8 @@ def test_the_whole_image_is_in_the_input(image_size, input_size):
 def test_a_box_comes_back_to_where_it_was(image_size, shares):
     ends = np.subtract(image_size, 1.)
     x, y = np.sort(np.reshape(shares, (2, 2)), axis=1)
-    box = np.array([x[0] * ends[0], y[0] * ends[1], x[1] * ends[0],
-                    y[1] * ends[1]])
+    box = np.array(
+        [x[0] * ends[0], y[0] * ends[1], x[1] * ends[0], y[1] * ends[1]])
     warp = letterbox_matrix(image_size, (320, 320))
     there = warp_points(box.reshape(2, 2), warp).reshape(1, 4)
     back = to_image(detections(there), warp, image_size)
@@ -71,7 +72,8 @@ def test_what_is_seen_is_where_the_matrix_says(size):
     u, v = np.meshgrid(np.arange(width), np.arange(height))
     image = np.exp(-((u - .6 * width)**2 + (v - .3 * height)**2) /
                    (.01 * min(size)**2))
-    image = cv2.merge([np.uint8(200 * image)] + [np.zeros_like(u, np.uint8)] * 2)
+    image = cv2.merge([np.uint8(200 * image)] +
+                      [np.zeros_like(u, np.uint8)] * 2)
     pixels, warp = letterbox(image, (64, 64))
     weights = np.where(pixels[..., 1] == FILL, 0., pixels[..., 0])
     u, v = np.meshgrid(np.arange(64), np.arange(64))

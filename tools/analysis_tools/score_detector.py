@@ -66,8 +66,8 @@ def score(args: argparse.Namespace) -> None:
     # so that AP and the curve have all of it
     detector.score_thr = min(.02, score_thr)
     check_not_read(args.json, [
-        *detector.files,
-        *(labels.image for pictures in sets.values() for labels in pictures)
+        *detector.files, *(labels.image for pictures in sets.values()
+                           for labels in pictures)
     ], '--json')
     scores = {
         name: score_detections(pictures, detect_all(detector, pictures),
