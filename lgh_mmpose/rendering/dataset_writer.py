@@ -30,7 +30,7 @@ from .freihand_writer import FreiHandLayout
 from .layout import Layout
 from .numba_utils import heed_interrupts
 from .rhd_writer import RhdLayout
-from .scene import SPLITS
+from .scene import FILL, SPLITS
 
 GENERATOR_VERSION = 1
 """To be raised whenever the same parameters give other pictures."""
@@ -59,6 +59,7 @@ def write_studiohand(out_dir: Union[str, Path],
                      depth: bool = False,
                      backgrounds: Optional[Union[str, Path]] = None,
                      without: Collection[str] = (),
+                     fill: Optional[Sequence[float]] = None,
                      shard: Optional[Tuple[int, int]] = None) -> bool:
     """Render a data set and write it in the layout of a real one.
 
@@ -92,6 +93,8 @@ def write_studiohand(out_dir: Union[str, Path],
             files in it do not matter.
         without: What is left out of the pictures, see
             :class:`SceneGenerator`.
+        fill: Least and largest share of the image that a hand spans; in
+            FreiHAND's layout only. By default 0.5 and 0.85.
         shard: Index, from 1 on, and number of shards: only this part of the
             data set is made, in ``out_dir/shard-0003-of-0010`` for (3, 10).
             See :func:`write_shards`.
@@ -111,7 +114,7 @@ def write_studiohand(out_dir: Union[str, Path],
     if workers < 1:
         raise ValueError(f'The number of workers is {workers}, expected 1 or '
                          'more.')
-    layout = _make_layout(layout, depth)
+    layout = _make_layout(layout, depth, fill)
     size = layout.image_size if size is None else size
     if isinstance(without, str):
         without = (without, )
@@ -304,14 +307,20 @@ def _check_shard(out_dir: Path, shard: Tuple[int, int], parameters: dict,
                 'another directory or pass --overwrite.')
 
 
-def _make_layout(name: str, depth: bool) -> Layout:
+def _make_layout(name: str, depth: bool,
+                 fill: Optional[Sequence[float]]) -> Layout:
     if name not in LAYOUTS:
         raise ValueError(f'layout is {name!r}, expected one of {LAYOUTS}')
+    if depth and name != RhdLayout.name:
+        raise ValueError(f'the layout {name!r} has no depth maps')
+    if fill is not None and name != FreiHandLayout.name:
+        raise ValueError(f'the layout {name!r} has no fill: its hands are of '
+                         'many sizes')
     if name == RhdLayout.name:
         return RhdLayout(depth)
-    if depth:
-        raise ValueError(f'the layout {name!r} has no depth maps')
-    return CocoLayout() if name == CocoLayout.name else FreiHandLayout()
+    if name == CocoLayout.name:
+        return CocoLayout()
+    return FreiHandLayout(FILL if fill is None else fill)
 
 
 def _is_complete(directory: Path, parameters: dict, layout: Layout) -> bool:

@@ -22,6 +22,8 @@ from .upper_arms import upper_arm
 DIFFICULTIES = ('easy', 'full')
 SPLITS = ('training', 'evaluation')
 MAX_SIZE = 4096
+FILL = (.5, .85)
+"""What share of the image a single hand spans, if nothing else is said."""
 INGREDIENTS = ('subjects', 'skins', 'environment_light', 'photographs',
                'objects', 'accessories', 'camera')
 """What can be left out of the pictures, to see what it is worth: people of
@@ -216,17 +218,22 @@ class SceneGenerator:
         return np.random.default_rng(
             np.random.SeedSequence(seed, spawn_key=(split, stream, index)))
 
-    def sample(self, index: int) -> SyntheticSample:
+    def sample(self,
+               index: int,
+               fill: Tuple[float, float] = FILL) -> SyntheticSample:
         """Make the sample of a single right hand with this index, 0 or more.
 
-        Its key points lie in the image and span 50 to 85 % of it.
+        Args:
+            index: Index of the sample.
+            fill: Least and largest share of the image that its key points,
+                which lie in it, span.
         """
         rng = self.random(_SAMPLES, index)
         subject, skin = self.sample_person(rng)
         pose, held = self.sample_hand(rng, subject)
         hand = self.turn_hand(rng, self.dress(rng, subject, skin, pose, held),
                               'right')
-        hand, camera_matrix = self._frame_hand(rng, hand)
+        hand, camera_matrix = self._frame_hand(rng, hand, fill)
         hands = self.add_upper_arms(rng, [hand], camera_matrix)
         return self.render(rng, hands, camera_matrix)
 
@@ -322,13 +329,13 @@ class SceneGenerator:
     def elbow_of(self, hand: Hand) -> np.ndarray:
         return hand.surfaces[0].vertices[self._elbow].mean(axis=0)
 
-    def _frame_hand(self, rng: np.random.Generator,
-                    hand: Hand) -> Tuple[Hand, np.ndarray]:
-        """Choose place and focal length so that the key points span 50 to
-        85 % of the image."""
+    def _frame_hand(self, rng: np.random.Generator, hand: Hand,
+                    fill: Tuple[float, float]) -> Tuple[Hand, np.ndarray]:
+        """Choose place and focal length so that the key points span a share
+        of the image."""
         size = self.size
         depth = np.exp(rng.uniform(np.log(280), np.log(1000)))
-        fill = rng.uniform(.5, .85)
+        fill = rng.uniform(*fill)
         principal_point = (size - 1) / 2 + rng.normal(0, .02 * size, 2)
         centre = (size - 1) / 2 + rng.uniform(-.07, .07, 2) * size
 

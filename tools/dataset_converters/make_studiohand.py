@@ -76,6 +76,13 @@ def parse_args() -> argparse.Namespace:
         help='side of the images in pixels, 16 to 4096 (default: 224 for '
         'freihand, 320 for rhd and coco)')
     parser.add_argument(
+        '--fill',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='share of the image that a hand spans; with --layout freihand '
+        '(default: 0.5 0.85)')
+    parser.add_argument(
         '--depth',
         action='store_true',
         help='write depth maps too; with --layout rhd')
@@ -139,7 +146,7 @@ def render(args: argparse.Namespace) -> bool:
         name: getattr(args, name)
         for name in ('num_train', 'num_eval', 'seed', 'size', 'difficulty',
                      'workers', 'overwrite', 'quiet', 'layout', 'depth',
-                     'backgrounds', 'without')
+                     'backgrounds', 'without', 'fill')
     }
     if args.shards is None:
         return write_studiohand(args.out, shard=args.shard, **parameters)
