@@ -150,9 +150,9 @@ class Proof:
 
     def data_folder(self, arm: str, images: int) -> Path:
         without = '-'.join(self.plan['arms'][arm].get('without', ()))
-        return self.args.data_dir / (f'{self.plan["data"]}-{images // 1000}k' +
-                                     (f'-without-{without}'
-                                      if without else ''))
+        return self.args.data_dir / (
+            f'{self.plan["data"]}-{images // 1000}k' +
+            (f'-without-{without}' if without else ''))
 
     def call(self, core: int, log: Path, *command: Any) -> float:
         """Run a program of this project on one core; its output to a log.
