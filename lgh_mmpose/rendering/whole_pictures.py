@@ -489,7 +489,7 @@ def _is_legible(image: np.ndarray, hand: np.ndarray) -> bool:
     within = cv2.resize(np.float32(hand), **shrink) > .6
     grey = cv2.resize(grey, **shrink)[within]
     shade = grey.std() if len(grey) else 0.
-    return bool(max(difference, shade) >= max(_CONTRAST, .5 * noise))
+    return bool(max(difference, shade) >= max(_CONTRAST, .75 * noise))
 
 
 def _overlap(box: np.ndarray, boxes: np.ndarray) -> float:
