@@ -42,7 +42,7 @@ _ALONE = (.5, .1, .2, .2, 0), (.2, .03, .17, .3, .3)
 _IN_COMPANY = (.25, .05, .2, .35, .15), (.15, .05, .2, .4, .2)
 """How often, of either arm."""
 _GAP = 45.  # mm between an arm and the body on which its shadow falls
-_CONTRAST = 4.  # standard deviation of the grey values of what is legible
+_CONTRAST = 3.  # levels of a colour between a hand and what is about it
 _SHADOW_SPAN = .25  # share of the picture that such a hand spans at least
 
 
@@ -54,8 +54,8 @@ class WholePicture(NamedTuple):
         keypoints: (H, 21, 2) float64, px, in FreiHAND's order.
         visible: (H, 21) bool, in the picture and not hidden.
         areas: (H,) int, how many pixels show a hand.
-        legible: (H,) bool, whether the picture shows more than a plain patch
-            there; what is black, burnt out or lost in noise is not.
+        legible: (H,) bool, whether a hand stands out; what is black, burnt
+            out or lost in noise does not.
         sides: H times 'left' or 'right'.
     """
     image: np.ndarray
@@ -276,8 +276,11 @@ class WholePictures:
             visible=np.array(canvas.visible, bool).reshape(-1, 21),
             areas=np.bincount(canvas.owner.ravel(),
                               minlength=len(hands) + 1)[1:],
-            legible=np.array([_is_legible(image, uv) for uv in keypoints],
-                             bool),
+            legible=np.array([
+                _is_legible(image, canvas.owner == k)
+                for k in range(1,
+                               len(hands) + 1)
+            ], bool),
             sides=tuple(hand.side for hand in hands))
 
     def _sample_person(self, rng: np.random.Generator, span: float) -> tuple:
@@ -465,19 +468,28 @@ def _shade_on_body(hand: np.ndarray, body: np.ndarray, px_per_mm: float,
     return np.float32(.45) * shadow * body
 
 
-def _is_legible(image: np.ndarray, uv: np.ndarray) -> bool:
-    """Whether what is about (21, 2) key points is more than a plain patch."""
-    low, high = uv.min(axis=0), uv.max(axis=0)
-    margin = .2 * (high - low).max() + 1
-    size = image.shape[1::-1]
-    left, top = np.clip(np.floor(low - margin), 0, size).astype(int)
-    right, bottom = np.clip(np.ceil(high + margin), 0, size).astype(int)
-    patch = image[top:bottom, left:right]
-    if not patch.size:
+def _is_legible(image: np.ndarray, hand: np.ndarray) -> bool:
+    """Whether a hand, an (S, S) mask, stands out or has light and shade."""
+    rows, columns = (np.flatnonzero(hand.any(axis=k)) for k in (1, 0))
+    if not len(rows):
         return False
+    margin = 2 + len(rows) // 8
+    window = np.s_[max(rows[0] - margin, 0):rows[-1] + 1 + margin,
+                   max(columns[0] - margin, 0):columns[-1] + 1 + margin]
+    hand, colors = hand[window], image[window]
+    grey = colors.mean(axis=2)
+    noise = (grey - cv2.blur(grey, (3, 3)))[hand].std()
+    if hand.all():
+        difference = 0.
+    else:
+        difference = np.abs(colors[hand].mean(axis=0) -
+                            colors[~hand].mean(axis=0)).max()
     # the mean of some pixels has less noise
-    patch = cv2.resize(patch, (8, 8), interpolation=cv2.INTER_AREA)
-    return bool(patch.mean(axis=2).std() >= _CONTRAST)
+    shrink = dict(dsize=(8, 8), interpolation=cv2.INTER_AREA)
+    within = cv2.resize(np.float32(hand), **shrink) > .6
+    grey = cv2.resize(grey, **shrink)[within]
+    shade = grey.std() if len(grey) else 0.
+    return bool(max(difference, shade) >= max(_CONTRAST, .75 * noise))
 
 
 def _overlap(box: np.ndarray, boxes: np.ndarray) -> float:

@@ -193,18 +193,32 @@ def test_a_layer_draws_what_the_whole_picture_would(plain):
     assert np.median(error) < 1 and error.mean() < 6
 
 
-@pytest.mark.parametrize('image, legible', [
-    (np.zeros((64, 64, 3), np.uint8), False),
-    (np.full((64, 64, 3), 255, np.uint8), False),
-    (np.random.default_rng(0).integers(0, 20,
-                                       (64, 64, 3)).astype(np.uint8), False),
-    (np.kron(np.eye(8), np.full(
-        (8, 8), 90))[..., None].astype(np.uint8) + np.zeros(3, np.uint8),
-     True),
+@pytest.mark.parametrize('hand, around, noise, legible', [
+    (0, 0, 0, False),
+    (255, 255, 0, False),
+    (20, 20, 30, False),
+    (20, 27, 40, False),
+    (20, 40, 30, True),
+    (120, 116, 0, True),
+    (120, 118, 0, False),
+    ((120, 110, 115), (110, 120, 115), 0, True),
 ])
-def test_a_plain_patch_is_not_legible(image, legible):
-    uv = np.linspace((10, 10), (50, 50), 21)
-    assert module._is_legible(image, uv) == legible
+def test_what_does_not_stand_out_is_not_legible(hand, around, noise, legible):
+    mask = np.zeros((64, 64), bool)
+    mask[20:44, 10:40] = True
+    image = np.where(mask[..., None], hand, around) * np.ones(3)
+    image += noise * np.random.default_rng(0).normal(0, 1, (64, 64, 3))
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    assert module._is_legible(image, mask) == legible
+
+
+def test_light_and_shade_make_a_hand_legible():
+    """Though its mean is that of what is about it."""
+    mask = np.ones((64, 64), bool)
+    image = np.tile(np.linspace(80, 160, 64), (64, 1))[..., None]
+    image = np.repeat(image, 3, axis=2).astype(np.uint8)
+    assert module._is_legible(image, mask)
+    assert not module._is_legible(image, ~mask)
 
 
 @pytest.mark.parametrize('boxes, expected', [
