@@ -20,8 +20,10 @@ from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 import numpy as np
 
-from lgh_mmpose.apis import HandInferencer, draw_hands
+from lgh_mmpose import HandPose
 from lgh_mmpose.geometry.camera import SOLVED_STATUSES
+from lgh_mmpose.inference import arguments
+from lgh_mmpose.inference.drawing import draw_hands
 from lgh_mmpose.inference.images import (ImageError, decode_image, image_size,
                                          read_bytes)
 from lgh_mmpose.visualization.plotly_hand import hand_figure
@@ -52,18 +54,8 @@ mouse. The image stays on the machine that runs this page."""
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='A page in the browser to try a network')
-    parser.add_argument(
-        '--config', required=True, help='config of the network')
-    parser.add_argument(
-        '--checkpoint', required=True, help='weights of the network')
-    parser.add_argument(
-        '--detector',
-        nargs=2,
-        metavar=('CONFIG', 'CHECKPOINT'),
-        help='detector of mmdet that finds the hands (default: the whole '
-        'image is one hand)')
-    parser.add_argument(
-        '--device', default='cpu', help='device (default: %(default)s)')
+    arguments.add_network(parser)
+    arguments.add_detector(parser)
     parser.add_argument(
         '--port', type=int, default=7860, help='port (default: %(default)s)')
     parser.add_argument(
@@ -79,7 +71,9 @@ def parse_args() -> argparse.Namespace:
         metavar='NAME',
         help='name or address by which visitors call this machine, in '
         'addition to its own; requests to others are refused')
-    return parser.parse_args()
+    args = parser.parse_args()
+    arguments.check(parser, args)
+    return args
 
 
 def import_gradio():
@@ -161,7 +155,8 @@ def describe(hand: dict, camera: dict) -> str:
     """What a person should know of a hand, as Markdown.
 
     Args:
-        hand (dict): One of the ``hands`` of :class:`HandInferencer`.
+        hand (dict): One of the ``hands`` of a frame, see
+            :meth:`Hands.to_dict <lgh_mmpose.inference.results.Hands.to_dict>`.
         camera (dict): The ``camera`` of its frame.
 
     Returns:
@@ -210,11 +205,11 @@ def give_path(image: Any) -> None:
     image.preprocess = lambda sent: None if sent is None else sent.path
 
 
-def build_page(inferencer: HandInferencer, folder: Path):
+def build_page(hand_pose: HandPose, folder: Path):
     """The page.
 
     Args:
-        inferencer (HandInferencer): What answers.
+        hand_pose (HandPose): What answers.
         folder (Path): Existing folder for the files to be downloaded. Each
             session has that of its last answer there until it ends.
 
@@ -261,14 +256,15 @@ def build_page(inferencer: HandInferencer, folder: Path):
             if camera is not None:
                 fx, fy, cx, cy = camera
                 camera = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
-            frame = next(
-                inferencer(
+            hands = next(
+                hand_pose(
                     image,
                     bboxes=box,
                     camera_matrix=camera,
                     bone_length=bone_length,
                     fov=fov if camera is None else None,
                     hand_side=side))
+            frame = hands.to_dict()
         except ValueError as error:
             gr.Warning(str(error))
             return nothing
@@ -331,7 +327,7 @@ def build_page(inferencer: HandInferencer, folder: Path):
                     label='Box of the hand',
                     info='left top right bottom, pixels; empty: ' +
                     ('the detector looks for hands'
-                     if inferencer.detector else 'the whole image'),
+                     if hand_pose.detector else 'the whole image'),
                     elem_id='box')
                 with gr.Accordion('Camera and hand', open=False):
                     camera = gr.Textbox(
@@ -529,13 +525,7 @@ def launch(page: Any, server_name: str, port: int, guards: List) -> str:
 
 def serve(args: argparse.Namespace) -> None:
     """Serve the page until it is stopped."""
-    detector, detector_checkpoint = args.detector or (None, None)
-    inferencer = HandInferencer(
-        args.config,
-        args.checkpoint,
-        device=args.device,
-        detector=detector,
-        detector_checkpoint=detector_checkpoint)
+    hand_pose = arguments.open_hand_pose(args)
     # stopped by a service manager as by Ctrl+C, so that the folder goes
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parent = os.environ.get('GRADIO_TEMP_DIR')
@@ -544,7 +534,7 @@ def serve(args: argparse.Namespace) -> None:
         os.environ['GRADIO_TEMP_DIR'] = str(Path(folder) / 'gradio')
         files = Path(folder) / 'files'
         files.mkdir()
-        page = build_page(inferencer, files)
+        page = build_page(hand_pose, files)
         hosts = allowed_hosts(args.server_name, args.allowed_host)
         url = launch(page, args.server_name, args.port,
                      guards(hosts, Path(folder)))

@@ -328,7 +328,8 @@ class Network:
 
     def __call__(self, image, **kwargs):
         self.meanwhile()
-        yield dict(hands=[], image_size=[8, 8])
+        frame = dict(hands=[], image_size=[8, 8])
+        yield SimpleNamespace(to_dict=lambda: frame)
 
 
 def test_an_answer_after_its_tab_was_closed_is_not_kept(demo, tmp_path):

@@ -22,9 +22,9 @@ import cv2
 from tqdm import tqdm
 
 from ..fileio import check_not_read, named_errors, try_lock
+from . import arguments
 from .cameras import load_camera_matrix
 from .drawing import draw_hands
-from .pipeline import Detector, HandPose
 from .sources import MEDIA_EXTENSIONS, open_source
 from .tracking import Smoothing
 from .writing import JsonLinesWriter, PictureWriter
@@ -43,27 +43,7 @@ def parse_args(argv: Optional[Sequence[str]],
         metavar='INPUT',
         help='image, folder, pattern, video, or index of a webcam (0)')
     which = parser.add_argument_group('the network')
-    network = which.add_mutually_exclusive_group()
-    network.add_argument(
-        '--model',
-        metavar='DIR',
-        help='what tools/deployment/export.py wrote (default: the network '
-        'that ships, with its detector)')
-    network.add_argument(
-        '--config',
-        help='config of a model of mmpose, which must be installed')
-    which.add_argument(
-        '--checkpoint', help='weights of the config (default: its load_from)')
-    which.add_argument(
-        '--device',
-        default='cpu',
-        help='where a config and a detector run, such as cuda:0 (default: '
-        'cpu)')
-    which.add_argument(
-        '--threads',
-        type=int,
-        metavar='N',
-        help="threads of the network (default: the engine's choice)")
+    arguments.add_network(which)
     where = parser.add_argument_group('where the hands are')
     where.add_argument(
         '--bbox',
@@ -73,24 +53,7 @@ def parse_args(argv: Optional[Sequence[str]],
         metavar=('X1', 'Y1', 'X2', 'Y2'),
         help='box tight round a hand, in px of every image, or of the first '
         'frame of a video; may be given again for more hands')
-    where.add_argument(
-        '--detector',
-        nargs='+',
-        metavar='DETECTOR',
-        help='what finds the hands: "shipped", "none" (the whole image is one '
-        'hand), the directory of an exported detector, or CONFIG CHECKPOINT '
-        'of a detector of mmdet, which must be installed (default: shipped '
-        'with the network that ships, else none)')
-    where.add_argument(
-        '--det-cat-id',
-        type=int,
-        default=0,
-        help='class of hands of the detector (default: 0)')
-    where.add_argument(
-        '--det-score-thr',
-        type=float,
-        default=.3,
-        help='least score of a detection (default: 0.3)')
+    arguments.add_detector(where)
     where.add_argument(
         '--bbox-padding',
         type=float,
@@ -157,15 +120,9 @@ def parse_args(argv: Optional[Sequence[str]],
             os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
         parser.error('--show needs a display, and there is none (DISPLAY is '
                      'not set); use --out-dir')
-    if args.detector and len(args.detector) > 2:
-        parser.error('--detector takes one argument, or CONFIG CHECKPOINT')
     if args.bbox and args.detector:
         parser.error('give --bbox or --detector, not both')
-    if args.config and not osp.isfile(args.config):
-        parser.error(f'config not found: {args.config}')
-    if args.checkpoint and not args.config:
-        parser.error('--checkpoint belongs to --config; an exported network '
-                     'has its weights in it')
+    arguments.check(parser, args)
     return args
 
 
@@ -308,20 +265,6 @@ def show(picture, wait: bool) -> bool:
     return key & 0xff not in (ord('q'), 27)
 
 
-def choose_detector(args: argparse.Namespace) -> Union[str, Detector, None]:
-    """What is asked for, as :class:`HandPose` takes it."""
-    if not args.detector:
-        return 'auto'
-    if len(args.detector) == 1:
-        return None if args.detector == ['none'] else args.detector[0]
-    from .backends.mmdet import HandDetector
-    return HandDetector(
-        *args.detector,
-        args.device,
-        cat_id=args.det_cat_id,
-        score_thr=args.det_score_thr)
-
-
 def infer(args: argparse.Namespace) -> bool:
     """Find, write and show; whether all inputs were read to their ends."""
     # of several files, one that cannot be read is named, and the others read
@@ -330,13 +273,8 @@ def infer(args: argparse.Namespace) -> bool:
         skip_unreadable=True)
     camera_matrix = args.camera_matrix and load_camera_matrix(
         args.camera_matrix)
-    hand_pose = HandPose(
-        args.model or args.config,
-        args.checkpoint,
-        # of a detector beside an exported model
-        device=args.device if args.config else 'cpu',
-        num_threads=args.threads,
-        detector=choose_detector(args),
+    hand_pose = arguments.open_hand_pose(
+        args,
         camera_matrix=camera_matrix,
         fov=args.fov,
         bone_length=args.bone_length,
@@ -347,8 +285,8 @@ def infer(args: argparse.Namespace) -> bool:
         smoothing=Smoothing() if args.smooth else None)
 
     read = [
-        *args.input, *hand_pose.network.files, args.camera_matrix,
-        *getattr(hand_pose.detector, 'files', args.detector or ())
+        *args.input, *hand_pose.files, args.camera_matrix,
+        *(args.detector or ())
     ]
     if args.json:
         check_not_read(args.json, files_read(read), '--json')

@@ -171,6 +171,11 @@ class HandPose:
             detector = 'shipped' if model is None else None
         self.detector = open_detector(detector, num_threads)
 
+    @property
+    def files(self) -> Tuple[str, ...]:
+        """The files that network and detector were read from."""
+        return (*self.network.files, *getattr(self.detector, 'files', ()))
+
     def __call__(self,
                  inputs: Any,
                  bboxes: Optional[np.ndarray] = None,

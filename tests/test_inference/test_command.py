@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import write_toy_detector, write_toy_export
 
+from lgh_mmpose.inference import arguments as network_arguments
 from lgh_mmpose.inference import command
 from lgh_mmpose.inference.drawing import draw_hands
 from lgh_mmpose.inference.pipeline import HandPose
@@ -84,7 +85,7 @@ def test_each_option_reaches_the_pipeline(folder, monkeypatch, arguments,
             made.append((model, checkpoint, options))
             super().__init__(model, checkpoint, **options)
 
-    monkeypatch.setattr(command, 'HandPose', Noted)
+    monkeypatch.setattr(network_arguments, 'HandPose', Noted)
     write_toy_detector(folder / 'found', [10, 10, 50, 50])
     run('photos/a.png', '--json', 'a.jsonl', *arguments)
     assert made == [('exported', None, dict(USUAL, **changed))]
@@ -108,7 +109,7 @@ def test_the_device_is_that_of_a_config_and_a_detector(folder, monkeypatch):
 
     monkeypatch.setattr('lgh_mmpose.inference.backends.mmdet.HandDetector',
                         open_detector)
-    monkeypatch.setattr(command, 'HandPose', open_pipeline)
+    monkeypatch.setattr(network_arguments, 'HandPose', open_pipeline)
     (folder / 'net.py').write_text('')
     with pytest.raises(Asked):
         command.main([

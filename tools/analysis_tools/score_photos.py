@@ -11,44 +11,22 @@ import logging
 import os.path as osp
 import warnings
 
+from lgh_mmpose.inference import arguments
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('photos', metavar='DIR', help='holds hands.json')
-    network = parser.add_mutually_exclusive_group()
-    network.add_argument(
-        '--model',
-        metavar='DIR',
-        help='what tools/deployment/export.py wrote (default: the network '
-        'that ships, with its detector)')
-    network.add_argument('--config', help='config of a model of mmpose')
-    parser.add_argument(
-        '--checkpoint', help='weights of the config (default: its load_from)')
-    parser.add_argument(
-        '--device',
-        default='cpu',
-        help='where a config and a detector run (default: cpu)')
-    parser.add_argument(
-        '--threads',
-        type=int,
-        metavar='N',
-        help="threads of the network (default: the engine's choice)")
+    arguments.add_network(parser)
     parser.add_argument(
         '--boxes',
         choices=('given', 'found'),
         default='given',
         help='given: boxes, and sides that the network does not tell, are '
         'those of the labels; found: by the detector (default: given)')
-    parser.add_argument(
-        '--detector',
-        nargs='+',
-        metavar='DETECTOR',
-        help='"shipped", the directory of an exported detector, or CONFIG '
-        'CHECKPOINT of one of mmdet (default: shipped with the network that '
-        'ships, else none). It finds boxes, and tells networks that want '
-        'hands upright where those in given boxes point')
+    arguments.add_detector(parser)
     parser.add_argument(
         '--padding',
         type=float,
@@ -67,11 +45,7 @@ def parse_args() -> argparse.Namespace:
         help='picture to write: best, median and worst predictions beside '
         'their labels')
     args = parser.parse_args()
-    if args.checkpoint and not args.config:
-        parser.error('--checkpoint belongs to --config; an exported network '
-                     'has its weights in it')
-    if args.detector and len(args.detector) > 2:
-        parser.error('--detector takes one argument, or CONFIG CHECKPOINT')
+    arguments.check(parser, args)
     if args.boxes == 'found' and not args.detector and (args.model
                                                         or args.config):
         parser.error('--boxes found needs a detector of hands: give '
@@ -80,8 +54,6 @@ def parse_args() -> argparse.Namespace:
 
 
 def score(args: argparse.Namespace) -> None:
-    # after the arguments are known to be good: these take seconds to import
-    from lgh_mmpose import HandPose
     from lgh_mmpose.evaluation.photographs import (HANDS_FILE, photos_table,
                                                    predict_photos, read_photos,
                                                    score_photos,
@@ -89,24 +61,13 @@ def score(args: argparse.Namespace) -> None:
     from lgh_mmpose.fileio import atomic_write, check_not_read
 
     hands = read_photos(args.photos)
-    detector = args.detector[0] if args.detector else 'auto'
-    if args.detector and len(args.detector) == 2:
-        from lgh_mmpose.inference.backends.mmdet import HandDetector
-        detector = HandDetector(*args.detector, args.device)
     # it says of each camera that it was cut out, and what is assumed of size
     # and distance, which no figure depends on
     logging.getLogger('lgh_mmpose.inference').setLevel(logging.ERROR)
-    hand_pose = HandPose(
-        args.model or args.config,
-        args.checkpoint,
-        device=args.device if args.config else 'cpu',
-        num_threads=args.threads,
-        detector=detector,
-        bbox_padding=args.padding)
+    hand_pose = arguments.open_hand_pose(args, bbox_padding=args.padding)
     read = [
         osp.join(args.photos, HANDS_FILE), *(hand.image for hand in hands),
-        *hand_pose.network.files,
-        *getattr(hand_pose.detector, 'files', args.detector or ())
+        *hand_pose.files, *(args.detector or ())
     ]
     for option in ('json', 'predictions', 'sheet'):
         path = getattr(args, option)

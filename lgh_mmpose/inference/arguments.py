@@ -1,0 +1,104 @@
+"""Options by which commands take a network and a detector."""
+import argparse
+import os.path as osp
+from typing import Any, Union
+
+from .pipeline import Detector, HandPose
+
+
+def add_network(parser: argparse._ActionsContainer) -> None:
+    """Add what says which network runs, and where.
+
+    Args:
+        parser (ArgumentParser | argument group): Of a command that calls
+            :func:`open_hand_pose`.
+    """
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument(
+        '--model',
+        metavar='DIR',
+        help='what tools/deployment/export.py wrote (default: the network '
+        'that ships, with its detector)')
+    network.add_argument(
+        '--config',
+        help='config of a model of mmpose, which must be installed')
+    parser.add_argument(
+        '--checkpoint', help='weights of the config (default: its load_from)')
+    parser.add_argument(
+        '--device',
+        default='cpu',
+        help='where a config and a detector of mmdet run, such as cuda:0 '
+        '(default: cpu)')
+    parser.add_argument(
+        '--threads',
+        type=int,
+        metavar='N',
+        help="threads of the network (default: the engine's choice)")
+
+
+def add_detector(parser: argparse._ActionsContainer) -> None:
+    """Add what says how hands are found, likewise."""
+    parser.add_argument(
+        '--detector',
+        nargs='+',
+        metavar='DETECTOR',
+        help='what finds the hands: "shipped", "none" (the whole image is one '
+        'hand), the directory of an exported detector, or CONFIG CHECKPOINT '
+        'of a detector of mmdet, which must be installed (default: shipped '
+        'with the network that ships, else none)')
+    parser.add_argument(
+        '--det-cat-id',
+        type=int,
+        default=0,
+        help='class of hands of a detector of mmdet (default: 0)')
+    parser.add_argument(
+        '--det-score-thr',
+        type=float,
+        default=.3,
+        help='least score of a detection of mmdet (default: 0.3)')
+
+
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Complain of options that do not go together."""
+    if args.config and not osp.isfile(args.config):
+        parser.error(f'config not found: {args.config}')
+    if args.checkpoint and not args.config:
+        parser.error('--checkpoint belongs to --config; an exported network '
+                     'has its weights in it')
+    if args.detector and len(args.detector) > 2:
+        parser.error('--detector takes one argument, or CONFIG CHECKPOINT')
+
+
+def open_hand_pose(args: argparse.Namespace, **options: Any) -> HandPose:
+    """The pipeline that is asked for.
+
+    Args:
+        args (Namespace): With the options of :func:`add_network` and
+            :func:`add_detector`.
+        **options: Further arguments of :class:`HandPose`.
+
+    Returns:
+        HandPose: The pipeline; what it raises is named there.
+    """
+    return HandPose(
+        args.model or args.config,
+        args.checkpoint,
+        # that of a detector is its own
+        device=args.device if args.config else 'cpu',
+        num_threads=args.threads,
+        detector=_detector(args),
+        **options)
+
+
+def _detector(args: argparse.Namespace) -> Union[str, Detector, None]:
+    """As :class:`HandPose` takes it."""
+    if not args.detector:
+        return 'auto'
+    if len(args.detector) == 1:
+        return None if args.detector == ['none'] else args.detector[0]
+    from .backends.mmdet import HandDetector
+    return HandDetector(
+        *args.detector,
+        args.device,
+        cat_id=args.det_cat_id,
+        score_thr=args.det_score_thr)
