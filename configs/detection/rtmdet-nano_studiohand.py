@@ -17,6 +17,8 @@ norm_cfg = dict(type='BN')
 act_cfg = dict(type='ReLU', inplace=True)
 model = dict(
     type='RTMDet',
+    # of several processes each has a batch of its own; there is none on CPUs
+    use_syncbn=False,
     data_preprocessor=dict(
         type='DetDataPreprocessor',
         mean=[103.53, 116.28, 123.675],

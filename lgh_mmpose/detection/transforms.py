@@ -244,11 +244,11 @@ class RandomHandAffine(BaseTransform):
             small = resize(
                 image,
                 [max(round(scale * length), 1) for length in image_size])
-        zoom = np.divide(small.shape[1::-1], image_size)
-        shrink = np.diag([*zoom, 1.])
-        shrink[:2, 2] = (zoom - 1) / 2
+        zoom = np.divide(image_size, small.shape[1::-1])
+        grow = np.diag([*zoom, 1.])
+        grow[:2, 2] = (zoom - 1) / 2
         pixels = cv2.warpAffine(
-            small, (warp @ np.linalg.inv(shrink))[:2],
+            small, (warp @ grow)[:2],
             tuple(size),
             flags=cv2.INTER_LINEAR,
             borderValue=(FILL, ) * 3)

@@ -92,6 +92,12 @@ ELSEWHERE = {
         'test_rendering/test_write_shards.py::test_the_command_sends_jobs_to_'
         'slurm'
     ],
+    'python tools/train.py configs/detection/rtmdet-nano_studiohand.py':
+    ['test_tools/test_score_detector.py'],
+    'python tools/analysis_tools/score_detector.py':
+    ['test_tools/test_score_detector.py'],
+    'python tools/deployment/export.py configs/detection/'
+    'rtmdet-nano_studiohand.py': ['test_tools/test_score_detector.py'],
     'python benchmarks/run.py': ['test_benchmarks/test_run.py'],
     'python benchmarks/plot_performance.py': ['test_benchmarks/test_run.py'],
     'python benchmarks/training_speed.py configs/'
