@@ -135,6 +135,7 @@ default_hooks = dict(
     checkpoint=dict(
         interval=1, save_best='hand/AP', rule='greater', max_keep_ckpts=2))
 custom_hooks = [
+    dict(type='SyncBuffersHook'),
     # what is tested and saved as the weights is their moving mean
     dict(
         type='EMAHook',

@@ -115,6 +115,9 @@ NOWHERE = {
     '8 processes',
     'bash tools/dist_train.sh configs/lgh_fsdp_freihand.py 8':
     '8 processes',
+    'OMP_NUM_THREADS=1 bash tools/dist_train.sh':
+    'processes of 10 s of imports each; test_engine/test_distributed.py has '
+    'what they do',
     'GPUS=64 bash tools/slurm_train.sh':
     'no cluster is here',
     'python tools/ablation.py configs/ablations/groups.yaml --data-root '
