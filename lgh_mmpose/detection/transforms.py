@@ -283,7 +283,7 @@ class LetterboxHands(BaseTransform):
     Required Keys:
 
         - img
-        - instances, as of :class:`CocoHandDataset`
+        - instances, as of :class:`CocoHandDataset`, if there are labels
 
     Modified Keys:
 
@@ -293,6 +293,9 @@ class LetterboxHands(BaseTransform):
     Added Keys:
 
         - warp_mat (3, 3), from the picture to the input
+
+    Added Keys with labels:
+
         - hand_labels, in px of the picture, as
           :func:`~lgh_mmpose.evaluation.hand_detection.labels_of_instances`
           gives them
@@ -316,14 +319,15 @@ class LetterboxHands(BaseTransform):
         Returns:
             dict: The result dict.
         """
-        picture = Picture.of(results)
-        results['hand_labels'] = labels_of_instances(results['img_path'],
-                                                     results['instances'])
-        results['img'], results['warp_mat'] = letterbox(
-            picture.image, self.input_size)
+        image = results['img']
+        results['img'], results['warp_mat'] = letterbox(image, self.input_size)
         results['img_shape'] = results['img'].shape[:2]
-        Targets.of(picture, results['warp_mat'],
-                   self.input_size).put_in(results)
+        if 'instances' in results:
+            picture = Picture.of(dict(results, img=image))
+            results['hand_labels'] = labels_of_instances(
+                results['img_path'], results['instances'])
+            Targets.of(picture, results['warp_mat'],
+                       self.input_size).put_in(results)
         return results
 
 
