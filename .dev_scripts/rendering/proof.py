@@ -151,7 +151,7 @@ class Proof:
     def data_folder(self, arm: str, images: int) -> Path:
         without = '-'.join(self.plan['arms'][arm].get('without', ()))
         return self.args.data_dir / (
-            f'studiohand-{images // 1000}k' +
+            f'{self.plan["data"]}-{images // 1000}k' +
             (f'-without-{without}' if without else ''))
 
     def call(self, core: int, log: Path, *command: Any) -> float:
@@ -193,7 +193,8 @@ class Proof:
                            run.images, 0, arm.get('without', ()))
 
     def test_set(self, core: int) -> Path:
-        return self.render(core, self.args.data_dir / 'studiohand-test', 0,
+        return self.render(core,
+                           self.args.data_dir / f'{self.plan["data"]}-test', 0,
                            self.plan['test_images'], ())
 
     def render(self, core: int, folder: Path, num_train: int, num_eval: int,
@@ -203,6 +204,7 @@ class Proof:
             self.call(core, folder.with_suffix('.log'), RENDER, folder,
                       '--num-train', num_train, '--num-eval', num_eval,
                       '--size', self.plan['image_size'], '--workers', 1,
+                      *self.plan.get('render', ()),
                       *(['--without', *without] if without else ()))
         return folder
 

@@ -18,7 +18,7 @@ _CLEARANCE = .8  # mm between the arm and its sleeve
 _BEHIND_BEND = .8  # mm per degree that a sleeve begins behind a bent wrist
 
 
-class _Section(NamedTuple):
+class Section(NamedTuple):
     """Cross-section of a limb at a place along its z axis.
 
     Attributes:
@@ -34,7 +34,7 @@ CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
 _BEFORE, _AFTER = (np.roll(np.arange(AROUND), step) for step in (1, -1))
 
 
-def cut_limb(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
+def cut_limb(points: np.ndarray, z: float, half: float) -> Optional[Section]:
     """Cut a limb.
 
     Args:
@@ -60,7 +60,7 @@ def cut_limb(points: np.ndarray, z: float, half: float) -> Optional[_Section]:
         period=2 * np.pi)
     radii = np.maximum(radii, (radii[_BEFORE] + radii[_AFTER]) / 2)
     radii = np.maximum(radii, .99 * np.maximum(radii[_BEFORE], radii[_AFTER]))
-    return _Section(centre, (2 * radii + radii[_BEFORE] + radii[_AFTER]) / 4)
+    return Section(centre, (2 * radii + radii[_BEFORE] + radii[_AFTER]) / 4)
 
 
 @functools.lru_cache(maxsize=256)
@@ -97,7 +97,7 @@ def _grid(rows: int, columns: int, closed: bool) -> Tuple[np.ndarray, ...]:
     return faces, places, texture_faces
 
 
-def _band(section: _Section, z: float, width: float, thickness: float,
+def _band(section: Section, z: float, width: float, thickness: float,
           gap: float, bulge: float) -> np.ndarray:
     """(32, 8, 3) surface of a band about a limb, closed both ways.
 
@@ -332,7 +332,7 @@ def _dial(rng: np.random.Generator) -> np.ndarray:
     return dial
 
 
-def _watch(rng: np.random.Generator, section: _Section, z: float,
+def _watch(rng: np.random.Generator, section: Section, z: float,
            rotation: np.ndarray, position: np.ndarray) -> List[Surface]:
     metal = METALS[rng.choice(len(METALS), p=[.15, .3, .1, .25, .2])]
     width = rng.uniform(14, 22)

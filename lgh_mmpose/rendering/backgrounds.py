@@ -609,7 +609,8 @@ class Backgrounds:
                rng: np.random.Generator,
                size: int,
                panorama: Optional[int] = None,
-               rotation: Optional[np.ndarray] = None) -> np.ndarray:
+               rotation: Optional[np.ndarray] = None,
+               people: bool = True) -> np.ndarray:
         """Draw a background.
 
         Args:
@@ -619,6 +620,7 @@ class Backgrounds:
                 be seen where a map lies behind. Default: a random one.
             rotation: (3, 3), from the camera's frame to the map's. Default: a
                 random one.
+            people: Whether there may be people.
 
         Returns:
             np.ndarray: (size, size, 3) float32.
@@ -630,7 +632,7 @@ class Backgrounds:
             picture = self._draw_any(rng, size, view)
         if rng.random() < .12:
             picture = _add_clutter(rng, picture)
-        if self.people and rng.random() < .15:
+        if self.people and people and rng.random() < .15:
             colors, coverage = sample_person(rng, size)
             if rng.random() < .4:
                 picture = _defocus(rng, picture)

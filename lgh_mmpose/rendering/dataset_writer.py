@@ -25,17 +25,18 @@ from ..fileio import list_files, put_in_place, unfinished_directory
 from ..inference.images import list_pictures
 from ..shards import (COUNTS, PARAMETERS_FILE, common_parameters, list_shards,
                       read_parameters, shard_name, shard_range)
+from .coco_writer import CocoLayout
 from .freihand_writer import FreiHandLayout
 from .layout import Layout
 from .numba_utils import heed_interrupts
 from .rhd_writer import RhdLayout
-from .scene import SPLITS, SceneGenerator
+from .scene import FILL, SPLITS
 
 GENERATOR_VERSION = 1
 """To be raised whenever the same parameters give other pictures."""
 
 _CHUNK = 32  # samples a worker makes at a time
-LAYOUTS = (FreiHandLayout.name, RhdLayout.name)
+LAYOUTS = (FreiHandLayout.name, RhdLayout.name, CocoLayout.name)
 
 _WARM_UP = 8  # samples that need nearly all that is compiled
 _PATIENCE = 3.  # seconds, longer than loading what was compiled takes
@@ -58,6 +59,7 @@ def write_studiohand(out_dir: Union[str, Path],
                      depth: bool = False,
                      backgrounds: Optional[Union[str, Path]] = None,
                      without: Collection[str] = (),
+                     fill: Optional[Sequence[float]] = None,
                      shard: Optional[Tuple[int, int]] = None) -> bool:
     """Render a data set and write it in the layout of a real one.
 
@@ -83,14 +85,16 @@ def write_studiohand(out_dir: Union[str, Path],
             script that calls this needs ``if __name__ == '__main__'``.
         overwrite: Replace a StudioHand data set with other parameters.
         quiet: Show no progress.
-        layout: 'freihand' or 'rhd', see :class:`FreiHandLayout` and
-            :class:`RhdLayout`.
+        layout: 'freihand', 'rhd' or 'coco', see :class:`FreiHandLayout`,
+            :class:`RhdLayout` and :class:`CocoLayout`.
         depth: Write depth maps too; in RHD's layout only.
         backgrounds: Folder of pictures to put behind the hands. Their number
             and a digest of names and contents are among the parameters; other
             files in it do not matter.
         without: What is left out of the pictures, see
             :class:`SceneGenerator`.
+        fill: Least and largest share of the image that a hand spans; in
+            FreiHAND's layout only. By default 0.5 and 0.85.
         shard: Index, from 1 on, and number of shards: only this part of the
             data set is made, in ``out_dir/shard-0003-of-0010`` for (3, 10).
             See :func:`write_shards`.
@@ -110,7 +114,7 @@ def write_studiohand(out_dir: Union[str, Path],
     if workers < 1:
         raise ValueError(f'The number of workers is {workers}, expected 1 or '
                          'more.')
-    layout = _make_layout(layout, depth)
+    layout = _make_layout(layout, depth, fill)
     size = layout.image_size if size is None else size
     if isinstance(without, str):
         without = (without, )
@@ -123,7 +127,7 @@ def write_studiohand(out_dir: Union[str, Path],
         without=without)
     with heed_interrupts():
         # checks its arguments
-        scenes = SceneGenerator(split=SPLITS[0], **scene)
+        scenes = layout.make_generator(split=SPLITS[0], **scene)
     pictures = None if backgrounds is None else _describe_folder(backgrounds)
     parameters = {
         'generator_version': GENERATOR_VERSION,
@@ -303,14 +307,20 @@ def _check_shard(out_dir: Path, shard: Tuple[int, int], parameters: dict,
                 'another directory or pass --overwrite.')
 
 
-def _make_layout(name: str, depth: bool) -> Layout:
+def _make_layout(name: str, depth: bool,
+                 fill: Optional[Sequence[float]]) -> Layout:
     if name not in LAYOUTS:
         raise ValueError(f'layout is {name!r}, expected one of {LAYOUTS}')
+    if depth and name != RhdLayout.name:
+        raise ValueError(f'the layout {name!r} has no depth maps')
+    if fill is not None and name != FreiHandLayout.name:
+        raise ValueError(f'the layout {name!r} has no fill: its hands are of '
+                         'many sizes')
     if name == RhdLayout.name:
         return RhdLayout(depth)
-    if depth:
-        raise ValueError(f'the layout {name!r} has no depth maps')
-    return FreiHandLayout()
+    if name == CocoLayout.name:
+        return CocoLayout()
+    return FreiHandLayout(FILL if fill is None else fill)
 
 
 def _is_complete(directory: Path, parameters: dict, layout: Layout) -> bool:
@@ -352,17 +362,18 @@ def _check_replaceable(directory: Path, overwrite: bool,
 
 def _own_files() -> 're.Pattern':
     """All paths in a data set, of whichever layout."""
-    layouts = FreiHandLayout(), RhdLayout(depth=True)
+    layouts = FreiHandLayout(), RhdLayout(depth=True), CocoLayout()
     splits = '|'.join(SPLITS)
     folders = '|'.join(kind for layout in layouts for kind in layout.folders)
     files = '|'.join(
         re.escape(name) for layout in layouts for split in SPLITS
         for name in (PARAMETERS_FILE, *layout.annotation_files(split)))
     return re.compile(
-        rf'(?:{splits})(?:/(?:{folders})(?:/\d+\.(?:jpg|png))?)?|{files}')
+        rf'(?:{splits})(?:/(?:{folders})(?:/\d+\.(?:jpg|png))?)?|{files}|'
+        'annotations')
 
 
-def _warm_up(scenes: SceneGenerator, layout: Layout, quiet: bool) -> None:
+def _warm_up(scenes: Any, layout: Layout, quiet: bool) -> None:
     """Compile what draws, once: not in each worker, nor in the bar's time."""
     if layout.name in _warm:
         return
@@ -478,11 +489,11 @@ def _write_samples(root: Path, layout: Layout, split: str, first: int,
         samples: The samples.
         scene: Arguments of the :class:`SceneGenerator` but the split.
     """
-    key = (split, *scene.items())
+    key = (layout.name, split, *scene.items())
     if key not in _generators:
         _generators.clear()  # backgrounds of the last split take room
         with heed_interrupts():
-            _generators[key] = SceneGenerator(split=split, **scene)
+            _generators[key] = layout.make_generator(split=split, **scene)
     annotations = []
     for index in samples:
         try:

@@ -1,14 +1,14 @@
 """StudioHand in the on-disk layout of FreiHAND v2."""
 import json
 from pathlib import Path
-from typing import List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from ..fileio import encode_image
 from .layout import Layout
-from .scene import PERSON_ID, SceneGenerator, SyntheticSample
+from .scene import FILL, PERSON_ID, SceneGenerator, SyntheticSample
 
 _JPEG_QUALITY = 95
 _REFERENCE_BONE = (9, 10)
@@ -22,12 +22,29 @@ class FreiHandLayout(Layout):
     ``training_xyz.json`` (metres), ``training_scale.json`` (length of bone
     9-10 in metres), and the same for ``evaluation``. There is one version of
     each image, where FreiHAND has four.
+
+    Args:
+        fill: Least and largest share of the image that a hand spans.
+
+    Raises:
+        ValueError: If that are no such shares.
     """
 
     name = 'freihand'
     image_size = 224
     folders = ('rgb', 'mask')
     _ARRAYS = ('K', 'xyz', 'scale')
+
+    def __init__(self, fill: Tuple[float, float] = FILL):
+        if len(fill) != 2 or not .05 <= fill[0] <= fill[1] <= .9:
+            raise ValueError(f'fill is {tuple(fill)}, expected two shares '
+                             'from 0.05 to 0.9, the smaller one first')
+        self.fill = tuple(fill)
+
+    def parameters(self) -> Dict[str, Any]:
+        # what was written before there was a choice has no such parameter
+        chosen = {} if self.fill == FILL else {'fill': list(self.fill)}
+        return {**super().parameters(), **chosen}
 
     def image_name(self, index: int) -> str:
         return f'{index:08d}.jpg'
@@ -37,7 +54,7 @@ class FreiHandLayout(Layout):
 
     def make_sample(self, scenes: SceneGenerator,
                     index: int) -> SyntheticSample:
-        return scenes.sample(index)
+        return scenes.sample(index, self.fill)
 
     def write_images(self, folder: Path, index: int,
                      sample: SyntheticSample) -> list:

@@ -3,7 +3,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
-from .scene import SceneGenerator, SyntheticSample
+from .scene import SceneGenerator
 
 
 class Layout(ABC):
@@ -31,20 +31,31 @@ class Layout(ABC):
     def annotation_files(self, split: str) -> Sequence[str]:
         """Return the other files of a split, relative to the data set."""
 
-    @abstractmethod
-    def make_sample(self, scenes: SceneGenerator,
-                    index: int) -> SyntheticSample:
-        """Render a sample."""
+    def make_generator(self, **scene) -> Any:
+        """Return what makes the samples of a split.
+
+        Args:
+            **scene: Arguments of the :class:`SceneGenerator`.
+        """
+        return SceneGenerator(**scene)
 
     @abstractmethod
-    def write_images(self, folder: Path, index: int,
-                     sample: SyntheticSample) -> Any:
+    def make_sample(self, scenes: Any, index: int) -> Any:
+        """Render a sample.
+
+        Args:
+            scenes: What :meth:`make_generator` gives.
+            index: Index of the sample.
+        """
+
+    @abstractmethod
+    def write_images(self, folder: Path, index: int, sample: Any) -> Any:
         """Write the images of a sample.
 
         Args:
             folder: Folder of the split.
             index: Number of its files.
-            sample: What to write.
+            sample: What :meth:`make_sample` gives.
 
         Returns:
             Any: Its annotation, for :meth:`write_annotations`.

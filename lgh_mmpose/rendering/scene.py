@@ -22,6 +22,8 @@ from .upper_arms import upper_arm
 DIFFICULTIES = ('easy', 'full')
 SPLITS = ('training', 'evaluation')
 MAX_SIZE = 4096
+FILL = (.5, .85)
+"""What share of the image a single hand spans, if nothing else is said."""
 INGREDIENTS = ('subjects', 'skins', 'environment_light', 'photographs',
                'objects', 'accessories', 'camera')
 """What can be left out of the pictures, to see what it is worth: people of
@@ -41,7 +43,7 @@ _PART_IDS = {
 
 _ROOT = 9  # middle finger MCP
 _ORIGIN = np.zeros(3)
-_SAMPLES, _PAIRS = range(2)  # streams of random numbers
+_SAMPLES, _PAIRS, WHOLE_PICTURES = range(3)  # streams of random numbers
 _EVALUATION_SHARE = 5  # every fifth environment map is for the evaluation
 _TOWARDS_CAMERA = .75  # cosine between a forearm and the way to the camera
 _TURNS = 20  # tries to keep below it
@@ -192,9 +194,9 @@ class SceneGenerator:
             raise ValueError('a folder of backgrounds is of no use without '
                              'photographs')
         self.size = size
-        self._without = frozenset(without)
+        self.without = frozenset(without)
         self._key = (seed, SPLITS.index(split))
-        self._turn = (
+        self.turn = (
             upright_rotation if difficulty == 'easy' else any_rotation)
         self.model = HandModel()
         self._environments = [
@@ -211,48 +213,63 @@ class SceneGenerator:
             photographs='photographs' not in without,
             panoramas=[e.panorama for e in self._environments])
 
-    def _random(self, stream: int, index: int) -> np.random.Generator:
+    def random(self, stream: int, index: int) -> np.random.Generator:
         seed, split = self._key
         return np.random.default_rng(
             np.random.SeedSequence(seed, spawn_key=(split, stream, index)))
 
-    def sample(self, index: int) -> SyntheticSample:
+    def sample(self,
+               index: int,
+               fill: Tuple[float, float] = FILL) -> SyntheticSample:
         """Make the sample of a single right hand with this index, 0 or more.
 
-        Its key points lie in the image and span 50 to 85 % of it.
+        Args:
+            index: Index of the sample.
+            fill: Least and largest share of the image that its key points,
+                which lie in it, span.
         """
-        rng = self._random(_SAMPLES, index)
-        subject, skin = self._sample_person(rng)
-        pose, held = self._sample_hand(rng, subject)
-        hand = self._turn_hand(rng, self._dress(rng, subject, skin, pose,
-                                                held), 'right')
-        hand, camera_matrix = self._frame_hand(rng, hand)
-        hands = self._add_upper_arms(rng, [hand], camera_matrix)
+        rng = self.random(_SAMPLES, index)
+        subject, skin = self.sample_person(rng)
+        pose, held = self.sample_hand(rng, subject)
+        hand = self.turn_hand(rng, self.dress(rng, subject, skin, pose, held),
+                              'right')
+        hand, camera_matrix = self._frame_hand(rng, hand, fill)
+        hands = self.add_upper_arms(rng, [hand], camera_matrix)
         return self.render(rng, hands, camera_matrix)
 
-    def _sample_person(self, rng: np.random.Generator) -> Tuple[Subject, Skin]:
-        subject = self.model.mean_subject if 'subjects' in self._without \
+    def sample_person(self,
+                      rng: np.random.Generator,
+                      skins: Optional[Skins] = None) -> Tuple[Subject, Skin]:
+        """Draw shape and skin of a person's hands.
+
+        Args:
+            rng: Source of randomness.
+            skins: Skins of a resolution that suits hands of another size.
+        """
+        skins = skins or self._skins
+        subject = self.model.mean_subject if 'subjects' in self.without \
             else self.model.sample_subject(rng)
-        skin = self._skins.plain(rng) if 'skins' in self._without \
-            else self._skins.sample(rng, subject)
+        skin = skins.plain(rng) if 'skins' in self.without \
+            else skins.sample(rng, subject)
         return subject, skin
 
-    def _sample_hand(
+    def sample_hand(
             self, rng: np.random.Generator,
             subject: Subject) -> Tuple[np.ndarray, Optional[HeldObject]]:
+        """Draw the pose of a hand and what it holds."""
         return sample_hand(
-            rng, self.model, subject, objects='objects' not in self._without)
+            rng, self.model, subject, objects='objects' not in self.without)
 
-    def _dress(self,
-               rng: np.random.Generator,
-               subject: Subject,
-               skin: Skin,
-               pose: np.ndarray,
-               held: Optional[HeldObject] = None) -> Hand:
+    def dress(self,
+              rng: np.random.Generator,
+              subject: Subject,
+              skin: Skin,
+              pose: np.ndarray,
+              held: Optional[HeldObject] = None) -> Hand:
         """A hand, in its own frame, with what it wears and holds."""
         vertices, keypoints = self.model.deform(pose, subject)
         surfaces = [hand_surface(self.model, vertices, skin)]
-        if 'accessories' not in self._without:
+        if 'accessories' not in self.without:
             surfaces += self._accessories.sample(rng, subject, pose, vertices)
         if held is not None:
             surfaces.append(self._held_surface(rng, held))
@@ -280,28 +297,28 @@ class SceneGenerator:
             roughness=rng.uniform(.15, .8),
             metallic=float(rng.random() < .1))
 
-    def _turn_hand(self, rng: np.random.Generator, hand: Hand,
-                   side: str) -> Hand:
+    def turn_hand(self, rng: np.random.Generator, hand: Hand,
+                  side: str) -> Hand:
         """Turn a hand so that its own forearm does not hide it."""
         for _ in range(_TURNS):
-            placed = place_hand(hand, self._turn(rng), side=side)
+            placed = place_hand(hand, self.turn(rng), side=side)
             if self._is_in_view(placed):
                 break
         return placed
 
     def _is_in_view(self, hand: Hand) -> bool:
         """Whether the forearm does not point towards the camera."""
-        forearm = self._elbow_of(hand) - hand.keypoints[0]
+        forearm = self.elbow_of(hand) - hand.keypoints[0]
         return forearm[2] > -_TOWARDS_CAMERA * np.linalg.norm(forearm)
 
-    def _add_upper_arms(self, rng: np.random.Generator, hands: Sequence[Hand],
-                        camera_matrix: np.ndarray) -> Sequence[Hand]:
+    def add_upper_arms(self, rng: np.random.Generator, hands: Sequence[Hand],
+                       camera_matrix: np.ndarray) -> Sequence[Hand]:
         """Let no arm end within the picture."""
         keypoints = np.concatenate([hand.keypoints for hand in hands])
         arms = [
             upper_arm(rng, hand.surfaces, hand.keypoints[0],
-                      self._elbow_of(hand), camera_matrix, self.size,
-                      keypoints) for hand in hands
+                      self.elbow_of(hand), camera_matrix, self.size, keypoints)
+            for hand in hands
         ]
         return [
             hand if arm is None else hand._replace(
@@ -309,16 +326,16 @@ class SceneGenerator:
             for hand, arm in zip(hands, arms)
         ]
 
-    def _elbow_of(self, hand: Hand) -> np.ndarray:
+    def elbow_of(self, hand: Hand) -> np.ndarray:
         return hand.surfaces[0].vertices[self._elbow].mean(axis=0)
 
-    def _frame_hand(self, rng: np.random.Generator,
-                    hand: Hand) -> Tuple[Hand, np.ndarray]:
-        """Choose place and focal length so that the key points span 50 to
-        85 % of the image."""
+    def _frame_hand(self, rng: np.random.Generator, hand: Hand,
+                    fill: Tuple[float, float]) -> Tuple[Hand, np.ndarray]:
+        """Choose place and focal length so that the key points span a share
+        of the image."""
         size = self.size
         depth = np.exp(rng.uniform(np.log(280), np.log(1000)))
-        fill = rng.uniform(.5, .85)
+        fill = rng.uniform(*fill)
         principal_point = (size - 1) / 2 + rng.normal(0, .02 * size, 2)
         centre = (size - 1) / 2 + rng.uniform(-.07, .07, 2) * size
 
@@ -341,32 +358,32 @@ class SceneGenerator:
         other is on its left or right, may cover it or be covered and may
         leave the image. Hands that touch or hold each other lie inside.
         """
-        rng = self._random(_PAIRS, index)
-        subject, skin = self._sample_person(rng)
+        rng = self.random(_PAIRS, index)
+        subject, skin = self.sample_person(rng)
         if rng.random() < _TOUCHING:
-            hands = self._sample_touching(rng, subject, skin)
+            hands = self.sample_touching(rng, subject, skin)
             hands, camera_matrix = self._frame_touching(rng, hands)
         else:
             hands = [
-                self._turn_hand(
+                self.turn_hand(
                     rng,
-                    self._dress(rng, subject, skin,
-                                *self._sample_hand(rng, subject)), side)
+                    self.dress(rng, subject, skin,
+                               *self.sample_hand(rng, subject)), side)
                 for side in ('left', 'right')
             ]
             hands, camera_matrix = self._frame_both_hands(rng, hands)
-        hands = self._add_upper_arms(rng, hands, camera_matrix)
+        hands = self.add_upper_arms(rng, hands, camera_matrix)
         return self.render(rng, hands, camera_matrix)
 
-    def _sample_touching(self, rng: np.random.Generator, subject: Subject,
-                         skin: Skin) -> Sequence[Hand]:
+    def sample_touching(self, rng: np.random.Generator, subject: Subject,
+                        skin: Skin) -> Sequence[Hand]:
         """Left and right hand in one frame, turned at random."""
         pair = sample_hand_pair(rng, self.model, subject)
         left, right = (
-            self._dress(rng, subject, skin, pose)
+            self.dress(rng, subject, skin, pose)
             for pose in (pair.left, pair.right))
         for _ in range(_TURNS):
-            turn = self._turn(rng)
+            turn = self.turn(rng)
             # the wrists are the origins of the hands' frames
             hands = [
                 place_hand(
@@ -460,6 +477,11 @@ class SceneGenerator:
         return [hand.moved(shift)
                 for hand, shift in zip(hands, shifts)], camera_matrix
 
+    def sample_light(self, rng: np.random.Generator) -> Light:
+        """Draw the light of a scene."""
+        return sample_light(
+            rng, self._environments, plain='environment_light' in self.without)
+
     def render(self, rng: np.random.Generator, hands: Sequence[Hand],
                camera_matrix: np.ndarray) -> SyntheticSample:
         """Render one person's hands before a random background.
@@ -473,26 +495,19 @@ class SceneGenerator:
         Returns:
             SyntheticSample: Picture and annotation.
         """
-        light = sample_light(
-            rng,
-            self._environments,
-            plain='environment_light' in self._without)
-        surfaces = [
-            surface._replace(parts=_PART_IDS[hand.side][surface.parts])
-            for hand in hands for surface in hand.surfaces
-        ]
-        layer = render(surfaces, camera_matrix, self.size, light)
+        light = self.sample_light(rng)
+        layer = render(surfaces_of(hands), camera_matrix, self.size, light)
         image = self._before_background(rng, layer.color, layer.alpha, light)
 
         part_mask = layer.part
         occluded = np.zeros(part_mask.shape, bool)
-        if 'objects' not in self._without and rng.random() < _OCCLUDER:
+        if 'objects' not in self.without and rng.random() < _OCCLUDER:
             coverage, picture = sample_occluder(rng, part_mask > PERSON_ID,
                                                 self.backgrounds)
             image += coverage[..., None] * (picture - image)
             occluded = coverage >= .5
             part_mask[occluded] = 0
-        if 'camera' in self._without:
+        if 'camera' in self.without:
             image = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
         else:
             image = apply_camera(rng, image, part_mask > PERSON_ID)
@@ -504,20 +519,28 @@ class SceneGenerator:
             camera_matrix=camera_matrix,
             keypoints_cam=np.stack([hand.keypoints for hand in hands]),
             keypoints_visible=np.stack([
-                _visible(hand.keypoints, camera_matrix, layer.inverse_depth,
-                         part_mask, occluded) for hand in hands
+                visible_joints(hand.keypoints, camera_matrix,
+                               layer.inverse_depth, part_mask, occluded)
+                for hand in hands
             ]),
             sides=tuple(hand.side for hand in hands),
             depth=depth)
 
-    def _before_background(self, rng: np.random.Generator, color: np.ndarray,
-                           alpha: np.ndarray, light: Light) -> np.ndarray:
-        """Develop a linear picture and put it before a background."""
+    def sample_background(self,
+                          rng: np.random.Generator,
+                          light: Light,
+                          people: bool = True) -> np.ndarray:
+        """Draw a background, (S, S, 3) float32, perhaps with people."""
         # with the light's own map behind, most of the time in its place
         view = (None, None)
         if light.environment is not None and rng.random() < .7:
             view = light.environment, light.rotation
-        image = self.backgrounds.sample(rng, self.size, *view)
+        return self.backgrounds.sample(rng, self.size, *view, people=people)
+
+    def _before_background(self, rng: np.random.Generator, color: np.ndarray,
+                           alpha: np.ndarray, light: Light) -> np.ndarray:
+        """Develop a linear picture and put it before a background."""
+        image = self.sample_background(rng, light)
         if rng.random() < _SHADOW:
             image = cast_shadow(rng, image, alpha, light.key_direction)
         alpha = alpha[..., None]
@@ -565,9 +588,17 @@ def place_hand(hand: Hand,
     return Hand(surfaces, move(hand.keypoints), side)
 
 
-def _visible(keypoints: np.ndarray, camera_matrix: np.ndarray,
-             inverse_depth: np.ndarray, part_mask: np.ndarray,
-             occluded: np.ndarray) -> np.ndarray:
+def surfaces_of(hands: Sequence[Hand]) -> Sequence[Surface]:
+    """All surfaces of hands, their parts numbered as in RHD."""
+    return [
+        surface._replace(parts=_PART_IDS[hand.side][surface.parts])
+        for hand in hands for surface in hand.surfaces
+    ]
+
+
+def visible_joints(keypoints: np.ndarray, camera_matrix: np.ndarray,
+                   inverse_depth: np.ndarray, part_mask: np.ndarray,
+                   occluded: np.ndarray) -> np.ndarray:
     """(21,) bool, see :class:`SyntheticSample`."""
     size = len(inverse_depth)
     uv = np.rint(project(keypoints, camera_matrix))

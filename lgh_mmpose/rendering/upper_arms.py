@@ -3,11 +3,11 @@
 The mesh of the hand ends at the elbow. On photographs no arm does.
 """
 import math
-from typing import Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from .accessories import CIRCLE, cut_limb, tube
+from .accessories import CIRCLE, Section, cut_limb, tube
 from .hand_model import FOREARM_PART
 from .rasterizer import NEAR, Surface
 
@@ -39,15 +39,94 @@ def upper_arm(rng: np.random.Generator, surfaces: Sequence[Surface],
         Surface: A part of the forearm, clothed as it is, or None if the
         forearm leaves the picture itself.
     """
-    skin = surfaces[0]
     length = np.linalg.norm(elbow - wrist)
     axis = (elbow - wrist) / length
     if _outside((elbow - 20 * axis)[None], _WIDEST, camera_matrix, size)[0]:
         return None
-    worn = [
+    forearm = _measure(surfaces, wrist, elbow)
+    if forearm is None:
+        return None
+    joint, radius = forearm.joint, forearm.radius
+    if _outside(joint[None], radius, camera_matrix, size)[0]:
+        return None
+    direction, length = _choose(rng, forearm.frame, joint, radius,
+                                camera_matrix, size, keypoints)
+    further = np.arange(50., length + 100, 50.)
+    return _continue(rng, forearm, direction, further)
+
+
+def arm_to_shoulder(rng: np.random.Generator, surfaces: Sequence[Surface],
+                    wrist: np.ndarray, elbow: np.ndarray, shoulder: np.ndarray,
+                    radius: float) -> Optional[Surface]:
+    """Continue an arm to a shoulder.
+
+    Args:
+        rng: Source of randomness.
+        surfaces: Of a hand in the camera frame, mm; first the skin.
+        wrist: (3,) its joint.
+        elbow: (3,) the end of the mesh.
+        shoulder: (3,) where the arm ends.
+        radius: mm, that of the arm there.
+
+    Returns:
+        Surface: A part of the forearm, clothed as it is; None if the mesh of
+        the forearm cannot be measured.
+    """
+    forearm = _measure(surfaces, wrist, elbow)
+    if forearm is None:
+        return None
+    direction = shoulder - forearm.joint
+    length = float(np.linalg.norm(direction))
+    # as many rings for every length; the last ones close it
+    straight = max(length - forearm.radius, 40.)
+    further = np.append(
+        np.linspace(0, straight, 7)[1:],
+        straight + radius * np.array([.3, .5, .55]))
+    grown = radius / forearm.radius / 1.13
+    widths = np.concatenate([
+        np.ones(6),
+        np.linspace(1, grown, 6), grown * np.array([.87, .53, .02])
+    ])
+    return _continue(rng, forearm, direction / length, further, widths)
+
+
+class _Forearm(NamedTuple):
+    """End of a forearm.
+
+    Attributes:
+        skin: Surface of the hand.
+        outside: That or a sleeve.
+        frame: (3, 3) rows: two directions across the forearm, and along it.
+        points: (N, 3) of the outside in that frame, from the wrist on.
+        section: Cross-section near the elbow.
+        joint: (3,) its middle at the elbow.
+        radius: mm, its mean.
+    """
+    skin: Surface
+    outside: Surface
+    frame: np.ndarray
+    points: np.ndarray
+    section: Section
+    joint: np.ndarray
+    radius: float
+
+
+def sleeves_of(surfaces: Sequence[Surface], wrist: np.ndarray,
+               elbow: np.ndarray) -> Sequence[Surface]:
+    """Those surfaces of a hand that cover its forearm up to the elbow."""
+    length = np.linalg.norm(elbow - wrist)
+    axis = (elbow - wrist) / length
+    return [
         s for s in surfaces[1:] if (s.parts == FOREARM_PART).all() and (
             (s.vertices - wrist) @ axis).max() > .8 * length
     ]
+
+
+def _measure(surfaces: Sequence[Surface], wrist: np.ndarray,
+             elbow: np.ndarray) -> Optional[_Forearm]:
+    skin = surfaces[0]
+    axis = (elbow - wrist) / np.linalg.norm(elbow - wrist)
+    worn = sleeves_of(surfaces, wrist, elbow)
     outside = worn[-1] if worn else skin
 
     frame = _frame(axis)
@@ -57,18 +136,31 @@ def upper_arm(rng: np.random.Generator, surfaces: Sequence[Surface],
     if section is None:
         return None
     joint = wrist + np.array([*section.centre, end - 12]) @ frame
-    radius = float(section.radii.mean())
-    if _outside(joint[None], radius, camera_matrix, size)[0]:
-        return None
-    direction, length = _choose(rng, frame, joint, radius, camera_matrix, size,
-                                keypoints)
+    return _Forearm(skin, outside, frame, points, section, joint,
+                    float(section.radii.mean()))
 
+
+def _continue(rng: np.random.Generator,
+              forearm: _Forearm,
+              direction: np.ndarray,
+              further: np.ndarray,
+              widths: Optional[np.ndarray] = None) -> Surface:
+    """A tube round the elbow and on in a direction.
+
+    Args:
+        rng: Source of randomness.
+        forearm: What it begins at.
+        direction: (3,) of the upper arm.
+        further: (M,) mm behind the elbow where it has rings.
+        widths: (6 + M,) of its rings, over the usual ones.
+    """
+    skin, outside, frame, points, section, joint, radius = forearm
+    axis = frame[2]
     # round the elbow, then straight on
     turn = np.array([0, .2, .4, .6, .8, 1])[:, None]
     first, last = joint - radius * axis, joint + radius * direction
     path = (1 - turn)**2 * first + 2 * turn * (1 -
                                                turn) * joint + turn**2 * last
-    further = np.arange(50., length + 100, 50.)
     path = np.concatenate([path, last + further[:, None] * direction])
     tangents = (1 - turn) * axis + turn * direction
     # it comes out of the forearm, and is thicker and rounder
@@ -77,6 +169,8 @@ def upper_arm(rng: np.random.Generator, surfaces: Sequence[Surface],
     radii = width * (
         section.radii + np.interp(row, [2, 7], [0, 1]) *
         (radius - section.radii))
+    if widths is not None:
+        radii = radii * widths[:, None]
     clothed = outside is not skin
     if clothed:
         radii = radii * (1 + rng.uniform(0, .06) *

@@ -1,5 +1,8 @@
 """Samples on their way through a pipeline: looked at, and checked."""
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+import json
+from pathlib import Path
+from typing import (Any, Callable, Dict, Iterable, List, NamedTuple, Optional,
+                    Sequence, Tuple)
 
 import cv2
 import numpy as np
@@ -14,6 +17,7 @@ from lgh_mmpose.inference.images import (find_decoding_fault, find_file_fault,
 
 from ..geometry.hand import hand_links
 from ..inference.skeleton_2d import draw_skeleton_2d, joint_colors
+from ..shards import Parts
 from .figures import draw_view, read_image
 from .skeleton import VIEWS
 
@@ -336,6 +340,7 @@ def draw_sample(sample: TracedSample,
 
 
 SHEET_JOINTS = ('half', 'all', 'none')
+_SIDE_COLORS = {'left_hand': (255, 0, 0), 'right_hand': (0, 200, 0)}
 _SHEET_GAP = 2  # px between the pictures
 _SHEET_MARGIN = 1.5  # side of a picture, over that of the box
 
@@ -365,21 +370,133 @@ def draw_sheet(dataset,
         UnreadableImageError: If an image cannot be read.
         ValueError: If ``joints`` is none of these.
     """
+    records = map(dataset.get_data_info, indices)
+    return _lay_out(records, len(indices), _draw_tile, columns, joints, tile)
+
+
+def _lay_out(records: Iterable[Any], count: int,
+             draw: Callable[[Any, bool, int], np.ndarray], columns: int,
+             joints: str, tile: int) -> np.ndarray:
+    """Put ``count`` tiles on a page; ``draw`` gets a record, whether it is to
+    be drawn with its annotation, and the tile's edge."""
     if joints not in SHEET_JOINTS:
         raise ValueError(f'joints must be one of {SHEET_JOINTS}, got '
                          f'{joints!r}')
     step = tile + _SHEET_GAP
-    columns = min(columns, len(indices))
-    rows = -(-len(indices) // columns)
+    columns = min(columns, count)
+    rows = -(-count // columns)
     sheet = np.full((rows * step - _SHEET_GAP, columns * step - _SHEET_GAP, 3),
                     255, np.uint8)
-    for place, index in enumerate(indices):
+    for place, record in enumerate(records):
         row, column = divmod(place, columns)
         drawn = joints == 'all' or joints == 'half' and (row + column) % 2 == 1
         sheet[row * step:row * step + tile,
-              column * step:column * step + tile] = _draw_tile(
-                  dataset.get_data_info(index), drawn, tile)
+              column * step:column * step + tile] = draw(record, drawn, tile)
     return sheet
+
+
+class AnnotatedPicture(NamedTuple):
+    """A whole picture and its hands.
+
+    Attributes:
+        path (str): The picture.
+        hands (list[dict]): COCO's annotations of it.
+        names (dict[int, str]): Names of the categories by their ids.
+    """
+    path: str
+    hands: List[Dict[str, Any]]
+    names: Dict[int, str]
+
+
+def read_whole_pictures(data_root: str, split: str) -> List[AnnotatedPicture]:
+    """Read the annotations of rendered whole pictures, in COCO's layout.
+
+    Args:
+        data_root (str): Folder of the data set, in shards or not.
+        split (str): ``'training'`` or ``'evaluation'``.
+
+    Returns:
+        list[AnnotatedPicture]: All pictures in order.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If it is damaged, or a shard is missing.
+    """
+    pictures = []
+    for folder in Parts(data_root, split).folders:
+        path = Path(folder, 'annotations', f'{split}.json')
+        try:
+            content = json.loads(path.read_text())
+            names = {c['id']: c['name'] for c in content['categories']}
+            hands: Dict[int, List[Dict[str, Any]]] = {
+                image['id']: []
+                for image in content['images']
+            }
+            for hand in content['annotations']:
+                hands[hand['image_id']].append(hand)
+            pictures += [
+                AnnotatedPicture(
+                    str(Path(folder, split, 'images', image['file_name'])),
+                    hands[image['id']], names) for image in content['images']
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f'{path} is damaged: {error!r}; render the data '
+                             'set again') from None
+    return pictures
+
+
+def draw_whole_sheet(pictures: Sequence[AnnotatedPicture],
+                     columns: int,
+                     joints: str = 'half',
+                     tile: int = 128) -> np.ndarray:
+    """Draw whole pictures on one page, with their boxes and directions.
+
+    Boxes of left hands are red, of right ones green, of hands to be ignored
+    grey; an arrow leads from the wrist to the middle finger's knuckle.
+
+    Args:
+        pictures (Sequence[AnnotatedPicture]): Pictures, row after row.
+        columns (int): Pictures of a row, at most.
+        joints (str): Where that is drawn, see :func:`draw_sheet`.
+        tile (int): Edge of a picture in pixels.
+
+    Returns:
+        np.ndarray: RGB image, uint8.
+
+    Raises:
+        UnreadableImageError: If an image cannot be read.
+        ValueError: If ``joints`` is none of these.
+    """
+    return _lay_out(pictures, len(pictures), _draw_whole, columns, joints,
+                    tile)
+
+
+def _draw_whole(picture: AnnotatedPicture, with_hands: bool,
+                tile: int) -> np.ndarray:
+    try:
+        image = read_image(picture.path)
+    except (OSError, ValueError) as error:
+        raise UnreadableImageError.of(
+            int(Path(picture.path).stem), picture.path, str(error)) from error
+    factor = tile / max(image.shape[:2])
+    height, width = (max(1, round(factor * n)) for n in image.shape[:2])
+    drawn = np.full((tile, tile, 3), 255, np.uint8)
+    drawn[:height, :width] = cv2.resize(
+        image, (width, height),
+        interpolation=cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA)
+    for hand in picture.hands if with_hands else ():
+        x, y, width, height = hand['bbox']
+        wrist, knuckle = (
+            np.array(hand['keypoints'][3 * k:3 * k + 2]) for k in (0, 9))
+        color = (150, 150, 150) if hand['iscrowd'] else _SIDE_COLORS[
+            picture.names[hand['category_id']]]
+        corners = np.array([[x, y], [x + width, y + height], wrist, knuckle])
+        # pixel centres are at integers, so the edge is at -0.5
+        corners = np.rint((corners + .5) * factor - .5).astype(int).tolist()
+        cv2.rectangle(drawn, corners[0], corners[1], color, 1, cv2.LINE_AA)
+        cv2.arrowedLine(drawn, corners[2], corners[3], (255, 255, 0), 1,
+                        cv2.LINE_AA)
+    return drawn
 
 
 def _draw_tile(record: Dict[str, Any], with_joints: bool,

@@ -230,6 +230,8 @@ def write_data(root):
     shutil.copytree(
         root / 'studiohand', root / 'studiohand_224', copy_function=os.link)
     # the authors' crop takes whole images of RHD's size
+    write_studiohand(
+        root / 'studiohand_coco', 2, 2, size=48, layout='coco', quiet=True)
     write_studiohand(root / 'rhd', 2, 2, layout='rhd', quiet=True)
     shutil.copytree(
         root / 'rhd', root / 'studiohand_rhd', copy_function=os.link)

@@ -376,3 +376,18 @@ def test_things_behind_have_soft_edges():
     assert cover[:, 0].max() < .2 and cover[0].max() < .2
     np.testing.assert_array_equal(cover[4, 4:-4], 1)
     assert (np.diff(cover[4, :5, 0]) > 0).all()
+
+
+def test_people_may_be_left_out(monkeypatch):
+    """The rest is drawn all the same."""
+    calls = []
+    monkeypatch.setattr(
+        backgrounds, 'sample_person',
+        lambda rng, size: calls.append(size) or (np.zeros(
+            (size, size, 3), np.float32), np.zeros(
+                (size, size, 1), np.float32)))
+    pool = Backgrounds()
+    for people in (False, True):
+        for seed in range(40):
+            pool.sample(np.random.default_rng(seed), 16, people=people)
+        assert bool(calls) == people

@@ -157,6 +157,8 @@ class TestExistingDirectory:
         'size': 64
     }, {
         'difficulty': 'full'
+    }, {
+        'fill': [.4, .6]
     }])
     def test_another_one_is_refused(self, out, change):
         before = digests(out)
@@ -322,8 +324,30 @@ def test_failing_worker_fails_the_run(tmp_path, monkeypatch, task, message):
     ({
         'difficulty': 'hard'
     }, "difficulty is 'hard'"),
+    ({
+        'fill': [.6, .4]
+    }, 'fill is .*the smaller one first'),
+    ({
+        'fill': [.5, 1.]
+    }, 'fill is'),
+    ({
+        'fill': [.5, .6],
+        'layout': 'rhd'
+    }, "'rhd' has no fill"),
 ])
 def test_bad_parameters_are_named(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         write_studiohand(tmp_path / 'data', **{**PARAMETERS, **change})
     assert os.listdir(tmp_path) == []
+
+
+def test_hands_span_what_is_asked_for(tmp_path):
+    out = tmp_path / 'data'
+    write_studiohand(out, **{**PARAMETERS, 'fill': [.3, .35]})
+    parameters = json.loads((out / 'studiohand.json').read_text())
+    assert parameters['fill'] == [.3, .35]
+    for K, xyz in zip(*(json.loads((out / f'training_{name}.json').read_text())
+                        for name in ('K', 'xyz'))):
+        uv = project(np.array(xyz), np.array(K))
+        share = np.ptp(uv, axis=0).max() / PARAMETERS['size']
+        assert .29 < share < .36

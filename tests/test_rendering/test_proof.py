@@ -9,6 +9,9 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 
 from lgh_mmpose.rendering import INGREDIENTS
 
@@ -17,10 +20,10 @@ PLAN = FOLDER / 'proof.yaml'
 proof = SimpleNamespace(**runpy.run_path(str(FOLDER / 'proof.py')))
 
 
-def make_proof(monkeypatch, tmp_path, *options):
+def make_proof(monkeypatch, tmp_path, *options, plan=PLAN):
     monkeypatch.setattr(sys, 'argv', [
         'proof.py',
-        str(PLAN), '--photos',
+        str(plan), '--photos',
         str(tmp_path), '--results-dir',
         str(tmp_path / 'results'), *options
     ])
@@ -52,6 +55,32 @@ def test_arms_differ_in_what_they_say(monkeypatch, tmp_path):
     without = steps.pop('no amplitude exchange')
     for arm in steps.values():
         assert arm - without == {'ExchangeAmplitudeSpectrum'}
+
+
+def test_each_recipe_is_a_config(monkeypatch, tmp_path):
+    made = make_proof(monkeypatch, tmp_path, plan=FOLDER / 'recipes.yaml')
+    init_default_scope('mmpose')
+    upright = {}
+    for run in proof.list_runs(made.plan, None, curve=False):
+        path = tmp_path / 'config.py'
+        made.write_config(run, Path('training'), Path('test'), path)
+        cfg = Config.fromfile(path)
+        for part in (cfg.train_dataloader, cfg.val_dataloader):
+            names = [step['type'] for step in part.dataset.pipeline]
+            sides = {'MirrorHands', 'CanonicalizeHandSide'} & set(names)
+            assert len(sides) == 1
+            assert names.index('TopdownAffineCamera') < names.index(*sides)
+            Compose(part.dataset.pipeline)
+        upright[run.arm] = 'TurnUpright' in names
+        cfg.model.backbone.init_cfg = None
+        model = MODELS.build(cfg.model)
+        assert (model.head.side_layers is not None) == (
+            sides == {'MirrorHands'})
+        camera = names.index('TopdownAffineCamera')
+        assert model.head.decoder.input_size == tuple(
+            part.dataset.pipeline[camera].input_size)
+    assert [arm for arm, turned in upright.items()
+            if not turned] == ['any direction, one side']
 
 
 def write_photos(folder, count=6):

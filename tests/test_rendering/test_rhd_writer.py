@@ -231,8 +231,8 @@ def test_complete_data_set_is_left_alone(root):
 
 @pytest.mark.parametrize('change, message', [
     ({
-        'layout': 'coco'
-    }, "layout is 'coco', expected one of"),
+        'layout': 'voc'
+    }, "layout is 'voc', expected one of"),
     ({
         'layout': 'freihand'
     }, "'freihand' has no depth maps"),

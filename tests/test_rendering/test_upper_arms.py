@@ -7,7 +7,7 @@ from lgh_mmpose.rendering.hand_model import FOREARM_PART
 from lgh_mmpose.rendering.scene import (INGREDIENTS, PERSON_ID, Hand,
                                         SceneGenerator, place_hand)
 from lgh_mmpose.rendering.skins import hand_surface
-from lgh_mmpose.rendering.upper_arms import upper_arm
+from lgh_mmpose.rendering.upper_arms import arm_to_shoulder, upper_arm
 
 SIZE = 96
 UPRIGHT = np.array([[1., 0, 0], [0, 0, 1], [0, -1, 0]])
@@ -30,7 +30,7 @@ def arm_of(scenes, hand, focal):
     camera = np.array([[focal, 0, SIZE / 2], [0, focal, SIZE / 2], [0, 0, 1]])
     return camera, upper_arm(
         np.random.default_rng(0), hand.surfaces, hand.keypoints[0],
-        scenes._elbow_of(hand), camera, SIZE, hand.keypoints)
+        scenes.elbow_of(hand), camera, SIZE, hand.keypoints)
 
 
 def ends_within(mask):
@@ -116,3 +116,27 @@ def test_clothed_arm_stays_clothed(monkeypatch):
         else:
             assert arm.translucency == surfaces[0].translucency
     assert seen == {False, True}
+
+
+@pytest.mark.parametrize('side', ['left', 'right'])
+@pytest.mark.parametrize('way', [(90, -200, 60), (-40, -260, 0), (0, 60, 90),
+                                 (5, -30, 20)])
+def test_arm_leads_to_a_shoulder_and_ends_there(scenes, side, way):
+    hand = hand_at(scenes, (0, -100, 900), side)
+    elbow = scenes.elbow_of(hand)
+    shoulder = elbow + way
+    arm = arm_to_shoulder(
+        np.random.default_rng(0), hand.surfaces, hand.keypoints[0], elbow,
+        shoulder, 50.)
+    assert (arm.parts == FOREARM_PART).all()
+    rings = arm.vertices.reshape(-1, 32, 3)
+    centres = rings.mean(axis=1)
+    radii = np.linalg.norm(rings - centres[:, None], axis=2).mean(axis=1)
+    assert np.linalg.norm(centres[0] - elbow) < 90  # within the forearm
+    assert radii[-1] < 2  # closed
+    if np.linalg.norm(way) > 150:
+        assert np.linalg.norm(centres[-1] - shoulder) < 50 * .6
+        at = np.linalg.norm(centres - shoulder, axis=1).argmin()
+        assert radii[at - 1] == pytest.approx(50, rel=.12)
+    steps = np.diff(centres, axis=0)
+    assert (np.linalg.norm(steps, axis=1) < 120).all()  # no gap

@@ -173,7 +173,8 @@ def test_a_sheet_shows_many_samples(freihand_root, tmp_path):
     assert (sheet(tmp_path, *source, *options)[1] == half).all()
 
 
-@pytest.mark.parametrize('layout, size', [('freihand', 32), ('rhd', 96)])
+@pytest.mark.parametrize('layout, size', [('freihand', 32), ('rhd', 96),
+                                          ('coco', 64)])
 def test_a_sheet_of_a_rendered_folder(tmp_path, layout, size):
     """No config is needed, be it in shards or not."""
     parameters = dict(
@@ -190,6 +191,70 @@ def test_a_sheet_of_a_rendered_folder(tmp_path, layout, size):
     assert (sheet(tmp_path, 'shards', *options)[1] == picture).all()
     result, _ = sheet(tmp_path, 'data', *options, '--phase', 'test')
     assert '1 of 1 samples' in result.stdout
+
+
+def whole_pictures(folder):
+    """A data set of two pictures, one with a left, a right and a bad hand."""
+    hands = [
+        dict(
+            id=k,
+            image_id=1,
+            category_id=category,
+            iscrowd=crowd,
+            bbox=[20 * k, 8, 12, 16],
+            keypoints=[value for _ in range(21) for value in (20 * k, 40, 2)])
+        for k, (category, crowd) in enumerate([(1, 0), (2, 0), (2, 1)])
+    ]
+    content = dict(
+        images=[
+            dict(id=i, file_name=f'{i:08d}.jpg', width=64, height=64)
+            for i in range(2)
+        ],
+        annotations=hands,
+        categories=[
+            dict(id=1, name='left_hand'),
+            dict(id=2, name='right_hand')
+        ])
+    (folder / 'annotations').mkdir(parents=True)
+    (folder / 'training/images').mkdir(parents=True)
+    (folder / 'annotations/training.json').write_text(json.dumps(content))
+    (folder / 'studiohand.json').write_text('{"layout": "coco"}')
+    for i in range(2):
+        cv2.imwrite(
+            str(folder / f'training/images/{i:08d}.jpg'),
+            np.full((64, 64, 3), 40, np.uint8))
+
+
+def test_a_sheet_of_whole_pictures_shows_boxes_and_sides(tmp_path):
+    """Red left, green right, grey what is to be ignored."""
+    whole_pictures(tmp_path / 'data')
+    options = ('--columns', 2, '--rows', 1, '--tile', 64)
+    _, plain = sheet(tmp_path, 'data', *options, '--joints', 'none')
+    result, picture = sheet(tmp_path, 'data', *options, '--joints', 'all')
+    assert '2 of 2 samples' in result.stdout
+    assert picture.shape == (64, 2 * 66 - 2, 3)
+    tiles = [picture[:, :64], picture[:, 66:]]
+    tile, = (tile for tile in tiles if (tile != 40).any())
+    for k, color in enumerate([(0, 0, 255), (0, 200, 0), (150, 150, 150)]):
+        for row, column in ((16, 20 * k), (24, 20 * k + 6)):
+            np.testing.assert_allclose(tile[row, column], color, atol=25)
+        assert (tile[16, 20 * k + 6] == 40).all()
+    assert (plain[:, :64] == 40).all() and (plain[:, 66:] == 40).all()
+
+
+@pytest.mark.parametrize('options, damage, message', [
+    (('--not-show', ), False, 'give --sheet'),
+    (('--sheet', 'a.png', '--phase', 'test'), False, 'evaluation.json'),
+    (('--sheet', 'a.png'), True, 'training.json is damaged'),
+])
+def test_what_cannot_be_drawn_of_whole_pictures(tmp_path, options, damage,
+                                                message):
+    whole_pictures(tmp_path / 'data')
+    if damage:
+        (tmp_path / 'data/annotations/training.json').write_text('{}')
+    result = run_script(BROWSE, 'data', *options, cwd=tmp_path, check=False)
+    error = str(result.returncode)
+    assert error.startswith('error: ') and message in error
 
 
 def test_joints_lie_on_the_hand_of_a_cut_out(tmp_path):

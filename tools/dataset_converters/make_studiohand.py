@@ -9,6 +9,9 @@ Example::
     python tools/dataset_converters/make_studiohand.py data/studiohand_rhd \
         --layout rhd --num-train 8000 --num-eval 500 --workers 2
 
+    python tools/dataset_converters/make_studiohand.py data/studiohand_coco \
+        --layout coco --num-train 20000 --num-eval 1000 --workers 2
+
 A large one in shards, here or on a cluster. What is interrupted goes on with
 the same command; each shard may also be made on its own, on any machine, with
 --shard 3/100::
@@ -47,8 +50,9 @@ def parse_args() -> argparse.Namespace:
         '--layout',
         choices=LAYOUTS,
         default='freihand',
-        help='on-disk layout: of FreiHAND v2, one right hand per image, or of '
-        'RHD v1.1, a left and a right one (default: %(default)s)')
+        help='on-disk layout: of FreiHAND v2, one right hand per image, of '
+        'RHD v1.1, a left and a right one, or of COCO, whole pictures with '
+        'any number of hands, for detectors (default: %(default)s)')
     parser.add_argument(
         '--num-train', type=int, required=True, help='training images')
     parser.add_argument(
@@ -70,7 +74,14 @@ def parse_args() -> argparse.Namespace:
         '--size',
         type=int,
         help='side of the images in pixels, 16 to 4096 (default: 224 for '
-        'freihand, 320 for rhd)')
+        'freihand, 320 for rhd and coco)')
+    parser.add_argument(
+        '--fill',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='share of the image that a hand spans; with --layout freihand '
+        '(default: 0.5 0.85)')
     parser.add_argument(
         '--depth',
         action='store_true',
@@ -135,7 +146,7 @@ def render(args: argparse.Namespace) -> bool:
         name: getattr(args, name)
         for name in ('num_train', 'num_eval', 'seed', 'size', 'difficulty',
                      'workers', 'overwrite', 'quiet', 'layout', 'depth',
-                     'backgrounds', 'without')
+                     'backgrounds', 'without', 'fill')
     }
     if args.shards is None:
         return write_studiohand(args.out, shard=args.shard, **parameters)

@@ -17,7 +17,9 @@ images.
     python tools/misc/browse_dataset.py data/studiohand --sheet sheet.jpg
 
 draws many samples on one page and checks nothing; a folder that
-make_studiohand.py has written may stand in the place of a config.
+make_studiohand.py has written may stand in the place of a config. Of whole
+pictures (--layout coco) the boxes are drawn, red of left and green of right
+hands, with the way from the wrist to the middle finger's knuckle.
 """
 import argparse
 import os.path as osp
@@ -26,6 +28,7 @@ from typing import Any, Dict, Iterator, List
 import numpy as np
 from mmengine.config import Config, DictAction
 
+PHASES = dict(train='training', val='evaluation', test='evaluation')
 MAX_NAMED = 10  # of the samples that do not fit their image
 
 
@@ -122,34 +125,62 @@ def build_dataset(cfg: Config, phase: str) -> Any:
     return DATASETS.build(loader.dataset)
 
 
+def find_layout(folder: str) -> Any:
+    """Layout of a folder that make_studiohand.py has written; else None."""
+    from lgh_mmpose.shards import find_shards, read_parameters
+    parameters = read_parameters(next(iter(find_shards(folder)), folder))
+    return None if parameters is None else parameters.get('layout')
+
+
 def rendered_config(folder: str) -> Config:
     """A config of the data set in a folder, as make_studiohand.py names it."""
-    from lgh_mmpose.shards import PARAMETERS_FILE, find_shards, read_parameters
-    parameters = read_parameters(next(iter(find_shards(folder)), folder))
+    from lgh_mmpose.shards import PARAMETERS_FILE
     types = dict(freihand='FreiHand3DDataset', rhd='Rhd3DDataset')
-    layout = None if parameters is None else parameters.get('layout')
+    layout = find_layout(folder)
     if layout not in types:
         raise ValueError(f'{folder} is no rendered data set: {PARAMETERS_FILE}'
                          ' is missing or damaged; give a config')
-    phases = dict(train='training', val='evaluation', test='evaluation')
     return Config({
         f'{phase}_dataloader':
         dict(dataset=dict(type=types[layout], data_root=folder, split=split))
-        for phase, split in phases.items()
+        for phase, split in PHASES.items()
     })
+
+
+def choose(length: int, args: argparse.Namespace) -> List[int]:
+    """Samples for a page."""
+    count = min(args.columns * args.rows, length)
+    return np.random.default_rng(args.seed).choice(
+        length, count, replace=False).tolist()
 
 
 def draw_sheet_of(dataset: Any, args: argparse.Namespace) -> None:
     """Write a page of samples."""
     from lgh_mmpose.fileio import write_image
     from lgh_mmpose.visualization.browse import draw_sheet
-    count = min(args.columns * args.rows, len(dataset))
-    chosen: List[int] = np.random.default_rng(args.seed).choice(
-        len(dataset), count, replace=False).tolist()
+    chosen = choose(len(dataset), args)
     write_image(
         draw_sheet(dataset, chosen, args.columns, args.joints, args.tile),
         args.sheet)
-    print(f'wrote {args.sheet}: {count} of {len(dataset)} samples')
+    print(f'wrote {args.sheet}: {len(chosen)} of {len(dataset)} samples')
+
+
+def draw_whole_sheet_of(folder: str, args: argparse.Namespace) -> None:
+    """Write a page of whole pictures."""
+    from lgh_mmpose.fileio import write_image
+    from lgh_mmpose.visualization.browse import (draw_whole_sheet,
+                                                 read_whole_pictures)
+    if args.sheet is None:
+        raise ValueError(f'{folder} holds whole pictures, of which nothing '
+                         'but a page can be drawn; give --sheet')
+    pictures = read_whole_pictures(folder, PHASES[args.phase])
+    if not pictures:
+        raise ValueError(f'{folder} has no {PHASES[args.phase]} pictures')
+    chosen = [pictures[i] for i in choose(len(pictures), args)]
+    write_image(
+        draw_whole_sheet(chosen, args.columns, args.joints, args.tile),
+        args.sheet)
+    print(f'wrote {args.sheet}: {len(chosen)} of {len(pictures)} samples')
 
 
 def spread(length: int, count: int) -> Iterator[int]:
@@ -198,6 +229,9 @@ def browse(args: argparse.Namespace) -> int:
     from lgh_mmpose.fileio import fit_name, write_image
     from lgh_mmpose.visualization.browse import (check_sample, draw_sample,
                                                  trace_sample)
+    if osp.isdir(args.config) and find_layout(args.config) == 'coco':
+        draw_whole_sheet_of(args.config, args)
+        return 0
     cfg = rendered_config(args.config) if osp.isdir(args.config) else \
         load_config(args.config)
     if args.cfg_options is not None:

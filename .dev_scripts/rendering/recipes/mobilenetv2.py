@@ -1,0 +1,11 @@
+# MobileNetV2, from nothing; ImageNet by init_cfg, which
+# .dev_scripts/pretrained/mobilenetv2.py writes
+_base_ = ['../../../configs/lgh_upright_studiohand.py']
+
+model = dict(
+    backbone=dict(_delete_=True, type='MobileNetV2', out_indices=(2, 4, 6)),
+    neck=dict(in_channels=(32, 96, 320)))
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.05))
+# with several processes: this backbone has layers that no output uses
+model_wrapper_cfg = dict(find_unused_parameters=True)
