@@ -1,15 +1,15 @@
 # Hands in whole pictures, with their sides and directions, on StudioHand's
 # layout `coco`:
-#   python tools/dataset_converters/make_studiohand.py data/studiohand-coco \
-#       --layout coco --num-train 20000 --num-eval 500
+#   python tools/dataset_converters/make_studiohand.py data/studiohand_coco \
+#       --layout coco --num-train 20000 --num-eval 1000
 # Where the convolutions are not depthwise, a step on a CPU takes no longer and
-# the network has twice the weights; ReLU saves a tenth.
+# the network has twice the weights; ReLU saves a tenth. See docs/detector.md.
 _base_ = ['mmdet::_base_/default_runtime.py']
 
 custom_imports = dict(
     imports=['lgh_mmpose', 'lgh_mmpose.detection'], allow_failed_imports=False)
 
-data_root = 'data/studiohand-coco'
+data_root = 'data/studiohand_coco'
 input_size = (320, 320)
 max_epochs = 8
 
