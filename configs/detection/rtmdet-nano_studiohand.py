@@ -1,15 +1,15 @@
 # Hands in whole pictures, with their sides and directions, on StudioHand's
 # layout `coco`:
-#   python tools/dataset_converters/make_studiohand.py data/studiohand-coco \
-#       --layout coco --num-train 20000 --num-eval 500
+#   python tools/dataset_converters/make_studiohand.py data/studiohand_coco \
+#       --layout coco --num-train 20000 --num-eval 1000
 # Where the convolutions are not depthwise, a step on a CPU takes no longer and
-# the network has twice the weights; ReLU saves a tenth.
+# the network has twice the weights; ReLU saves a tenth. See docs/detector.md.
 _base_ = ['mmdet::_base_/default_runtime.py']
 
 custom_imports = dict(
     imports=['lgh_mmpose', 'lgh_mmpose.detection'], allow_failed_imports=False)
 
-data_root = 'data/studiohand-coco'
+data_root = 'data/studiohand_coco'
 input_size = (320, 320)
 max_epochs = 8
 
@@ -17,6 +17,8 @@ norm_cfg = dict(type='BN')
 act_cfg = dict(type='ReLU', inplace=True)
 model = dict(
     type='RTMDet',
+    # of several processes each has a batch of its own; there is none on CPUs
+    use_syncbn=False,
     data_preprocessor=dict(
         type='DetDataPreprocessor',
         mean=[103.53, 116.28, 123.675],
@@ -133,6 +135,7 @@ default_hooks = dict(
     checkpoint=dict(
         interval=1, save_best='hand/AP', rule='greater', max_keep_ckpts=2))
 custom_hooks = [
+    dict(type='SyncBuffersHook'),
     # what is tested and saved as the weights is their moving mean
     dict(
         type='EMAHook',

@@ -244,11 +244,11 @@ class RandomHandAffine(BaseTransform):
             small = resize(
                 image,
                 [max(round(scale * length), 1) for length in image_size])
-        zoom = np.divide(small.shape[1::-1], image_size)
-        shrink = np.diag([*zoom, 1.])
-        shrink[:2, 2] = (zoom - 1) / 2
+        zoom = np.divide(image_size, small.shape[1::-1])
+        grow = np.diag([*zoom, 1.])
+        grow[:2, 2] = (zoom - 1) / 2
         pixels = cv2.warpAffine(
-            small, (warp @ np.linalg.inv(shrink))[:2],
+            small, (warp @ grow)[:2],
             tuple(size),
             flags=cv2.INTER_LINEAR,
             borderValue=(FILL, ) * 3)
@@ -283,7 +283,7 @@ class LetterboxHands(BaseTransform):
     Required Keys:
 
         - img
-        - instances, as of :class:`CocoHandDataset`
+        - instances, as of :class:`CocoHandDataset`, if there are labels
 
     Modified Keys:
 
@@ -293,6 +293,9 @@ class LetterboxHands(BaseTransform):
     Added Keys:
 
         - warp_mat (3, 3), from the picture to the input
+
+    Added Keys with labels:
+
         - hand_labels, in px of the picture, as
           :func:`~lgh_mmpose.evaluation.hand_detection.labels_of_instances`
           gives them
@@ -316,14 +319,15 @@ class LetterboxHands(BaseTransform):
         Returns:
             dict: The result dict.
         """
-        picture = Picture.of(results)
-        results['hand_labels'] = labels_of_instances(results['img_path'],
-                                                     results['instances'])
-        results['img'], results['warp_mat'] = letterbox(
-            picture.image, self.input_size)
+        image = results['img']
+        results['img'], results['warp_mat'] = letterbox(image, self.input_size)
         results['img_shape'] = results['img'].shape[:2]
-        Targets.of(picture, results['warp_mat'],
-                   self.input_size).put_in(results)
+        if 'instances' in results:
+            picture = Picture.of(dict(results, img=image))
+            results['hand_labels'] = labels_of_instances(
+                results['img_path'], results['instances'])
+            Targets.of(picture, results['warp_mat'],
+                       self.input_size).put_in(results)
         return results
 
 

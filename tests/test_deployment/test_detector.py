@@ -16,6 +16,7 @@ from lgh_mmpose.deployment import (DetectorTolerance, ExportError,
 from lgh_mmpose.deployment.half_weights import halve_weights
 from lgh_mmpose.geometry.hand import SIDES
 from lgh_mmpose.inference.backends.exported_detector import ExportedDetector
+from lgh_mmpose.inference.backends.mmdet import HandDetector
 
 pytest.importorskip('onnxruntime')
 
@@ -79,6 +80,34 @@ def test_the_export_finds_what_the_model_finds(files, exported, index):
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
     np.testing.assert_allclose(found.directions, expected.directions, atol=.01)
     assert found.sides.tolist() == [SIDES[i] for i in expected.labels]
+
+
+def test_the_checkpoint_finds_the_same_by_mmdet(files, exported):
+    """Sides and directions too, whatever class is asked for."""
+    image = an_image()
+    expected = ExportedDetector(exported)(image)
+    for cat_id in (0, 1):
+        detector = HandDetector(
+            files / 'tiny.py', str(files / 'random.pth'), cat_id=cat_id)
+        found = detector(image)
+        assert len(found.boxes) == len(expected.boxes) > 0
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=.02)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+        np.testing.assert_array_equal(found.sides, expected.sides)
+        np.testing.assert_allclose(
+            found.directions, expected.directions, atol=.01)
+
+
+def test_damaged_weights_are_no_empty_picture(tmp_path):
+    model = random_detector()
+    with torch.no_grad():
+        model.bbox_head.rtm_cls[0].bias.fill_(float('nan'))
+    export_detector(model, tmp_path / 'out', SIZE)
+    with pytest.raises(
+            ValueError,
+            match=r'hand_detector\.onnx cannot be run: '
+            '.*not finite'):
+        ExportedDetector(tmp_path / 'out')(an_image())
 
 
 def test_what_is_found_lies_in_the_image_best_first(exported):

@@ -92,6 +92,12 @@ ELSEWHERE = {
         'test_rendering/test_write_shards.py::test_the_command_sends_jobs_to_'
         'slurm'
     ],
+    'python tools/train.py configs/detection/rtmdet-nano_studiohand.py':
+    ['test_tools/test_score_detector.py'],
+    'python tools/analysis_tools/score_detector.py':
+    ['test_tools/test_score_detector.py'],
+    'python tools/deployment/export.py configs/detection/'
+    'rtmdet-nano_studiohand.py': ['test_tools/test_score_detector.py'],
     'python benchmarks/run.py': ['test_benchmarks/test_run.py'],
     'python benchmarks/plot_performance.py': ['test_benchmarks/test_run.py'],
     'python benchmarks/training_speed.py configs/'
@@ -109,6 +115,9 @@ NOWHERE = {
     '8 processes',
     'bash tools/dist_train.sh configs/lgh_fsdp_freihand.py 8':
     '8 processes',
+    'OMP_NUM_THREADS=1 bash tools/dist_train.sh':
+    'processes of 10 s of imports each; test_engine/test_distributed.py has '
+    'what they do',
     'GPUS=64 bash tools/slurm_train.sh':
     'no cluster is here',
     'python tools/ablation.py configs/ablations/groups.yaml --data-root '

@@ -83,6 +83,10 @@ class ExportedDetector:
             shapes = [part.shape for part in (boxes, scores, directions)]
             if shapes != [(1, places, size) for size in (4, 2, 2)]:
                 raise ValueError(f'it gives {shapes}')
+            if not all(
+                    np.isfinite(part).all()
+                    for part in (boxes, scores, directions)):
+                raise ValueError('it gives numbers that are not finite')
         found = select_hands(boxes[0], scores[0], directions[0],
                              self.score_thr, self.iou_thr, self.max_hands)
         return to_image(found, warp, image.shape[1::-1])

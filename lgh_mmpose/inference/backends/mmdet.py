@@ -11,6 +11,9 @@ from mmengine.registry import DefaultScope
 from lgh_mmpose.checkpoint import load_weights
 from lgh_mmpose.config import config_errors, load_config
 
+from ...geometry.hand import SIDES
+from ..detections import Detections
+
 
 class HandDetector:
     """A detector of mmdet that finds hands.
@@ -23,7 +26,8 @@ class HandDetector:
         config (str | Path | Config): Config of the detector.
         checkpoint (str): Its weights.
         device (str): Defaults to ``'cpu'``.
-        cat_id (int): The class that hands have. Defaults to 0.
+        cat_id (int): The class that hands have; this package's own detector,
+            whose classes are the sides, gives both. Defaults to 0.
         score_thr (float): Boxes with a lower score are left out. Defaults to
             0.3.
 
@@ -60,25 +64,35 @@ class HandDetector:
             self.pipeline = Compose(pipeline)
         load_weights(self.model, checkpoint)
 
-    def __call__(self, image: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    def __call__(
+            self, image: np.ndarray
+    ) -> Union[Tuple[np.ndarray, np.ndarray], Detections]:
         """Find the hands in an image.
 
         Args:
             image (np.ndarray): BGR, uint8 (H, W, 3).
 
         Returns:
-            tuple: Boxes (N, 4), left, top, right, bottom in px, and scores
-            (N,), best first.
+            tuple | Detections: Boxes (N, 4), left, top, right, bottom in px,
+            and scores (N,), best first; of this package's own detector sides
+            and directions as well.
         """
         from mmdet.apis import inference_detector
         with DefaultScope.overwrite_default_scope('mmdet'), torch.no_grad():
             found = inference_detector(
                 self.model, image, test_pipeline=self.pipeline).pred_instances
-        found = found[(found.labels == self.cat_id)
+        # its classes are the sides, all of them hands
+        own = 'directions' in found
+        found = found[((found.labels == self.cat_id) | own)
                       & (found.scores >= self.score_thr)]
         found = found[found.scores.argsort(descending=True)].cpu().numpy()
         # mmdet cuts boxes at the border of the padded image
         size = np.tile(image.shape[1::-1], 2)
         boxes = np.clip(found.bboxes.astype(np.float64), 0, size)
         seen = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        return boxes[seen], found.scores[seen].astype(np.float64)
+        found, boxes = found[seen], boxes[seen]
+        scores = found.scores.astype(np.float64)
+        if own:
+            return Detections(boxes, scores,
+                              np.array(SIDES)[found.labels], found.directions)
+        return boxes, scores
