@@ -5,12 +5,10 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from ..geometry.hand import SIDES
+from ..geometry.hand import CATEGORIES
 from ..shards import Parts
 from .base_hand3d import load_json, local_name
 
-CATEGORIES = tuple(f'{side}_hand' for side in SIDES)
-"""Names of the categories, in the order of the labels."""
 NUM_JOINTS = 21
 WRIST, MIDDLE_KNUCKLE = 0, 9
 """The joints between which the direction of a hand lies."""

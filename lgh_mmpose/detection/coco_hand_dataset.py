@@ -4,7 +4,8 @@ from typing import Any, List
 from mmdet.datasets import BaseDetDataset
 from mmdet.registry import DATASETS
 
-from ..datasets.coco_hands import CATEGORIES, read_coco_hands
+from ..datasets.coco_hands import read_coco_hands
+from ..geometry.hand import CATEGORIES
 
 
 @DATASETS.register_module()

@@ -24,7 +24,7 @@ class Picture(NamedTuple):
         image (np.ndarray): BGR, uint8 (H, W, 3).
         keypoints (np.ndarray): Joints, px, float64 (N, 21, 2).
         labels (np.ndarray): Indices of
-            :data:`~lgh_mmpose.datasets.coco_hands.CATEGORIES`, int64 (N,).
+            :data:`~lgh_mmpose.geometry.hand.CATEGORIES`, int64 (N,).
         ignored (np.ndarray): Which are neither hands nor background, bool
             (N,).
     """

@@ -8,6 +8,9 @@ from .plausibility import HAND_BONE_LENGTHS
 SIDES = ('left', 'right')
 """What the side of a hand may be."""
 
+CATEGORIES = tuple(f'{side}_hand' for side in SIDES)
+"""Its name as a category in COCO's format; their ids are 1 and 2."""
+
 
 class HandSkeleton(NamedTuple):
     """The joints of a network's hands, and what tells how large a hand is.

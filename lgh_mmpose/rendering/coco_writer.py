@@ -7,13 +7,11 @@ import cv2
 import numpy as np
 
 from ..fileio import encode_image
-from ..geometry.hand import hand_links
+from ..geometry.hand import CATEGORIES, hand_links
 from .layout import Layout
 from .scene import SceneGenerator
 from .whole_pictures import WholePicture, WholePictures
 
-CATEGORIES = ('left_hand', 'right_hand')
-"""Names of the categories with ids 1 and 2."""
 KEYPOINTS = ('wrist', *(f'{finger}{i}'
                         for finger in ('thumb', 'forefinger', 'middle_finger',
                                        'ring_finger', 'pinky_finger')

@@ -38,7 +38,11 @@ def test_exports_and_prints_the_differences(files, studiohand_root, tmp_path):
     # the pipeline of the test set
     # tight boxes are smaller than the whole images it was trained on
     assert info['crop'] == dict(
-        padding=1.5, whole_image_padding=1.0, use_udp=False, hand_side='right')
+        padding=1.5,
+        whole_image_padding=1.0,
+        use_udp=False,
+        hand_side='right',
+        upright=False)
     assert info['verification']['num_samples'] == 4
 
 
