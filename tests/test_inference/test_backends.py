@@ -29,7 +29,7 @@ def test_a_model_with_another_head_is_named(tmp_path):
         open_network(cfg, str(tmp_path / 'resnet.pth'))
 
 
-@pytest.mark.parametrize('model', [3, None, dict(model=RESNET)])
+@pytest.mark.parametrize('model', [3, dict(model=RESNET)])
 def test_what_is_no_model_is_named(model):
     with pytest.raises(ValueError, match=f'not {type(model).__name__}'):
         open_network(model, 'resnet.pth')

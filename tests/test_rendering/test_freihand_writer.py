@@ -281,10 +281,10 @@ def test_an_interrupt_within_compiled_code_is_one(tmp_path, monkeypatch,
 def test_failure_names_the_sample_and_leaves_nothing(tmp_path, monkeypatch):
     sample = SceneGenerator.sample
 
-    def fail(self, index):
+    def fail(self, index, fill):
         if index == 33:
             raise ArithmeticError('no such hand')
-        return sample(self, index)
+        return sample(self, index, fill)
 
     monkeypatch.setattr(SceneGenerator, 'sample', fail)
     with pytest.raises(
