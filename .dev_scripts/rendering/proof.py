@@ -100,12 +100,15 @@ def list_runs(plan: Dict[str, Any], only: Optional[List[str]],
               for key in ('samples', 'images'))) for seed in plan['seeds']
         for arm in arms
     ]
+    if curve and 'curve' not in plan:
+        raise SystemExit('error: the plan has no curve')
     if curve:
         runs += [
             Run(arm, plan['seeds'][0], samples,
                 min(samples, plan['curve']['images']))
             for arm, all_samples in plan['curve']['samples'].items()
-            for samples in all_samples if samples != plan['samples']
+            for samples in all_samples
+            if samples != plan['arms'][arm].get('samples', plan['samples'])
         ]
     return runs
 
@@ -124,7 +127,7 @@ class Proof:
             self.cores.put(core)
 
     def fingerprint(self, run: Run) -> Dict[str, Any]:
-        """What made a result: the renderer, the config and all else."""
+        """What made a result: the renderer, and config and arm by a digest."""
         from mmengine.config import Config
 
         from lgh_mmpose.rendering import GENERATOR_VERSION

@@ -13,7 +13,7 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix
 
 from ..geometry.camera import back_project, warp_points
-from ..geometry.crop import DIRECTION_JOINTS, upright_rotation
+from ..geometry.crop import DIRECTION_JOINTS, direction_of, upright_rotation
 from ..geometry.hand import SIDES
 from ..geometry.plausibility import (find_camera_fault, find_flip_fault,
                                      find_size_fault)
@@ -183,12 +183,14 @@ class TurnUpright(BaseTransform):
     this adds. Must stand before :class:`TopdownAffineCamera`, which turns
     about the middle of the box; the box stays as it is.
 
-    A sample without annotated joints stays as it is: ``lgh_mmpose.HandPose``
-    turns by what the detector or the frame before says.
+    A sample in which one of the two is not annotated stays as it is:
+    ``lgh_mmpose.HandPose`` turns by what the detector or the frame before
+    says.
 
     Required Keys:
 
         - keypoints, keypoint_names (optional at inference)
+        - keypoints_visible (optional)
         - bbox_rotation (optional)
 
     Modified Keys:
@@ -225,13 +227,15 @@ class TurnUpright(BaseTransform):
             raise ValueError(f'{describe(results)}: its direction is that '
                              f'from {" to ".join(DIRECTION_JOINTS)}, but the '
                              f'data set has no {missing[0]}')
-        start, end = (
-            results['keypoints'][0, names.index(name), :2]
-            for name in DIRECTION_JOINTS)
+        visible = results.get('keypoints_visible')
+        direction = direction_of(
+            results['keypoints'][0, :, :2], names,
+            None if visible is None else visible[0].reshape(len(names), -1)[:,
+                                                                            0])
         before = results.get('bbox_rotation', np.zeros(1, np.float32))
-        if np.isfinite(end - start).all():
+        if direction is not None:
             results['bbox_rotation'] = before + np.float32(
-                upright_rotation(end - start))
+                upright_rotation(direction))
         return results
 
     def __repr__(self) -> str:
@@ -264,6 +268,7 @@ class MirrorHands(BaseTransform):
         - img
         - warp_mat
         - transformed_keypoints (optional)
+        - id (optional, with ``by_id``)
 
     Modified Keys:
 
@@ -279,7 +284,8 @@ class MirrorHands(BaseTransform):
     Args:
         prob (float): Probability of being mirrored. Defaults to 0.5.
         by_id (bool): Whether every sample with an odd number is mirrored and
-            no other, for tests, in place of chance. Defaults to ``False``.
+            no other, for tests, in place of chance; a sample without a number
+            is not. Defaults to ``False``.
     """
 
     def __init__(self, prob: float = .5, by_id: bool = False) -> None:
@@ -309,7 +315,7 @@ class MirrorHands(BaseTransform):
         results['flip'] = False
         results['flip_direction'] = None
         if self.by_id:
-            mirrored = results['id'] % 2 == 1
+            mirrored = results.get('id', 0) % 2 == 1
         else:
             mirrored = np.random.random() < self.prob
         if mirrored:

@@ -6,7 +6,7 @@ from mmengine.model import BaseModel
 
 from ..evaluation.functional import align, keypoint_errors, mpjpe
 from ..geometry.camera import warp_points
-from ..geometry.crop import DIRECTION_JOINTS, crop_matrix, upright_rotation
+from ..geometry.crop import crop_matrix, direction_of, upright_rotation
 from ..inference.backends.torch import estimate
 from ..inference.network import Joints, Network, NetworkInfo
 
@@ -244,8 +244,9 @@ def verify_crop(info: NetworkInfo,
         crop = info.crop
         side = record.get('hand_side') or crop.hand_side
         mirror = crop.hand_side not in (None, side)
-        if info.gives_side:  # as MirrorHands had it
-            mirror = bool(sample['data_samples'].metainfo.get('flip'))
+        flip = sample['data_samples'].metainfo.get('flip')
+        if info.gives_side and flip is not None:  # as MirrorHands had it
+            mirror = bool(flip)
         # the pipeline pads its boxes as it pads a whole image, whatever it
         # was trained on
         warp = crop_matrix(
@@ -273,11 +274,12 @@ def _rotation(record: dict) -> float:
     """What ``TurnUpright`` makes of the annotated joints, degrees."""
     if record.get('keypoints') is None:
         return 0.
-    start, end = (
-        record['keypoints'][0,
-                            list(record['keypoint_names']).index(name), :2]
-        for name in DIRECTION_JOINTS)
-    return upright_rotation(end - start)
+    names = record['keypoint_names']
+    visible = record.get('keypoints_visible')
+    direction = direction_of(
+        record['keypoints'][0, :, :2], names,
+        None if visible is None else visible[0].reshape(len(names), -1)[:, 0])
+    return 0. if direction is None else upright_rotation(direction)
 
 
 def _corner_distance(input_size: Tuple[int, int], warp: np.ndarray,

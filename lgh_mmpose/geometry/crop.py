@@ -33,6 +33,33 @@ DIRECTION_JOINTS = ('wrist', 'middle_finger1')
 """From where to where a hand points, in the picture."""
 
 
+def direction_of(keypoints: np.ndarray,
+                 joint_names: Sequence[str],
+                 known: Optional[np.ndarray] = None) -> Optional[np.ndarray]:
+    """Where a hand points in its picture.
+
+    Args:
+        keypoints (np.ndarray): Joints in shape (K, 2), px.
+        joint_names (Sequence[str]): Their names.
+        known (np.ndarray, optional): Which of them are annotated, (K,).
+            Defaults to all.
+
+    Returns:
+        np.ndarray | None: From the first to the second of
+        :data:`DIRECTION_JOINTS`, (2,) px; None if that is not known.
+    """
+    indices = [
+        i for name in DIRECTION_JOINTS for i, other in enumerate(joint_names)
+        if other == name
+    ]
+    if len(indices) < 2 or known is not None and not all(known[i] > 0
+                                                         for i in indices):
+        return None
+    start, end = (keypoints[i] for i in indices)
+    direction = end - start
+    return direction if np.isfinite(direction).all() else None
+
+
 def upright_rotation(direction: Sequence[float]) -> float:
     """The rotation of a crop that turns a hand upright.
 

@@ -65,8 +65,17 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.checkpoint and not args.config:
         parser.error('--checkpoint belongs to --config; an exported network '
                      'has its weights in it')
-    if args.detector and len(args.detector) > 2:
-        parser.error('--detector takes one argument, or CONFIG CHECKPOINT')
+    words = args.detector or ()
+    if len(words) > 2 or len(words) == 2 and osp.splitext(
+            words[0])[1] not in ('.py', '.json', '.yaml', '.yml'):
+        parser.error('--detector takes one argument, or CONFIG CHECKPOINT; '
+                     'give the other arguments before it')
+    if len(words) != 2 and (args.det_cat_id or args.det_score_thr != .3):
+        parser.error('--det-cat-id and --det-score-thr belong to a detector '
+                     'of mmdet')
+    if args.device != 'cpu' and not args.config and len(words) != 2:
+        parser.error('--device belongs to a config or a detector of mmdet; an '
+                     'exported network runs where its engine does')
 
 
 def open_hand_pose(args: argparse.Namespace, **options: Any) -> HandPose:

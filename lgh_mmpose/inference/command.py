@@ -86,7 +86,8 @@ def parse_args(argv: Optional[Sequence[str]],
         '--hand-side',
         choices=('auto', 'left', 'right'),
         default='auto',
-        help='side of the hands (default: auto, from the scores of both)')
+        help='side of the hands (default: auto, told by the network, or by '
+        'the scores of both)')
     out = parser.add_argument_group('output')
     out.add_argument('--out-dir', help='folder for pictures and videos')
     out.add_argument(
@@ -120,8 +121,6 @@ def parse_args(argv: Optional[Sequence[str]],
             os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
         parser.error('--show needs a display, and there is none (DISPLAY is '
                      'not set); use --out-dir')
-    if args.bbox and args.detector:
-        parser.error('give --bbox or --detector, not both')
     arguments.check(parser, args)
     return args
 

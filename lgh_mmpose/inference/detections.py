@@ -53,14 +53,14 @@ def select_hands(boxes: np.ndarray,
     Returns:
         Detections: The hands, in the pixels of ``boxes``.
     """
-    hands = np.minimum(scores.astype(np.float64).sum(axis=1), 1)
+    hands = scores.astype(np.float64).sum(axis=1)
     size = boxes[:, 2:] - boxes[:, :2]
     good = np.flatnonzero((hands >= score_thr) & (size > 0).all(axis=1))
     good = good[np.argsort(-hands[good], kind='stable')][:_MAX_CANDIDATES]
     good = good[nms(boxes[good], iou_thr)[:max_hands]]
     found = directions[good].astype(np.float64)
     return Detections(
-        boxes[good].astype(np.float64), hands[good],
+        boxes[good].astype(np.float64), hands[good].clip(0, 1),
         np.array(SIDES)[scores[good].argmax(axis=1)],
         found / np.linalg.norm(found, axis=1, keepdims=True).clip(1e-9))
 

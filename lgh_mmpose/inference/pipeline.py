@@ -9,7 +9,7 @@ from typing import (Any, Callable, Hashable, Iterator, List, NamedTuple,
 import numpy as np
 
 from ..geometry.camera import back_project, warp_points
-from ..geometry.crop import DIRECTION_JOINTS
+from ..geometry.crop import DIRECTION_JOINTS, direction_of
 from ..geometry.lifting import lift_hands
 from ..geometry.plausibility import (camera_suits_image, check_boxes,
                                      find_camera_fault)
@@ -167,6 +167,14 @@ class HandPose:
             self.info = self.info._replace(
                 crop=self.info.crop._replace(padding=bbox_padding))
         resolve_bone_length(bone_length, self.info.skeleton.reference_bone)
+        missing = [
+            name for name in DIRECTION_JOINTS
+            if name not in self.info.skeleton.joint_names
+        ]
+        if self.info.crop.upright and missing:
+            raise ValueError('the network wants hands upright, but has no '
+                             f'joint {missing[0]} that would tell where they '
+                             'point')
         if detector == 'auto':
             detector = 'shipped' if model is None else None
         self.detector = open_detector(detector, num_threads)
@@ -403,12 +411,18 @@ class HandPose:
                 settings.boxes, [None] * len(settings.boxes),
                 directions=directions), False
         if self.detector is not None:
-            return _clean(
-                Detections(*self.detector(frame.image)),
-                frame.image.shape[1::-1]), False
+            return self._detect(frame), False
         return Detections(
             np.array([[0., 0., width, height]]), [None],
             directions=[None]), True
+
+    def _detect(self, frame: Frame) -> Detections:
+        """What the detector finds in a frame, cleaned."""
+        found = self.detector(frame.image)
+        if not isinstance(found, (tuple, list)) or not 2 <= len(found) <= 4:
+            raise ValueError('the detector must give boxes (N, 4) and scores '
+                             f'(N,), got {str(found)[:100]}')
+        return _clean(Detections(*found), frame.image.shape[1::-1])
 
     def _detect_directions(self, frame: Frame, boxes: np.ndarray) -> list:
         """What the detector says of hands in given boxes, or Nones."""
@@ -465,6 +479,8 @@ class HandPose:
             if joints.right is not None:
                 difference = 2 * float(joints.right[start]) - 1
             before = place.track.side_evidence if place.track else 0.
+            if place.track and place.track.age >= _SIDE_FRAMES:
+                difference = 0.  # it is settled
             # the right side is tried first
             right = difference + before >= 0
             index = 0 if len(tried) == 1 or right else 1
@@ -528,10 +544,7 @@ class HandPose:
 
     def _direction_of(self, keypoints: np.ndarray) -> np.ndarray:
         """Where the hand of joints (K, 2) points, (2,) px."""
-        names = self.info.skeleton.joint_names
-        start, end = (
-            keypoints[names.index(name)] for name in DIRECTION_JOINTS)
-        return end - start
+        return direction_of(keypoints, self.info.skeleton.joint_names)
 
     def _run_network(self, crops: np.ndarray) -> Joints:
         images = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
@@ -669,7 +682,8 @@ def _clean(found: Detections, image_size: Tuple[int, int]) -> Detections:
         boxes[seen],
         scores[seen].tolist(),
         directions=[
-            way if np.isfinite(way).all() else None for way in directions[seen]
+            way if np.isfinite(way).all() and way.any() else None
+            for way in directions[seen]
         ])
 
 

@@ -121,7 +121,7 @@ class Track:
         bbox_score (float, optional): Of the detection that began it.
         score (float): Mean score of its joints, over its last frames.
         age (int): Number of frames it was seen in.
-        side_evidence (float): By how much a right hand scored better than a
+        side_evidence (float): By how much likelier a right hand was than a
             left one, summed over frames.
         filter (OneEuroFilter, optional): Smooths its joints.
         direction (np.ndarray, optional): Where it points, (2,) px.
@@ -143,6 +143,19 @@ class Track:
         self.side_evidence = 0.
         self.filter = smooth
         self.direction = direction
+
+    def correct(self, direction: Optional[np.ndarray]) -> None:
+        """Believe a detector that sees the hand point another way.
+
+        A network that knows upright hands alone takes what it is shown for
+        one: a wrong direction would last.
+
+        Args:
+            direction (np.ndarray, optional): Where it points, (2,).
+        """
+        if direction is not None and self.direction is not None and \
+                np.dot(direction, self.direction) < 0:
+            self.direction = direction
 
 
 class HandTracker:
@@ -207,7 +220,13 @@ class HandTracker:
         self.frames_since_start = 0
         new = []
         for i, box in enumerate(np.asarray(boxes, dtype=np.float64)):
-            if any(box_iou(box, track.box) > .3 for track in self.tracks):
+            direction = None if directions is None else directions[i]
+            known = [
+                track for track in self.tracks if box_iou(box, track.box) > .3
+            ]
+            for track in known:
+                track.correct(direction)
+            if known:
                 continue
             track = Track(
                 next(self._ids),
@@ -215,7 +234,7 @@ class HandTracker:
                 whole_image=whole_image,
                 bbox_score=None if scores is None else scores[i],
                 smooth=self.make_filter() if self.make_filter else None,
-                direction=None if directions is None else directions[i])
+                direction=direction)
             self.tracks.append(track)
             new.append(track)
         return new

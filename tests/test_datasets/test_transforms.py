@@ -403,3 +403,16 @@ def test_a_share_of_the_hands_is_mirrored():
         MirrorHands(1.5)
     with pytest.raises(ValueError, match='after TopdownAffineCamera'):
         MirrorHands()(make_results())
+
+
+@pytest.mark.parametrize('joint', [0, 9])
+def test_joints_that_are_not_annotated_turn_nothing(joint):
+    visible = np.ones((1, 21))
+    visible[0, joint] = 0
+    results = TurnUpright()(pointing([20, 0], keypoints_visible=visible))
+    assert results['bbox_rotation'] == 0
+
+
+def test_without_a_number_nothing_is_mirrored():
+    results = dict(img=np.zeros((4, 4, 3)), warp_mat=np.eye(3))
+    assert not MirrorHands(by_id=True)(results)['flip']

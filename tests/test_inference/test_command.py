@@ -73,7 +73,6 @@ USUAL = dict(
         (['--smooth'], dict(smoothing=Smoothing())),
         (['--detector', 'none'], dict(detector=None)),
         (['--detector', 'found'], dict(detector='found')),
-        (['--device', 'cuda:3'], {}),  # of a detector beside an exported model
     ])
 def test_each_option_reaches_the_pipeline(folder, monkeypatch, arguments,
                                           changed):

@@ -295,8 +295,9 @@ class Telling(Toy):
         self.batches.append(len(images))
         self.crops += list(images)
         num = len(images)
-        u = np.linspace(6, 26, 21)
-        v = np.linspace(26, 6, 21)
+        # as large as the box in the crop, so that the box stays
+        u = np.linspace(3.2, 28.8, 21)
+        v = np.linspace(28.8, 3.2, 21)
         u[9], v[9] = u[0], v[0] - 12
         upper, lower = (
             images[:, :, rows, 8:24].mean((1, 2, 3)) / 255
@@ -410,3 +411,54 @@ def test_directions_of_another_shape_are_named():
 
     with pytest.raises(ValueError, match=r'directions \(N, 2\)'):
         next(HandPose(Telling(upright=True), detector=detector)(IMAGE))
+
+
+def test_a_side_that_is_told_settles():
+    dark, light = (np.full((64, 64, 3), v, np.uint8) for v in (120, 250))
+    sides = [
+        hands.hand_sides[0]
+        for hands in HandPose(Telling())(film_of([dark] * 16 + [light] * 8))
+    ]
+    assert sides == ['left'] * 24
+
+
+def test_a_detector_corrects_the_direction_of_a_track():
+    """A network that knows upright hands alone believes what it is shown."""
+    ways = iter([(0., 1.)] + [(0., -1.)] * 9)
+
+    def detector(image):
+        return Detections(
+            np.array([[12., 12, 52, 52]]), np.ones(1), None,
+            np.array([next(ways)]))
+
+    image = np.full((64, 64, 3), 100, np.uint8)
+    answers = list(
+        HandPose(Telling(upright=True), detector=detector,
+                 det_interval=1)(film_of([image] * 4)))
+    np.testing.assert_allclose(direction_of(answers[0]), [0, 1], atol=1e-6)
+    np.testing.assert_allclose(direction_of(answers[-1]), [0, -1], atol=1e-6)
+
+
+@pytest.mark.parametrize('answer', [None, (1, ), 'hands'])
+def test_a_detector_that_gives_something_else_is_named(answer):
+    with pytest.raises(ValueError, match='the detector must give'):
+        next(HandPose(Toy(), detector=lambda image: answer)(IMAGE))
+
+
+def test_a_detector_that_does_not_know_the_way_is_not_believed():
+    network = Telling(upright=True)
+    found = Detections(
+        np.array([[12., 12, 52, 52]]), np.ones(1), None, np.zeros((1, 2)))
+    hands, = HandPose(
+        network, detector=lambda image: found)(
+            pointing_to((1., 0.)))
+    np.testing.assert_allclose(direction_of(hands), [1, 0], atol=1e-6)
+
+
+def test_upright_networks_need_joints_that_point():
+    network = Telling(upright=True)
+    names = tuple(name.upper() for name in FREIHAND_NAMES)
+    network.info = network.info._replace(
+        skeleton=network.info.skeleton._replace(joint_names=names))
+    with pytest.raises(ValueError, match='has no joint wrist'):
+        HandPose(network)
