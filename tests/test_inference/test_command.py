@@ -58,22 +58,20 @@ USUAL = dict(
     smoothing=None)
 
 
-@pytest.mark.parametrize(
-    'arguments, changed',
-    [
-        ([], {}),
-        (['--threads', 1], dict(num_threads=1)),
-        (['--fov', 50], dict(fov=50)),
-        (['--bone-length', 41.5], dict(bone_length=41.5)),
-        (['--bone-length', 'none'], dict(bone_length='none')),
-        (['--hand-side', 'left'], dict(hand_side='left')),
-        (['--batch-size', 3], dict(batch_size=3)),
-        (['--bbox-padding', 1.75], dict(bbox_padding=1.75)),
-        (['--no-track'], dict(track=False)),
-        (['--smooth'], dict(smoothing=Smoothing())),
-        (['--detector', 'none'], dict(detector=None)),
-        (['--detector', 'found'], dict(detector='found')),
-    ])
+@pytest.mark.parametrize('arguments, changed', [
+    ([], {}),
+    (['--threads', 1], dict(num_threads=1)),
+    (['--fov', 50], dict(fov=50)),
+    (['--bone-length', 41.5], dict(bone_length=41.5)),
+    (['--bone-length', 'none'], dict(bone_length='none')),
+    (['--hand-side', 'left'], dict(hand_side='left')),
+    (['--batch-size', 3], dict(batch_size=3)),
+    (['--bbox-padding', 1.75], dict(bbox_padding=1.75)),
+    (['--no-track'], dict(track=False)),
+    (['--smooth'], dict(smoothing=Smoothing())),
+    (['--detector', 'none'], dict(detector=None)),
+    (['--detector', 'found'], dict(detector='found')),
+])
 def test_each_option_reaches_the_pipeline(folder, monkeypatch, arguments,
                                           changed):
     made = []
