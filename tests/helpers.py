@@ -213,7 +213,7 @@ def _write_constant_network(folder: Path, outputs: Dict[str, np.ndarray],
     onnx = pytest.importorskip('onnx', reason="needs '.[deploy]'")
     from onnx import TensorProto, helper, numpy_helper
 
-    from lgh_mmpose.inference.backends.exported import file_sha256
+    from lgh_mmpose.inference.backends.exports import file_sha256
 
     folder.mkdir(parents=True, exist_ok=True)
     # zeros of the batch's length, to which each output is added

@@ -88,7 +88,8 @@ class HandInferencer:
 
         Takes and raises what
         :meth:`HandPose <lgh_mmpose.inference.pipeline.HandPose.__call__>`
-        does: ``inputs, bboxes, camera_matrix, bone_length, fov, hand_side``.
+        does: ``inputs, bboxes, camera_matrix, bone_length, fov, hand_side,
+        directions``.
 
         Yields:
             dict: One JSON-able dict per frame, see ``docs/inference.md``.

@@ -242,10 +242,26 @@ class TurnUpright(BaseTransform):
         return f'{self.__class__.__name__}()'
 
 
-def _mirror(results: Dict) -> None:
-    """Mirror the input: pixel column u goes to w - 1 - u."""
-    results['flip'] = True
-    results['flip_direction'] = 'horizontal'
+def _set_mirrored(results: Dict, mirrored: bool, step: str) -> None:
+    """Mirror the input or not: pixel column u goes to w - 1 - u.
+
+    Args:
+        results (dict): The result dict, changed in place.
+        mirrored (bool): Whether to.
+        step (str): The transform that asks, for the error.
+
+    Raises:
+        ValueError: If there is no ``warp_mat`` yet, or another transform has
+            mirrored the image.
+    """
+    check_not_flipped(dict(results, warp_mat=None))
+    if 'warp_mat' not in results:
+        raise ValueError(f'{describe(results)}: {step} must stand after '
+                         'TopdownAffineCamera')
+    results['flip'] = mirrored
+    results['flip_direction'] = 'horizontal' if mirrored else None
+    if not mirrored:
+        return
     width = results['img'].shape[1]
     results['img'] = cv2.flip(results['img'], 1)
     mirror = np.array([[-1., 0., width - 1.], [0., 1., 0.], [0., 0., 1.]])
@@ -308,18 +324,11 @@ class MirrorHands(BaseTransform):
             ValueError: If there is no ``warp_mat`` yet, or another transform
                 has mirrored the image.
         """
-        check_not_flipped(dict(results, warp_mat=None))
-        if 'warp_mat' not in results:
-            raise ValueError(f'{describe(results)}: MirrorHands must stand '
-                             'after TopdownAffineCamera')
-        results['flip'] = False
-        results['flip_direction'] = None
         if self.by_id:
             mirrored = results.get('id', 0) % 2 == 1
         else:
             mirrored = np.random.random() < self.prob
-        if mirrored:
-            _mirror(results)
+        _set_mirrored(results, bool(mirrored), 'MirrorHands')
         return results
 
     def __repr__(self) -> str:
@@ -384,7 +393,6 @@ class CanonicalizeHandSide(BaseTransform):
             ValueError: If the side of the hand is unknown, there is no
                 ``warp_mat`` yet, or another transform has mirrored the image.
         """
-        check_not_flipped(dict(results, warp_mat=None))
         if 'hand_side' not in results and 'keypoints' not in results:
             results['hand_side'] = self.side
             if not self._said_assumed:
@@ -398,13 +406,7 @@ class CanonicalizeHandSide(BaseTransform):
         if hand_side not in SIDES:
             raise ValueError(f'{describe(results)}: hand_side must be one '
                              f'of {SIDES}, got {hand_side!r}')
-        if 'warp_mat' not in results:
-            raise ValueError(f'{describe(results)}: CanonicalizeHandSide '
-                             'must stand after TopdownAffineCamera')
-        results['flip'] = False
-        results['flip_direction'] = None
-        if hand_side != self.side:
-            _mirror(results)
+        _set_mirrored(results, hand_side != self.side, 'CanonicalizeHandSide')
         return results
 
     def __repr__(self) -> str:

@@ -21,8 +21,8 @@ from lgh_mmpose.version import __version__
 
 from ..geometry.crop import Crop
 from ..inference.backends.exported import (INFO_FILE, SCHEMA, ExportedNetwork,
-                                           file_sha256, info_to_json,
-                                           output_names)
+                                           info_to_json, output_names)
+from ..inference.backends.exports import file_sha256
 from ..inference.backends.torch import network_info
 from .deploy_form import DeployForm, to_deploy
 from .half_weights import halve_weights

@@ -16,7 +16,7 @@ from ..apis.config_crop import crop_of_config
 from ..checkpoint import load_weights, read_checkpoint
 from ..config import config_errors, require_keys
 from ..geometry.crop import Crop
-from ..inference.backends.exported import file_sha256
+from ..inference.backends.exports import file_sha256
 from .deploy_form import check_kind
 from .exporting import choose_precision, export
 from .verification import Tolerance

@@ -48,15 +48,13 @@ def direction_of(keypoints: np.ndarray,
         np.ndarray | None: From the first to the second of
         :data:`DIRECTION_JOINTS`, (2,) px; None if that is not known.
     """
-    indices = [
-        i for name in DIRECTION_JOINTS for i, other in enumerate(joint_names)
-        if other == name
-    ]
-    if len(indices) < 2 or known is not None and not all(known[i] > 0
-                                                         for i in indices):
+    names = list(joint_names)
+    if not set(DIRECTION_JOINTS) <= set(names):
         return None
-    start, end = (keypoints[i] for i in indices)
-    direction = end - start
+    start, end = (names.index(name) for name in DIRECTION_JOINTS)
+    if known is not None and not (known[start] > 0 and known[end] > 0):
+        return None
+    direction = keypoints[end] - keypoints[start]
     return direction if np.isfinite(direction).all() else None
 
 
@@ -105,18 +103,13 @@ def crop_matrix(bbox: Sequence[float],
     x, y = ((bbox[2:] + bbox[:2]) / 2).tolist()
     aspect = width / height
     w, h = (w, w / aspect) if w > h * aspect else (h * aspect, h)
-    lost = 1 if use_udp else 0
-    zoom_x, zoom_y = (width - lost) / w, (height - lost) / h
+    # from border to border, or from the first to the last pixel's centre
+    size = np.subtract(input_size, 1 if use_udp else 0)
     cos, sin = math.cos(math.radians(rotation)), math.sin(
         math.radians(rotation))
-    matrix = np.array([[
-        zoom_x * cos, zoom_x * sin,
-        (width - lost) / 2 - zoom_x * (cos * x + sin * y)
-    ],
-                       [
-                           -zoom_y * sin, zoom_y * cos,
-                           (height - lost) / 2 - zoom_y * (cos * y - sin * x)
-                       ], [0., 0., 1.]])
+    matrix = np.eye(3)
+    matrix[:2, :2] = size[:, None] / [[w], [h]] * [[cos, sin], [-sin, cos]]
+    matrix[:2, 2] = size / 2 - matrix[:2, :2] @ [x, y]
     if mirror:
         matrix[0] = [0., 0., width - 1.] - matrix[0]
     return matrix

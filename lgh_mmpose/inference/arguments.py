@@ -6,12 +6,12 @@ from typing import Any, Union
 from .pipeline import Detector, HandPose
 
 
-def add_network(parser: argparse._ActionsContainer) -> None:
+def add_network(parser: argparse.ArgumentParser) -> None:
     """Add what says which network runs, and where.
 
     Args:
-        parser (ArgumentParser | argument group): Of a command that calls
-            :func:`open_hand_pose`.
+        parser (ArgumentParser): Of a command that calls
+            :func:`open_hand_pose`, or an argument group of it.
     """
     network = parser.add_mutually_exclusive_group()
     network.add_argument(
@@ -36,7 +36,7 @@ def add_network(parser: argparse._ActionsContainer) -> None:
         help="threads of the network (default: the engine's choice)")
 
 
-def add_detector(parser: argparse._ActionsContainer) -> None:
+def add_detector(parser: argparse.ArgumentParser) -> None:
     """Add what says how hands are found, likewise."""
     parser.add_argument(
         '--detector',

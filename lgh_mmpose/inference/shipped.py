@@ -20,7 +20,7 @@ def shipped_model(name: str) -> Path:
     Raises:
         FileNotFoundError: If this version comes without.
     """
-    folder = Path(str(resources.files(__package__.split('.')[0]))) / WEIGHTS
+    folder = Path(str(resources.files('lgh_mmpose'))) / WEIGHTS
     if not (folder / name).is_dir():
         what = {POSE: 'network', DETECTOR: 'detector of hands'}[name]
         raise FileNotFoundError(

@@ -205,6 +205,9 @@ class HandTracker:
               directions: Optional[list] = None) -> List[Track]:
         """Begin a track at each box that no track is at.
 
+        A track that is there may be told that its hand points elsewhere, see
+        :meth:`Track.correct`.
+
         Args:
             boxes (np.ndarray): Boxes in shape (N, 4), px.
             scores (list, optional): Of the N detections, None where there was

@@ -4,7 +4,6 @@ import sys
 
 import cv2
 import numpy as np
-import onnx
 import pytest
 import torch
 from detector_models import SIZE, build_data_set, random_detector, tiny_config
@@ -18,7 +17,7 @@ from lgh_mmpose.geometry.hand import SIDES
 from lgh_mmpose.inference.backends.exported_detector import ExportedDetector
 from lgh_mmpose.inference.backends.mmdet import HandDetector
 
-pytest.importorskip('onnxruntime')
+onnx = pytest.importorskip('onnx', reason="needs '.[deploy]'")
 
 
 @pytest.fixture(scope='module')
@@ -219,8 +218,16 @@ def test_a_damaged_model_file_is_named(exported, tmp_path):
         ExportedDetector(tmp_path)
 
 
+def test_a_json_without_a_field_is_named(exported, tmp_path):
+    info = json.loads((exported / 'hand_detector.json').read_text())
+    del info['model']['sha256']
+    folder = copied(exported, tmp_path / 'copy', model=info['model'])
+    with pytest.raises(ValueError, match="it has no 'sha256'"):
+        ExportedDetector(folder)
+
+
 def test_a_file_of_another_network_is_named(exported, tmp_path):
-    from lgh_mmpose.inference.backends.exported import file_sha256
+    from lgh_mmpose.inference.backends.exports import file_sha256
     folder = copied(exported, tmp_path / 'copy')
     file = folder / 'hand_detector.onnx'
     file.write_bytes(b'no model')
@@ -240,13 +247,16 @@ def test_a_file_of_another_network_is_named(exported, tmp_path):
     (dict(iou_thr=float('nan')), 'bad iou_thr'),
     (dict(max_hands=0), 'bad max_hands'),
     (dict(model=3), 'model must be'),
-    (dict(model=dict(file='../a.onnx', backend='onnx', sha256={})),
-     'bad model.file'),
-    (dict(model=dict(file='a.onnx', backend='torch', sha256={'a.onnx': ''})),
-     'bad model.backend'),
-    (dict(model=dict(file='a.onnx', backend='onnx')), "it has no 'sha256'"),
+    (dict(model=dict(file='../a.onnx')), 'bad model.file'),
+    (dict(model=dict(backend='torch')), 'bad model.backend'),
+    (dict(model=dict(inference_precision='int8')),
+     'bad model.inference_precision'),
+    (dict(model=dict(sha256=None)), 'bad model.sha256'),
 ])
 def test_a_wrong_json_is_named(exported, tmp_path, changes, message):
+    if isinstance(changes.get('model'), dict):
+        info = json.loads((exported / 'hand_detector.json').read_text())
+        changes = dict(model=dict(info['model'], **changes['model']))
     folder = copied(exported, tmp_path / 'copy', **changes)
     with pytest.raises(
             ValueError, match='hand_detector.json cannot be used: '

@@ -1,17 +1,14 @@
 """Networks that ``tools/deployment/export.py`` wrote."""
-import contextlib
-import hashlib
-import json
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional, Tuple, Union
+from typing import Optional, Tuple, Union
 
 import numpy as np
 
 from ...geometry.crop import Crop, find_crop_fault
 from ...geometry.hand import HandSkeleton
-from ...reading import read_small_file, reason
 from ..network import Joints, NetworkInfo, check_images
-from .engines import ENGINES, OUTPUTS
+from .engines import OUTPUTS
+from .exports import ExportedModel, model_checks, read_json, refuse
 
 SCHEMA = 'lgh_mmpose/exported_hand_pose/4'
 """Name and version of the format; no other version is read."""
@@ -40,22 +37,16 @@ class ExportedNetwork:
         directory = Path(directory)
         described = read_info(directory)
         self.info = info_from_json(described)
-        model = described['model']
-        for name, digest in model['sha256'].items():
-            check_file(directory / name, digest, INFO_FILE)
-        self.files = tuple(
-            str(directory / name) for name in (INFO_FILE, *model['sha256']))
-        self._file = directory / model['file']
-        with engine_errors(self._file, 'loaded'):
-            self._run = ENGINES[model['backend']](
-                self._file, model, num_threads,
-                output_names(self.info.gives_side))
+        self._model = ExportedModel(directory, INFO_FILE, described['model'],
+                                    output_names(self.info.gives_side),
+                                    num_threads)
+        self.files = self._model.files
 
     def __call__(self, images: np.ndarray) -> Joints:
         check_images(images, self.info.input_size)
         num = len(images), len(self.info.skeleton.joint_names)
-        with engine_errors(self._file, 'run'):
-            outputs = self._run(np.ascontiguousarray(images))
+        with self._model.errors('run'):
+            outputs = self._model.run(images)
             shapes = [output.shape for output in outputs]
             expected = [(*num, 2), num, num, num[:1]]
             if shapes != expected[:3 + self.info.gives_side]:
@@ -63,59 +54,9 @@ class ExportedNetwork:
         return Joints(*outputs)
 
 
-@contextlib.contextmanager
-def engine_errors(file: Path, what: str) -> Iterator[None]:
-    """Let what an engine raises name the file.
-
-    Args:
-        file (Path): The file.
-        what (str): What it cannot be: ``'loaded'`` or ``'run'``.
-
-    Raises:
-        ValueError: Instead of any error but ImportError.
-    """
-    try:
-        yield
-    except ImportError:
-        raise
-    except Exception as error:
-        raise ValueError(f'{file} cannot be {what}: {reason(error)};'
-                         ' export the model again') from error
-
-
 def output_names(gives_side: bool) -> Tuple[str, ...]:
     """The outputs of a network that tells the side, or does not."""
     return OUTPUTS if gives_side else OUTPUTS[:-1]
-
-
-def file_sha256(path: Union[str, Path]) -> str:
-    """SHA-256 of a file in hexadecimal digits."""
-    with open(path, 'rb') as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def check_file(path: Path, digest: str, info_file: str) -> None:
-    """Check that a file of an export is there, and the one that was written.
-
-    Args:
-        path (Path): The file.
-        digest (str): Its SHA-256 in hexadecimal digits.
-        info_file (str): Name of the file that says so.
-
-    Raises:
-        FileNotFoundError: If it is missing.
-        ValueError: If it is another.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} is missing: the export is not '
-                                'whole, export the model again')
-    if file_sha256(path) != digest:
-        raise ValueError(f'{path} is not the file that was exported: its '
-                         f'SHA-256 is not that in {info_file}; copy the '
-                         'whole directory again, or export the model again')
 
 
 def read_info(directory: Union[str, Path]) -> dict:
@@ -126,34 +67,6 @@ def read_info(directory: Union[str, Path]) -> dict:
         ValueError: If it is not of this program's schema.
     """
     return read_json(Path(directory) / INFO_FILE, SCHEMA, _check_info)
-
-
-def read_json(path: Path, schema: str, check: Callable[[dict], None]) -> dict:
-    """Read and check what an export says of itself.
-
-    Args:
-        path (Path): The json file.
-        schema (str): Its name and version.
-        check (Callable): Raises ValueError or KeyError if it is not right.
-
-    Raises:
-        FileNotFoundError: If it is not there.
-        ValueError: If it is not of this schema, or not right.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} is missing: give the directory that '
-                                'tools/deployment/export.py wrote')
-    try:
-        info = json.loads(read_small_file(path).decode('utf-8'))
-        if info['schema'] != schema:
-            raise ValueError(f'its schema is {str(info["schema"])[:100]!r}, '
-                             f'not {schema!r}: export the model again')
-        check(info)
-    except Exception as error:  # anything may stand in it
-        what = f'it has no {error}' if isinstance(error, KeyError) else \
-            reason(error)
-        raise ValueError(f'{path} cannot be used: {what}') from error
-    return info
 
 
 def info_from_json(info: dict) -> NetworkInfo:
@@ -187,7 +100,7 @@ def _crop(info: dict) -> Crop:
 
 
 def _check_info(info: dict) -> None:
-    names, model = (info[k] for k in ('joint_names', 'model'))
+    names = info['joint_names']
     for kind, keys in ((dict, ('crop', 'model')),
                        (list, ('input_size', 'joint_names', 'joint_groups',
                                'reference_bone', 'bones', 'bone_lengths'))):
@@ -195,10 +108,9 @@ def _check_info(info: dict) -> None:
             if not isinstance(info[key], kind):
                 raise ValueError(f'{key} must be a {kind.__name__}')
     bones = np.asarray(info['bones'])
+    crop = _crop(info)
     checks = {
-        'input_size':
-        len(info['input_size']) == 2
-        and all(type(v) is int and 0 < v <= 4096 for v in info['input_size']),
+        **model_checks(info),
         'joint_names':
         all(isinstance(name, str)
             for name in names) and len(set(names)) == len(names),
@@ -220,28 +132,8 @@ def _check_info(info: dict) -> None:
         len(info['bone_lengths']) == len(bones) and all(
             type(v) in (int, float) and 0 < v <= 1e3
             for v in info['bone_lengths']),  # in reference bones
-        'model.backend':
-        model['backend'] in ENGINES,
-        'model.precision':
-        isinstance(model['precision'], str),
-        'model.inference_precision':
-        model['inference_precision'] in ('f32', 'bf16'),
-        # beside the json, nowhere else
-        'model.file':
-        is_name(model['file']),
-        'model.sha256':
-        isinstance(model['sha256'], dict) and model['file'] in model['sha256']
-        and all(
-            is_name(name) and isinstance(digest, str)
-            for name, digest in model['sha256'].items()),
     }
-    bad = [name for name, good in checks.items() if not good]
-    fault = find_crop_fault(_crop(info))
-    bad += [f'crop.{fault}'] * (fault is not None)
-    if bad:
-        raise ValueError(f'bad {", ".join(bad)}')
-
-
-def is_name(name: Any) -> bool:
-    """Whether it names a file, without a folder."""
-    return Path(name).name == name
+    fault = find_crop_fault(crop)
+    if fault is not None:
+        checks[f'crop.{fault}'] = False
+    refuse(checks)

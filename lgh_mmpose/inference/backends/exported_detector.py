@@ -6,8 +6,7 @@ import numpy as np
 
 from ..detections import Detections, select_hands, to_image
 from ..letterbox import letterbox
-from .engines import ENGINES
-from .exported import check_file, engine_errors, is_name, read_json
+from .exports import ExportedModel, model_checks, read_json, refuse
 
 SCHEMA = 'lgh_mmpose/exported_hand_detector/1'
 """Name and version of the format; no other version is read."""
@@ -30,7 +29,6 @@ class ExportedDetector:
     Attributes:
         input_size (tuple[int, int]): Width and height of its input, px.
         files (tuple[str, ...]): The files that it was read from.
-        run (Callable): Inputs (B, 3, H, W), uint8 -> :data:`OUTPUTS`.
 
     Raises:
         FileNotFoundError: If a file of the export is missing.
@@ -45,19 +43,36 @@ class ExportedDetector:
                  score_thr: Optional[float] = None) -> None:
         directory = Path(directory)
         info = read_json(directory / INFO_FILE, SCHEMA, _check_info)
-        model = info['model']
-        for name, digest in model['sha256'].items():
-            check_file(directory / name, digest, INFO_FILE)
-        self.files = tuple(
-            str(directory / name) for name in (INFO_FILE, *model['sha256']))
         self.input_size: Tuple[int, int] = tuple(info['input_size'])
         self.score_thr = info['score_thr'] if score_thr is None else score_thr
         self.iou_thr = info['iou_thr']
         self.max_hands = info['max_hands']
-        self._file = directory / model['file']
-        with engine_errors(self._file, 'loaded'):
-            self.run = ENGINES[model['backend']](self._file, model,
-                                                 num_threads, OUTPUTS)
+        self._model = ExportedModel(directory, INFO_FILE, info['model'],
+                                    OUTPUTS, num_threads)
+        self.files = self._model.files
+
+    def run(self, inputs: np.ndarray) -> Tuple[np.ndarray, ...]:
+        """The answers at all A places of inputs, before hands are chosen.
+
+        Args:
+            inputs (np.ndarray): (B, 3, H, W), uint8, BGR, letterboxed.
+
+        Returns:
+            tuple[np.ndarray, ...]: :data:`OUTPUTS`: (B, A, 4), (B, A, 2) and
+            (B, A, 2).
+
+        Raises:
+            ValueError: If the file cannot be run, or gives something else.
+        """
+        with self._model.errors('run'):
+            outputs = self._model.run(inputs)
+            shapes = [output.shape for output in outputs]
+            places = (*shapes[0], 0, 0)[1]
+            if shapes != [(len(inputs), places, size) for size in (4, 2, 2)]:
+                raise ValueError(f'it gives {shapes}')
+            if not all(np.isfinite(output).all() for output in outputs):
+                raise ValueError('it gives numbers that are not finite')
+        return outputs
 
     def __call__(self, image: np.ndarray) -> Detections:
         """Find the hands of an image.
@@ -76,50 +91,24 @@ class ExportedDetector:
             raise ValueError('the detector takes images as uint8 (h, w, 3), '
                              f'got {image.dtype} {image.shape}')
         pixels, warp = letterbox(image, self.input_size)
-        with engine_errors(self._file, 'run'):
-            boxes, scores, directions = self.run(
-                np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
-            places = boxes.shape[1] if boxes.ndim == 3 else -1
-            shapes = [part.shape for part in (boxes, scores, directions)]
-            if shapes != [(1, places, size) for size in (4, 2, 2)]:
-                raise ValueError(f'it gives {shapes}')
-            if not all(
-                    np.isfinite(part).all()
-                    for part in (boxes, scores, directions)):
-                raise ValueError('it gives numbers that are not finite')
+        boxes, scores, directions = self.run(pixels.transpose(2, 0, 1)[None])
         found = select_hands(boxes[0], scores[0], directions[0],
                              self.score_thr, self.iou_thr, self.max_hands)
         return to_image(found, warp, image.shape[1::-1])
 
 
 def _check_info(info: dict) -> None:
-    model = info['model']
-    if not isinstance(model, dict):
-        raise ValueError('model must be a dict')
-    checks = {
-        'input_size':
-        isinstance(info['input_size'], list) and len(info['input_size']) == 2
-        and all(type(v) is int and 0 < v <= 4096 for v in info['input_size']),
-        'score_thr':
+    for name, kind in (('input_size', list), ('model', dict)):
+        if not isinstance(info[name], kind):
+            raise ValueError(f'{name} must be a {kind.__name__}')
+    refuse({
+        **model_checks(info), 'score_thr':
         _is_share(info['score_thr']),
         'iou_thr':
         _is_share(info['iou_thr']),
         'max_hands':
-        type(info['max_hands']) is int and info['max_hands'] > 0,
-        'model.backend':
-        model['backend'] == 'onnx',
-        # beside the json, nowhere else
-        'model.file':
-        is_name(model['file']),
-        'model.sha256':
-        isinstance(model['sha256'], dict) and model['file'] in model['sha256']
-        and all(
-            is_name(name) and isinstance(digest, str)
-            for name, digest in model['sha256'].items()),
-    }
-    bad = [name for name, good in checks.items() if not good]
-    if bad:
-        raise ValueError(f'bad {", ".join(bad)}')
+        type(info['max_hands']) is int and info['max_hands'] > 0
+    })
 
 
 def _is_share(value: Any) -> bool:
