@@ -1,7 +1,8 @@
 """Small data sets in the file formats of their releases."""
+import hashlib
 import json
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -19,6 +20,15 @@ RHD_NAMES = [
     FREIHAND_NAMES[i] for i in (0, 4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9, 16,
                                 15, 14, 13, 20, 19, 18, 17)
 ]
+
+
+def digests(root: Path) -> Dict[str, str]:
+    """SHA-256 of all files of a data set by their names in it."""
+    return {
+        str(path.relative_to(root)):
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob('*') if path.is_file()
+    }
 
 
 def left_hands(num: int, seed: int = 0) -> np.ndarray:

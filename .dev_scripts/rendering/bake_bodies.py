@@ -7,7 +7,7 @@ Each person comes as ``NN_half.webp`` (from the head to the hips) and
 ``NN_full.webp`` (to the feet). Such a picture has three of the same size one
 below the other: colours without light, and coverage; normals (x and y, from
 -1 to 1) and, in blue, how open a place is to light from around; and what
-covers the body: red an upper garment, green trousers or shoes, blue bare skin.
+covers the body: red an upper garment, green trousers, blue bare skin.
 ``bodies.json`` tells, for each person, sex and mean colour of the skin, and,
 for each picture, how many mm a pixel has and where in it head and shoulders
 are.
@@ -23,12 +23,12 @@ from bake_people import (Bodies, find_irises, of_bones, rotation,
                          sample_bodies, sample_hair_color, sample_looks,
                          sample_skin, vertex_normals)
 
+from lgh_mmpose.rendering.bodies import HEIGHTS
 from lgh_mmpose.rendering.rasterizer import Mesh, visible_faces
 
 OUT = Path(__file__).resolve().parents[2] / 'assets/rendering/bodies'
 BODIES = 32
 SEED = 1
-HEIGHTS = {'half': 320, 'full': 448}  # px
 DISTANCES = {'half': 1400., 'full': 2600.}  # mm of the camera
 SUPERSAMPLING = 2  # beside that of the rasteriser
 ARM_BONES = ('upperarm', 'lowerarm', 'wrist', 'finger', 'metacarpal')

@@ -127,14 +127,16 @@ class Proof:
             self.cores.put(core)
 
     def fingerprint(self, run: Run) -> Dict[str, Any]:
-        """What made a result: the renderer, and config and arm by a digest."""
+        """What made a result: the renderer, and by a digest config, arm and
+        options of the rendering."""
         from mmengine.config import Config
 
         from lgh_mmpose.rendering import GENERATOR_VERSION
         cfg = Config.fromfile(self.config_file(run))
-        config = json.dumps([cfg.to_dict(), self.plan['arms'][run.arm]],
-                            sort_keys=True,
-                            default=repr)
+        parts = [cfg.to_dict(), self.plan['arms'][run.arm]]
+        if 'render' in self.plan:
+            parts.append([self.plan['render'], self.plan['image_size']])
+        config = json.dumps(parts, sort_keys=True, default=repr)
         commit = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'],
                                 cwd=ROOT,
                                 capture_output=True,

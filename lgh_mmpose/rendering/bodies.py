@@ -30,7 +30,7 @@ class Cutout(NamedTuple):
             place is to light from around.
         covers: Of each (H, W, 3) uint8: upper garment, trousers, bare skin.
         mm_per_px: Of the first, in the plane of the neck.
-        points: Places of :class:`Pose`'s points, (3,) each: px of the first,
+        points: Places of :data:`_POINTS`, (3,) each: px of the first,
             and mm behind the neck.
     """
     colors: List[np.ndarray]
@@ -285,7 +285,7 @@ def _shade(colors, shape, covers, top, texels, trousers, gain, mirrored, roll,
             v, u = int(y * texels) % side, int(x * texels) % side
             for c in range(3):
                 albedo = linear[min(int(colors[y, x, c] / alpha), 255)]
-                albedo *= (worn * top[v, u, c] / .8 + below * trousers[c] +
+                albedo *= (worn * top[v, u, c] / _CLOTH + below * trousers[c] +
                            bare * gain[c] + rest) / total
                 ambient = max(
                     sh[0, c] + sh[1, c] * ny + sh[2, c] * nz + sh[3, c] * nx +

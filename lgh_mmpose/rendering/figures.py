@@ -3,6 +3,8 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from lgh_mmpose.geometry.hand import SIDES
+
 from .accessories import CIRCLE, cloth_texture, tube
 from .bodies import Body, Outfit, Placed, load_bodies
 from .hand_model import FOREARM_PART, Subject
@@ -11,7 +13,10 @@ from .scene import Hand, SceneGenerator, place_hand, uniform_rotation
 from .skins import Skin, Skins
 from .upper_arms import arm_to_shoulder, sleeves_of
 
-SIDES = ('left', 'right')
+GESTURES = ('show', 'raise', 'fold', 'rest', 'hide')
+"""What an arm does: holds up its hand with the forearm turned any way; the
+same, the elbow high; lies before the body; hangs down; goes behind the back.
+"""
 
 _TRIES = 30  # to hold an arm as people can
 _BEND = np.cos(np.radians(150))  # of forearm and upper arm, at most
@@ -207,19 +212,18 @@ class Figures:
               gesture: str, points: Dict[str, np.ndarray], body: Body,
               outfit: Outfit, others: Sequence[np.ndarray]) -> Arm:
         """Hold a hand as the gesture says."""
-        frame = _Torso(points, side)
+        torso = _Torso(points, side)
         mirror = np.array([-1 if side == 'left' else 1, 1, 1])
         local = (hand.keypoints - hand.keypoints[0]) * mirror
         forearm = (self._scenes.elbow_of(hand) - hand.keypoints[0]) * mirror
         best = None
         for _ in range(_TRIES):
-            along = _sample_upper_arm(rng, gesture, frame)
-            elbow = frame.shoulder + body.upper_arm * along
-            turn = self._sample_turn(rng, gesture, frame, along, local,
-                                     forearm)
+            along = _sample_upper_arm(rng, gesture, torso)
+            elbow = torso.shoulder + body.upper_arm * along
+            turn = self._sample_turn(rng, gesture, torso, along, forearm)
             wrist = elbow - turn @ forearm
             keypoints = wrist + local @ turn.T
-            strain = frame.strain(gesture, along, elbow, keypoints, others)
+            strain = torso.strain(gesture, along, elbow, keypoints, others)
             if best is None or strain < best[0]:
                 best = strain, turn, wrist
             if not strain:
@@ -227,7 +231,7 @@ class Figures:
         _, turn, wrist = best
         hand = place_hand(hand, turn, wrist, side=side, root=0)
         return Arm(
-            self._attach(rng, hand, wrist + turn @ forearm, frame, body,
+            self._attach(rng, hand, wrist + turn @ forearm, torso, body,
                          outfit), gesture == 'hide')
 
     def _attach(self, rng: np.random.Generator, hand: Hand, elbow: np.ndarray,
@@ -245,12 +249,12 @@ class Figures:
         return hand._replace(surfaces=surfaces)
 
     def _sample_turn(self, rng: np.random.Generator, gesture: str,
-                     frame: '_Torso', along: np.ndarray, local: np.ndarray,
+                     torso: '_Torso', along: np.ndarray,
                      forearm: np.ndarray) -> np.ndarray:
         """Rotation of a hand, from its own frame to the camera's."""
         if gesture in ('show', 'raise'):
             return self._scenes.turn(rng)
-        out, front, up = frame.out, frame.front, frame.up
+        out, front, up = torso.out, torso.front, torso.up
         if gesture == 'rest':
             way = along + rng.normal(0, .13, 3) + rng.uniform(0, .35) * front
             palm = -out + rng.normal(0, .45, 3)

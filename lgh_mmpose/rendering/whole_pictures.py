@@ -8,7 +8,7 @@ from lgh_mmpose.geometry.camera import project
 
 from .backgrounds import cast_shadow
 from .camera_effects import apply_camera
-from .figures import Figure, Figures
+from .figures import GESTURES, Figure, Figures
 from .lighting import Light
 from .occluders import sample_occluder
 from .rasterizer import NEAR
@@ -21,6 +21,7 @@ _NEAREST = 150.  # mm from the camera to the middle of a hand's near side
 _FINE_SKIN = 130  # px that a hand spans from where skins are finer than 256
 _OCCLUDER = .15  # probability of something before a hand
 _SHADOW = .25  # of a wall behind, on which the shadow of a hand falls
+_SHADOW_SPAN = .25  # share of the picture that such a hand spans at least
 _KINDS = {
     'empty': .075,
     'portrait': .045,
@@ -29,21 +30,19 @@ _KINDS = {
     'people': .41,
     'both': .06
 }
-"""Kinds of pictures and how frequent they are: without people; with someone
+"""Kinds of pictures and how frequent they are: without hands; with someone
 whose hands are hardly seen; with two hands that touch; with hands whose arms
 come from anywhere; with people from head to foot; with those and hands."""
 _DESK = .2  # of people close to the camera who sit behind a desk
 _PAIR_SPAN = .6  # of the picture, of two hands before their body, at most
 _HAND, _STATURE = 165., 1700.  # mm
-GESTURES = ('show', 'raise', 'fold', 'rest', 'hide')
-"""What arms of people do, see :class:`Figures`."""
 _CLOSE = (.7, .06, .2, .04, 0), (.2, .03, .27, .25, .25)
 _ALONE = (.5, .1, .2, .2, 0), (.2, .03, .17, .3, .3)
 _IN_COMPANY = (.25, .05, .2, .35, .15), (.15, .05, .2, .4, .2)
-"""How often, of either arm."""
+"""How often either arm makes each of :data:`GESTURES`: of people close to the
+camera, alone, and in company."""
 _GAP = 45.  # mm between an arm and the body on which its shadow falls
 _CONTRAST = 3.  # levels of a colour between a hand and what is about it
-_SHADOW_SPAN = .25  # share of the picture that such a hand spans at least
 
 
 class WholePicture(NamedTuple):
@@ -149,8 +148,8 @@ class _Canvas:
                 before it, and its picture.
         """
         behind, before = ([
-            arm.hand for arm in figure.arms if arm.behind == side
-        ] for side in (True, False))
+            arm.hand for arm in figure.arms if arm.behind == hidden
+        ] for hidden in (True, False))
         if behind:
             self.add_hands(rng, behind)
         body = self._add_body(figure)
@@ -267,8 +266,12 @@ class WholePictures:
         else:
             image = apply_camera(rng, canvas.image, canvas.owner > 0)
         hands = canvas.hands
+        # a joint beside the camera has its pixel far out
         keypoints = np.array([
-            project(hand.keypoints, canvas.camera_matrix) for hand in hands
+            project(
+                np.column_stack(
+                    [hand.keypoints[:, :2], hand.keypoints[:, 2].clip(NEAR)]),
+                canvas.camera_matrix) for hand in hands
         ]).reshape(-1, 21, 2)
         return WholePicture(
             image=image,
@@ -283,10 +286,9 @@ class WholePictures:
             ], bool),
             sides=tuple(hand.side for hand in hands))
 
-    def _sample_person(self, rng: np.random.Generator, span: float) -> tuple:
-        """Shape and skin of someone whose hands span some pixels."""
-        return self.scenes.sample_person(
-            rng, None if span > _FINE_SKIN else self._coarse_skins)
+    def _skins_for(self, span: float) -> Optional[Skins]:
+        """Skins as fine as hands that span some pixels need; None: fine."""
+        return None if span > _FINE_SKIN else self._coarse_skins
 
     def _add_touching(self, rng: np.random.Generator, canvas: _Canvas) -> None:
         size = self.scenes.size
@@ -294,7 +296,7 @@ class WholePictures:
         if self.scenes.backgrounds.people and span < _PAIR_SPAN * size and \
                 self._add_pair(rng, canvas, span):
             return
-        person = self._sample_person(rng, span)
+        person = self.scenes.sample_person(rng, self._skins_for(span))
         hands = self.scenes.sample_touching(rng, *person)
         centre = rng.uniform(.25, .75, 2) * size
         hands = _put(hands, canvas.camera_matrix, centre, span)
@@ -306,8 +308,7 @@ class WholePictures:
         """Add someone whose hands touch, spanning some px; if it can be."""
         focal = canvas.camera_matrix[0, 0]
         depth = focal * 1.3 * _HAND / span + 250
-        figure = self._figures.sample_pair(
-            rng, depth, None if span > _FINE_SKIN else self._coarse_skins)
+        figure = self._figures.sample_pair(rng, depth, self._skins_for(span))
         if figure is None:
             return False
         keypoints = np.concatenate([arm.hand.keypoints for arm in figure.arms])
@@ -335,13 +336,13 @@ class WholePictures:
         size = self.scenes.size
         count = rng.choice(6, p=(.6, .24, .07, .04, .03, .02)) + 1
         largest = size * np.exp(rng.uniform(np.log(.18), np.log(1.05)))
-        groups = []
+        placed = []
         boxes = np.empty((0, 4))
         for _ in range(count):
             span = largest * (rng.uniform(.6, 1) if count > 1 else 1)
             if count > 2:
                 span = min(span, .4 * size)
-            person = self._sample_person(rng, span)
+            person = self.scenes.sample_person(rng, self._skins_for(span))
             pose, held = self.scenes.sample_hand(rng, person[0])
             side = 'left' if rng.random() < .5 else 'right'
             hand = self.scenes.turn_hand(
@@ -358,11 +359,11 @@ class WholePictures:
             hand, = _put([hand], canvas.camera_matrix, centre, span)
             hand, = self.scenes.add_upper_arms(rng, [hand],
                                                canvas.camera_matrix)
-            groups.append(([hand], span))
-        groups.sort(key=lambda group: -group[0][0].keypoints[9, 2])
-        for hands, span in groups:
+            placed.append((hand, span))
+        placed.sort(key=lambda item: -item[0].keypoints[9, 2])
+        for hand, span in placed:
             canvas.add_hands(
-                rng, hands,
+                rng, [hand],
                 rng.random() < _SHADOW and span > _SHADOW_SPAN * size)
 
     def _add_people(self, rng: np.random.Generator, canvas: _Canvas) -> None:
@@ -391,7 +392,7 @@ class WholePictures:
             figure = self._figures.sample(
                 rng, gestures,
                 depth * np.exp(rng.normal(0, .15) * (count > 1)),
-                None if span > _FINE_SKIN else self._coarse_skins)
+                self._skins_for(span))
             across = (at + rng.uniform(.15, .85)) / count
             figures.append(
                 self._place(rng, figure, canvas.camera_matrix, across, level,
@@ -411,9 +412,9 @@ class WholePictures:
         places = np.stack([points['neck'], points['hips']])
         top, bottom = project(places, canvas.camera_matrix)[:, 1]
         edge = top + rng.uniform(.5, .85) * (bottom - top)
-        across = np.arange(size, dtype=np.float32)
-        line = edge + rng.normal(0, .05) * (across - size / 2)
-        coverage = np.clip(across[:, None] - line + .5, 0, 1)
+        place = np.arange(size, dtype=np.float32)  # of columns and rows
+        line = edge + rng.normal(0, .05) * (place - size / 2)
+        coverage = np.clip(place[:, None] - line + .5, 0, 1)
         picture = self.scenes.backgrounds.sample(rng, size, people=False)
         return coverage.astype(np.float32), picture
 
@@ -493,7 +494,8 @@ def _is_legible(image: np.ndarray, hand: np.ndarray) -> bool:
 
 
 def _overlap(box: np.ndarray, boxes: np.ndarray) -> float:
-    """Largest share of a box, left, top, right, bottom, under (N, 4) ones."""
+    """Largest part that a box, left, top, right, bottom, shares with one of
+    (N, 4), of the smaller of the two."""
     if not len(boxes):
         return 0.
     shared = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(

@@ -1,10 +1,11 @@
-import hashlib
+import importlib
 import json
 import shutil
 
 import cv2
 import numpy as np
 import pytest
+from dataset_writers import digests
 
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
 from lgh_mmpose.rendering import (GENERATOR_VERSION, SceneGenerator,
@@ -34,14 +35,6 @@ def root(tmp_path_factory):
 
 def load(root, split='training'):
     return json.loads((root / f'annotations/{split}.json').read_text())
-
-
-def digests(root):
-    return {
-        str(path.relative_to(root)):
-        hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in root.rglob('*') if path.is_file()
-    }
 
 
 def test_layout_is_that_of_coco(root):
@@ -114,6 +107,15 @@ def test_a_box_is_cut_at_the_border():
     np.testing.assert_allclose(points[20, :2], (124, 60))
 
 
+@pytest.mark.parametrize('area, ignored', [(140, 1), (160, 0)])
+def test_the_share_that_is_seen_is_that_of_the_whole_box(area, ignored):
+    """Of 64 x 20 px, of which 39 x 20 are in the picture: 154 are needed."""
+    hand, = describe_hands(
+        picture_of(spread_joints((60, 40), (124, 60)), areas=[area]))
+    assert hand['bbox'] == [60, 40, 39, 20]
+    assert hand['iscrowd'] == ignored
+
+
 @pytest.mark.parametrize('change', [
     dict(areas=[470]),
     dict(legible=[False]),
@@ -168,7 +170,7 @@ def test_ids_are_unique_and_boxes_lie_in_the_picture(root):
 
 @pytest.mark.parametrize('package', ['pycocotools', 'xtcocotools'])
 def test_coco_tools_read_it(root, package, capsys):
-    coco = pytest.importorskip(f'{package}.coco')
+    coco = importlib.import_module(f'{package}.coco')
     content = load(root)
     data = coco.COCO(str(root / 'annotations/training.json'))
     assert data.getCatIds(['right_hand']) == [2]
@@ -181,8 +183,8 @@ def test_coco_tools_read_it(root, package, capsys):
 
 
 def test_mmdet_reads_it(root):
-    datasets = pytest.importorskip('mmdet.datasets')
-    dataset = datasets.CocoDataset(
+    from mmdet.datasets import CocoDataset
+    dataset = CocoDataset(
         data_root=str(root),
         ann_file='annotations/training.json',
         data_prefix=dict(img='training/images/'),
@@ -205,7 +207,6 @@ def test_mmdet_reads_it(root):
 
 
 def test_mmposes_readers_read_it(root):
-    from mmpose.datasets import CocoWholeBodyHandDataset  # noqa: F401
     from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
     class Hands(BaseCocoStyleDataset):

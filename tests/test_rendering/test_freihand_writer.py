@@ -1,4 +1,3 @@
-import hashlib
 import json
 import os
 import shutil
@@ -6,6 +5,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from dataset_writers import digests
 
 from lgh_mmpose.datasets import FreiHand3DDataset
 from lgh_mmpose.fileio import unfinished_directory
@@ -33,14 +33,6 @@ def root(tmp_path_factory):
 
 def load(root, name):
     return np.array(json.loads((root / name).read_text()))
-
-
-def digests(root):
-    return {
-        str(path.relative_to(root)):
-        hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in root.rglob('*') if path.is_file()
-    }
 
 
 def test_layout_is_that_of_freihand(root):

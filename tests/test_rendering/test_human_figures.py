@@ -9,9 +9,8 @@ from lgh_mmpose.geometry.camera import project
 from lgh_mmpose.rendering import SceneGenerator, assets, bodies
 from lgh_mmpose.rendering import figures as module
 from lgh_mmpose.rendering.bodies import HEIGHTS, Outfit, Placed, load_bodies
-from lgh_mmpose.rendering.figures import Figures
+from lgh_mmpose.rendering.figures import GESTURES, Figures
 from lgh_mmpose.rendering.lighting import plain_light
-from lgh_mmpose.rendering.whole_pictures import GESTURES
 
 SIZE = 160
 DEPTH = 1500.
@@ -170,7 +169,7 @@ def test_there_are_bodies_of_both_sexes_and_all_skins():
 
 
 @pytest.mark.parametrize('mirrored', [False, True])
-@pytest.mark.parametrize('roll', [0., .1])
+@pytest.mark.parametrize('roll', [0., .1, -.35])
 def test_points_lie_on_the_body(mirrored, roll):
     """A person who looks at the camera has the left hand at the right."""
     for body in load_bodies()[:8]:

@@ -1,10 +1,10 @@
-import hashlib
 import json
 import pickle
 
 import cv2
 import numpy as np
 import pytest
+from dataset_writers import digests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,14 +41,6 @@ def load(root, split='training'):
 def read(root, kind, index, split='training'):
     return cv2.imread(
         str(root / split / kind / f'{index:05d}.png'), cv2.IMREAD_UNCHANGED)
-
-
-def digests(root):
-    return {
-        str(path.relative_to(root)):
-        hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in root.rglob('*') if path.is_file()
-    }
 
 
 def test_layout_is_that_of_rhd(root):

@@ -100,12 +100,42 @@ def test_empty_pictures_have_no_hands(pictures, monkeypatch):
 
 
 def test_hands_of_portraits_are_hardly_seen(pictures, monkeypatch):
+    """But somebody is."""
     only(monkeypatch, 'portrait')
+    covered = []
+    add_body = module._Canvas._add_body
+
+    def note(canvas, figure):
+        body = add_body(canvas, figure)
+        covered.append(0 if body is None else body.mean())
+        return body
+
+    monkeypatch.setattr(module._Canvas, '_add_body', note)
     found = [
         not hand['iscrowd'] for i in range(20)
         for hand in describe_hands(pictures.sample(i))
     ]
     assert sum(found) <= 6
+    assert len(covered) == 20 and np.median(covered) > .02
+
+
+@pytest.mark.parametrize('kind, method, depth_of', [
+    ('hands', 'add_hands', lambda rng, hands, *more: hands[0].keypoints[9, 2]),
+    ('people', 'add_figure', lambda rng, figure, *more: figure.body.neck[2]),
+])
+def test_what_is_farther_is_painted_first(pictures, monkeypatch, kind, method,
+                                          depth_of):
+    only(monkeypatch, kind)
+    depths = []
+    monkeypatch.setattr(module._Canvas, method,
+                        lambda self, *args: depths[-1].append(depth_of(*args)))
+    for i in range(40):
+        depths.append([])
+        pictures.sample(i)
+    several = [d for d in depths if len(d) > 1]
+    assert len(several) > 5
+    for d in several:
+        assert d == sorted(d, reverse=True)
 
 
 @pytest.mark.parametrize('kind', ['touching', 'hands', 'people', 'both'])
@@ -230,3 +260,47 @@ def test_light_and_shade_make_a_hand_legible():
 def test_overlap(boxes, expected):
     boxes = np.array(boxes, float).reshape(-1, 4)
     assert module._overlap(np.array([0, 0, 10, 10]), boxes) == expected
+
+
+def test_the_shadow_of_an_arm_falls_away_from_the_light():
+    """Beside it on the body, and nowhere else."""
+    y, x = np.mgrid[:80, :80]
+    arm = np.float32((x - 40)**2 + (y - 40)**2 < 36)
+    body = np.float32(x < 70)
+    light = np.array([-.6, -.3, -.74])  # from the upper left, before them
+    shadow = module._shade_on_body(arm, body, .25, light)
+    weight = shadow / shadow.sum()
+    middle = np.array([(x * weight).sum(), (y * weight).sum()])
+    assert middle[0] > 43 and middle[1] > 41
+    assert 0 < shadow.max() <= .45 and not shadow[:, 70:].any()
+
+
+def test_a_shadow_on_a_wall_darkens_it(plain):
+    hand, = module._put([hand_of(plain)], camera(), np.full(2, 63.), 50.)
+    pictures = []
+    for shadow in (False, True):
+        canvas = canvas_of()
+        canvas.add_hands(np.random.default_rng(0), [hand], shadow=shadow)
+        pictures.append(canvas.image)
+    without, with_shadow = pictures
+    wall = np.abs(without - 90).max(axis=2) == 0
+    assert not (with_shadow[wall] > 90).any()
+    assert (with_shadow[wall] < 85).mean() > .01
+
+
+def test_a_desk_hides_the_body_but_not_the_hands_before_it(pictures):
+    figure = pictures._figures.sample(
+        np.random.default_rng(1), ('show', 'hide'), 1000.)
+    canvas = canvas_of()
+    desk = np.ones((SIZE, SIZE), np.float32), np.zeros((SIZE, SIZE, 3),
+                                                       np.float32)
+    canvas.add_figure(np.random.default_rng(0), figure, desk)
+    hidden, shown = ([arm.behind for arm in figure.arms].index(behind)
+                     for behind in (True, False))
+    sides = [hand.side for hand in canvas.hands]
+    areas = np.bincount(canvas.owner.ravel(), minlength=len(sides) + 1)[1:]
+    by_side = dict(zip(sides, areas))
+    assert by_side[figure.arms[shown].hand.side] > 50
+    assert not by_side.get(figure.arms[hidden].hand.side, 0)
+    # black where nothing is before it
+    assert (canvas.image.max(axis=2) == 0).mean() > .3
