@@ -2,8 +2,9 @@
 # layout `coco`:
 #   python tools/dataset_converters/make_studiohand.py data/studiohand_coco \
 #       --layout coco --num-train 20000 --num-eval 1000
-# Where the convolutions are not depthwise, a step on a CPU takes no longer and
-# the network has twice the weights; ReLU saves a tenth. See docs/detector.md.
+# Where the convolutions of backbone and neck are not depthwise, a step on a
+# CPU takes no longer and the network has twice the weights; ReLU saves a
+# tenth. See docs/detector.md.
 _base_ = ['mmdet::_base_/default_runtime.py']
 
 custom_imports = dict(
@@ -65,18 +66,21 @@ model = dict(
         loss_direction=dict(type='MSELoss', loss_weight=1.0),
         norm_cfg=norm_cfg,
         act_cfg=act_cfg),
-    train_cfg=dict(
-        assigner=dict(type='DynamicSoftLabelAssigner', topk=13),
-        allowed_border=-1,
-        pos_weight=-1,
-        debug=False),
+    train_cfg=dict(assigner=dict(type='DynamicSoftLabelAssigner', topk=13)),
     # low, so that AP has its whole curve
     test_cfg=dict(score_thr=0.02, iou_thr=0.6, max_hands=20))
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='RandomHandAffine', input_size=input_size, mosaic_prob=0.3),
-    dict(type='mmpose.RandomCameraEffects'),
+    # blur, noise and low resolution are in the pictures, where hands that they
+    # swallow are not taught
+    dict(
+        type='mmpose.RandomCameraEffects',
+        blur_prob=0,
+        motion_prob=0,
+        noise_prob=0,
+        low_resolution_prob=0),
     dict(type='PackHandInputs'),
 ]
 val_pipeline = [

@@ -35,15 +35,24 @@ class Picture(NamedTuple):
 
     @classmethod
     def of(cls, results: dict) -> 'Picture':
-        """The picture of a sample of :class:`CocoHandDataset`."""
+        """The picture of a sample of :class:`CocoHandDataset`.
+
+        Raises:
+            ValueError: If the annotations are for another size.
+        """
         hands = results['instances']
         keypoints = np.array([hand['keypoints'] for hand in hands])
         keypoints = keypoints.reshape(-1, NUM_JOINTS, 3)
         image = results['img']
-        # the label may be for another size
-        scale = np.divide(image.shape[1::-1], (results.get(
-            'width', image.shape[1]), results.get('height', image.shape[0])))
-        return cls(image, keypoints[..., :2] * scale,
+        size = image.shape[1::-1]
+        annotated = (results.get('width',
+                                 size[0]), results.get('height', size[1]))
+        if annotated != size:
+            raise ValueError(
+                f'{results.get("img_path")} has {size[0]} x {size[1]} px, but '
+                f'is annotated as one of {annotated[0]} x {annotated[1]}: '
+                'scale the annotations with the picture')
+        return cls(image, keypoints[..., :2],
                    np.array([hand['bbox_label'] for hand in hands], np.int64),
                    np.array([hand['ignore_flag'] for hand in hands], bool))
 
@@ -78,9 +87,10 @@ class Targets(NamedTuple):
             warp (np.ndarray): From it to the input, affine, (3, 3).
             input_size (tuple[int, int]): Width and height, px.
             mirrored (bool): Whether the warp makes left hands right ones.
-            min_visible (float): Hands of whose box less is left are ignored.
+            min_visible (float): Hands of whose box in the picture less is
+                left are ignored.
             min_size (float): Hands whose box has a shorter longer side, px,
-                likewise.
+                likewise, and those whose shorter side is below half of it.
         """
         joints = warp_points(picture.keypoints, warp)
         # as in the labels, boxes end at the border of the picture
@@ -88,12 +98,12 @@ class Targets(NamedTuple):
         cut = warp_points(picture.keypoints.clip(0, border), warp)
         boxes = _tight(cut.clip(0, np.subtract(input_size, 1)))
         size, whole = ((box[:, 2:] - box[:, :2])
-                       for box in (boxes, _tight(joints)))
+                       for box in (boxes, _tight(cut)))
         seen = (size > 0).all(axis=1)
         share = size.prod(axis=1) / whole.prod(axis=1).clip(1e-9)
         ignored = (
             picture.ignored | (share < min_visible) |
-            (size.max(axis=1) < min_size))
+            (size.max(axis=1) < min_size) | (size.min(axis=1) < min_size / 2))
         directions = joints[:, MIDDLE_KNUCKLE] - joints[:, WRIST]
         length = np.linalg.norm(directions, axis=1, keepdims=True)
         directions = np.where(length > 1e-6, directions / length.clip(1e-6), 0)
@@ -147,10 +157,11 @@ class RandomHandAffine(BaseTransform):
             right ones. Defaults to 0.5.
         mosaic_prob (float): Probability of a mosaic. Defaults to 0.
         num_cached (int): Pictures to remember for mosaics. Defaults to 20.
-        min_visible (float): Share of a hand's box inside the input, below
-            which it is neither hand nor background. Defaults to 0.25.
-        min_size (float): The same for the longer side of the box, px.
-            Defaults to 8.
+        min_visible (float): Share of a hand's box in the picture that is
+            inside the input, below which it is neither hand nor background.
+            Defaults to 0.25.
+        min_size (float): The same for the longer side of the box, px, and
+            half of it for the shorter one. Defaults to 12.
 
     Raises:
         ValueError: If a range or a probability is impossible.
@@ -164,7 +175,7 @@ class RandomHandAffine(BaseTransform):
                  mosaic_prob: float = 0.,
                  num_cached: int = 20,
                  min_visible: float = .25,
-                 min_size: float = 8.) -> None:
+                 min_size: float = 12.) -> None:
         super().__init__()
         if not 0 < scale[0] <= scale[1] < float('inf'):
             raise ValueError('scale must be two positive numbers, the smaller '

@@ -371,17 +371,15 @@ def detections_table(scores: Dict[str, dict]) -> str:
     lines = []
     for name, figures in scores.items():
         line = f'{name:{width}}  {figures["pictures"]:5d} pictures'
-        for key, text, factor, digits in (('hands', ' hands', 1,
-                                           0), ('recall', '', 1, 3), ('AP', '',
-                                                                      1, 3),
-                                          ('false_per_picture',
-                                           ' false/picture', 1,
-                                           3), ('false_share', ' false', 1, 3),
-                                          ('side_right', ' side right', 1, 3),
-                                          ('direction_error', ' deg', 1, 1)):
+        for key, text, digits in (('hands', ' hands', 0), ('recall', '',
+                                                           3), ('AP', '', 3),
+                                  ('false_per_picture', ' false/picture',
+                                   3), ('false_share', ' false',
+                                        3), ('side_right', ' side right', 3),
+                                  ('direction_error', ' deg', 1)):
             value = figures[key]
             if value is not None and not (key == 'hands' and not value):
                 label = f'{key} ' if not text else ''
-                line += f'  {label}{factor * value:.{digits}f}{text}'
+                line += f'  {label}{value:.{digits}f}{text}'
         lines.append(line)
     return '\n'.join(lines)

@@ -102,7 +102,7 @@ def test_an_ignored_hand_is_no_background(model, maps):
         assert grad[1].all()
 
 
-def test_mmdet_computes_the_same_losses(model, maps):
+def test_mmdet_computes_the_same_losses(model, maps, monkeypatch):
     """Classes and boxes, of RTMDet's own head."""
     from mmdet.models.dense_heads import RTMDetSepBNHead
     truth = [
@@ -111,6 +111,9 @@ def test_mmdet_computes_the_same_losses(model, maps):
     ]
     metas = [dict(img_shape=SIZE, pad_shape=SIZE)] * 2
     own = losses(model, maps, truth)
+    monkeypatch.setattr(
+        model.bbox_head, 'train_cfg',
+        dict(model.bbox_head.train_cfg, allowed_border=-1, pos_weight=-1))
     mmdet = RTMDetSepBNHead.loss_by_feat(model.bbox_head, *maps[:2],
                                          copy.deepcopy(truth), metas)
     for name in ('loss_cls', 'loss_bbox'):

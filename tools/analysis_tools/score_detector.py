@@ -84,7 +84,7 @@ def main() -> None:
     args = parse_args()
     try:
         score(args)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
 
 

@@ -42,7 +42,8 @@ def parse_args() -> argparse.Namespace:
         choices=PRECISIONS,
         default='auto',
         help='what it computes in; fp16 stores the weights so (default: auto, '
-        'bf16 where backend and CPU compute it, else fp32)')
+        'bf16 where backend and CPU compute it, else fp32; fp16 for a '
+        'detector)')
     parser.add_argument(
         '--data-root', help='folder of the data, in place of the config\'s')
     parser.add_argument(
@@ -50,11 +51,10 @@ def parse_args() -> argparse.Namespace:
         type=int,
         metavar='N',
         help='samples of the test set to compare on, evenly spaced (default: '
-        '64; with int8 all of them)')
+        '64; with int8 all of them; 16 for a detector)')
     parser.add_argument(
         '--calibration-samples',
         type=int,
-        default=300,
         metavar='N',
         help='samples of the training set that int8 takes its ranges from '
         '(default: 300)')
@@ -193,7 +193,7 @@ def export(args: argparse.Namespace) -> dict:
         backend=args.backend,
         precision=args.precision,
         verify_samples=args.verify_samples,
-        calibration_samples=args.calibration_samples,
+        calibration_samples=args.calibration_samples or 300,
         tolerance=tolerance,
         padding=args.padding)
 
@@ -203,7 +203,8 @@ def export_detector(args: argparse.Namespace, cfg: Config) -> dict:
     from lgh_mmpose.deployment.detector import export_detector_config
     others = [
         f'--{name.replace("_", "-")}'
-        for name in ('padding', *(f'tolerance_{name}' for name in TOLERANCES))
+        for name in ('padding', 'calibration_samples',
+                     *(f'tolerance_{name}' for name in TOLERANCES))
         if getattr(args, name) is not None
     ]
     if others:
