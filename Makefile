@@ -3,6 +3,8 @@
 # make bench  measure the speed against the authors' network and others
 # make ablation  train the variants of all plans that have no result yet, and
 #             report them in docs/ablations.md: hours
+# make model  make the models that ship, from nothing, in work_dirs/models:
+#             hours; what is there is not made again
 # make docs   build the documentation site into site/
 # make lint   check the style of the code
 #
@@ -13,6 +15,7 @@
 #   PYTEST_ARGS, DEMO_ARGS, BENCH_ARGS, ABLATION_ARGS   further arguments of
 #                pytest, tools/demo.py, benchmarks/run.py and
 #                tools/ablation.py, such as --results-dir DIR to start anew
+#   PHOTOS=DIR   labelled photographs that make model scores
 #   PLANS, DATA  of make ablation (default: all plans, and their data in
 #                data/synthhand: docs/ablations.md)
 
@@ -25,6 +28,7 @@ BENCH_ARGS ?=
 ABLATION_ARGS ?=
 PLANS ?= configs/ablations/*.yaml
 DATA ?= data/synthhand
+PHOTOS ?= data/photos
 
 ifeq ($(strip $(VENV)),)
 $(error VENV= must name a folder)
@@ -36,7 +40,7 @@ STAMP := $(VENV)/.lgh_mmpose-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 
 SOURCES := lgh_mmpose configs demo tools benchmarks tests setup.py .dev_scripts
 
-.PHONY: help demo test bench ablation docs lint install FORCE
+.PHONY: help demo test bench ablation model docs lint install FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -55,6 +59,47 @@ ablation: $(STAMP)
 	@test -d '$(DATA)' || { echo 'DATA=$(DATA) is missing; where the data' \
 	    'of the plans come from is told in docs/ablations.md' >&2; exit 1; }
 	$(PY) tools/ablation.py $(PLANS) --data-root '$(DATA)' $(ABLATION_ARGS)
+
+# -- the models that ship ----------------------------------------------------
+
+HANDS := data/hands
+MODELS := work_dirs/models
+STUDIO = $(PY) tools/dataset_converters/make_studiohand.py $@ --workers $(JOBS)
+# a killed training goes on from its last whole epoch
+TRAIN = OMP_NUM_THREADS=1 PYTHON=$(PY) bash tools/dist_train.sh $(1) $(JOBS) \
+    --resume --work-dir $(@D) --cfg-options \
+    train_dataloader.batch_size=$$(($(2) / $(JOBS)))
+EXPORT = rm -rf $@ && $(PY) tools/deployment/export.py $(1) $< --out $@ \
+    --backend onnx --precision fp16 --data-root $(2)
+POSE := configs/lgh_hands_studiohand.py
+DETECTOR := configs/detection/rtmdet-nano_studiohand.py
+
+model: $(MODELS)/export/hand_pose $(MODELS)/export/hand_detector
+	$(PY) .dev_scripts/models/score.py $(MODELS) --photos '$(PHOTOS)'
+
+$(HANDS)/as_taken: | $(STAMP)
+	$(STUDIO) --num-train 25000 --num-eval 1000 --size 160 --fill 0.4 0.6
+$(HANDS)/clean: | $(STAMP)
+	$(STUDIO) --num-train 25000 --num-eval 0 --size 160 --fill 0.4 0.6 \
+	    --seed 1 --without camera
+$(HANDS)/whole: | $(STAMP)
+	$(STUDIO) --num-train 20000 --num-eval 500 --layout coco
+
+$(MODELS)/hand_pose/epoch_20.pth: | $(HANDS)/as_taken $(HANDS)/clean
+	$(call TRAIN,$(POSE),48)
+# on small pictures first, which takes a third of the time
+$(MODELS)/hand_detector_small/epoch_8.pth: | $(HANDS)/whole
+	$(call TRAIN,$(DETECTOR),16) data_root=$(HANDS)/whole \
+	    input_size="[192,192]" train_pipeline.1.mosaic_prob=0
+$(MODELS)/hand_detector/epoch_3.pth: $(MODELS)/hand_detector_small/epoch_8.pth
+	$(call TRAIN,$(DETECTOR),16) data_root=$(HANDS)/whole load_from=$< \
+	    max_epochs=3 optim_wrapper.optimizer.lr=1e-3 \
+	    param_scheduler.0.end=100
+
+$(MODELS)/export/hand_pose: $(MODELS)/hand_pose/epoch_20.pth
+	$(call EXPORT,$(POSE),$(HANDS)/as_taken)
+$(MODELS)/export/hand_detector: $(MODELS)/hand_detector/epoch_3.pth
+	$(call EXPORT,$(DETECTOR),$(HANDS)/whole)
 
 docs: $(STAMP)
 	$(PY) -m mkdocs build --strict
