@@ -18,6 +18,7 @@ the box of its joints overlaps that of the label's by an IoU of 0.5, a hand of
 Ratios over 1 mean that ours is faster.
 """
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -180,7 +181,8 @@ class Worker:
             raise SystemExit(f'--mediapipe-python: {error}') from error
 
     def __call__(self, pictures: Union[str, List[str]]) -> dict:
-        print(json.dumps(pictures), file=self.process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps(pictures), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
             self.process.wait()
@@ -269,8 +271,8 @@ def score_whole(photos: Path, answers: List[List[dict]]) -> Dict[str, Any]:
     found = [
         Detections(
             np.array([box_of(f['joints']) for f in hands]).reshape(-1, 4),
-            np.ones(len(hands)), np.array([f['side'] for f in hands]), None)
-        for hands in answers
+            np.ones(len(hands)), np.array([f['side'] for f in hands]),
+            np.full((len(hands), 2), np.nan)) for hands in answers
     ]
     scores = score_detections(labels, found)
     return {
@@ -326,29 +328,40 @@ def compare(args: argparse.Namespace) -> Dict[str, Any]:
 
 
 def table(result: Dict[str, Any]) -> str:
-    """What both reach, as Markdown."""
+    """What both reach, as Markdown; empty where nothing was found."""
 
     def row(name: str, form: Callable[[dict], str]) -> str:
         cells = ' | '.join(form(result[pipeline]) for pipeline in PIPELINES)
         return f'| {name} | {cells} |'
 
+    def figure(part: str, key: str, form: str, scale: float = 1.) -> Callable:
+
+        def text(figures: dict) -> str:
+            value = figures[part].get(key)
+            return '' if value is None else form.format(scale * value)
+
+        return text
+
     def error(figures: dict) -> str:
-        low, high = figures['true']['intervals']['error']
+        interval = figures['true']['intervals']['error']
+        if not interval:
+            return ''
+        low, high = (100 * value for value in interval)
         return (f'{100 * figures["true"]["error"]:.1f} % '
-                f'({100 * low:.1f} to {100 * high:.1f})')
+                f'({low:.1f} to {high:.1f})')
 
     return '\n'.join([
         '| | lgh-hands | MediaPipe 0.10.21 |', '|---|---|---|',
         row('hands with true labels that are found',
             lambda f: f'{f["true"]["found"]} of {f["true"]["count"]}'),
-        row('their error, of the hand\'s size', error),
-        row('median', lambda f: f'{100 * f["true"]["median"]:.1f} %'),
-        row('PA, mm', lambda f: f'{f["true"]["pa_mm"]:.1f}'),
-        row('side right', lambda f: f'{100 * f["true"]["side_right"]:.0f} %'),
+        row("their error, of the hand's size", error),
+        row('median', figure('true', 'median', '{:.1f} %', 100)),
+        row('PA, mm', figure('true', 'pa_mm', '{:.1f}')),
+        row('side right', figure('true', 'side_right', '{:.0f} %', 100)),
         row('hands of whole pictures that are found',
-            lambda f: f'{100 * f["whole"]["recall"]:.0f} %'),
+            figure('whole', 'recall', '{:.0f} %', 100)),
         row('false hands a picture',
-            lambda f: f'{f["whole"]["false_per_picture"]:.2f}'),
+            figure('whole', 'false_per_picture', '{:.2f}')),
         row('a picture, ms of CPU time',
             lambda f: f'{f["picture_cpu_ms"]:.1f}'),
         row('a frame of a film, ms of CPU time',

@@ -1,7 +1,7 @@
 # The network that ships with the package (`make model`): that of
-# lgh_upright_studiohand.py, trained for longer on two sets, one of them without
-# the faults of cameras, which a network learns better from (docs/
-# rendered_hands.md):
+# lgh_upright_studiohand.py, trained for longer on two sets, one of them
+# without the faults of cameras, from which a network learns more in the same
+# time (docs/rendered_hands.md):
 #   python tools/dataset_converters/make_studiohand.py data/hands/as_taken \
 #       --num-train 25000 --num-eval 1000 --size 160 --fill 0.4 0.6
 #   python tools/dataset_converters/make_studiohand.py data/hands/clean \
