@@ -1,6 +1,6 @@
 """3D hands in images, films or a webcam, as pictures and JSON Lines.
 
-    lgh-hands photo.jpg --out-dir pictures
+    lgh-hands photo.jpg
     lgh-hands photo.jpg --model EXPORTED --out-dir pictures --json hands.jsonl
     lgh-hands film.mp4 --config CONFIG --checkpoint FILE --out-dir pictures
 
@@ -28,6 +28,10 @@ from .drawing import draw_hands
 from .sources import MEDIA_EXTENSIONS, open_source
 from .tracking import Smoothing
 from .writing import JsonLinesWriter, PictureWriter
+
+# where answers go if nothing is said of it
+OUT_DIR = 'hands'
+JSON_FILE = 'hands.jsonl'
 
 
 def parse_args(argv: Optional[Sequence[str]],
@@ -89,11 +93,15 @@ def parse_args(argv: Optional[Sequence[str]],
         help='side of the hands (default: auto, told by the network, or by '
         'the scores of both)')
     out = parser.add_argument_group('output')
-    out.add_argument('--out-dir', help='folder for pictures and videos')
+    out.add_argument(
+        '--out-dir',
+        help=f'folder for pictures and videos (default, without --json and '
+        f'--show: {OUT_DIR})')
     out.add_argument(
         '--json',
         metavar='FILE',
-        help='JSON Lines file, one frame a line; - for the standard output')
+        help='JSON Lines file, one frame a line; - for the standard output '
+        f'(default, without --out-dir and --show: {OUT_DIR}/{JSON_FILE})')
     out.add_argument(
         '--show',
         action='store_true',
@@ -115,7 +123,7 @@ def parse_args(argv: Optional[Sequence[str]],
         '8)')
     args = parser.parse_args(argv)
     if not (args.out_dir or args.json or args.show):
-        parser.error('where to? give --json, --out-dir or --show')
+        args.out_dir, args.json = OUT_DIR, osp.join(OUT_DIR, JSON_FILE)
     # Qt would end the whole process
     if args.show and sys.platform.startswith('linux') and not (
             os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
@@ -342,6 +350,9 @@ def infer(args: argparse.Namespace) -> bool:
         f'{seconds * per_frame:.1f} ms a frame; CPU time of all threads '
         f'{cpu * per_frame:.1f} ms a frame',
         file=sys.stderr)
+    for what, place in ('pictures', args.out_dir), ('numbers', args.json):
+        if num_frames and place and place != '-':
+            print(f'{what}: {place}', file=sys.stderr)
     return not source.faults
 
 

@@ -44,6 +44,24 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def test_answers_have_a_place_if_none_is_named(folder, capsys):
+    run('photos/a.png')
+    (frame, ) = lines(folder / 'hands/hands.jsonl')
+    assert len(frame['hands']) == 1
+    assert sorted(path.name for path in (folder / 'hands').iterdir()) == [
+        'a.jpg', 'hands.jsonl'
+    ]
+    text = capsys.readouterr().err
+    assert 'pictures: hands\nnumbers: hands/hands.jsonl\n' in text
+
+
+def test_one_place_is_enough(folder, capsys):
+    run('photos/a.png', '--json', 'a.jsonl')
+    assert not (folder / 'hands').exists()
+    text = capsys.readouterr().err
+    assert 'numbers: a.jsonl' in text and 'pictures' not in text
+
+
 USUAL = dict(
     device='cpu',
     num_threads=None,
