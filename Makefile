@@ -4,7 +4,7 @@
 # make ablation  train the variants of all plans that have no result yet, and
 #             report them in docs/ablations.md: hours
 # make model  make the models that ship, from nothing, in work_dirs/models:
-#             hours; what is there is not made again
+#             hours; what is there is not made again. With -j2 both at once
 # make docs   build the documentation site into site/
 # make lint   check the style of the code
 #
@@ -15,7 +15,7 @@
 #   PYTEST_ARGS, DEMO_ARGS, BENCH_ARGS, ABLATION_ARGS   further arguments of
 #                pytest, tools/demo.py, benchmarks/run.py and
 #                tools/ablation.py, such as --results-dir DIR to start anew
-#   PHOTOS=DIR   labelled photographs that make model scores
+#   PHOTOS=DIR   labelled photographs that make model scores, too
 #   PLANS, DATA  of make ablation (default: all plans, and their data in
 #                data/synthhand: docs/ablations.md)
 
@@ -28,7 +28,7 @@ BENCH_ARGS ?=
 ABLATION_ARGS ?=
 PLANS ?= configs/ablations/*.yaml
 DATA ?= data/synthhand
-PHOTOS ?= data/photos
+PHOTOS ?=
 
 ifeq ($(strip $(VENV)),)
 $(error VENV= must name a folder)
@@ -64,18 +64,23 @@ ablation: $(STAMP)
 
 HANDS := data/hands
 MODELS := work_dirs/models
-STUDIO = $(PY) tools/dataset_converters/make_studiohand.py $@ --workers $(JOBS)
-# a killed training goes on from its last whole epoch
-TRAIN = OMP_NUM_THREADS=1 PYTHON=$(PY) bash tools/dist_train.sh $(1) $(JOBS) \
-    --resume --work-dir $(@D) --cfg-options \
-    train_dataloader.batch_size=$$(($(2) / $(JOBS)))
+STUDIO = $(PY) tools/dataset_converters/make_studiohand.py $@ --workers 1
+# on a core of its own; a killed one goes on from its last whole epoch
+TRAIN = OMP_NUM_THREADS=1 $(PY) tools/train.py $(1) --resume \
+    --work-dir $(@D) --cfg-options $(foreach loader,train val,\
+    $(loader)_dataloader.num_workers=0 \
+    $(loader)_dataloader.persistent_workers=False)
 EXPORT = rm -rf $@ && $(PY) tools/deployment/export.py $(1) $< --out $@ \
     --backend onnx --precision fp16 --data-root $(2)
 POSE := configs/lgh_hands_studiohand.py
 DETECTOR := configs/detection/rtmdet-nano_studiohand.py
 
+# a checkpoint is whole, whatever happens after it
+.PRECIOUS: $(MODELS)/%.pth
+
 model: $(MODELS)/export/hand_pose $(MODELS)/export/hand_detector
-	$(PY) .dev_scripts/models/score.py $(MODELS) --photos '$(PHOTOS)'
+	$(PY) .dev_scripts/models/score.py $(MODELS) \
+	    $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 $(HANDS)/as_taken: | $(STAMP)
 	$(STUDIO) --num-train 25000 --num-eval 1000 --size 160 --fill 0.4 0.6
@@ -86,13 +91,15 @@ $(HANDS)/whole: | $(STAMP)
 	$(STUDIO) --num-train 20000 --num-eval 500 --layout coco
 
 $(MODELS)/hand_pose/epoch_20.pth: | $(HANDS)/as_taken $(HANDS)/clean
-	$(call TRAIN,$(POSE),48)
+	$(call TRAIN,$(POSE))
 # on small pictures first, which takes a third of the time
 $(MODELS)/hand_detector_small/epoch_8.pth: | $(HANDS)/whole
-	$(call TRAIN,$(DETECTOR),16) data_root=$(HANDS)/whole \
+	$(call TRAIN,$(DETECTOR)) data_root=$(HANDS)/whole \
 	    input_size="[192,192]" train_pipeline.1.mosaic_prob=0
 $(MODELS)/hand_detector/epoch_3.pth: $(MODELS)/hand_detector_small/epoch_8.pth
-	$(call TRAIN,$(DETECTOR),16) data_root=$(HANDS)/whole load_from=$< \
+	@if test -e $(@D)/last_checkpoint -a $< -nt $(@D)/last_checkpoint; then \
+	    echo '$< is new: remove $(@D)' >&2; exit 1; fi
+	$(call TRAIN,$(DETECTOR)) data_root=$(HANDS)/whole load_from=$< \
 	    max_epochs=3 optim_wrapper.optimizer.lr=1e-3 \
 	    param_scheduler.0.end=100
 

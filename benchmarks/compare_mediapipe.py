@@ -15,9 +15,9 @@ follows: CPU time, and wall time beside it. Ratios over 1 mean that the
 exported model is faster.
 """
 import argparse
+import contextlib
 import importlib.util
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Tuple
 
 import numpy as np
+from worker import Worker, answer, questions
 
 MODELS = ('lite', 'full')
 MODEL_INPUT = (224, 224)
@@ -75,7 +76,7 @@ def measure(infer: Callable[[], object], repeats: int) -> List[List[float]]:
 
 
 def work(model: str, crop_file: str) -> None:
-    """Answer each number of repeats on stdin with that many times."""
+    """Answer each number of repeats with that many times."""
     package = importlib.util.find_spec('mediapipe')
     if package is None:
         raise SystemExit(f'{sys.executable} has no mediapipe')
@@ -93,51 +94,11 @@ def work(model: str, crop_file: str) -> None:
     index = interpreter.get_input_details()[0]['index']
     interpreter.set_tensor(index, np.load(crop_file))
     measure(interpreter.invoke, WARM_UP)
-    print('ready', flush=True)
-    for line in sys.stdin:
-        print(json.dumps(measure(interpreter.invoke, int(line))), flush=True)
+    for repeats in questions():
+        answer(measure(interpreter.invoke, repeats))
 
 
 # -- here --------------------------------------------------------------------
-
-
-class Worker:
-    """A MediaPipe model in a process of its own.
-
-    Raises:
-        SystemExit: If the process ends early, with what it printed.
-    """
-
-    def __init__(self, python: str, model: str, crop_file: Path) -> None:
-        self.errors = tempfile.TemporaryFile('w+')
-        try:
-            self.process = subprocess.Popen(
-                [python, __file__, '--work', model,
-                 str(crop_file)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self.errors,
-                text=True)
-        except OSError as error:
-            raise SystemExit(f'--mediapipe-python: {error}') from error
-        self._answer()
-
-    def __call__(self, repeats: int) -> List[List[float]]:
-        print(repeats, file=self.process.stdin, flush=True)
-        return json.loads(self._answer())
-
-    def _answer(self) -> str:
-        line = self.process.stdout.readline()
-        if not line:
-            self.process.wait()
-            self.errors.seek(0)
-            raise SystemExit("MediaPipe's process has ended:\n"
-                             f'{self.errors.read()[-2000:]}')
-        return line
-
-    def close(self) -> None:
-        self.process.communicate()
-        self.errors.close()
 
 
 def read_crops(args: argparse.Namespace) -> Tuple[object, np.ndarray]:
@@ -182,18 +143,16 @@ def compare(args: argparse.Namespace) -> Dict[str, List[List[float]]]:
     with tempfile.TemporaryDirectory() as folder:
         crop_file = Path(folder) / 'crop.npy'
         np.save(crop_file, crop)
-        try:
+        with contextlib.ExitStack() as stack:
             for model in MODELS:
-                workers[model] = Worker(args.mediapipe_python, model,
-                                        crop_file)
+                worker = Worker(args.mediapipe_python, __file__, '--work',
+                                model, str(crop_file))
+                workers[model] = stack.enter_context(worker)
                 times[f'mediapipe_{model}'] = []
             for _ in range(args.rounds):
                 times['exported'] += measure(infer, args.repeats)
                 for model, worker in workers.items():
                     times[f'mediapipe_{model}'] += worker(args.repeats)
-        finally:
-            for worker in workers.values():
-                worker.close()
     return times
 
 

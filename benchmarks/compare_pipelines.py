@@ -1,41 +1,40 @@
 """The pipeline that ships beside MediaPipe's: accuracy, speed, memory, start.
 
-MediaPipe wants other versions of packages than mmpose, so it runs in an
-environment of its own, which is made once:
+MediaPipe wants other versions of packages than mmpose, and users of ours have
+no torch, so both run in environments of their own, made once:
 
     python3.11 -m venv mediapipe
     mediapipe/bin/pip install mediapipe==0.10.21 'numpy<2'
-    python benchmarks/compare_pipelines.py PHOTOS --mediapipe-python \\
-        mediapipe/bin/python --json OUT
+    python3.11 -m venv ours
+    ours/bin/pip install .
+    python benchmarks/compare_pipelines.py PHOTOS --python ours/bin/python \\
+        --mediapipe-python mediapipe/bin/python --json OUT
 
-Both run whole, from a picture in memory or a film in a file to joints, in
-processes of their own that are held to one core, in turns on the same pictures
-and film. The folder
-has labelled hands and pictures in the format of
-docs/how_to/score_on_photographs.md and docs/detector.md. A hand is found where
-the box of its joints overlaps that of the label's by an IoU of 0.5, a hand of
-``whole.json`` likewise. The film is the camera's way over one of the pictures.
-Ratios over 1 mean that ours is faster.
+Both run whole, from a picture in memory or a video in a file to joints, held
+to one core, in turns on the same pictures. PHOTOS has labelled hands and
+pictures in the format of docs/how_to/score_on_photographs.md and
+docs/detector.md; accuracy is that on hands with true labels. MediaPipe (full)
+may find as many hands in a picture as the labels have at most, and in the
+video as many as are in it: it looks for more in each frame until it follows
+that many. The video is a camera's way over the picture with the largest hand.
+Times are CPU times; ratios over 1 mean that ours is faster, or smaller.
 """
 import argparse
-import contextlib
-import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
+from worker import Worker, answer, questions
 
-PIPELINES = 'ours', 'mediapipe'
-MAX_HANDS = 4
-MIN_IOU = .5
+PIPELINES = 'ours', 'MediaPipe'
 FRAMES = 120
 FRAME_SIZE = 640, 480  # px
+RATE = 25
+Look = Callable[[Any], Iterator[List[dict]]]
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,9 +49,16 @@ def parse_args() -> argparse.Namespace:
         metavar='PYTHON',
         help="Python of MediaPipe's environment")
     parser.add_argument(
+        '--python',
+        default=sys.executable,
+        help='Python of an environment with this package (default: this one, '
+        'whose torch and mmpose count for memory and start)')
+    parser.add_argument(
         '--model', help='exported network (default: the one that ships)')
     parser.add_argument(
-        '--detector', help='exported detector (default: the one that ships)')
+        '--detector',
+        default='shipped',
+        help='exported detector (default: shipped)')
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--json', type=Path, help='file to write')
     args = parser.parse_args()
@@ -61,52 +67,61 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-# -- in a process of its own, MediaPipe's without anything of this package ---
+# -- in processes of their own -----------------------------------------------
 
 
-def ours(model: str, detector: str) -> Callable:
-    """What says of pictures or of the frames of a film what is on them."""
+def open_ours(model: Optional[str], detector: str, num_hands: int,
+              video: bool) -> Tuple[Look, str]:
+    """Our pipeline, and its version.
+
+    Returns:
+        tuple: What yields, for pictures (a list of BGR uint8 arrays, or the
+        file of a video), the hands of each: a dict each with ``names`` of the
+        joints, ``joints`` (21, 2), px, ``world`` (21, 3), mm, and ``side``.
+    """
     import logging
 
-    from lgh_mmpose import HandPose
+    from lgh_mmpose import HandPose, __version__
     logging.getLogger('lgh_mmpose').setLevel(logging.ERROR)
+    hand_pose = HandPose(model, detector=detector, num_threads=1)
+    names = list(hand_pose.info.skeleton.joint_names)
 
-    hand_pose = HandPose(
-        model or None, detector=detector or 'auto', num_threads=1)
-
-    def look(pictures: Any, film: bool) -> Iterator[List[dict]]:
-        found = hand_pose(pictures) if film else (next(hand_pose(picture))
-                                                  for picture in pictures)
+    def look(pictures: Any) -> Iterator[List[dict]]:
+        found = hand_pose(pictures) if video else (next(hand_pose(picture))
+                                                   for picture in pictures)
         for hands in found:
             yield [
-                dict(joints=joints.tolist(), world=world.tolist(), side=side)
-                for joints, world, side in zip(
-                    hands.keypoints, hands.keypoints_cam, hands.hand_sides)
+                dict(
+                    names=names,
+                    joints=joints.tolist(),
+                    world=world.tolist(),
+                    side=side) for joints, world, side in zip(
+                        hands.keypoints, hands.keypoints_cam, hands.hand_sides)
             ]
 
-    return look
+    return look, __version__
 
 
-def mediapipe() -> Callable:
-    """Likewise, of MediaPipe."""
+def open_mediapipe(model: None, detector: str, num_hands: int,
+                   video: bool) -> Tuple[Look, str]:
+    """MediaPipe's, likewise."""
+    import cv2
+    import mediapipe
     from mediapipe.python.solutions.hands import Hands
+    hands = Hands(
+        static_image_mode=not video,
+        max_num_hands=num_hands,
+        model_complexity=1)
 
-    def open_hands(film: bool) -> Hands:
-        return Hands(
-            static_image_mode=not film,
-            max_num_hands=MAX_HANDS,
-            model_complexity=1)
-
-    of_pictures = open_hands(False)
-
-    def look(pictures: Any, film: bool) -> Iterator[List[dict]]:
-        hands = open_hands(True) if film else of_pictures
-        for picture in frames_of(pictures) if film else pictures:
-            found = hands.process(np.ascontiguousarray(picture[..., ::-1]))
-            size = picture.shape[1::-1]
+    def look(pictures: Any) -> Iterator[List[dict]]:
+        for picture in read_video(pictures) if video else pictures:
+            found = hands.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+            height, width = picture.shape[:2]
             yield [
                 dict(
-                    joints=[[p.x * size[0], p.y * size[1]]
+                    names=None,  # in FreiHAND's order
+                    # from 0 to 1 across the picture, not its pixels' centres
+                    joints=[[p.x * width - .5, p.y * height - .5]
                             for p in joints.landmark],
                     world=[[1e3 * p.x, 1e3 * p.y, 1e3 * p.z]
                            for p in world.landmark],
@@ -119,162 +134,136 @@ def mediapipe() -> Callable:
                     found.multi_handedness or ())
             ]
 
-    return look
+    return look, mediapipe.__version__
 
 
-def frames_of(file: str) -> Iterator[np.ndarray]:
+def read_video(file: str) -> Iterator[np.ndarray]:
+    """Frames of a video, BGR uint8 (H, W, 3)."""
     import cv2
-    film = cv2.VideoCapture(file)
+    video = cv2.VideoCapture(file)
     while True:
-        there, frame = film.read()
+        there, frame = video.read()
         if not there:
             return
         yield frame
 
 
-def work(pipeline: str, *models: str) -> None:
-    """Answer each line of stdin, the files of pictures, with what is on them.
+def peak_memory() -> float:
+    """MB that this process had at most; not what its parent had."""
+    for line in Path('/proc/self/status').read_text().splitlines():
+        if line.startswith('VmHWM:'):
+            return int(line.split()[1]) / 1e3
+    raise SystemExit('this needs the /proc of Linux')
 
-    A line is a json: the file of a film, or a list of those of pictures.
+
+def work() -> None:
+    """Open a pipeline as the first question says, and answer the others.
+
+    These are lists of files of pictures, or the file of a video.
     """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     import cv2
-    look = dict(ours=ours, mediapipe=mediapipe)[pipeline](*models)
-    for line in sys.stdin:
-        given = json.loads(line)
-        film = isinstance(given, str)
-        pictures = given if film else [cv2.imread(file) for file in given]
-        hands, cpu, wall = [], [], []
-        clock = time.process_time(), time.perf_counter()
-        for found in look(pictures, film):
-            now = time.process_time(), time.perf_counter()
+    asked = questions()
+    pipeline, arguments = next(asked)
+    open_pipeline = dict(zip(PIPELINES, (open_ours, open_mediapipe)))[pipeline]
+    look, version = open_pipeline(**arguments)
+    answer(version)
+    for pictures in asked:
+        if not arguments['video']:
+            pictures = [cv2.imread(file) for file in pictures]
+        hands, cpu_ms = [], []
+        begin = time.process_time()
+        for found in look(pictures):
+            cpu_ms.append(1e3 * (time.process_time() - begin))
             hands.append(found)
-            cpu.append(1e3 * (now[0] - clock[0]))
-            wall.append(1e3 * (now[1] - clock[1]))
-            clock = time.process_time(), time.perf_counter()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-        print(
-            json.dumps(dict(hands=hands, cpu=cpu, wall=wall, peak=peak)),
-            flush=True)
+            begin = time.process_time()
+        answer(dict(hands=hands, cpu_ms=cpu_ms, peak_mb=peak_memory()))
 
 
 # -- here --------------------------------------------------------------------
 
 
-class Worker:
-    """A pipeline in a process of its own.
+class Pipeline:
+    """A pipeline in a process of its own, for pictures or for a video."""
 
-    Raises:
-        SystemExit: If the process ends early, with what it printed.
-    """
-
-    def __init__(self, python: str, *arguments: str) -> None:
-        self.errors = tempfile.TemporaryFile('w+')
-        try:
-            self.process = subprocess.Popen(
-                [python, __file__, '--work', *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self.errors,
-                text=True)
-        except OSError as error:
-            raise SystemExit(f'--mediapipe-python: {error}') from error
-
-    def __call__(self, pictures: Union[str, List[str]]) -> dict:
-        with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(pictures), file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            self.process.wait()
-            self.errors.seek(0)
-            raise SystemExit('the process of a pipeline has ended:\n'
-                             f'{self.errors.read()[-2000:]}')
-        return json.loads(line)
-
-    def close(self) -> None:
-        self.process.communicate()
-        self.errors.close()
+    def __init__(self, args: argparse.Namespace, name: str, num_hands: int,
+                 video: bool) -> None:
+        python = dict(zip(PIPELINES, (args.python, args.mediapipe_python)))
+        self.worker = Worker(python[name], __file__, '--work')
+        self.version = self.worker([
+            name,
+            dict(
+                model=args.model,
+                detector=args.detector,
+                num_hands=num_hands,
+                video=video)
+        ])
 
 
-def open_worker(args: argparse.Namespace, pipeline: str) -> Worker:
-    if pipeline == 'ours':
-        return Worker(sys.executable, pipeline, args.model or '', args.detector
-                      or '')
-    return Worker(args.mediapipe_python, pipeline)
-
-
-def start_up(args: argparse.Namespace, pipeline: str, file: str) -> float:
-    """Seconds from nothing to the first answer."""
-    begin = time.perf_counter()
-    worker = open_worker(args, pipeline)
-    worker([file])
-    seconds = time.perf_counter() - begin
-    worker.close()
-    return seconds
-
-
-def write_film(picture: np.ndarray, file: str) -> None:
-    """A film of a camera that goes over a picture."""
+def write_video(picture: np.ndarray, file: str) -> None:
+    """A video of a camera that goes over a picture, BGR uint8."""
     import cv2
-    film = cv2.VideoWriter(file, cv2.VideoWriter_fourcc(*'mp4v'), 25,
-                           FRAME_SIZE)
-    height, width = picture.shape[:2]
+    video = cv2.VideoWriter(file, cv2.VideoWriter_fourcc(*'mp4v'), RATE,
+                            FRAME_SIZE)
+    if not video.isOpened():
+        raise SystemExit('error: this OpenCV cannot write videos')
+    fit = min(np.divide(FRAME_SIZE, picture.shape[1::-1]))
+    picture = cv2.resize(
+        picture, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
+    centre = np.array(picture.shape[1::-1]) / 2
     for i in range(FRAMES):
         turn = 2 * np.pi * i / FRAMES
-        scale = FRAME_SIZE[1] / height * (1 + .15 * np.sin(turn))
-        warp = cv2.getRotationMatrix2D((width / 2, height / 2),
-                                       8 * np.sin(2 * turn), scale)
-        warp[:, 2] += np.array(FRAME_SIZE) / 2 - [width / 2, height / 2]
-        warp[:, 2] += 30 * np.cos(turn), 20 * np.sin(turn)
-        frame = cv2.warpAffine(
-            picture,
-            warp,
-            FRAME_SIZE,
-            flags=cv2.INTER_AREA,
-            borderMode=cv2.BORDER_REFLECT)
-        film.write(frame)
-    film.release()
+        warp = cv2.getRotationMatrix2D(centre.tolist(), 8 * np.sin(2 * turn),
+                                       1 + .1 * np.sin(turn))
+        warp[:, 2] += np.array(FRAME_SIZE) / 2 - centre
+        warp[:, 2] += 15 * np.cos(turn), 10 * np.sin(turn)
+        video.write(
+            cv2.warpAffine(
+                picture, warp, FRAME_SIZE, borderValue=(128, 128, 128)))
+    video.release()
 
 
-def box_of(joints: Any) -> np.ndarray:
-    joints = np.asarray(joints)
-    return np.concatenate([joints.min(axis=0), joints.max(axis=0)])
+def in_order(found: dict) -> np.ndarray:
+    """Indices of a hand's joints in FreiHAND's order."""
+    from lgh_mmpose.evaluation.photographs import FREIHAND_JOINTS
+    if found['names'] is None:
+        return np.arange(len(FREIHAND_JOINTS))
+    return np.array([found['names'].index(name) for name in FREIHAND_JOINTS])
 
 
-def score_hands(photos: Path, answers: List[List[dict]]) -> Dict[str, Any]:
-    """Figures of true labels: of each the found hand that overlaps it most."""
-    from lgh_mmpose.evaluation.photographs import (PhotoPrediction,
-                                                   read_photos, score_photos)
-    from lgh_mmpose.inference.tracking import box_iou
-    hands = read_photos(photos)
-    predictions = []
-    for hand, found in zip(hands, answers):
-        overlaps = [box_iou(box_of(f['joints']), hand.box) for f in found]
-        best = int(np.argmax(overlaps)) if found else 0
-        if not found or overlaps[best] < MIN_IOU:
-            predictions.append(None)
-            continue
-        predictions.append(
-            PhotoPrediction(
-                np.array(found[best]['joints']),
-                np.array(found[best]['world']), found[best]['side']))
-    scores = score_photos(hands, predictions)
-    return dict(scores['true'], intervals=scores['intervals']['true'])
+def predictions(labels: list, answers: List[List[dict]]) -> list:
+    """Of each labelled hand, the found one that overlaps it most."""
+    from lgh_mmpose.evaluation.photographs import MIN_IOU, PhotoPrediction
+    from lgh_mmpose.inference.tracking import box_iou, box_of_joints
+    predicted = []
+    for hand, hands in zip(labels, answers):
+        best, most = None, MIN_IOU
+        for found in hands:
+            order = in_order(found)
+            joints = np.array(found['joints'])[order]
+            overlap = box_iou(box_of_joints(joints[hand.seen]), hand.box)
+            if overlap >= most:
+                most = overlap
+                best = PhotoPrediction(joints,
+                                       np.array(found['world'])[order],
+                                       found['side'])
+        predicted.append(best)
+    return predicted
 
 
-def score_whole(photos: Path, answers: List[List[dict]]) -> Dict[str, Any]:
+def score_whole(labels: list, answers: List[List[dict]]) -> Dict[str, Any]:
     """Hands of whole pictures that were found, and false ones."""
-    from lgh_mmpose.evaluation.hand_detection import (read_whole_photos,
-                                                      score_detections)
+    from lgh_mmpose.evaluation.hand_detection import score_detections
     from lgh_mmpose.inference.detections import Detections
-    labels = read_whole_photos(photos)
-    found = [
+    from lgh_mmpose.inference.tracking import box_of_joints
+    scores = score_detections(labels, [
         Detections(
-            np.array([box_of(f['joints']) for f in hands]).reshape(-1, 4),
-            np.ones(len(hands)), np.array([f['side'] for f in hands]),
-            np.full((len(hands), 2), np.nan)) for hands in answers
-    ]
-    scores = score_detections(labels, found)
+            np.array([box_of_joints(np.array(f['joints']))
+                      for f in hands]).reshape(-1, 4), np.ones(len(hands)),
+            np.array([f['side']
+                      for f in hands]), np.full((len(hands), 2), np.nan))
+        for hands in answers
+    ])
     return {
         key: scores[key]
         for key in ('hands', 'recall', 'false_per_picture', 'side_right')
@@ -282,46 +271,62 @@ def score_whole(photos: Path, answers: List[List[dict]]) -> Dict[str, Any]:
 
 
 def compare(args: argparse.Namespace) -> Dict[str, Any]:
+    """All figures; times are medians over the rounds of means."""
     from lgh_mmpose.evaluation.hand_detection import read_whole_photos
-    from lgh_mmpose.evaluation.photographs import read_photos
+    from lgh_mmpose.evaluation.photographs import (compare_photos, read_photos,
+                                                   score_photos)
     from lgh_mmpose.inference.images import read_image
-    cut_outs = [hand.image for hand in read_photos(args.photos)]
-    whole = [labels.image for labels in read_whole_photos(args.photos)]
+    hands = [hand for hand in read_photos(args.photos) if hand.label == 'true']
+    whole = read_whole_photos(args.photos)
+    pictures = [labels.image for labels in whole]
+    largest = max(
+        whole,
+        key=lambda labels: np.ptp(labels.boxes.reshape(-1, 2, 2), 1).max(
+            initial=0))
     result: Dict[str, Any] = {}
-    times: Dict[str, Dict[str, list]] = {
-        name: dict(picture=[], frame=[], start=[])
-        for name in PIPELINES
-    }
+    predicted = {}
     with tempfile.TemporaryDirectory() as folder:
-        film = str(Path(folder) / 'film.mp4')
-        write_film(read_image(whole[0]), film)
-        workers = {name: open_worker(args, name) for name in PIPELINES}
-        for turn in range(args.rounds):
-            for name, worker in workers.items():
-                answer = worker(whole)
-                times[name]['picture'] += answer['cpu']
-                if not turn:
-                    result[name] = dict(
-                        whole=score_whole(args.photos, answer['hands']),
-                        true=score_hands(args.photos,
-                                         worker(cut_outs)['hands']))
-                answer = worker(film)
-                times[name]['frame'] += answer['cpu']
-                result[name]['peak_mb'] = answer['peak']
-                result[name]['hands_per_frame'] = float(
-                    np.mean([len(hands) for hands in answer['hands']]))
-        for worker in workers.values():
-            worker.close()
-        for _ in range(args.rounds):
-            for name in PIPELINES:
-                times[name]['start'].append(start_up(args, name, whole[0]))
-    for name in PIPELINES:
-        result[name].update(
-            picture_cpu_ms=float(np.median(times[name]['picture'])),
-            frame_cpu_ms=float(np.median(times[name]['frame'])),
-            start_s=float(np.median(times[name]['start'])))
+        video = str(Path(folder) / 'video.mp4')
+        write_video(read_image(largest.image), video)
+        for name in PIPELINES:
+            starts, of_pictures, of_frames = [], [], []
+            for turn in range(args.rounds):
+                begin = time.perf_counter()
+                pipeline = Pipeline(args, name,
+                                    max(len(one.boxes) for one in whole),
+                                    False)
+                with pipeline.worker as worker:
+                    worker(pictures[:1])
+                    starts.append(time.perf_counter() - begin)
+                    answered = worker(pictures)
+                    of_pictures.append(np.mean(answered['cpu_ms']))
+                    figures = dict(
+                        version=pipeline.version,
+                        peak_mb=answered['peak_mb'],
+                        whole=score_whole(whole, answered['hands']))
+                    if not turn:
+                        found = worker([hand.image for hand in hands])['hands']
+                        predicted[name] = predictions(hands, found)
+                with Pipeline(args, name, len(largest.boxes),
+                              True).worker as worker:
+                    answered = worker(video)
+                    # it opens its file within the first one
+                    of_frames.append(np.mean(answered['cpu_ms'][1:]))
+            scores = score_photos(hands, predicted[name])
+            result[name] = dict(
+                figures,
+                true=dict(
+                    scores['true'], intervals=scores['intervals']['true']),
+                hands_per_frame=np.mean([len(h) for h in answered['hands']]),
+                picture_cpu_ms=np.median(of_pictures),
+                frame_cpu_ms=np.median(of_frames),
+                start_s=np.median(starts))
+    result['both'] = compare_photos(
+        hands, {name: [predicted[name]]
+                for name in reversed(PIPELINES)})['true']['ours']
+    ours, other = (result[name] for name in PIPELINES)
     result['ratio'] = {
-        key: result['mediapipe'][key] / result['ours'][key]
+        key: other[key] / ours[key]
         for key in ('picture_cpu_ms', 'frame_cpu_ms', 'start_s', 'peak_mb')
     }
     return result
@@ -330,52 +335,62 @@ def compare(args: argparse.Namespace) -> Dict[str, Any]:
 def table(result: Dict[str, Any]) -> str:
     """What both reach, as Markdown; empty where nothing was found."""
 
-    def row(name: str, form: Callable[[dict], str]) -> str:
-        cells = ' | '.join(form(result[pipeline]) for pipeline in PIPELINES)
-        return f'| {name} | {cells} |'
+    def row(name: str, *keys: str, form: str, scale: float = 1.) -> List[str]:
+        cells = [name]
+        for pipeline in PIPELINES:
+            value = result[pipeline]
+            for key in keys:
+                value = value.get(key)
+            cells.append('' if value is None else form.format(scale * value))
+        return cells
 
-    def figure(part: str, key: str, form: str, scale: float = 1.) -> Callable:
-
-        def text(figures: dict) -> str:
-            value = figures[part].get(key)
-            return '' if value is None else form.format(scale * value)
-
-        return text
-
-    def error(figures: dict) -> str:
-        interval = figures['true']['intervals']['error']
-        if not interval:
-            return ''
-        low, high = (100 * value for value in interval)
-        return (f'{100 * figures["true"]["error"]:.1f} % '
-                f'({low:.1f} to {high:.1f})')
-
-    return '\n'.join([
-        '| | lgh-hands | MediaPipe 0.10.21 |', '|---|---|---|',
-        row('hands with true labels that are found',
-            lambda f: f'{f["true"]["found"]} of {f["true"]["count"]}'),
-        row("their error, of the hand's size", error),
-        row('median', figure('true', 'median', '{:.1f} %', 100)),
-        row('PA, mm', figure('true', 'pa_mm', '{:.1f}')),
-        row('side right', figure('true', 'side_right', '{:.0f} %', 100)),
-        row('hands of whole pictures that are found',
-            figure('whole', 'recall', '{:.0f} %', 100)),
+    ours, other = (result[name] for name in PIPELINES)
+    both = result['both']
+    share = dict(form='{:.1f} %', scale=100)
+    rows = [
+        ['', f'lgh-hands {ours["version"]}', f'MediaPipe {other["version"]}'],
+        ['---'] * 3,
+        row(f'of {ours["true"]["count"]} hands with true labels found',
+            'true',
+            'found',
+            form='{}'),
+        row("their error, of the hand's size", 'true', 'error', **share),
+        [
+            f'error on the {both["count"]} that both found',
+            *('' if both[key] is None else f'{100 * both[key]:.1f} %'
+              for key in ('error', 'baseline'))
+        ],
+        row('median error of a hand', 'true', 'median', **share),
+        row('PA error, mm', 'true', 'pa_mm', form='{:.1f}'),
+        row('side right', 'true', 'side_right', form='{:.0f} %', scale=100),
+        row(f'of {ours["whole"]["hands"]} hands of whole pictures found',
+            'whole',
+            'recall',
+            form='{:.0f} %',
+            scale=100),
         row('false hands a picture',
-            figure('whole', 'false_per_picture', '{:.2f}')),
-        row('a picture, ms of CPU time',
-            lambda f: f'{f["picture_cpu_ms"]:.1f}'),
-        row('a frame of a film, ms of CPU time',
-            lambda f: f'{f["frame_cpu_ms"]:.1f}'),
-        row('first answer after, s', lambda f: f'{f["start_s"]:.1f}'),
-        row('memory at most, MB', lambda f: f'{f["peak_mb"]:.0f}')
-    ])
+            'whole',
+            'false_per_picture',
+            form='{:.2f}'),
+        row('a picture, CPU ms', 'picture_cpu_ms', form='{:.1f}'),
+        row('a frame of a video, CPU ms', 'frame_cpu_ms', form='{:.1f}'),
+        row('hands found in a frame', 'hands_per_frame', form='{:.2f}'),
+        row('first answer after, s', 'start_s', form='{:.1f}'),
+        row('memory at most, MB', 'peak_mb', form='{:.0f}'),
+    ]
+    return '\n'.join(f'| {" | ".join(cells)} |' for cells in rows)
 
 
 def main() -> None:
     args = parse_args()
-    result = compare(args)
+    try:
+        result = compare(args)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from None
     print(table(result))
     if args.json:
+        import json
+
         from lgh_mmpose.fileio import atomic_write
         with atomic_write(args.json) as file:
             text = json.dumps(result, indent=2, allow_nan=False)
@@ -383,8 +398,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    # this file also runs in MediaPipe's environment
-    if sys.argv[1:2] == ['--work']:
-        work(*sys.argv[2:])
+    if sys.argv[1:] == ['--work']:
+        work()
     else:
         main()

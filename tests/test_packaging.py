@@ -110,8 +110,8 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     sources = {
         name
         for name in source_files('lgh_mmpose')
-        if name.endswith(('.py', '.json', '.html', '.css',
-                          '.js')) and '.mim' not in Path(name).parts
+        if name.endswith(('.py', '.json', '.html', '.css', '.js',
+                          '.onnx')) and '.mim' not in Path(name).parts
     }
     extra = source_files('tools', 'benchmarks', 'configs', 'assets',
                          'model-index.yml')
@@ -212,6 +212,16 @@ print(hands.to_dict()['hands'][0]['keypoints'])
 '''
     printed = run_command(base_python, '-c', code, cwd=tmp_path).stdout
     assert json.loads(printed.splitlines()[-1]) == hand['keypoints']
+
+
+def test_the_base_install_answers_with_the_models_that_ship(
+        base_python, tmp_path):
+    cv2.imwrite(
+        str(tmp_path / 'wall.png'), np.full((200, 300, 3), 200, np.uint8))
+    run_command(base_python.parent / 'lgh-hands', 'wall.png', cwd=tmp_path)
+    frame, = map(json.loads, (tmp_path / 'hands/wall.jsonl').open())
+    assert frame['hands'] == []
+    assert (tmp_path / 'hands/wall.jpg').is_file()
 
 
 def test_the_base_install_tells_what_a_config_needs(base_python, tmp_path):

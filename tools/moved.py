@@ -24,4 +24,5 @@ def forward(old: str) -> None:
         f'{new.relative_to(ROOT).as_posix()}, with the same options',
         file=sys.stderr)
     sys.argv[0] = str(new)
+    sys.path.insert(0, str(new.parent))  # as when it is called itself
     runpy.run_path(str(new), run_name='__main__')

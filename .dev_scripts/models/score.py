@@ -1,9 +1,10 @@
-"""Score the models that ship, and write their cards' tables.
+"""Score the models that ship, and print their cards' tables.
 
-    python .dev_scripts/models/score.py work_dirs/models --photos DIR
+    python .dev_scripts/models/score.py work_dirs/models --photos DIR --cards
 
 takes ``export/hand_pose`` and ``export/hand_detector`` of the folder. Figures
-go to docs/model_zoo/models.json, tables to the cards beside it.
+go to ``scores.json`` beside them; with ``--cards`` to
+docs/model_zoo/models.json, and the tables to the cards there.
 """
 import argparse
 import json
@@ -31,7 +32,10 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=Path, help='of `make model`')
     parser.add_argument(
-        '--photos', type=Path, required=True, help='labelled photographs')
+        '--photos',
+        type=Path,
+        help='labelled photographs, with hands.json and whole.json (default: '
+        'they are left out)')
     parser.add_argument(
         '--pictures',
         type=Path,
@@ -40,14 +44,27 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--without',
         type=Path,
-        default=ROOT / 'data/hands/without',
-        help='pictures without hands (default: data/hands/without)')
+        help='pictures without hands, as of without_hands.py (default: they '
+        'are left out)')
     parser.add_argument(
         '--hands',
         type=Path,
         default=ROOT / 'data/hands/as_taken',
         help='rendered hands (default: data/hands/as_taken)')
-    return parser.parse_args()
+    parser.add_argument(
+        '--cards',
+        action='store_true',
+        help='write the cards; needs photographs and pictures without hands')
+    args = parser.parse_args()
+    for name in ('folder', 'photos', 'pictures', 'without', 'hands'):
+        path = getattr(args, name)
+        if path is not None:
+            if not path.is_dir():
+                parser.error(f'no such folder: {path}')
+            setattr(args, name, path.resolve())
+    if args.cards and not (args.photos and args.without):
+        parser.error('--cards needs --photos and --without')
+    return args
 
 
 def run(*command: Any) -> None:
@@ -67,36 +84,37 @@ def score_rendered(folder: Path, hands: Path) -> Dict[str, Any]:
     """Errors on rendered test hands: of all, by view and by skin."""
     import cv2
 
-    from lgh_mmpose.evaluation.breakdown import palm_angle
-    checkpoint = (folder / 'hand_pose/last_checkpoint').read_text().strip()
+    from lgh_mmpose.evaluation.breakdown import load_predictions, palm_angle
+    info = json.loads((folder / 'export/hand_pose/hand_pose.json').read_text())
+    checkpoint = folder / 'hand_pose' / info['checkpoint']['name']
     dump, out = folder / 'rendered.npz', folder / 'rendered.json'
     run(ROOT / 'tools/test.py', POSE_CONFIG, checkpoint, '--work-dir',
         folder / 'test', '--out', out, '--cfg-options', f'data_root={hands}',
         'model.test_cfg.root_depth=given',
         f'test_evaluator.0.dump_file={dump}')
-    with np.load(dump) as file:
-        errors = file['errors_root'].mean(axis=1)
-        truth, names = file['gt_keypoints_cam'], file['joint_names'].tolist()
-        paths = file['img_path'].tolist()
-    angle = palm_angle(truth, names)
+    predicted = load_predictions(dump)
+    errors = predicted['errors_root'].mean(axis=1)
+    angle = palm_angle(predicted['gt_keypoints_cam'],
+                       predicted['joint_names'].tolist())
     tones = []
-    for path in paths:
+    for path in predicted['img_path'].tolist():
         image = cv2.imread(str(ROOT / path))
         mask = cv2.imread(
             str(ROOT / path).replace('/rgb/', '/mask/'), cv2.IMREAD_GRAYSCALE)
         lightness = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)[..., 0]
         tones.append(np.median(lightness[mask > 127]))
-    order = np.argsort(np.argsort(tones))
-    third = order * 3 // len(order)
+    third = np.argsort(np.argsort(tones)) * 3 // len(tones)
+    view = np.digitize(angle, VIEWS[1:-1])
     figures = json.loads(out.read_text())
     return dict(
         hands=len(errors),
         mpjpe_mm=figures['hand/MPJPE'],
         pa_mpjpe_mm=figures['hand/PA-MPJPE'],
         epe_2d_px=figures['hand/EPE_2d_px'],
+        side_accuracy=figures['hand/side_accuracy'],
         views={
-            f'{low} to {high}': _mean(errors[(angle >= low) & (angle < high)])
-            for low, high in zip(VIEWS, VIEWS[1:])
+            f'{low} to {high}': _mean(errors[view == i])
+            for i, (low, high) in enumerate(zip(VIEWS, VIEWS[1:]))
         },
         tones={
             name: _mean(errors[third == i])
@@ -198,16 +216,21 @@ def pose_tables(scores: Dict[str, Any]) -> str:
             for name, value in rendered['views'].items()]
     rows += [[f'skin as it appears, {name}', *_with_error(value)]
              for name, value in rendered['tones'].items()]
+    parts = []
+    for boxes, title in (('given', 'Box given:'),
+                         ('found', 'Box found by the detector that ships:')):
+        if boxes in scores:
+            parts += [title, table(head, photo_rows(scores[boxes]))]
     return '\n\n'.join([
-        'Box given:',
-        table(head, photo_rows(scores['given'])),
-        'Box found by the detector that ships:',
-        table(head, photo_rows(scores['found'])),
-        f'{rendered["hands"]} rendered test hands, side and direction of the '
-        'crop given by the labels, root depth given: MPJPE '
+        *parts,
+        f'{rendered["hands"]} rendered test hands, every other one mirrored, '
+        'box and direction given by the labels, root depth given, by the '
+        'checkpoint that was exported: MPJPE '
         f'{rendered["mpjpe_mm"]:.1f} mm, PA-MPJPE '
-        f'{rendered["pa_mpjpe_mm"]:.1f} mm.',
+        f'{rendered["pa_mpjpe_mm"]:.1f} mm, side right in '
+        f'{percent(rendered["side_accuracy"])} %.',
         table(['rendered test hands', 'MPJPE, mm'], rows),
+        cost(scores, 'hand_pose'),
     ])
 
 
@@ -234,11 +257,22 @@ def detector_tables(scores: Dict[str, Any]) -> str:
                                 ('side_right', percent),
                                 ('direction_error', '{:.1f}'.format)))
         ])
-    return table(head, rows)
+    return '\n\n'.join([table(head, rows), cost(scores, 'hand_detector')])
+
+
+def cost(scores: Dict[str, Any], name: str) -> str:
+    model = scores['models'][name]
+    width, height = model['input_size']
+    return (f'The file has {model["megabytes"]:.1f} MB. One answer, at '
+            f'{width} x {height} px, takes {model["cpu_ms"]:.1f} ms of CPU '
+            'time in one thread.')
 
 
 def write_card(path: Path, tables: str) -> None:
     text = path.read_text()
+    if not all(mark in text for mark in MARKS):
+        raise SystemExit(f'error: {path} lacks the marks {MARKS[0]} and '
+                         f'{MARKS[1]}')
     begin, end = (text.index(mark) for mark in MARKS)
     path.write_text(f'{text[:begin + len(MARKS[0])]}\n\n{tables}\n\n'
                     f'{text[end:]}')
@@ -246,43 +280,39 @@ def write_card(path: Path, tables: str) -> None:
 
 def main() -> None:
     args = parse_args()
-    args.folder = args.folder.resolve()
     export = args.folder / 'export'
     pose, detector = export / 'hand_pose', export / 'hand_detector'
     scores: Dict[str, Any] = {}
-    for boxes in ('given', 'found'):
-        scores[boxes] = scores_of(args.folder / f'photos_{boxes}.json',
-                                  TOOLS / 'score_photos.py', args.photos,
-                                  '--model', pose, '--detector', detector,
-                                  '--boxes', boxes, '--sheet',
-                                  args.folder / f'photos_{boxes}.jpg')
-    found = scores_of(args.folder / 'detector_photos.json',
-                      TOOLS / 'score_detector.py', args.photos, '--model',
-                      detector)
-    found.update(
-        scores_of(args.folder / 'detector_rendered.json',
-                  TOOLS / 'score_detector.py', args.pictures, '--model',
-                  detector))
-    found.update(
-        scores_of(args.folder / 'detector_without.json',
-                  TOOLS / 'score_detector.py', args.without, '--without-hands',
-                  '--model', detector))
-    scores['detector'] = {
-        name: {
-            key: value
-            for key, value in figures.items() if key != 'curve'
-        }
-        for name, figures in found.items()
-    }
-    scores['rendered'] = score_rendered(args.folder, args.hands.resolve())
+    sets = [('rendered', args.pictures, ())]
+    if args.photos:
+        sets.insert(0, ('photos', args.photos, ()))
+        for boxes in ('given', 'found'):
+            scores[boxes] = scores_of(args.folder / f'photos_{boxes}.json',
+                                      TOOLS / 'score_photos.py', args.photos,
+                                      '--model', pose, '--detector', detector,
+                                      '--boxes', boxes, '--sheet',
+                                      args.folder / f'photos_{boxes}.jpg')
+    if args.without:
+        sets.append(('without', args.without, ('--without-hands', )))
+    scores['detector'] = {}
+    for name, folder, options in sets:
+        found = scores_of(args.folder / f'detector_{name}.json',
+                          TOOLS / 'score_detector.py', folder, '--model',
+                          detector, *options)
+        for figures in found.values():
+            del figures['curve']
+        scores['detector'].update(found)
+    scores['rendered'] = score_rendered(args.folder, args.hands)
     scores['models'] = measure(export)
-    ZOO.mkdir(exist_ok=True)
-    (ZOO / 'models.json').write_text(json.dumps(scores, indent=1) + '\n')
-    for name, make in (('hand_pose', pose_tables), ('hand_detector',
-                                                    detector_tables)):
-        tables = make(scores)
-        print(f'\n{name}\n\n{tables}')
-        write_card(ZOO / f'{name}.md', tables)
+    tables = dict(
+        hand_pose=pose_tables(scores), hand_detector=detector_tables(scores))
+    for name, text in tables.items():
+        print(f'\n{name}\n\n{text}')
+    out = ZOO / 'models.json' if args.cards else args.folder / 'scores.json'
+    out.write_text(json.dumps(scores, indent=1) + '\n')
+    if args.cards:
+        for name, text in tables.items():
+            write_card(ZOO / f'{name}.md', text)
 
 
 if __name__ == '__main__':

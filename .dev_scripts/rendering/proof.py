@@ -383,15 +383,15 @@ class Report:
 
     def table(self) -> str:
         """All arms at their numbers of samples."""
-        baseline, first = (
-            self.at_its_length(arm)
-            for arm in (self.plan['baseline'], next(iter(self.plan['arms']))))
-        lines = [
-            '| arm | samples | CPU min | seeds | true: error, % | to the '
-            'baseline | to the first arm | accepted: error, % | to the '
-            'baseline | to the first arm | PCK@0.05, true / accepted | PA, mm '
-            '| rendered, mm |', '|' + '---|' * 13
-        ]
+        names = self.plan['baseline'], next(iter(self.plan['arms']))
+        baseline, first = map(self.at_its_length, names)
+        head = ['arm', 'samples', 'CPU min', 'seeds']
+        for label in LABELS:
+            head += [
+                f'{label}: error, %', *(f'ratio to "{name}"' for name in names)
+            ]
+        head += ['PCK@0.05, true / accepted', 'PA, mm', 'rendered, mm']
+        rows = []
         for arm in self.plan['arms']:
             results = self.at_its_length(arm)
             if not results or not baseline or not first:
@@ -422,8 +422,12 @@ class Report:
                 f'{mean["true"]:.3f} / {mean["accepted"]:.3f}',
                 f'{mean["pa"]:.1f}', f'{mean["rendered"]:.1f}'
             ]
-            lines.append('| ' + ' | '.join(cells) + ' |')
-        return '\n'.join(lines)
+            rows.append(cells)
+        # columns in which something stands
+        some = [k for k in range(len(head)) if any(row[k] for row in rows)]
+        lines = [head, ['---'] * len(head), *rows]
+        return '\n'.join(f'| {" | ".join(line[k] for k in some)} |'
+                         for line in lines)
 
     def at_its_length(self, arm: str) -> List[Dict[str, Any]]:
         return self.of(
@@ -440,9 +444,9 @@ class Report:
         """Arms at each number of samples, beside the first arm's error."""
         first = next(iter(self.plan['arms']))
         lines = [
-            '| arm | samples | seeds | true: error, % | to the first arm | '
-            'accepted: error, % | to the first arm | PA, mm | rendered, mm |',
-            '|---|---|---|---|---|---|---|---|---|'
+            f'| arm | samples | seeds | true: error, % | ratio to "{first}" | '
+            f'accepted: error, % | ratio to "{first}" | PA, mm | rendered, mm '
+            '|', '|' + '---|' * 9
         ]
         for arm in self.plan['curve']['samples']:
             for samples in self.curve_samples(arm):
@@ -512,7 +516,7 @@ class Report:
             raise SystemExit(f'error: {page} lacks the marks {MARKS[0]} and '
                              f'{MARKS[1]}')
         parts = [self.table()]
-        if 'curve' in self.plan:
+        if len(self.curve_samples(self.plan['baseline'])) > 1:
             plot = page.parent / 'images' / f'{page.stem}_curve.png'
             self.plot(plot)
             parts += [

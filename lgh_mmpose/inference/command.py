@@ -1,6 +1,6 @@
 """3D hands in images, films or a webcam, as pictures and JSON Lines.
 
-    lgh-hands photo.jpg
+    lgh-hands photo.jpg  # to the folder hands: photo.jpg and photo.jsonl
     lgh-hands photo.jpg --model EXPORTED --out-dir pictures --json hands.jsonl
     lgh-hands film.mp4 --config CONFIG --checkpoint FILE --out-dir pictures
 
@@ -31,7 +31,6 @@ from .writing import JsonLinesWriter, PictureWriter
 
 # where answers go if nothing is said of it
 OUT_DIR = 'hands'
-JSON_FILE = 'hands.jsonl'
 
 
 def parse_args(argv: Optional[Sequence[str]],
@@ -101,7 +100,7 @@ def parse_args(argv: Optional[Sequence[str]],
         '--json',
         metavar='FILE',
         help='JSON Lines file, one frame a line; - for the standard output '
-        f'(default, without --out-dir and --show: {OUT_DIR}/{JSON_FILE})')
+        f'(default, without --out-dir and --show: {OUT_DIR}/INPUT.jsonl)')
     out.add_argument(
         '--show',
         action='store_true',
@@ -123,7 +122,8 @@ def parse_args(argv: Optional[Sequence[str]],
         '8)')
     args = parser.parse_args(argv)
     if not (args.out_dir or args.json or args.show):
-        args.out_dir, args.json = OUT_DIR, osp.join(OUT_DIR, JSON_FILE)
+        args.out_dir = OUT_DIR
+        args.json = osp.join(OUT_DIR, f'{name_of(args.input)}.jsonl')
     # Qt would end the whole process
     if args.show and sys.platform.startswith('linux') and not (
             os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
@@ -131,6 +131,12 @@ def parse_args(argv: Optional[Sequence[str]],
                      'not set); use --out-dir')
     arguments.check(parser, args)
     return args
+
+
+def name_of(inputs: Sequence[str]) -> str:
+    """A name for the answers to some inputs: that of the only one."""
+    name = osp.splitext(osp.basename(osp.normpath(inputs[0])))[0]
+    return name if len(inputs) == 1 and osp.exists(inputs[0]) else 'hands'
 
 
 def bone_length(text: str) -> Union[float, str]:

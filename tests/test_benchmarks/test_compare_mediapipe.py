@@ -41,7 +41,9 @@ class Interpreter:
 
 
 @pytest.fixture
-def script():
+def script(monkeypatch):
+    # beside which it imports
+    monkeypatch.syspath_prepend(SCRIPT.parent)
     spec = importlib.util.spec_from_file_location('compare_mediapipe', SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -123,7 +125,7 @@ def test_environment_that_lacks_something(script, mediapipe_python,
 
 
 def test_python_that_does_not_exist(script, monkeypatch, capsys, tmp_path):
-    with pytest.raises(SystemExit, match='--mediapipe-python'):
+    with pytest.raises(SystemExit, match='nothing: No such file'):
         run(script, monkeypatch, capsys, '--mediapipe-python',
             tmp_path / 'nothing')
 

@@ -46,13 +46,16 @@ def lines(path):
 
 def test_answers_have_a_place_if_none_is_named(folder, capsys):
     run('photos/a.png')
-    (frame, ) = lines(folder / 'hands/hands.jsonl')
-    assert len(frame['hands']) == 1
-    assert sorted(path.name for path in (folder / 'hands').iterdir()) == [
-        'a.jpg', 'hands.jsonl'
+    run('photos/b.png')  # leaves the first one's answers
+    run('photos')
+    run('photos/a.png', 'photos/b.png')
+    for name, number in (('a', 1), ('b', 1), ('photos', 3), ('hands', 2)):
+        assert len(lines(folder / f'hands/{name}.jsonl')) == number
+    assert sorted(path.name for path in (folder / 'hands').glob('*.jpg')) == [
+        'a.jpg', 'b.jpg', 'c.jpg'
     ]
     text = capsys.readouterr().err
-    assert 'pictures: hands\nnumbers: hands/hands.jsonl\n' in text
+    assert 'pictures: hands\nnumbers: hands/a.jsonl\n' in text
 
 
 def test_one_place_is_enough(folder, capsys):

@@ -1,9 +1,11 @@
 """The models that lie in the package, and what is done without them."""
+import json
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import write_toy_detector, write_toy_export
+from helpers import REPO_ROOT, write_toy_detector, write_toy_export
 
 from lgh_mmpose import HandPose
 from lgh_mmpose.inference import shipped
@@ -74,3 +76,53 @@ def test_no_network_is_asked(package, monkeypatch):
     monkeypatch.setattr(socket, 'create_connection', refuse)
     hands, = HandPose()(IMAGE)
     assert len(hands) == 1
+
+
+# -- those of this version ---------------------------------------------------
+
+NAMES = 'hand_pose', 'hand_detector'
+NUM_HANDS = 12
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_cards_are_of_the_files_that_ship(name):
+    info = json.loads(
+        (shipped.shipped_model(name) / f'{name}.json').read_text())
+    cards = json.loads((REPO_ROOT / 'docs/model_zoo/models.json').read_text())
+    assert cards['models'][name]['sha256'] == info['model']['sha256']
+    assert (REPO_ROOT / f'docs/model_zoo/{name}.md').is_file()
+
+
+def test_they_are_small():
+    folders = [Path(shipped.shipped_model(name)) for name in NAMES]
+    size = sum(file.stat().st_size for folder in folders
+               for file in folder.iterdir())
+    assert size < 15e6
+
+
+def test_they_find_rendered_hands_and_their_joints():
+    """Upright hands without objects; in most of them."""
+    from lgh_mmpose.geometry.camera import project
+    from lgh_mmpose.inference.tracking import box_iou, box_of_joints
+    from lgh_mmpose.rendering import SceneGenerator
+    scenes = SceneGenerator(
+        seed=5,
+        split='evaluation',
+        size=256,
+        difficulty='easy',
+        without=['camera', 'objects'])
+    hand_pose = HandPose(num_threads=1)
+    found, errors = 0, []
+    for index in range(NUM_HANDS):
+        scene = scenes.sample(index, fill=(.4, .6))
+        truth = project(scene.keypoints_cam[0], scene.camera_matrix)
+        box = box_of_joints(truth)
+        hands, = hand_pose(np.ascontiguousarray(scene.image[..., ::-1]))
+        overlaps = [box_iou(one, box) for one in hands.bboxes]
+        if overlaps and max(overlaps) > .5:
+            found += 1
+            joints = hands.keypoints[int(np.argmax(overlaps))]
+            error = np.linalg.norm(joints - truth, axis=1).mean()
+            errors.append(error / (box[2:] - box[:2]).max())
+    assert found >= .8 * NUM_HANDS
+    assert np.median(errors) < .15

@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
         type=float,
         metavar='FACTOR',
         help='how much larger the crop is than the box (default: as the '
-        'network was trained; 1.5 on StudioHand and FreiHAND)')
+        'network was trained)')
     parser.add_argument(
         '--json', required=True, metavar='FILE', help='figures to write')
     parser.add_argument(

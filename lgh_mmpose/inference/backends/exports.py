@@ -60,11 +60,11 @@ class ExportedModel:
             what (str): What it cannot be: ``'loaded'`` or ``'run'``.
 
         Raises:
-            ValueError: Instead of any error but ImportError.
+            ValueError: Instead of any error but ImportError and MemoryError.
         """
         try:
             yield
-        except ImportError:
+        except (ImportError, MemoryError):
             raise
         except Exception as error:
             raise ValueError(f'{self._file} cannot be {what}: {reason(error)};'
@@ -168,4 +168,4 @@ def refuse(checks: Dict[str, bool]) -> None:
 
 def _is_name(name: Any) -> bool:
     """Whether it names a file, without a folder."""
-    return Path(name).name == name
+    return name != '..' and Path(name).name == name
