@@ -321,9 +321,10 @@ def compare(args: argparse.Namespace) -> Dict[str, Any]:
                 picture_cpu_ms=np.median(of_pictures),
                 frame_cpu_ms=np.median(of_frames),
                 start_s=np.median(starts))
-    result['both'] = compare_photos(
+    both = compare_photos(
         hands, {name: [predicted[name]]
                 for name in reversed(PIPELINES)})['true']['ours']
+    result['both'] = {key: both[key] for key in ('count', 'error', 'baseline')}
     ours, other = (result[name] for name in PIPELINES)
     result['ratio'] = {
         key: other[key] / ours[key]
@@ -353,7 +354,7 @@ def table(result: Dict[str, Any]) -> str:
         row(f'of {ours["true"]["count"]} hands with true labels found',
             'true',
             'found',
-            form='{}'),
+            form='{:.0f}'),
         row("their error, of the hand's size", 'true', 'error', **share),
         [
             f'error on the {both["count"]} that both found',

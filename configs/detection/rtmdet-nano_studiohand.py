@@ -68,7 +68,7 @@ model = dict(
         act_cfg=act_cfg),
     train_cfg=dict(assigner=dict(type='DynamicSoftLabelAssigner', topk=13)),
     # low, so that AP has its whole curve
-    test_cfg=dict(score_thr=0.02, iou_thr=0.6, max_hands=20))
+    test_cfg=dict(score_thr=0.02, iou_thr=0.45, max_hands=20))
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),

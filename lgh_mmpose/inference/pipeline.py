@@ -50,6 +50,7 @@ class _Place(NamedTuple):
     bbox_score: Optional[float] = None
     track: Optional[Track] = None
     direction: Optional[np.ndarray] = None
+    detected: bool = False  # whether a detector says the direction
 
 
 class _Hand(NamedTuple):
@@ -342,8 +343,9 @@ class HandPose:
             found, whole = self._find(frame, settings)
             places.append([
                 self._place(frame, settings, box, whole, score, None,
-                            direction) for box, score, direction in zip(
-                                found.boxes, found.scores, found.directions)
+                            direction, settings.directions is None)
+                for box, score, direction in zip(found.boxes, found.scores,
+                                                 found.directions)
             ])
         hands = iter(self._estimate(list(chain(*places)), settings))
         for frame, own in zip(batch, places):
@@ -375,7 +377,8 @@ class HandPose:
         """The hands of those tracks that are still there."""
         places = [
             self._place(frame, settings, track.box, track.whole_image,
-                        track.bbox_score, track, track.direction)
+                        track.bbox_score, track, track.direction,
+                        not track.age and settings.directions is None)
             for track in tracks
         ]
         size = frame.image.shape[1::-1]
@@ -444,7 +447,8 @@ class HandPose:
                whole_image: bool,
                bbox_score: Optional[float] = None,
                track: Optional[Track] = None,
-               direction: Optional[np.ndarray] = None) -> _Place:
+               direction: Optional[np.ndarray] = None,
+               detected: bool = False) -> _Place:
         size = frame.image.shape[1::-1]
         if settings.camera_matrix is not None:
             fault = find_camera_fault(settings.camera_matrix, size)
@@ -453,7 +457,7 @@ class HandPose:
                                  f'({frame.source}, frame {frame.index})')
         return _Place(frame.image,
                       settings.camera(size)[0], box, whole_image, bbox_score,
-                      track, direction)
+                      track, direction, detected)
 
     # -- what the network says ----------------------------------------------
 
@@ -520,12 +524,15 @@ class HandPose:
                          settings: Settings) -> List[_Place]:
         """Let each place know where its hand points.
 
+        The detector's direction is rough: a look along it says a better one.
         Where nobody tells, it is looked at in quarter turns, and the best
         look says it.
         """
         views = [
             (i, side, direction) for i, place in enumerate(places)
-            if place.direction is None for direction in _DIRECTIONS
+            if place.direction is None or place.detected
+            for direction in (_DIRECTIONS if place.direction is None else
+                              (place.direction, ))
             for side in self._sides_to_try(place.track, settings.hand_side)
         ]
         if not views:

@@ -101,14 +101,14 @@ def write_photos(folder, count=6):
     (folder / 'hands.json').write_text(json.dumps(entries))
 
 
-def write_result(folder, arm, seed, errors, version=1):
+def write_result(folder, arm, seed, errors, version=1, samples=200000):
     figures = dict(pck05=.5, pa_mm=10.)
-    (folder / f'{arm}{seed}.json').write_text(
+    (folder / f'{arm}{seed}_{samples}.json').write_text(
         json.dumps(
             dict(
                 arm=arm,
                 seed=seed,
-                samples=200000,
+                samples=samples,
                 images=25000,
                 errors=errors,
                 true=figures,
@@ -145,7 +145,13 @@ def test_table_and_plot(monkeypatch, tmp_path):
         '1.00 (1.00 to 1.00)'
     ]
     assert rows['all'][5] == '0.50 (0.50 to 0.50)'
-    assert (tmp_path / 'images' / 'page_curve.png').stat().st_size
+    # one number of samples makes no curve
+    plot = tmp_path / 'images' / 'page_curve.png'
+    assert not plot.exists() and 'page_curve.png' not in text
+    write_result(results, 'all', 0, [.05] * 6, samples=500000)
+    proof.Report(made.plan, proof.read_results(results), tmp_path).write(page)
+    assert plot.stat().st_size and 'images/page_curve.png' in page.read_text()
+    assert '| all | 500,000 | 1 | 5.0 (5.0 to 5.0) |' in page.read_text()
 
     write_result(results, 'all', 2, [.1] * 6, version=2)
     with pytest.raises(SystemExit, match='several versions of the renderer'):
