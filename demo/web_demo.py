@@ -1,7 +1,8 @@
 """A page in the browser to try a network on one's own images.
 
-Example::
+Examples::
 
+    python demo/web_demo.py
     python demo/web_demo.py --config configs/lgh_studiohand.py \
         --checkpoint work_dirs/demo/train/epoch_12.pth
 

@@ -10,10 +10,13 @@ import argparse
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import List
 
 import cv2
 import numpy as np
 from PIL import Image
+
+from lgh_mmpose.fileio import put_in_place, unfinished_directory
 
 PACKAGES = ('desktop-base', 'gnome-backgrounds', 'lomiri-wallpapers',
             'lomiri-wallpapers-20.04', 'mate-backgrounds',
@@ -22,11 +25,12 @@ FOLDERS = 'backgrounds', 'wallpapers'
 SIDE = 640  # px
 PARTS = 2
 SEED = 0
+SAME = 3  # grey levels by which two sizes of a picture differ
 
 
-def find_wallpapers(folder: Path) -> list:
+def find_wallpapers(folder: Path) -> List[Path]:
     """Pictures of unpacked packages, without thumbnails, one of each."""
-    found = {}
+    found, looks = [], np.empty((0, 16, 16, 3))
     for path in sorted(folder.rglob('*')):
         if path.suffix.lower() not in ('.jpg', '.jpeg', '.png', '.webp') or \
                 path.is_symlink() or not set(FOLDERS) & set(path.parts):
@@ -34,11 +38,14 @@ def find_wallpapers(folder: Path) -> list:
         with Image.open(path) as picture:
             if min(picture.size) < SIDE:
                 continue
-            # some come in several sizes
             small = picture.convert('RGB').resize((16, 16), Image.BOX)
-        key = (np.asarray(small) // 32).tobytes()
-        found.setdefault(key, path)
-    return list(found.values())
+        # some come in several sizes
+        look = np.asarray(small, np.float64)[None]
+        if (np.abs(looks - look).mean(axis=(1, 2, 3)) < SAME).any():
+            continue
+        found.append(path)
+        looks = np.concatenate([looks, look])
+    return found
 
 
 def write(picture: np.ndarray, path: Path) -> None:
@@ -55,26 +62,33 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out', type=Path, help='folder to write; must not be')
     args = parser.parse_args()
-    args.out.mkdir(parents=True)
+    if args.out.exists():
+        raise SystemExit(f'error: {args.out} exists: remove it, or give '
+                         'another folder')
     rng = np.random.default_rng(SEED)
     with tempfile.TemporaryDirectory() as work:
-        subprocess.run(['apt-get', 'download', *PACKAGES],
-                       cwd=work,
-                       check=True)
-        for package in sorted(Path(work).glob('*.deb')):
-            subprocess.run(['dpkg-deb', '-x', package, work], check=True)
+        try:
+            subprocess.run(['apt-get', 'download', *PACKAGES],
+                           cwd=work,
+                           check=True)
+            for package in sorted(Path(work).glob('*.deb')):
+                subprocess.run(['dpkg-deb', '-x', package, work], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise SystemExit(f'error: {error}') from None
         wallpapers = find_wallpapers(Path(work))
-        for number, path in enumerate(wallpapers):
-            with Image.open(path) as image:
-                picture = np.asarray(image.convert('RGB'))[..., ::-1]
-            write(picture, args.out / f'{number:03d}_whole.jpg')
-            height, width = picture.shape[:2]
-            for part in range(PARTS):
-                share = rng.uniform(.3, .7)
-                h, w = int(share * height), int(share * width)
-                y, x = rng.integers(height - h), rng.integers(width - w)
-                write(picture[y:y + h, x:x + w],
-                      args.out / f'{number:03d}_part{part}.jpg')
+        with unfinished_directory(args.out) as out:
+            for number, path in enumerate(wallpapers):
+                with Image.open(path) as image:
+                    picture = np.asarray(image.convert('RGB'))[..., ::-1]
+                write(picture, out / f'{number:03d}_whole.jpg')
+                height, width = picture.shape[:2]
+                for part in range(PARTS):
+                    share = rng.uniform(.3, .7)
+                    h, w = int(share * height), int(share * width)
+                    y, x = rng.integers(height - h), rng.integers(width - w)
+                    write(picture[y:y + h, x:x + w],
+                          out / f'{number:03d}_part{part}.jpg')
+            put_in_place(out, args.out)
     print(f'{args.out}: {len(wallpapers)} wallpapers, '
           f'{(1 + PARTS) * len(wallpapers)} pictures')
 
