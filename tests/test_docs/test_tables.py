@@ -1,10 +1,12 @@
 """Tables of the documents against what they describe."""
+import importlib
 import re
 
 import pytest
 import torch
 from helpers import REPO_ROOT
 from mmengine.config import Config
+from mmengine.registry import Registry
 from mmpose.registry import MODELS
 
 import lgh_mmpose
@@ -97,26 +99,39 @@ def test_protocols_are_those_of_the_metric():
             'annotated ones' if protocol.use_visibility else 'all 21')
 
 
+def registered(package):
+    """By name, what a package of OpenMMLab has in its registries."""
+    registry = importlib.import_module(f'{package}.registry')
+    return {
+        name: cls
+        for kind in vars(registry).values() if isinstance(kind, Registry)
+        for name, cls in kind.module_dict.items()
+    }
+
+
+def ours(package):
+    return {
+        name
+        for name, cls in registered(package).items()
+        if cls.__module__.startswith(f'{lgh_mmpose.__name__}.')
+    }
+
+
 def test_components_are_registered():
     """The names in projects_readme.md's table of registries."""
-    from mmpose import registry
-    known = {
-        name
-        for kind in vars(registry).values()
-        if isinstance(kind, type(registry.MODELS)) for name in kind.module_dict
-    }
     named = {
         name
         for _, cell in rows('projects_readme.md', 'kind')
         for name in re.findall(r'`(\w+)`', cell)
     }
-    assert named <= known
+    assert named <= set(registered('mmpose'))
     # and each class of ours that a config can name is there
-    ours = {
-        name
-        for kind in vars(registry).values()
-        if isinstance(kind, type(registry.MODELS))
-        for name, cls in kind.module_dict.items()
-        if cls.__module__.startswith(f'{lgh_mmpose.__name__}.')
-    }
-    assert ours <= named
+    assert ours('mmpose') <= named
+
+
+def test_components_of_the_detector_are_named():
+    importlib.import_module('lgh_mmpose.detection')
+    text = (REPO_ROOT / 'projects_readme.md').read_text()
+    _, _, sentence = text.partition("imports=['lgh_mmpose.detection'])`")
+    sentence, _, _ = sentence.partition('.\n')
+    assert set(re.findall(r'`(\w+)`', sentence)) == ours('mmdet')
