@@ -135,7 +135,9 @@ def test_samples_below_a_batch():
 def pipelines(cfg):
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(name):
-            yield name, Compose(cfg[name].dataset.pipeline).transforms
+            dataset = cfg[name].dataset
+            for part in dataset.get('datasets', [dataset]):
+                yield name, Compose(part.pipeline).transforms
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

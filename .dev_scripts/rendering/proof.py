@@ -122,6 +122,7 @@ class Proof:
         args.page = args.page or ROOT / self.plan['page']
         args.results_dir = args.results_dir or ROOT / self.plan['results']
         self.rendering: Dict[Path, Lock] = defaultdict(Lock)
+        self.reading = Lock()  # mmengine reads one config at a time
         self.cores: 'Queue[int]' = Queue()
         for core in sorted(os.sched_getaffinity(0)):
             self.cores.put(core)
@@ -241,7 +242,8 @@ class Proof:
 
     def do(self, run: Run) -> None:
         """Render, train and score; nothing where there is a result."""
-        made_by = self.fingerprint(run)
+        with self.reading:
+            made_by = self.fingerprint(run)
         path = self.result_file(run)
         if path.is_file():
             before = json.loads(path.read_text())['made_by']
@@ -258,7 +260,8 @@ class Proof:
             folder = self.args.work_dir / run.name
             folder.mkdir(parents=True, exist_ok=True)
             config, log = folder / 'config.py', folder / 'output.log'
-            self.write_config(run, data, test_data, config)
+            with self.reading:
+                self.write_config(run, data, test_data, config)
             begun = (folder / 'last_checkpoint').exists()
             cpu_seconds = self.call(core, log, TOOLS / 'train.py', config,
                                     '--work-dir', folder, '--resume')

@@ -85,8 +85,6 @@ ELSEWHERE = {
     ],
     'python tools/analysis_tools/compare_training.py':
     ['test_tools/test_compare_training.py'],
-    'python benchmarks/compare_pipelines.py':
-    ['test_benchmarks/test_compare_pipelines.py'],
     'python benchmarks/compare_mediapipe.py':
     ['test_benchmarks/test_compare_mediapipe.py'],
     'python tools/dataset_converters/make_studiohand.py data/studiohand_large '

@@ -456,7 +456,6 @@ def test_json_beside_the_images_may_be_written_again(demo, freihand_root,
 
 
 @pytest.mark.parametrize('arguments, message', [
-    ((), 'give --json, --out-dir or --show'),
     (('--show', ), '--show needs a display'),
     (('--json', 'x', '--detector', 'a', 'b'), 'CONFIG CHECKPOINT; give the'),
     (('--json', 'x', '--detector', 'a', '--det-cat-id', 1),
