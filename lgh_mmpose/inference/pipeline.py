@@ -377,9 +377,8 @@ class HandPose:
         """The hands of those tracks that are still there."""
         places = [
             self._place(frame, settings, track.box, track.whole_image,
-                        track.bbox_score, track, track.direction,
-                        not track.age and settings.directions is None)
-            for track in tracks
+                        track.bbox_score, track, track.direction, not track.age
+                        and settings.directions is None) for track in tracks
         ]
         size = frame.image.shape[1::-1]
         found = []
@@ -531,8 +530,8 @@ class HandPose:
         views = [
             (i, side, direction) for i, place in enumerate(places)
             if place.direction is None or place.detected
-            for direction in (_DIRECTIONS if place.direction is None else
-                              (place.direction, ))
+            for direction in (_DIRECTIONS if place.direction is None else (
+                place.direction, ))
             for side in self._sides_to_try(place.track, settings.hand_side)
         ]
         if not views:
