@@ -623,20 +623,26 @@ class HandPose:
         if camera_source == 'assumed':
             self._say(f'no camera is given: an angle of view of '
                       f'{ASSUMED_FOV:g} degrees is assumed, to which the '
-                      'distances from the camera are as wrong as it is')
+                      'distances from the camera are as wrong as it is; give '
+                      'camera_matrix or fov (--camera-matrix, --fov)')
         if not hands:
             return
+        if any(hand.place.whole_image for hand in hands):
+            self._say('no box is given, and there is no detector: the whole '
+                      "image is taken for one hand; detector='shipped' "
+                      '(--detector shipped) finds hands')
         if settings.bone_length_source == 'average':
             self._say(
                 f'no bone length is given: that of an average adult, '
                 f'{settings.bone_length:g} mm from '
                 f'{" to ".join(self.info.skeleton.reference_bone)}, is taken; '
-                'all millimetres scale with it')
+                'all millimetres scale with it; give bone_length '
+                '(--bone-length)')
         if side_source == 'estimated':
             how = 'by the network' if self.info.gives_side else \
                 'from the scores of both'
             self._say(f'the side of each hand is estimated {how}, which errs;'
-                      ' give hand_side if you know it')
+                      ' give hand_side (--hand-side) if you know it')
 
     def _say(self, text: str, about: Optional[Hashable] = None) -> None:
         """Log an assumption, once, or once about a thing."""

@@ -215,9 +215,13 @@ def test_without_camera_and_bone_length_it_says_so(checkpoint, images, caplog):
     assert hand['bone_length'] == dict(
         mm=AVERAGE_BONE_LENGTH, source='average')
     assert hand['hand_side_source'] == 'estimated'
-    assert len(set(said)) == 3
-    assert any('60 degrees' in text for text in said)
-    assert any('44.6 mm' in text for text in said)
+    assert len(set(said)) == 4
+    # each with its mend, in Python and of the command
+    for what, mend in (('60 degrees', '--fov'), ('44.6 mm', '--bone-length'),
+                       ('the side of', '--hand-side'),
+                       ('no detector', '--detector shipped')):
+        text, = {text for text in said if what in text}
+        assert mend in text
 
 
 def test_assumptions_are_said_once_and_not_on_stdout(checkpoint, images,
@@ -226,7 +230,7 @@ def test_assumptions_are_said_once_and_not_on_stdout(checkpoint, images,
     list(inferencer(images[:3]))
     out, err = capfd.readouterr()
     assert 'angle of view' not in out
-    assert len(inferencer.pipeline._said) == 2
+    assert len(inferencer.pipeline._said) == 3
 
 
 def test_without_any_bone_length_joints_are_relative(inferencer, images):
