@@ -218,8 +218,8 @@ def test_without_camera_and_bone_length_it_says_so(checkpoint, images, caplog):
     assert len(set(said)) == 4
     # each with its mend, in Python and of the command
     for what, mend in (('60 degrees', '--fov'), ('44.6 mm', '--bone-length'),
-                       ('the side of', '--hand-side'),
-                       ('no detector', '--detector shipped')):
+                       ('the side of', '--hand-side'), ('no detector',
+                                                        '--detector shipped')):
         text, = {text for text in said if what in text}
         assert mend in text
 
