@@ -3,6 +3,7 @@ import argparse
 import os.path as osp
 from typing import Any, Union
 
+from .backends import open_detector
 from .pipeline import Detector, HandPose
 
 
@@ -54,8 +55,9 @@ def add_detector(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--det-score-thr',
         type=float,
-        default=.3,
-        help='least score of a detection of mmdet (default: 0.3)')
+        metavar='SCORE',
+        help='least score of a detection (default: as the detector was '
+        'exported; 0.3 for one of mmdet)')
 
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -70,9 +72,15 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
             words[0])[1] not in ('.py', '.json', '.yaml', '.yml'):
         parser.error('--detector takes one argument, or CONFIG CHECKPOINT; '
                      'give the other arguments before it')
-    if len(words) != 2 and (args.det_cat_id or args.det_score_thr != .3):
-        parser.error('--det-cat-id and --det-score-thr belong to a detector '
-                     'of mmdet')
+    if len(words) != 2 and args.det_cat_id:
+        parser.error('--det-cat-id belongs to a detector of mmdet')
+    if args.det_score_thr is not None:
+        if not 0 <= args.det_score_thr <= 1:
+            parser.error('--det-score-thr must lie in 0 to 1, not '
+                         f'{args.det_score_thr}')
+        if words == ['none'] or not words and (args.model or args.config):
+            parser.error('--det-score-thr belongs to a detector, and there is '
+                         'none: give --detector')
     if args.device != 'cpu' and not args.config and len(words) != 2:
         parser.error('--device belongs to a config or a detector of mmdet; an '
                      'exported network runs where its engine does')
@@ -101,13 +109,16 @@ def open_hand_pose(args: argparse.Namespace, **options: Any) -> HandPose:
 
 def _detector(args: argparse.Namespace) -> Union[str, Detector, None]:
     """As :class:`HandPose` takes it."""
-    if not args.detector:
-        return 'auto'
-    if len(args.detector) == 1:
-        return None if args.detector == ['none'] else args.detector[0]
+    words = args.detector or ['auto']
+    score_thr = args.det_score_thr
+    if len(words) == 1:
+        if score_thr is not None:
+            return open_detector('shipped' if words == ['auto'] else words[0],
+                                 args.threads, score_thr)
+        return None if words == ['none'] else words[0]
     from .backends.mmdet import HandDetector
     return HandDetector(
-        *args.detector,
+        *words,
         args.device,
         cat_id=args.det_cat_id,
-        score_thr=args.det_score_thr)
+        score_thr=.3 if score_thr is None else score_thr)

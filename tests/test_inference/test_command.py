@@ -65,6 +65,27 @@ def test_one_place_is_enough(folder, capsys):
     assert 'numbers: a.jsonl' in text and 'pictures' not in text
 
 
+def test_a_threshold_holds_for_any_detector(folder):
+    write_toy_detector(folder / 'detector', [10., 20., 40., 60.])
+    for threshold, number in ((.97, 0), (.5, 1)):  # it is sure by 0.95
+        run('photos/a.png', '--detector', 'detector', '--det-score-thr',
+            threshold, '--json', 'a.jsonl')
+        frame, = lines(folder / 'a.jsonl')
+        assert len(frame['hands']) == number
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (('--detector', 'none', '--det-score-thr', .5), 'there is none'),
+    (('--det-score-thr', .5), 'there is none'),
+    (('--detector', 'detector', '--det-score-thr', 1.5), 'in 0 to 1'),
+    (('--detector', 'detector', '--det-cat-id', 1), 'detector of mmdet'),
+])
+def test_a_threshold_of_nothing_is_refused(folder, capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        run('photos/a.png', '--json', 'a.jsonl', *arguments)
+    assert message in capsys.readouterr().err
+
+
 USUAL = dict(
     device='cpu',
     num_threads=None,

@@ -54,7 +54,8 @@ def open_network(model: Any = None,
 
 
 def open_detector(detector: Union[str, Path, Callable, None],
-                  num_threads: Optional[int] = None) -> Optional[Callable]:
+                  num_threads: Optional[int] = None,
+                  score_thr: Optional[float] = None) -> Optional[Callable]:
     """Open an exported detector of hands.
 
     Args:
@@ -64,6 +65,8 @@ def open_detector(detector: Union[str, Path, Callable, None],
             is given back, as None is.
         num_threads (int, optional): Threads of one inference. Defaults to the
             engine's choice.
+        score_thr (float, optional): Least score of a hand. Defaults to that
+            of the export.
 
     Returns:
         Callable | None: What finds hands in images.
@@ -78,7 +81,7 @@ def open_detector(detector: Union[str, Path, Callable, None],
     from .exported_detector import INFO_FILE, ExportedDetector
     path = shipped_model(DETECTOR) if detector == 'shipped' else Path(detector)
     return ExportedDetector(path.parent if path.name == INFO_FILE else path,
-                            num_threads)
+                            num_threads, score_thr)
 
 
 def _refuse(checkpoint: Optional[str], device: str, what: str) -> None:
