@@ -26,7 +26,6 @@ is left out. ``difference_px`` says how far a joint of an exported network lies
 at most from that of the network in PyTorch, in fp32, on noise.
 """
 import argparse
-import json
 import os
 import signal
 import sys
@@ -40,7 +39,7 @@ from mmengine.registry import init_default_scope
 
 from lgh_mmpose.cpu import describe_bf16
 from lgh_mmpose.engine.hooks.keep_memory_hook import keep_memory
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import write_json
 
 from .cases.catalogue import RATIOS, all_cases
 from .cases.growth import process_throughput, scaling_cases
@@ -204,6 +203,4 @@ def main() -> None:
             result[key] = value
     print(table(result))
     if args.json:
-        with atomic_write(args.json) as file:
-            text = json.dumps(result, indent=1, allow_nan=False)
-            file.write((text + '\n').encode())
+        write_json(args.json, result, indent=1)

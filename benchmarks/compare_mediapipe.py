@@ -17,7 +17,6 @@ exported model is faster.
 import argparse
 import contextlib
 import importlib.util
-import json
 import sys
 import tempfile
 import time
@@ -189,10 +188,8 @@ def main() -> None:
     summary = summarize(compare(args))
     print(table(summary))
     if args.json:
-        from lgh_mmpose.fileio import atomic_write
-        with atomic_write(args.json) as file:
-            text = json.dumps(summary, indent=2, allow_nan=False)
-            file.write((text + '\n').encode())
+        from lgh_mmpose.fileio import write_json
+        write_json(args.json, summary, indent=2)
 
 
 if __name__ == '__main__':

@@ -390,12 +390,8 @@ def main() -> None:
         raise SystemExit(f'error: {error}') from None
     print(table(result))
     if args.json:
-        import json
-
-        from lgh_mmpose.fileio import atomic_write
-        with atomic_write(args.json) as file:
-            text = json.dumps(result, indent=2, allow_nan=False)
-            file.write((text + '\n').encode())
+        from lgh_mmpose.fileio import write_json
+        write_json(args.json, result, indent=2)
 
 
 if __name__ == '__main__':

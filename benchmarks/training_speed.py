@@ -35,7 +35,7 @@ from mmengine.hooks import Hook
 import lgh_mmpose  # noqa: F401  (registers the components)
 from lgh_mmpose.config import merge_cfg_options, set_data_root
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import write_json
 
 _FASTER_HOOKS = ('ChannelsLastHook', 'KeepMemoryHook')
 _ALLOCATOR = ('MALLOC_MMAP_MAX_', 'MALLOC_TRIM_THRESHOLD_')
@@ -229,9 +229,7 @@ def main() -> None:
         print(f'{name:10s} {row["samples_per_second"]:10.1f} '
               f'{row["cpu_ms_per_sample"]:14.2f}{wall:7.2f}{cpu:7.2f}')
     if args.json is not None:
-        with atomic_write(args.json) as file:
-            text = json.dumps(summary, indent=2, allow_nan=False)
-            file.write((text + '\n').encode())
+        write_json(args.json, summary, indent=2)
 
 
 if __name__ == '__main__':

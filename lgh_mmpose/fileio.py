@@ -2,13 +2,14 @@
 import errno
 import hashlib
 import itertools
+import json
 import os
 import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import (BinaryIO, Dict, Iterable, Iterator, Optional, Sequence,
-                    Tuple, Union)
+from typing import (Any, BinaryIO, Dict, Iterable, Iterator, Optional,
+                    Sequence, Tuple, Union)
 
 import cv2
 import numpy as np
@@ -50,6 +51,25 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_json(path: PathLike,
+               content: Any,
+               indent: Optional[int] = None) -> None:
+    """Write a json file by :func:`atomic_write`.
+
+    Args:
+        path (str | Path): The final name.
+        content: What json can hold; NaN and infinity it cannot.
+        indent (int, optional): Of its lines. Defaults to one line.
+
+    Raises:
+        OSError: As of :func:`atomic_write`.
+        ValueError: If a number is not finite; nothing is written.
+    """
+    text = json.dumps(content, indent=indent, allow_nan=False)
+    with atomic_write(path) as file:
+        file.write((text + '\n').encode())
 
 
 def make_temporary(path: PathLike, suffix: str = '.tmp') -> Path:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lgh_mmpose import fileio
 from lgh_mmpose.fileio import (atomic_write, check_not_read, claim, fit_name,
                                list_files, put_in_place, unfinished_directory,
-                               write_image)
+                               write_image, write_json)
 
 LONG = 250 * 'n' + '.png'  # 254 bytes; file systems take 255
 
@@ -29,6 +29,17 @@ def test_file_appears_only_when_whole(tmp_path):
         file.write(b' and half')
     assert path.read_bytes() == b'half and half'
     assert os.listdir(path.parent) == ['scores.npz']
+
+
+def test_json_has_finite_numbers_only(tmp_path):
+    path = tmp_path / 'new' / 'scores.json'
+    write_json(path, dict(a=[1, 2.5]))
+    assert path.read_text() == '{"a": [1, 2.5]}\n'
+    write_json(path, dict(a=1), indent=2)
+    assert path.read_text() == '{\n  "a": 1\n}\n'
+    with pytest.raises(ValueError, match='not JSON compliant'):
+        write_json(path, dict(a=float('nan')))
+    assert path.read_text() == '{\n  "a": 1\n}\n'
 
 
 @pytest.mark.parametrize('error', [RuntimeError, KeyboardInterrupt])

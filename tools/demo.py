@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from lgh_mmpose.config import set_data_root
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
-from lgh_mmpose.fileio import atomic_write, claim
+from lgh_mmpose.fileio import claim, write_json
 from lgh_mmpose.visualization.plotly_hand import import_plotly
 
 # where mmpose's users keep data; what is there is scored
@@ -478,9 +478,7 @@ def write_page(work_dir: Path, config: Path, checkpoint: Path,
 
 def write_summary(summary: dict, work_dir: Path) -> Path:
     out = work_dir / 'summary.json'
-    with atomic_write(out) as file:
-        text = json.dumps(summary, indent=2, allow_nan=False)
-        file.write((text + '\n').encode())
+    write_json(out, summary, indent=2)
     return out
 
 

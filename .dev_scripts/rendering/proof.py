@@ -286,7 +286,7 @@ class Proof:
         from lgh_mmpose.evaluation.photographs import (measure_photos,
                                                        read_photos,
                                                        read_predictions)
-        from lgh_mmpose.fileio import atomic_write
+        from lgh_mmpose.fileio import write_json
         from lgh_mmpose.visualization.figures import read_run
         hands = read_photos(self.args.photos)
         errors = measure_photos(hands, read_predictions(predictions, hands))
@@ -310,9 +310,7 @@ class Proof:
                 for key, value in rendered.items() if key.startswith('hand/')
             })
         self.args.results_dir.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self.result_file(run)) as file:
-            file.write((json.dumps(result, indent=1, allow_nan=False) +
-                        '\n').encode())
+        write_json(self.result_file(run), result, indent=1)
 
 
 # -- report ------------------------------------------------------------------

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..checkpoint import DamagedCheckpointError, latest_checkpoint
 from ..config import limit_samples
-from ..fileio import atomic_write
+from ..fileio import write_json
 from ..models.layers import ConcreteSelector
 from ..version import __version__
 from ..visualization.figures import read_run
@@ -258,8 +258,7 @@ def num_samples(plan: Plan, variant: str, data_root: Optional[str],
                     mp_context=multiprocessing.get_context('spawn')) as pool:
                 seconds = pool.submit(measure_speed, plan, variant, data_root,
                                       folder / f'{variant}_probe').result()
-            with atomic_write(path) as file:
-                file.write(json.dumps(seconds, allow_nan=False).encode())
+            write_json(path, seconds)
         seconds = json.loads(path.read_text())
     return int(plan.budget['cpu_seconds'] / seconds)
 

@@ -11,7 +11,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from lgh_mmpose.fileio import put_in_place, unfinished_directory
+from lgh_mmpose.fileio import put_in_place, unfinished_directory, write_json
 from lgh_mmpose.version import __version__
 
 from ..checkpoint import load_weights
@@ -20,7 +20,7 @@ from ..inference.backends.exported_detector import (INFO_FILE, OUTPUTS, SCHEMA,
                                                     ExportedDetector)
 from ..inference.backends.exports import file_sha256
 from ..inference.letterbox import FILL
-from .exporting import require_packages, to_onnx, write_json
+from .exporting import require_packages, to_onnx
 from .from_config import describe_source, select_samples
 from .half_weights import halve_weights
 from .verification import ExportError
@@ -188,13 +188,13 @@ def export_detector(model: BaseModel,
             halve_weights(file)
         described['model']['sha256'] = {_FILE: file_sha256(file)}
         described['verification'] = None
-        write_json(described, folder / INFO_FILE)
+        write_json(folder / INFO_FILE, described, indent=1)
         detector = ExportedDetector(folder)
         if len(verification):
             described['verification'] = _verify(
                 form, detector, verification, tolerance
                 or DetectorTolerance.of(precision))
-        write_json(described, folder / INFO_FILE)
+        write_json(folder / INFO_FILE, described, indent=1)
         put_in_place(folder, path)
     return described
 

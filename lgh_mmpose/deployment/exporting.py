@@ -2,7 +2,6 @@
 import importlib
 import importlib.util
 import io
-import json
 import os
 import tempfile
 import warnings
@@ -16,7 +15,7 @@ from mmengine.model import BaseModel
 from torch import nn
 
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
-from lgh_mmpose.fileio import put_in_place, unfinished_directory
+from lgh_mmpose.fileio import put_in_place, unfinished_directory, write_json
 from lgh_mmpose.version import __version__
 
 from ..geometry.crop import Crop
@@ -174,7 +173,7 @@ def export(model: BaseModel,
             part.name: file_sha256(part)
             for part in sorted(folder.iterdir())
         }
-        write_json(info, folder / INFO_FILE)
+        write_json(folder / INFO_FILE, info, indent=1)
         info['verification'] = None
         # the engine reads it in any case
         network = ExportedNetwork(folder)
@@ -190,7 +189,7 @@ def export(model: BaseModel,
                     f'{error}; this was bf16 ({reason}): --precision fp32 '
                     'is exact, --tolerance-* accepts more') from error
             info['verification'] = dict(crop=crop_report, **report)
-        write_json(info, folder / INFO_FILE)
+        write_json(folder / INFO_FILE, info, indent=1)
         put_in_place(folder, path)
     return info
 
@@ -343,12 +342,3 @@ def require_packages(*packages: str) -> None:
             raise ImportError(
                 f'this export needs {package}, which is not installed: '
                 "`pip install 'lgh_mmpose[deploy]'`")
-
-
-# -- files -------------------------------------------------------------------
-
-
-def write_json(info: dict, file: Path) -> None:
-    """Write what an export says of itself."""
-    text = json.dumps(info, indent=1, allow_nan=False)
-    file.write_text(text + '\n', encoding='utf-8')

@@ -13,7 +13,7 @@ import numpy as np
 
 from lgh_mmpose.datasets.base_hand3d import load_json, local_name
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import write_json
 from lgh_mmpose.geometry.hand import SIDES
 from lgh_mmpose.inference.cameras import check_camera_matrix
 from lgh_mmpose.inference.images import read_image
@@ -291,8 +291,7 @@ def write_predictions(predictions: Sequence[Optional[PhotoPrediction]],
         if prediction.hand_side is not None:
             entry['hand_side'] = prediction.hand_side
         entries.append(entry)
-    with atomic_write(path) as file:
-        file.write((json.dumps(entries, allow_nan=False) + '\n').encode())
+    write_json(path, entries)
 
 
 # -- predictions -------------------------------------------------------------

@@ -10,7 +10,6 @@ networks. They tell how far other photographs could move a figure, not how far
 another training could. Prints a table in Markdown.
 """
 import argparse
-import json
 import os.path as osp
 from typing import Dict, List
 
@@ -75,7 +74,7 @@ def compare(args: argparse.Namespace) -> None:
     from lgh_mmpose.evaluation.photographs import (HANDS_FILE, compare_photos,
                                                    read_photos,
                                                    read_predictions)
-    from lgh_mmpose.fileio import atomic_write, check_not_read
+    from lgh_mmpose.fileio import check_not_read, write_json
 
     hands = read_photos(args.photos)
     if args.json:
@@ -93,9 +92,7 @@ def compare(args: argparse.Namespace) -> None:
             for name, paths in args.files.items()
         }))
     if args.json:
-        with atomic_write(args.json) as file:
-            text = json.dumps(figures, indent=2, allow_nan=False)
-            file.write((text + '\n').encode())
+        write_json(args.json, figures, indent=2)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from mmengine.config import Config, DictAction
 
 from lgh_mmpose.config import merge_cfg_options, set_data_root
 from lgh_mmpose.cpu import bf16_instructions, describe_bf16
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import write_json
 
 TOOLS = Path(__file__).resolve().parents[1]
 FASTER_HOOKS = ('ChannelsLastHook', 'KeepMemoryHook')
@@ -278,9 +278,7 @@ def main() -> None:
                     key: None if value != value else value
                     for key, value in result.items()
                 } for result in results]
-                text = json.dumps(known, indent=2, allow_nan=False)
-                with atomic_write(out) as file:
-                    file.write((text + '\n').encode())
+                write_json(out, known, indent=2)
     print('\n' + table(results) + f'\n\nwrote {out}')
 
 

@@ -14,7 +14,6 @@ Example::
     python tools/analysis_tools/model_training_cost.py configs/lgh_freihand.py
 """
 import argparse
-import json
 import warnings
 from pathlib import Path
 from typing import Dict, Iterable, List
@@ -27,7 +26,7 @@ from mmengine.structures import InstanceData
 from torch.utils.flop_counter import FlopCounterMode
 
 import lgh_mmpose  # noqa: F401  (registers the components)
-from lgh_mmpose.fileio import atomic_write
+from lgh_mmpose.fileio import write_json
 
 GB = 1e9
 
@@ -225,9 +224,7 @@ def main() -> None:
               f'{row["epoch_minutes"]:9.2f}  {row["loader_cores"]:16.1f}')
     if args.json is not None:
         result = dict(counted=counted, batch_size=batch, calculated=rows)
-        with atomic_write(args.json) as file:
-            text = json.dumps(result, indent=2, allow_nan=False)
-            file.write((text + '\n').encode())
+        write_json(args.json, result, indent=2)
 
 
 if __name__ == '__main__':

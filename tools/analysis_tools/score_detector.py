@@ -5,7 +5,6 @@ set of the folder. What folders hold and what the figures mean:
 docs/detector.md.
 """
 import argparse
-import json
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,7 +51,7 @@ def score(args: argparse.Namespace) -> None:
                                                       read_labels,
                                                       read_without_hands,
                                                       score_detections)
-    from lgh_mmpose.fileio import atomic_write, check_not_read
+    from lgh_mmpose.fileio import check_not_read, write_json
     from lgh_mmpose.inference.backends.exported_detector import \
         ExportedDetector
 
@@ -74,9 +73,7 @@ def score(args: argparse.Namespace) -> None:
                                score_thr)
         for name, pictures in sets.items()
     }
-    with atomic_write(args.json) as file:
-        text = json.dumps(scores, indent=2, allow_nan=False)
-        file.write((text + '\n').encode())
+    write_json(args.json, scores, indent=2)
     print(detections_table(scores))
 
 

@@ -6,7 +6,6 @@ submission holds a mesh and the release's evaluation_verts.json is there, mesh
 errors and F-scores at 5 and 15 mm.
 """
 import argparse
-import json
 import os.path as osp
 
 import numpy as np
@@ -34,7 +33,7 @@ def score(args: argparse.Namespace) -> None:
     from lgh_mmpose.evaluation.freihand_submission import (NUM_VERTICES,
                                                            read_submission,
                                                            score_submission)
-    from lgh_mmpose.fileio import atomic_write, check_not_read
+    from lgh_mmpose.fileio import check_not_read, write_json
 
     if args.out:
         truth = [
@@ -72,9 +71,7 @@ def score(args: argparse.Namespace) -> None:
         unit = ' cm' if name.endswith('mean3d') else ''
         print(f'{name:18s}{value:10.6f}{unit}')
     if args.out:
-        with atomic_write(args.out) as file:
-            text = json.dumps(scores, indent=2, allow_nan=False)
-            file.write(text.encode())
+        write_json(args.out, scores, indent=2)
 
 
 def main() -> None:

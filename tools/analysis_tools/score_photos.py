@@ -6,7 +6,6 @@ folder, what is given to the network and what the figures mean:
 docs/how_to/score_on_photographs.md.
 """
 import argparse
-import json
 import logging
 import os.path as osp
 import warnings
@@ -58,7 +57,7 @@ def score(args: argparse.Namespace) -> None:
                                                    predict_photos, read_photos,
                                                    score_photos,
                                                    write_predictions)
-    from lgh_mmpose.fileio import atomic_write, check_not_read
+    from lgh_mmpose.fileio import check_not_read, write_json
 
     hands = read_photos(args.photos)
     # it says of each camera that it was cut out, and what is assumed of size
@@ -82,9 +81,7 @@ def score(args: argparse.Namespace) -> None:
         boxes=args.boxes,
         padding=hand_pose.info.crop.padding,
         input_size=list(hand_pose.info.input_size))
-    with atomic_write(args.json) as file:
-        text = json.dumps(scores, indent=2, allow_nan=False)
-        file.write((text + '\n').encode())
+    write_json(args.json, scores, indent=2)
     print(photos_table(scores))
     if args.sheet:
         from lgh_mmpose.visualization.figures import contact_sheet_of_photos

@@ -9,7 +9,6 @@ Examples::
         configs/lgh_own-data.py data/own_freihand --layout freihand
 """
 import argparse
-import json
 import os.path as osp
 import sys
 from typing import Iterator, List, Optional, Sequence, Tuple
@@ -26,8 +25,8 @@ from lgh_mmpose.datasets.base_hand3d import (find_annotation_fault,
                                              portable_name)
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS, FreiHand3DDataset
 from lgh_mmpose.datasets.hand3d_json import Hand3DJsonDataset
-from lgh_mmpose.fileio import (atomic_write, put_in_place,
-                               unfinished_directory, write_image)
+from lgh_mmpose.fileio import (put_in_place, unfinished_directory, write_image,
+                               write_json)
 from lgh_mmpose.inference.images import ImageError, read_image_size
 
 # data loader of the config -> name of the split in both layouts
@@ -162,8 +161,7 @@ def to_json(dataset, path: str) -> str:
         images=list(images.values()),
         annotations=annotations,
         categories=[category])
-    with atomic_write(path) as file:
-        file.write(json.dumps(content, allow_nan=False).encode())
+    write_json(path, content)
     return f'{path}: {len(annotations)} hands in {len(images)} images'
 
 
@@ -223,8 +221,7 @@ def to_freihand(dataset, root: str, split: str, size: int,
         hands.append(xyz.tolist())
         lengths.append(record['bone_length'] / 1000)
     for name, data in (('K', cameras), ('xyz', hands), ('scale', lengths)):
-        with atomic_write(osp.join(root, f'{split}_{name}.json')) as file:
-            file.write(json.dumps(data, allow_nan=False).encode())
+        write_json(osp.join(root, f'{split}_{name}.json'), data)
     return f'{split}: {len(hands)} images of {size}x{size} px'
 
 

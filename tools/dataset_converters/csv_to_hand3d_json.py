@@ -7,7 +7,6 @@ See docs/how_to/train_on_your_own_data.md for the columns. Example::
 """
 import argparse
 import csv
-import json
 import math
 import os
 import os.path as osp
@@ -22,7 +21,7 @@ from lgh_mmpose.datasets.base_hand3d import (check_bone_length,
                                              check_hand_sizes, local_name,
                                              measure_bones, portable_name)
 from lgh_mmpose.datasets.hand3d_json import Hand3DJsonDataset
-from lgh_mmpose.fileio import atomic_write, check_not_read
+from lgh_mmpose.fileio import check_not_read, write_json
 from lgh_mmpose.geometry.camera import project
 from lgh_mmpose.geometry.hand import SIDES
 from lgh_mmpose.geometry.plausibility import UNITS, find_placement_fault
@@ -333,8 +332,7 @@ def convert(args: argparse.Namespace) -> None:
         images = [i for i in converter.images.values() if i['id'] in used]
         content = dict(
             images=images, annotations=chosen, categories=[category])
-        with atomic_write(path) as file:
-            file.write(json.dumps(content, allow_nan=False).encode())
+        write_json(path, content)
         print(f'{path}: {len(chosen)} hands in {len(images)} images')
 
 
