@@ -106,7 +106,7 @@ $(MODELS)/hand_detector/epoch_3.pth: $(MODELS)/hand_detector_small/epoch_8.pth
 $(MODELS)/export/hand_pose: $(MODELS)/hand_pose/epoch_20.pth
 	$(call EXPORT,$(POSE),$(HANDS)/as_taken)
 $(MODELS)/export/hand_detector: $(MODELS)/hand_detector/epoch_3.pth
-	$(call EXPORT,$(DETECTOR),$(HANDS)/whole)
+	$(call EXPORT,$(DETECTOR),$(HANDS)/whole) --score-thr 0.55
 
 docs: $(STAMP)
 	$(PY) -m mkdocs build --strict

@@ -279,6 +279,7 @@ def write_card(path: Path, tables: str) -> None:
 
 
 def main() -> None:
+    from lgh_mmpose.fileio import write_json
     args = parse_args()
     export = args.folder / 'export'
     pose, detector = export / 'hand_pose', export / 'hand_detector'
@@ -309,7 +310,7 @@ def main() -> None:
     for name, text in tables.items():
         print(f'\n{name}\n\n{text}')
     out = ZOO / 'models.json' if args.cards else args.folder / 'scores.json'
-    out.write_text(json.dumps(scores, indent=1) + '\n')
+    write_json(out, scores, indent=1)
     if args.cards:
         for name, text in tables.items():
             write_card(ZOO / f'{name}.md', text)

@@ -135,7 +135,7 @@ def parse_args(argv: Optional[Sequence[str]],
 
 def name_of(inputs: Sequence[str]) -> str:
     """A name for the answers to some inputs: that of the only one."""
-    name = osp.splitext(osp.basename(osp.normpath(inputs[0])))[0]
+    name = osp.splitext(osp.basename(osp.abspath(inputs[0])))[0]
     return name if len(inputs) == 1 and osp.exists(inputs[0]) else 'hands'
 
 

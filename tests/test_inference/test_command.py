@@ -58,6 +58,12 @@ def test_answers_have_a_place_if_none_is_named(folder, capsys):
     assert 'pictures: hands\nnumbers: hands/a.jsonl\n' in text
 
 
+def test_answers_to_this_folder_have_its_name(folder, monkeypatch):
+    monkeypatch.chdir(folder / 'photos')
+    command.main(['.', '--model', str(folder / 'exported')])
+    assert len(lines(folder / 'photos/hands/photos.jsonl')) == 3
+
+
 def test_one_place_is_enough(folder, capsys):
     run('photos/a.png', '--json', 'a.jsonl')
     assert not (folder / 'hands').exists()

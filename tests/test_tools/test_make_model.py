@@ -14,6 +14,7 @@ from helpers import REPO_ROOT
 from mmengine.config import DictAction
 
 from lgh_mmpose.config import load_config, merge_cfg_options
+from lgh_mmpose.inference.shipped import shipped_model
 
 FOLDER = REPO_ROOT / '.dev_scripts/models'
 ZOO = REPO_ROOT / 'docs/model_zoo'
@@ -43,6 +44,23 @@ def test_the_steps_are_those_of_two_models(steps):
     assert len(of_tool(steps, 'tools/train.py')) == 3
     assert len(of_tool(steps, 'export.py')) == 2
     assert 'photos' in steps[-1]
+
+
+@pytest.mark.parametrize('name, precision', [('hand_pose', 'fp16'),
+                                             ('hand_detector', 'fp16')])
+def test_the_exports_are_those_that_ship(steps, name, precision):
+    words, = of_tool(of_tool(steps, 'export.py'), f'none/{name}/')
+    info = json.loads((shipped_model(name) / f'{name}.json').read_text())
+    assert words[words.index('--precision') + 1] == precision
+    assert info['model']['precision'] == precision
+    # the checkpoint of that name, with that threshold
+    assert f'none/{name}/{info["checkpoint"]["name"]}' in words
+    if name == 'hand_detector':
+        assert float(words[words.index('--score-thr') +
+                           1]) == info['score_thr']
+        assert info['iou_thr'] == load_config(
+            REPO_ROOT / 'configs/detection/rtmdet-nano_studiohand.py'
+        ).model.test_cfg.iou_thr
 
 
 def test_the_options_of_the_trainings_are_known(steps):
