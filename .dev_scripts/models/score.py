@@ -23,6 +23,11 @@ POSE_CONFIG = ROOT / 'configs/lgh_hands_studiohand.py'
 MARKS = '<!-- scores -->', '<!-- end scores -->'
 VIEWS = (0, 30, 60, 90)  # degrees between the palm's normal and the sight
 TONES = ('darkest third', 'middle third', 'lightest third')
+# of the score_photos.py of each --boxes
+TITLES = dict(
+    given='Box given:',
+    upright='Box and direction given:',
+    found='Box found by the detector that ships:')
 ROUNDS = 100
 
 
@@ -217,8 +222,7 @@ def pose_tables(scores: Dict[str, Any]) -> str:
     rows += [[f'skin as it appears, {name}', *_with_error(value)]
              for name, value in rendered['tones'].items()]
     parts = []
-    for boxes, title in (('given', 'Box given:'),
-                         ('found', 'Box found by the detector that ships:')):
+    for boxes, title in TITLES.items():
         if boxes in scores:
             parts += [title, table(head, photo_rows(scores[boxes]))]
     return '\n\n'.join([
@@ -287,7 +291,7 @@ def main() -> None:
     sets = [('rendered', args.pictures, ())]
     if args.photos:
         sets.insert(0, ('photos', args.photos, ()))
-        for boxes in ('given', 'found'):
+        for boxes in TITLES:
             scores[boxes] = scores_of(args.folder / f'photos_{boxes}.json',
                                       TOOLS / 'score_photos.py', args.photos,
                                       '--model', pose, '--detector', detector,

@@ -14,6 +14,7 @@ import numpy as np
 from lgh_mmpose.datasets.base_hand3d import load_json, local_name
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
 from lgh_mmpose.fileio import write_json
+from lgh_mmpose.geometry.crop import direction_of
 from lgh_mmpose.geometry.hand import SIDES
 from lgh_mmpose.inference.cameras import check_camera_matrix
 from lgh_mmpose.inference.images import read_image
@@ -310,10 +311,12 @@ def predict_photos(hand_pose: HandPose,
             side only for a network that does not tell it, and the direction,
             for networks that want hands upright, is the detector's, if there
             is one, else the network's own;
+            ``'upright'``: the same, but the direction is that of the label,
+            where its joints tell;
             ``'found'``: the pipeline's detector finds the hands and the
             network their sides, and the one whose box overlaps the label's
             most is taken, by an IoU of at least :data:`MIN_IOU`. A camera
-            that the label has is given in both. Defaults to ``'given'``.
+            that the label has is given in all. Defaults to ``'given'``.
 
     Returns:
         list[PhotoPrediction | None]: One for each; None for a hand that was
@@ -324,8 +327,9 @@ def predict_photos(hand_pose: HandPose,
         ValueError: If it is no image, a joint is unknown to the network, or
             there is no detector to find hands.
     """
-    if boxes not in ('given', 'found'):
-        raise ValueError(f"boxes must be 'given' or 'found', got {boxes!r}")
+    if boxes not in ('given', 'upright', 'found'):
+        raise ValueError("boxes must be 'given', 'upright' or 'found', got "
+                         f'{boxes!r}')
     if boxes == 'found' and hand_pose.detector is None:
         raise ValueError("boxes='found' needs a HandPose with a detector")
     names = hand_pose.info.skeleton.joint_names
@@ -337,11 +341,14 @@ def predict_photos(hand_pose: HandPose,
     predictions = []
     for hand in hands:
         known = {}
-        if boxes == 'given':
+        if boxes != 'found':
             side = hand.hand_side
             if hand_pose.info.gives_side or side is None:
                 side = 'auto'  # what it says of the side is scored
             known = dict(bboxes=hand.box, hand_side=side)
+            direction = direction_of(hand.keypoints, FREIHAND_JOINTS)
+            if boxes == 'upright' and direction is not None:
+                known.update(directions=direction[None])
         image = read_image(hand.image)
         try:
             found, = hand_pose(

@@ -287,6 +287,35 @@ def test_given_boxes_are_cropped_as_in_training(hands):
         uv[:, :2] / uv[:, 2:], with_camera.keypoints, atol=1e-6)
 
 
+def test_a_label_may_tell_the_direction(hands):
+    hand = hands[0]
+    seen = []
+
+    class Pose:
+        info = Toy().info
+        detector = None
+
+        def __call__(self, image, **known):
+            seen.append(known)
+            return HandPose(Toy())(image, **known)
+
+    for boxes in ('given', 'upright'):
+        predict_photos(Pose(), [hand], boxes)
+    # of a hand whose knuckle is not annotated
+    unknown = hand.keypoints.copy()
+    unknown[9] = np.nan
+    hidden = hand._replace(
+        keypoints=unknown, seen=hand.seen & (np.arange(21) != 9))
+    predict_photos(Pose(), [hidden], 'upright')
+    directions = [known.get('directions') for known in seen]
+    assert directions[0] is directions[2] is None
+    # from the wrist to the middle finger's knuckle
+    expected = hand.keypoints[9] - hand.keypoints[0]
+    way, = directions[1]
+    np.testing.assert_allclose(way / np.linalg.norm(way),
+                               expected / np.linalg.norm(expected))
+
+
 def test_joints_are_taken_by_name(hands):
     shuffled = Toy(FREIHAND_NAMES[::-1])
     usual = Toy()
@@ -323,7 +352,7 @@ def test_found_hands_are_matched_by_their_box(hands):
             assert 0 < np.abs(found).max() < .3 * hand.size
     with pytest.raises(ValueError, match='needs a HandPose with a detector'):
         predict_photos(HandPose(Toy()), [hand], 'found')
-    with pytest.raises(ValueError, match="'given' or 'found'"):
+    with pytest.raises(ValueError, match="'given', 'upright' or 'found'"):
         predict_photos(HandPose(Toy()), [hand], 'whole')
 
 

@@ -21,10 +21,11 @@ def parse_args() -> argparse.Namespace:
     arguments.add_network(parser)
     parser.add_argument(
         '--boxes',
-        choices=('given', 'found'),
+        choices=('given', 'upright', 'found'),
         default='given',
         help='given: boxes, and sides that the network does not tell, are '
-        'those of the labels; found: by the detector (default: given)')
+        'those of the labels; upright: and where the hands point; found: by '
+        'the detector (default: given)')
     arguments.add_detector(parser)
     parser.add_argument(
         '--padding',
