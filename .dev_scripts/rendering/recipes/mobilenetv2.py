@@ -3,7 +3,11 @@
 _base_ = ['../../../configs/lgh_upright_studiohand.py']
 
 model = dict(
-    backbone=dict(_delete_=True, type='MobileNetV2', out_indices=(2, 4, 6)),
+    backbone=dict(
+        _delete_=True,
+        type='MobileNetV2',
+        out_indices=(2, 4, 6),
+        conv_cfg=dict(type='FastGradConv2d')),
     neck=dict(in_channels=(32, 96, 320)))
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.05))

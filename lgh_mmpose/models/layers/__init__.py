@@ -7,11 +7,12 @@ from .grouped_blocks import (ConvBNReLU, GroupedHourglass, Residual, Upsample,
                              concat_within_groups)
 from .soft_argmax import (expected_value, peak_mass, soft_argmax,
                           spatial_softmax)
+from .strided_conv import FastGradConv2d
 
 __all__ = [
     'AttentionFusion', 'ConcreteSelector', 'ConvBNReLU', 'CrossStitchFusion',
-    'FileSelector', 'FingerSelector', 'FixedSelector', 'GroupedHourglass',
-    'NDDRFusion', 'PerJointSelector', 'RandomSelector', 'Residual', 'Upsample',
-    'concat_within_groups', 'expected_value', 'peak_mass', 'soft_argmax',
-    'spatial_softmax'
+    'FastGradConv2d', 'FileSelector', 'FingerSelector', 'FixedSelector',
+    'GroupedHourglass', 'NDDRFusion', 'PerJointSelector', 'RandomSelector',
+    'Residual', 'Upsample', 'concat_within_groups', 'expected_value',
+    'peak_mass', 'soft_argmax', 'spatial_softmax'
 ]
