@@ -140,7 +140,7 @@ def load_weights(model: torch.nn.Module, checkpoint: str) -> None:
         ValueError: If the file is damaged or dangerous, or is not that of
             the model.
     """
-    weights = _weights_of(read_checkpoint(checkpoint), checkpoint)
+    weights = weights_of(read_checkpoint(checkpoint), checkpoint)
     try:
         missing = model.load_state_dict(weights, strict=False).missing_keys
     except (RuntimeError, AttributeError, TypeError) as error:
@@ -158,8 +158,19 @@ def _first_of(items: List[str]) -> str:
     return items[0] + (f' and {len(items) - 1} more' if items[1:] else '')
 
 
-def _weights_of(loaded: Any, checkpoint: Union[str, Path]) -> Dict[str, Any]:
-    """The weights by name in what a checkpoint holds."""
+def weights_of(loaded: Any, checkpoint: Union[str, Path]) -> Dict[str, Any]:
+    """The weights by name in what a checkpoint holds.
+
+    Args:
+        loaded: What :func:`read_checkpoint` has read.
+        checkpoint (str | Path): Its file or URL, for the error.
+
+    Returns:
+        dict: A new one, without the prefix of a model of several processes.
+
+    Raises:
+        ValueError: If there are none.
+    """
     weights = loaded.get('state_dict', loaded) if isinstance(loaded,
                                                              Mapping) else None
     if not isinstance(weights, Mapping) or not all(
@@ -254,7 +265,7 @@ def _load_or_resume(runner: Any, checkpoint: str, resume: bool) -> None:
         load(checkpoint)
         return
     loaded = read_checkpoint(checkpoint)
-    weights = _weights_of(loaded, checkpoint)
+    weights = weights_of(loaded, checkpoint)
     if resume:
         _check_resumable(runner, loaded, weights, checkpoint)
         _tell_of_schedule(runner, loaded.get('param_schedulers'))
