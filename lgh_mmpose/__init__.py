@@ -23,12 +23,13 @@ if _HAS_MMPOSE:
     from . import compat
     compat.install()  # before anything of mmpose is imported
 
-    from . import codecs, datasets, engine, evaluation, models, visualization
+    from . import (checkpoint, codecs, datasets, engine, evaluation, models,
+                   visualization)
     from .apis.mmpose_inferencers import adapt_mmpose_inferencers
     adapt_mmpose_inferencers()
     __all__ += [
-        'codecs', 'compat', 'datasets', 'engine', 'evaluation', 'models',
-        'visualization'
+        'checkpoint', 'codecs', 'compat', 'datasets', 'engine', 'evaluation',
+        'models', 'visualization'
     ]
 
 

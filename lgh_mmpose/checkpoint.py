@@ -12,15 +12,38 @@ from typing import IO, Any, Dict, Iterator, List, Optional, Union
 
 import torch
 from mmengine.model import is_model_wrapper
-from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.runner.checkpoint import CheckpointLoader, load_from_local
 from torch.nn.parallel import DistributedDataParallel
+
+from .inference.shipped import shipped_checkpoint
 
 # what the pickle of weights may ask for: all else is code of somebody's
 _PLAIN_MODULES = ('torch', 'collections', 'numpy', 'mmengine.logging')
 
+# those of the package, wherever mmengine takes a checkpoint
+SCHEME = 'lgh_mmpose://'
+
 
 class DamagedCheckpointError(ValueError):
     """A file that is no checkpoint, or only half of one."""
+
+
+@CheckpointLoader.register_scheme(prefixes=SCHEME, force=True)
+def load_from_package(filename: str, map_location: Any = None) -> Any:
+    """Load a checkpoint that lies in the package, for mmengine.
+
+    Args:
+        filename (str): ``lgh_mmpose://NAME``.
+        map_location: As ``torch.load`` takes it.
+
+    Returns:
+        Any: What it holds.
+
+    Raises:
+        FileNotFoundError: If none has that name.
+    """
+    path = shipped_checkpoint(filename.removeprefix(SCHEME))
+    return load_from_local(str(path), map_location)
 
 
 def read_checkpoint(checkpoint: Union[str, Path]) -> Any:

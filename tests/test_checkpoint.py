@@ -6,8 +6,11 @@ import shutil
 
 import pytest
 import torch
+from helpers import REPO_ROOT
 
 from lgh_mmpose import checkpoint as C
+from lgh_mmpose.config import load_config
+from lgh_mmpose.inference import shipped
 
 
 class Call:
@@ -85,6 +88,46 @@ def test_what_is_no_file_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(C, 'open', forbid, raising=False)
     with pytest.raises(PermissionError, match='mine.pth: Permission denied'):
         C.read_checkpoint(tmp_path / 'mine.pth')
+
+
+# -- those of the package ----------------------------------------------------
+
+SHIPPED = 'lgh_mmpose://hand_pose'
+
+
+def test_a_checkpoint_of_the_package_by_its_name():
+    """As read here, and as mmengine's runners and init_cfg read it."""
+    from mmengine.runner import CheckpointLoader
+    from mmpose.registry import MODELS
+    weights = C.weights_of(C.read_checkpoint(SHIPPED), SHIPPED)
+    assert weights['head.selector.logits'].shape == (21, 3)
+    loaded = CheckpointLoader.load_checkpoint(SHIPPED, map_location='cpu')
+    assert loaded['meta']['config'] == 'lgh_hands_studiohand'
+    cfg = load_config(REPO_ROOT / 'configs/lgh_hands_studiohand.py').model
+    C.load_weights(MODELS.build(cfg), SHIPPED)
+    backbone = MODELS.build(
+        dict(
+            cfg.backbone,
+            init_cfg=dict(
+                type='Pretrained', checkpoint=SHIPPED, prefix='backbone')))
+    backbone.init_weights()
+    for name, weight in backbone.state_dict().items():
+        assert torch.equal(weight, weights[f'backbone.{name}'].to(weight))
+
+
+@pytest.mark.parametrize('name', ['hand_foot', '', 'hand_pose.pth', '../x'])
+def test_what_does_not_ship_is_told_with_what_does(name):
+    with pytest.raises(FileNotFoundError) as error:
+        C.read_checkpoint(f'lgh_mmpose://{name}')
+    assert str(error.value) == (
+        f'no checkpoint lgh_mmpose://{name} ships with this version of '
+        f'lgh_mmpose, only {SHIPPED}')
+
+
+def test_a_version_without_checkpoints(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped.resources, 'files', lambda name: tmp_path)
+    with pytest.raises(FileNotFoundError, match='nor any other$'):
+        C.read_checkpoint(SHIPPED)
 
 
 # -- the latest one of a training --------------------------------------------

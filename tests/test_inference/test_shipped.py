@@ -100,6 +100,30 @@ def test_they_are_small():
     assert size < 15e6
 
 
+def test_the_checkpoint_answers_as_the_network():
+    """Within what weights in fp16 keep: they were rounded once each."""
+    from lgh_mmpose.deployment import Tolerance
+    from lgh_mmpose.rendering import SceneGenerator
+    exported = open_network(num_threads=1)
+    trained = open_network(
+        REPO_ROOT / 'configs/lgh_hands_studiohand.py',
+        'lgh_mmpose://hand_pose',
+        num_threads=1)
+    assert trained.info.crop == exported.info.crop
+    assert trained.info.joint_groups == exported.info.joint_groups
+    width, height = exported.info.input_size
+    scenes = SceneGenerator(seed=5, size=width, without=['camera'])
+    images = np.stack([
+        scenes.sample(index).image[..., ::-1].transpose(2, 0, 1)
+        for index in range(2)
+    ])
+    limits = Tolerance.of('fp16')
+    for one, other, limit in zip(
+            exported(images), trained(images),
+        (limits.px, limits.bones, limits.scores, limits.scores)):
+        np.testing.assert_allclose(one, other, rtol=0, atol=limit)
+
+
 def test_they_find_rendered_hands_and_their_joints():
     """Upright hands without objects; in most of them."""
     from lgh_mmpose.geometry.camera import project
