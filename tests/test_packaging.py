@@ -85,9 +85,10 @@ def test_mim_and_mmengine_find_models_and_configs(python, tmp_path):
         'stages':
         '3',
         'mim':
-        'lgh_freihand lgh_studiohand lgh_rhd lgh_rhd_official lgh_stb',
+        'lgh_freihand lgh_studiohand lgh_hands_studiohand lgh_rhd '
+        'lgh_rhd_official lgh_stb',
         'mmengine':
-        'lgh_freihand lgh_studiohand lgh-hand lgh_rhd '
+        'lgh_freihand lgh_studiohand lgh_hands_studiohand lgh-hand lgh_rhd '
         'lgh_rhd_official lgh_stb'
     }
 

@@ -18,7 +18,6 @@ from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from mmpose.apis.inferencers.hand3d_inferencer import Hand3DInferencer
 from mmpose.apis.inferencers.pose3d_inferencer import Pose3DInferencer
 
-_PACKAGE = Path(__file__).parents[1]
 _3D_INFERENCERS = (Pose3DInferencer, Hand3DInferencer)
 
 
@@ -79,8 +78,7 @@ def _files(name: str, entry: Dict[str, Any],
     """Config and weights of a model; weights that are given come first.
 
     Raises:
-        FileNotFoundError: If the weights are a file that is not there.
-        ValueError: If there are none.
+        ValueError: If there are no weights.
     """
     config = Path(_root(), entry['Config'])
     if weights is None:
@@ -89,12 +87,6 @@ def _files(name: str, entry: Dict[str, Any],
             raise ValueError(
                 f'lgh_mmpose has no weights for {name} yet: train {config} '
                 'and give pose2d_weights=CHECKPOINT')
-        if '://' not in weights:
-            weights = str(_PACKAGE / weights)
-            if not osp.isfile(weights):
-                raise FileNotFoundError(
-                    f'the weights of {name} are not there: {weights}; install '
-                    'lgh_mmpose anew, or give pose2d_weights=CHECKPOINT')
     return str(config), weights
 
 

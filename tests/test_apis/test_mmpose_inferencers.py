@@ -1,5 +1,6 @@
 import shutil
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -8,13 +9,16 @@ from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 
 from lgh_mmpose.apis import mmpose_inferencers
+from lgh_mmpose.geometry.camera import project
+from lgh_mmpose.inference.shipped import shipped_checkpoint
+from lgh_mmpose.rendering import SceneGenerator
 
 # after lgh_mmpose, which makes it importable under mmcv-lite
 from mmpose.apis import MMPoseInferencer, init_model  # isort: skip
 from mmpose.apis.inferencers import Pose2DInferencer  # isort: skip
 from mmpose.apis.inferencers.utils import get_model_aliases  # isort: skip
 
-CONFIG = REPO_ROOT / 'configs/lgh_studiohand.py'
+CONFIG = REPO_ROOT / 'configs/lgh_hands_studiohand.py'
 
 
 @pytest.fixture(scope='module')
@@ -29,23 +33,18 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def metafile(tmp_path, monkeypatch):
-    """Writes weights into a copy of our metafile, beside a package."""
-    shutil.copytree(REPO_ROOT / 'configs', tmp_path / 'root/configs')
-    shutil.copy(REPO_ROOT / 'model-index.yml', tmp_path / 'root')
-    package = tmp_path / 'package'
-    package.mkdir()
-    monkeypatch.setattr(mmpose_inferencers, '_root',
-                        lambda: str(tmp_path / 'root'))
-    monkeypatch.setattr(mmpose_inferencers, '_PACKAGE', package)
+    """Writes weights into a copy of our metafile."""
+    shutil.copytree(REPO_ROOT / 'configs', tmp_path / 'configs')
+    shutil.copy(REPO_ROOT / 'model-index.yml', tmp_path)
+    monkeypatch.setattr(mmpose_inferencers, '_root', lambda: str(tmp_path))
 
     def write(weights):
-        path = tmp_path / 'root/configs/metafile.yml'
+        path = tmp_path / 'configs/metafile.yml'
         index = yaml.safe_load(path.read_text())
         for model in index['Models']:
             if 'lgh-hand' in model.get('Alias', []):
                 model['Weights'] = weights
         path.write_text(yaml.safe_dump(index))
-        return package
 
     return write
 
@@ -55,17 +54,19 @@ def by_name(name, **kwargs):
         name, det_model='whole_image', device='cpu', **kwargs)
 
 
-def assert_is(inferencer, checkpoint):
+def assert_is(inferencer, checkpoint, config=CONFIG):
     """The inferencer's model has the config and the weights."""
     pose2d = inferencer.inferencer
-    assert pose2d.cfg.model == Config.fromfile(CONFIG).model
+    assert pose2d.cfg.model == Config.fromfile(config).model
     found = pose2d.model.state_dict()
     wanted = torch.load(checkpoint)['state_dict']
     assert found.keys() == wanted.keys()
-    assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+    assert all(
+        torch.equal(found[key], wanted[key].to(found[key])) for key in wanted)
 
 
-@pytest.mark.parametrize('name', ['lgh-hand', 'LGH-Hand', 'lgh_studiohand'])
+@pytest.mark.parametrize('name',
+                         ['lgh-hand', 'LGH-Hand', 'lgh_hands_studiohand'])
 def test_a_name_finds_config_beside_given_weights(name, checkpoint):
     assert_is(by_name(name, pose2d_weights=str(checkpoint)), checkpoint)
 
@@ -78,11 +79,38 @@ def test_a_name_gives_what_its_config_gives(checkpoint, freihand_root):
     assert name['predictions'] == path['predictions']
 
 
+def test_another_name_finds_its_own_config(tmp_path):
+    config = REPO_ROOT / 'configs/lgh_studiohand.py'
+    path = tmp_path / 'random.pth'
+    torch.save(init_model(str(config), device='cpu').state_dict(), path)
+    inferencer = by_name('lgh_studiohand', pose2d_weights=str(path))
+    assert inferencer.inferencer.cfg.model == Config.fromfile(config).model
+
+
+def test_a_name_alone_finds_joints_with_what_ships(tmp_path):
+    """In a picture that the hand fills, pointing up."""
+    scenes = SceneGenerator(
+        seed=5, size=160, split='evaluation', difficulty='easy')
+    scene = scenes.sample(0, fill=(.8, .9))
+    inferencer = MMPoseInferencer('lgh-hand', device='cpu')
+    assert_is(inferencer, shipped_checkpoint('hand_pose'))
+    assert inferencer.inferencer.detector is None  # none of the web
+    result = next(
+        inferencer(
+            np.ascontiguousarray(scene.image[..., ::-1]),
+            out_dir=str(tmp_path)))
+    (hand, ), = result['predictions']
+    truth = project(scene.keypoints_cam[0], scene.camera_matrix)
+    error = np.linalg.norm(hand['keypoints'] - truth, axis=1).mean()
+    assert error < .1 * np.ptp(truth, axis=0).max()
+    assert list(tmp_path.glob('visualizations/*.jpg'))
+
+
 @pytest.mark.parametrize('as_list', [True, False])
-def test_weights_of_the_package(as_list, metafile, checkpoint):
-    package = metafile(['zoo/hand.pth'] if as_list else 'zoo/hand.pth')
-    (package / 'zoo').mkdir()
-    shutil.copy(checkpoint, package / 'zoo/hand.pth')
+def test_weights_of_the_package(as_list, metafile, checkpoint, monkeypatch):
+    monkeypatch.setattr('lgh_mmpose.checkpoint.shipped_checkpoint',
+                        dict(one=checkpoint).get)
+    metafile(['lgh_mmpose://one'] if as_list else 'lgh_mmpose://one')
     assert_is(by_name('lgh-hand'), checkpoint)
 
 
@@ -100,15 +128,15 @@ def test_weights_at_a_url(metafile, checkpoint, monkeypatch):
 
 
 def test_given_weights_win(metafile, checkpoint):
-    metafile('missing.pth')
+    metafile('lgh_mmpose://missing')
     assert_is(by_name('lgh-hand', pose2d_weights=str(checkpoint)), checkpoint)
 
 
 def test_missing_weights_are_named(metafile):
-    package = metafile('zoo/hand.pth')
-    with pytest.raises(FileNotFoundError) as error:
+    metafile('lgh_mmpose://missing')
+    with pytest.raises(
+            FileNotFoundError, match='no checkpoint lgh_mmpose://missing'):
         by_name('lgh-hand')
-    assert str(package / 'zoo/hand.pth') in str(error.value)
 
 
 @pytest.mark.parametrize('name', ['lgh-hand', 'lgh_freihand'])
@@ -161,10 +189,12 @@ def test_3d_inferencers_refuse_names(kwargs):
 
 def test_names_are_listed_and_none_is_one_of_mmposes():
     ours = BaseInferencer.list_models('lgh_mmpose')
-    assert {'lgh-hand', 'lgh_studiohand', 'lgh_freihand'} <= set(ours)
+    assert {'lgh-hand', 'lgh_hands_studiohand', 'lgh_studiohand'} <= set(ours)
     assert len(set(ours)) == len(ours)
     assert not set(ours) & set(BaseInferencer.list_models('mmpose'))
-    assert get_model_aliases('lgh_mmpose') == {'lgh-hand': 'lgh_studiohand'}
+    assert get_model_aliases('lgh_mmpose') == {
+        'lgh-hand': 'lgh_hands_studiohand'
+    }
 
 
 def test_adapting_again_changes_nothing():
