@@ -153,17 +153,31 @@ def test_half_the_weights_change_little_and_take_half_the_space(
         np.testing.assert_allclose(one, other, atol=1)
 
 
-def test_a_weight_that_fp16_cannot_hold_is_named(tmp_path):
-    weight = np.full(100, 1e5, np.float32)
+def write_sum(file, weight):
     from onnx import TensorProto, helper, numpy_helper
     graph = helper.make_graph(
-        [helper.make_node('Add', ['x', 'large'], ['y'])], 'g',
-        [helper.make_tensor_value_info('x', TensorProto.FLOAT, [100])],
-        [helper.make_tensor_value_info('y', TensorProto.FLOAT, [100])],
-        [numpy_helper.from_array(weight, 'large')])
-    onnx.save(helper.make_model(graph), str(tmp_path / 'a.onnx'))
-    with pytest.raises(ValueError, match='weight large exceeds'):
+        [helper.make_node('Add', ['x', 'weight'], ['y'])], 'g',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, weight.shape)],
+        [helper.make_tensor_value_info('y', TensorProto.FLOAT, weight.shape)],
+        [numpy_helper.from_array(weight, 'weight')])
+    onnx.save(helper.make_model(graph), str(file))
+
+
+def test_a_weight_that_fp16_cannot_hold_is_named(tmp_path):
+    write_sum(tmp_path / 'a.onnx', np.full(20_000, 1e5, np.float32))
+    with pytest.raises(ValueError, match='weight weight exceeds'):
         halve_weights(tmp_path / 'a.onnx')
+
+
+@pytest.mark.parametrize('size, halved', [(20_000, True), (2_000, False)])
+def test_small_weights_stay_as_they_are(tmp_path, size, halved):
+    weight = np.linspace(.1, 1, size, dtype=np.float32)
+    write_sum(tmp_path / 'a.onnx', weight)
+    halve_weights(tmp_path / 'a.onnx')
+    stored, = onnx.load(str(tmp_path / 'a.onnx')).graph.initializer
+    kept = onnx.numpy_helper.to_array(stored)
+    assert kept.dtype == (np.float16 if halved else np.float32)
+    np.testing.assert_array_equal(kept, weight.astype(kept.dtype))
 
 
 def test_a_difference_above_the_tolerance_exports_nothing(tmp_path):

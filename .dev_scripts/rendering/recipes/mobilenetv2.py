@@ -9,7 +9,5 @@ model = dict(
         out_indices=(2, 4, 6),
         conv_cfg=dict(type='FastGradConv2d')),
     neck=dict(in_channels=(32, 96, 320)))
-optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.05))
 # with several processes: this backbone has layers that no output uses
 model_wrapper_cfg = dict(find_unused_parameters=True)
