@@ -78,7 +78,7 @@ DETECTOR := configs/detection/rtmdet-nano_studiohand.py
 # a checkpoint is whole, whatever happens after it
 .PRECIOUS: $(MODELS)/%.pth
 
-model: $(MODELS)/export/hand_pose $(MODELS)/export/hand_detector
+model: $(MODELS)/export/hand_pose/hand_pose.pth $(MODELS)/export/hand_detector
 	$(PY) .dev_scripts/models/score.py $(MODELS) \
 	    $(if $(PHOTOS),--photos '$(PHOTOS)')
 
@@ -105,6 +105,10 @@ $(MODELS)/hand_detector/epoch_3.pth: $(MODELS)/hand_detector_small/epoch_8.pth
 
 $(MODELS)/export/hand_pose: $(MODELS)/hand_pose/epoch_20.pth
 	$(call EXPORT,$(POSE),$(HANDS)/as_taken)
+# the same weights, to train on from
+$(MODELS)/export/hand_pose/hand_pose.pth: $(MODELS)/hand_pose/epoch_20.pth \
+    | $(MODELS)/export/hand_pose
+	$(PY) tools/misc/publish_model.py $< $@ --fp16
 $(MODELS)/export/hand_detector: $(MODELS)/hand_detector/epoch_3.pth
 	$(call EXPORT,$(DETECTOR),$(HANDS)/whole) --score-thr 0.55
 

@@ -13,6 +13,7 @@ import pytest
 from helpers import REPO_ROOT
 from mmengine.config import DictAction
 
+from lgh_mmpose.checkpoint import read_checkpoint
 from lgh_mmpose.config import load_config, merge_cfg_options
 from lgh_mmpose.inference.shipped import shipped_model
 
@@ -61,6 +62,23 @@ def test_the_exports_are_those_that_ship(steps, name, precision):
         assert info['iou_thr'] == load_config(
             REPO_ROOT / 'configs/detection/rtmdet-nano_studiohand.py'
         ).model.test_cfg.iou_thr
+
+
+def test_the_checkpoint_that_ships_is_that_of_the_export(steps):
+    words, = of_tool(steps, 'publish_model.py')
+    info = json.loads(
+        (shipped_model('hand_pose') / 'hand_pose.json').read_text())
+    exported = info['checkpoint']['name']
+    assert words[-3:] == [
+        f'none/hand_pose/{exported}', 'none/export/hand_pose/hand_pose.pth',
+        '--fp16'
+    ]
+    # after the export, which begins with an empty folder
+    export, = of_tool(of_tool(steps, 'export.py'), 'none/hand_pose/')
+    assert steps.index(export) < steps.index(words)
+    meta = read_checkpoint('lgh_mmpose://hand_pose')['meta']
+    assert f'epoch_{meta["epoch"]}.pth' == exported
+    assert f'{meta["config"]}.py' == info['config']['name']
 
 
 def test_the_options_of_the_trainings_are_known(steps):
