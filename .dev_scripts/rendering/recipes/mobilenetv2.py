@@ -1,5 +1,4 @@
-# MobileNetV2, from nothing; ImageNet by init_cfg, which
-# .dev_scripts/pretrained/mobilenetv2.py writes
+# MobileNetV2, from nothing
 _base_ = ['../../../configs/lgh_upright_studiohand.py']
 
 model = dict(
