@@ -1,7 +1,7 @@
 """The form of a trained model that is shipped: the same answers, less work."""
 from copy import deepcopy
 from operator import attrgetter, getitem
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import torch
 from mmengine.model import BaseModel
@@ -213,6 +213,7 @@ class _JointMaps(nn.Module):
             for convs in pairs)
         self.in_channels = head.in_channels
         self.side_layers = head.side_layers
+        self.num_answers = head.num_answers
         self.used = []
         self.hidden, self.maps = nn.ModuleList(), nn.ModuleList()
         for index, group in enumerate(groups):
@@ -224,7 +225,12 @@ class _JointMaps(nn.Module):
             self.hidden.append(
                 _conv(first['weight'][group].flatten(0, 1),
                       first['bias'][group].flatten()))
-            beta = head.beta[group, joints]
+            beta = head.beta[group, joints].repeat(self.num_answers)
+            # with two answers those of a left hand come first
+            joints = torch.cat([
+                joints + side * head.num_joints
+                for side in range(self.num_answers)
+            ])
             score, depth = last['weight'][group][:, joints]
             bias = last['bias'][group][:, joints].clone()
             bias[0] *= beta
@@ -242,10 +248,20 @@ class _JointMaps(nn.Module):
             for index, first, last in zip(self.used, self.hidden, self.maps)
         ]
         logits, depth_maps = zip(*maps)
-        maps = torch.cat(logits, 1), torch.cat(depth_maps, 1)
         if self.side_layers is None:
-            return maps
-        return (*maps, self.side_layers(feats[-1]))
+            return torch.cat(logits, 1), torch.cat(depth_maps, 1)
+        right = self.side_layers(feats[-1])
+        return (self._of_side(logits, right), self._of_side(depth_maps,
+                                                            right), right)
+
+    def _of_side(self, maps: Sequence[Tensor], right: Tensor) -> Tensor:
+        """The groups' maps in one, those of the side that was told."""
+        if self.num_answers == 1:
+            return torch.cat(maps, 1)
+        left, right_maps = (
+            torch.cat(parts, 1)
+            for parts in zip(*(part.chunk(2, 1) for part in maps)))
+        return torch.where(right[:, None, None, None] >= 0, right_maps, left)
 
 
 def _by_group(tensor: Tensor, head: GroupedJointHead) -> Tensor:

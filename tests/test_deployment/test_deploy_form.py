@@ -4,7 +4,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from deploy_models import toy_config, toy_model
+from deploy_models import randomize, toy_config, toy_model
 from mmpose.registry import MODELS
 from official_network import build_converted
 from torch import nn
@@ -104,6 +104,28 @@ def test_equals_the_model(num_groups, fusion):
         k: v.tolist()
         for k, v in model.state_dict().items()
     }
+
+
+def test_joints_are_those_of_the_side_that_is_told():
+    cfg = toy_config()
+    cfg.model.head.update(side_loss=dict(type='BCELoss'), side_specific=True)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    randomize(model, joint_groups=[0, 1, 2] * 7)
+    inputs = images(model, batch=8)
+    with torch.no_grad():
+        side = model.head.side_layers
+        side[-2].weight.normal_(std=3.)
+        logits = side(
+            model.extract_feat(
+                model.data_preprocessor(
+                    dict(inputs=[*inputs], data_samples=[]))['inputs'])[-1])
+        # half of them right ones
+        side[-2].bias -= logits.sort()[0][3:5].mean()
+        uv, depth, scores, right = to_deploy(model)(inputs)
+    assert {bool(value > .5) for value in right} == {False, True}
+    for found, expected in zip((uv, depth, scores), reference(model, inputs)):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_the_layout_of_the_trained_weights_does_not_matter():

@@ -328,6 +328,7 @@ def sided(studiohand_root):
     cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_upright_studiohand.py')
     set_data_root(cfg, str(studiohand_root))
     cfg.merge_from_dict(dict(model=THIN))
+    cfg.model.head.side_specific = True
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     randomize(model, joint_groups=[0, 1] * 10 + [0])

@@ -379,6 +379,49 @@ def test_a_sample_without_its_side_is_named():
         build(side_loss=SIDE_LOSS).loss(features(), batch)
 
 
+def two_answers(head):
+    """The same head with the answers of ``head`` for hands of both sides."""
+    both = build(side_loss=SIDE_LOSS, side_specific=True)
+    state = head.state_dict()
+    for name in ('heatmap_layers.2', 'depth_layers.2'):
+        for part in ('weight', 'bias'):
+            value = state[f'{name}.{part}'].unflatten(0, (3, 1, 21))
+            state[f'{name}.{part}'] = torch.cat([value, value],
+                                                1).flatten(0, 2)
+    both.load_state_dict(state)
+    return both.eval()
+
+
+def test_equal_answers_for_both_sides_are_one_answer():
+    head, feats = build(side_loss=SIDE_LOSS).eval(), features()
+    for expected, found in zip(head(feats), two_answers(head)(feats)):
+        torch.testing.assert_close(found, expected)
+
+
+def test_the_side_that_is_told_decides_which_answer_counts():
+    head, feats = two_answers(build(side_loss=SIDE_LOSS)), features()
+    right = head.estimate_joints(feats).side >= .5
+    of_side = [head.estimate(feats, side).uv for side in (right, ~right)]
+    torch.nn.init.normal_(head.heatmap_layers[2].weight, std=.5)
+    told, other = (head.estimate(feats, side).uv for side in (right, ~right))
+    assert not torch.allclose(told, other, atol=1)
+    torch.testing.assert_close(*of_side)
+    torch.testing.assert_close(head.estimate(feats).uv, told)
+
+
+def test_only_the_answer_for_the_labels_side_learns():
+    head, feats = two_answers(build(side_loss=SIDE_LOSS)), features()
+    head.loss(feats, sided_samples([1., 1.]))['loss_uv'].backward()
+    left, right = head.heatmap_layers[2].weight.grad.unflatten(
+        0, (3, 2, 21)).abs().sum((0, 2, 3, 4, 5))
+    assert left == 0 and right > 0
+
+
+def test_two_answers_need_the_side():
+    with pytest.raises(ValueError, match='side_specific needs a side_loss'):
+        build(side_specific=True)
+
+
 def test_the_side_is_told_of_the_original_image():
     head, feats = build(side_loss=SIDE_LOSS).eval(), features()
     right = head.estimate_joints(feats).side.detach().numpy()

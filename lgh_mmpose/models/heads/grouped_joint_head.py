@@ -91,13 +91,19 @@ class GroupedJointHead(BaseHead):
             network that sees both (:class:`MirrorHands` in its pipeline).
             Two layers then read the side off the groups' features.
         side_channels (int): Their width. Defaults to 32.
+        side_specific (bool): Whether each group has two answers for every
+            joint, one for a left and one for a right hand in the input. While
+            training the label of the side decides which of them counts, then
+            what the network tells of it. One answer for both lies between
+            them where the side is in doubt. Needs a ``side_loss``. Defaults
+            to False.
         init_cfg (dict, optional): Initialisation of the layers.
 
     Raises:
         ValueError: If the groups are fewer than 1 or more than the joints, if
             the neck's feature does not hold ``num_groups * in_channels``
-            channels, the codec has other joints, a batch is empty, or a
-            sample lacks what decoding needs.
+            channels, the codec has other joints, ``side_specific`` lacks its
+            loss, a batch is empty, or a sample lacks what decoding needs.
     """
 
     def __init__(self,
@@ -120,6 +126,7 @@ class GroupedJointHead(BaseHead):
                  entropy_loss_weight: float = 0.,
                  side_loss: OptConfigType = None,
                  side_channels: int = 32,
+                 side_specific: bool = False,
                  init_cfg: OptConfigType = None) -> None:
         super().__init__(init_cfg)
         self.selector = MODELS.build({
@@ -134,6 +141,10 @@ class GroupedJointHead(BaseHead):
         self.decoder = KEYPOINT_CODECS.build(decoder)
         self._check_joint_names()
         self.pixel_centers = pixel_centers
+        if side_specific and side_loss is None:
+            raise ValueError('side_specific needs a side_loss, which teaches '
+                             'to tell the sides')
+        self.num_answers = 2 if side_specific else 1
 
         self.heatmap_layers = self._map_layers(hidden_channels)
         self.depth_layers = self._map_layers(hidden_channels)
@@ -175,7 +186,7 @@ class GroupedJointHead(BaseHead):
                 'those of the codec: give both the same metainfo')
 
     def _map_layers(self, hidden_channels: int) -> nn.Sequential:
-        """3x3 conv, ReLU, 3x3 conv to K maps, in each group."""
+        """3x3 conv, ReLU, 3x3 conv to each answer's K maps, in each group."""
         g = self.num_groups
         layers = nn.Sequential(
             nn.Conv2d(
@@ -186,7 +197,7 @@ class GroupedJointHead(BaseHead):
                 groups=g), nn.ReLU(inplace=True),
             nn.Conv2d(
                 g * hidden_channels,
-                g * self.num_joints,
+                g * self.num_answers * self.num_joints,
                 3,
                 padding=1,
                 groups=g))
@@ -215,11 +226,16 @@ class GroupedJointHead(BaseHead):
         return self._mix(estimates.uv,
                          assignment), self._mix(estimates.depth, assignment)
 
-    def estimate(self, feats: Tuple[Tensor, ...]) -> GroupEstimates:
+    def estimate(self,
+                 feats: Tuple[Tensor, ...],
+                 right: Optional[Tensor] = None) -> GroupEstimates:
         """Every group's answer for every joint.
 
         Args:
             feats (tuple[Tensor]): As in :meth:`forward`.
+            right (Tensor, optional): Whether the hands in the input are right
+                ones, bool (B,). By default what the network tells of it.
+                Without ``side_specific`` it makes no difference.
 
         Returns:
             GroupEstimates: Heat maps, uv and depth of all groups, in fp32.
@@ -232,13 +248,24 @@ class GroupedJointHead(BaseHead):
                 f' num_groups * in_channels = {self.num_groups} * '
                 f'{self.in_channels} = {expected}: num_groups and the group '
                 'channels of neck and head must agree')
-        shape = (self.num_groups, self.num_joints)
-        logits = self.heatmap_layers(grouped).unflatten(1, shape)
-        depth_maps = self.depth_layers(grouped).unflatten(1, shape)
+        if self.num_answers > 1 and right is None:
+            right = self._side(feats) >= .5
+        logits, depth_maps = (
+            self._of_side(layers(grouped), right)
+            for layers in (self.heatmap_layers, self.depth_layers))
         heatmaps = spatial_softmax(logits, self.beta)
         uv = soft_argmax(heatmaps, self.decoder.input_size, self.pixel_centers)
         return GroupEstimates(heatmaps, uv,
                               expected_value(heatmaps, depth_maps))
+
+    def _of_side(self, maps: Tensor, right: Optional[Tensor]) -> Tensor:
+        """Maps of all answers (B, G*A*K, H, W) to one's (B, G, K, H, W)."""
+        maps = maps.unflatten(
+            1, (self.num_groups, self.num_answers, self.num_joints))
+        if self.num_answers == 1:
+            return maps[:, :, 0]
+        return torch.where(right[:, None, None, None, None], maps[:, :, 1],
+                           maps[:, :, 0])
 
     def estimate_joints(self, feats: Tuple[Tensor, ...]) -> JointEstimates:
         """The mixed answer, as it is decoded.
@@ -314,7 +341,10 @@ class GroupedJointHead(BaseHead):
         labels = labels.masked_fill((weights == 0)[..., None], 0.)
         uv_true, depth_true = labels[..., :2], labels[..., 2]
 
-        estimates = self.estimate(feats)
+        right = None
+        if self.side_layers is not None:
+            right = self._side_labels(batch_data_samples)
+        estimates = self.estimate(feats, None if right is None else right > .5)
         assignment = self._assignment()
         uv = self._mix(estimates.uv, assignment)
         depth = self._mix(estimates.depth, assignment)
@@ -344,22 +374,25 @@ class GroupedJointHead(BaseHead):
             losses['loss_entropy'] = \
                 self.entropy_loss_weight * self.selector.entropy()
         if self.side_layers is not None:
-            losses.update(self._side_losses(feats, batch_data_samples))
+            losses.update(self._side_losses(feats, right))
         losses.update(
             self._diagnostics(uv, depth, estimates, uv_true, depth_true,
                               weights))
         return losses
 
-    def _side_losses(self, feats: Tuple[Tensor, ...],
-                     samples: OptSampleList) -> Dict[str, Tensor]:
+    def _side_labels(self, samples: OptSampleList) -> Tensor:
+        """1 where the hand in the input is a right one, else 0, (B,)."""
         for sample in samples:
             if 'side_labels' not in sample.gt_instance_labels:
                 raise ValueError(
                     f'sample {sample.metainfo.get("img_path", "?")} lacks the '
                     'side of its hand, which side_loss needs: its data set '
                     'must give hand_side')
-        right = torch.cat([s.gt_instance_labels.side_labels
-                           for s in samples]).to(self.beta)
+        return torch.cat([s.gt_instance_labels.side_labels
+                          for s in samples]).to(self.beta)
+
+    def _side_losses(self, feats: Tuple[Tensor, ...],
+                     right: Tensor) -> Dict[str, Tensor]:
         logits = self.side_layers(feats[-1]).float()
         accuracy = ((logits > 0) == (right > .5)).float().mean()
         return dict(
