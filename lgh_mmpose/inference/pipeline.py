@@ -4,7 +4,7 @@ from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import (Any, Callable, Hashable, Iterator, List, NamedTuple,
-                    Optional, Tuple, Union)
+                    Optional, Sequence, Tuple, Union)
 
 import numpy as np
 
@@ -35,6 +35,9 @@ _SAME_HAND = .3
 
 # ways in which a hand may point whose direction nobody tells
 _DIRECTIONS = np.array([[0., -1.], [1., 0.], [0., 1.], [-1., 0.]])
+# how a detector's direction is turned for further looks, degrees: on average
+# ours is half as far off
+_DOUBT = 0., -30., 30.
 
 Detector = Callable[[np.ndarray], Tuple]
 """Finds hands: BGR, uint8 (H, W, 3) -> :class:`Detections`, or its first two
@@ -523,15 +526,15 @@ class HandPose:
                          settings: Settings) -> List[_Place]:
         """Let each place know where its hand points.
 
-        The detector's direction is rough: a look along it says a better one.
-        Where nobody tells, it is looked at in quarter turns, and the best
-        look says it.
+        The detector's direction is rough: of looks along it and to both sides
+        of it the best one says a better direction. Where nobody tells, the
+        looks are quarter turns.
         """
         views = [
             (i, side, direction) for i, place in enumerate(places)
             if place.direction is None or place.detected
-            for direction in (_DIRECTIONS if place.direction is None else (
-                place.direction, ))
+            for direction in (_DIRECTIONS if place.direction is
+                              None else _turned(place.direction, _DOUBT))
             for side in self._sides_to_try(place.track, settings.hand_side)
         ]
         if not views:
@@ -697,6 +700,12 @@ def _clean(found: Detections, image_size: Tuple[int, int]) -> Detections:
             way if np.isfinite(way).all() and way.any() else None
             for way in directions[seen]
         ])
+
+
+def _turned(direction: np.ndarray, angles: Sequence[float]) -> np.ndarray:
+    """A direction (2,) turned by each of N angles, degrees: (N, 2)."""
+    turned = complex(*direction) * np.exp(1j * np.radians(angles))
+    return np.stack([turned.real, turned.imag], -1)
 
 
 def _stack(arrays: List[np.ndarray], shape: Tuple[int, ...]) -> np.ndarray:

@@ -379,8 +379,21 @@ def test_the_detector_tells_the_direction(boxes):
     way = hands.keypoints[-1, 9] - hands.keypoints[-1, 0]
     # 12 px of 32 for 1.25 times the box of 40 px
     np.testing.assert_allclose(way, 12 * 50 / 32 * np.array([.6, -.8]))
-    # a look along it, and one along what that says
-    assert network.batches == [len(hands)] * 2
+    # a look along it and to both sides, and one along what the best says
+    assert network.batches == [3 * len(hands), len(hands)]
+
+
+@pytest.mark.parametrize('degrees', [-30, 30])
+def test_a_rough_direction_is_mended_by_the_best_look(degrees):
+    way = np.array([.6, -.8])
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    found = Detections(
+        np.array([[12., 12, 52, 52]]), np.ones(1), None,
+        np.array([[cos * .6 + sin * .8, sin * .6 - cos * .8]]))
+    hands, = HandPose(
+        Telling(upright=True), detector=lambda image: found)(
+            pointing_to(way))
+    np.testing.assert_allclose(direction_of(hands), way, atol=1e-6)
 
 
 def test_in_a_film_the_frame_before_tells_the_direction():
