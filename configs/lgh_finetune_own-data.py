@@ -1,8 +1,8 @@
 # The network that ships with the package, trained on with one's own hands: the
-# layers, crops and input of lgh_upright_studiohand.py, from its weights, at a
+# layers, crops and input of lgh_hands_studiohand.py, from its weights, at a
 # third of its learning rate. The data are those of lgh_own-data.py:
 # docs/how_to/train_on_your_own_data.md.
-_base_ = ['./lgh_upright_studiohand.py']
+_base_ = ['./lgh_hands_studiohand.py']
 
 load_from = 'lgh_mmpose://hand_pose'
 max_epochs = 10
