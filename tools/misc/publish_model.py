@@ -25,8 +25,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--fp16',
         action='store_true',
-        help='store weights in half the room; biases, and what normalises, '
-        'stay as they are')
+        help='store weights in half the room; small ones stay as they are')
     args = parser.parse_args()
     if osp.lexists(args.out_file):
         parser.error(f'{args.out_file} exists: remove it, or give another '
@@ -40,9 +39,8 @@ def publish(checkpoint: Any, name: str, fp16: bool) -> Dict[str, Any]:
     Args:
         checkpoint: What the file of a training holds, or weights alone.
         name (str): The file, for errors.
-        fp16 (bool): Whether to store weights in half precision. Vectors keep
-            theirs: biases and all that norm layers have, a hundredth of the
-            whole.
+        fp16 (bool): Whether to store weights in half precision, but for small
+            ones, as exports do.
 
     Returns:
         dict: ``state_dict`` and ``meta``.
@@ -54,11 +52,12 @@ def publish(checkpoint: Any, name: str, fp16: bool) -> Dict[str, Any]:
 
     import lgh_mmpose
     from lgh_mmpose.checkpoint import weights_of
+    from lgh_mmpose.deployment.half_weights import FEWEST
     weights = weights_of(checkpoint, name)
     if fp16:
         for key, weight in weights.items():
             if (torch.is_tensor(weight) and weight.is_floating_point()
-                    and weight.ndim > 1):
+                    and weight.numel() >= FEWEST):
                 weights[key] = weight.half()
                 if not weights[key].isfinite().all():
                     raise ValueError(f'{key} of {name} has values that fp16 '
