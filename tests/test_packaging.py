@@ -111,8 +111,8 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     sources = {
         name
         for name in source_files('lgh_mmpose')
-        if name.endswith(('.py', '.json', '.html', '.css', '.js', '.onnx',
-                          '.pth')) and '.mim' not in Path(name).parts
+        if name.endswith(('.py', '.md', '.json', '.html', '.css', '.js',
+                          '.onnx', '.pth')) and '.mim' not in Path(name).parts
     }
     extra = source_files('tools', 'benchmarks', 'configs', 'assets',
                          'model-index.yml')

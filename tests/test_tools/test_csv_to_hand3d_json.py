@@ -401,7 +401,6 @@ def documented_commands():
 
 
 TOY = [
-    'model.backbone.depth=18', 'model.neck.in_channels=[64,128,256,512]',
     'train_cfg.max_epochs=1', 'default_hooks.checkpoint.save_optimizer=False',
     *(f'{split}_dataloader.{key}' for split in ('train', 'val', 'test')
       for key in ('batch_size=2', 'num_workers=0', 'persistent_workers=False'))
@@ -425,19 +424,20 @@ def test_every_command_of_the_page_in_its_order(my_hands, monkeypatch):
         command = [
             REPO_ROOT / part if part.startswith(
                 ('tools/',
-                 'configs/')) else part.replace('epoch_50', 'epoch_1')
+                 'configs/')) else part.replace('epoch_10', 'epoch_1')
             for part in command[1:]
         ]
         if ran[-1] in ('tools/train.py', 'tools/test.py'):
             command += ['--cfg-options', *TOY]
         run_script(*command, cwd=folder)
     assert ran == [
-        'tools/dataset_converters/csv_to_hand3d_json.py', 'tools/train.py',
-        'tools/test.py', 'tools/dataset_converters/convert_hand3d.py',
+        'tools/dataset_converters/csv_to_hand3d_json.py', 'tools/test.py',
+        'tools/train.py', 'tools/test.py',
+        'tools/dataset_converters/convert_hand3d.py',
         'tools/dataset_converters/convert_hand3d.py'
     ]
     assert len(read_split(folder / 'data/own/training.json')) == 4
-    assert (folder / 'work_dirs/lgh_own-data/epoch_1.pth').is_file()
+    assert (folder / 'work_dirs/lgh_finetune_own-data/epoch_1.pth').is_file()
     assert list((folder / 'work_dirs').rglob('pictures/*'))
     assert len(read_split(folder / 'data/freihand_json/training.json')) == 4
 
