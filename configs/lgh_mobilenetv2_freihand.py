@@ -5,7 +5,7 @@ model = dict(
         _delete_=True,
         type='MobileNetV2',
         out_indices=(1, 2, 4, 6),
-        # trains twice as fast on CPUs with bf16
+        # takes a third off the training time on CPUs with bf16
         conv_cfg=dict(type='FastGradConv2d')),
     neck=dict(in_channels=(24, 32, 96, 320)))
 

@@ -35,8 +35,8 @@ _SAME_HAND = .3
 
 # ways in which a hand may point whose direction nobody tells
 _DIRECTIONS = np.array([[0., -1.], [1., 0.], [0., 1.], [-1., 0.]])
-# how a detector's direction is turned for further looks, degrees: on average
-# ours is half as far off
+# how a detector's direction is turned for further looks, degrees; that of the
+# detector that ships errs by half of it on average
 _DOUBT = 0., -30., 30.
 
 Detector = Callable[[np.ndarray], Tuple]
