@@ -13,8 +13,8 @@ class FastGradConv2d(nn.Conv2d):
 
     On a CPU, oneDNN finds the gradient to the input of a depthwise
     convolution with a stride in bf16 ten to a hundred times as slowly as of
-    one without: in a training of MobileNetV2, four such layers take almost
-    half of the time. Here that gradient is the one without a stride, of the
+    one without: in a training of MobileNetV2, four such layers take a third
+    of the time. Here that gradient is the one without a stride, of the
     output's gradient with zeros between its pixels, which is the same.
 
     Everything else, inference included, is that of ``nn.Conv2d``, and so are
