@@ -225,3 +225,56 @@ def write_photos(root: Path, num: int = 4, size: int = 64) -> list:
         write_image(Path(root) / hand['image'], (size, size), seed=i)
     (Path(root) / 'hands.json').write_text(json.dumps(hands))
     return hands
+
+
+def write_hands_2d(root: Path,
+                   kind: str,
+                   names: Sequence[str] = FREIHAND_NAMES,
+                   num: int = 3,
+                   hidden: Sequence[int] = ()) -> np.ndarray:
+    """A toy data set of 2D hands, as mmpose's data sets read it.
+
+    Args:
+        root (Path): Gets ``hands.json`` and the pictures, 64 x 64 px.
+        kind (str): ``'CocoWholeBodyHandDataset'``, or any that reads COCO's
+            own fields.
+        names (Sequence[str]): The joints in the order of the file.
+        num (int): Pictures, of one hand each.
+        hidden (Sequence[int]): Hands of which 3 joints are annotated.
+
+    Returns:
+        np.ndarray: Joints in FreiHAND's order (num, 21, 2), px.
+    """
+    rng = np.random.default_rng(0)
+    joints = rng.uniform(8, 56, (num, 21, 2)).round(1)
+    order = [FREIHAND_NAMES.index(name) for name in names]
+    images, annotations = [], []
+    for i, hand in enumerate(joints):
+        write_image(root / f'{i}.png', (64, 64), seed=i)
+        images.append(dict(id=i, file_name=f'{i}.png', width=64, height=64))
+        seen = np.full((21, 1), 2.)
+        if i in hidden:
+            seen[3:] = 0
+        points = np.concatenate([hand, seen], 1)[order].flatten().tolist()
+        box = [4, 4, 56, 56]
+        annotation = dict(
+            id=i, image_id=i, category_id=1, iscrowd=0, segmentation=[])
+        if kind == 'CocoWholeBodyHandDataset':
+            annotation.update(
+                lefthand_valid=False,
+                righthand_valid=True,
+                lefthand_kpts=[0.] * 63,
+                righthand_kpts=points,
+                lefthand_box=[0] * 4,
+                righthand_box=box)
+        else:
+            annotation.update(
+                keypoints=points, bbox=box, num_keypoints=21, area=3136)
+        annotations.append(annotation)
+    (root / 'hands.json').write_text(
+        json.dumps(
+            dict(
+                images=images,
+                annotations=annotations,
+                categories=[dict(id=1, name='hand')])))
+    return joints

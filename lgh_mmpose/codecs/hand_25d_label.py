@@ -1,6 +1,6 @@
 """Codec between 3D hands in the camera frame and 2.5D network labels."""
 from itertools import zip_longest
-from typing import Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple, Union
 
 import numpy as np
 from mmpose.codecs.base import BaseKeypointCodec
@@ -34,8 +34,12 @@ class Hand25DLabel(BaseKeypointCodec):
         - keypoint_labels (np.ndarray): (u, v, (z - z_root) / bone_length) in
           shape (N, K, 3), float32; u and v in px of the network input,
           pixel centres at integers
-        - keypoint_weights (np.ndarray): 1 for annotated joints, occluded or
-          outside the crop as they may be, in shape (N, K), float32
+        - keypoint_weights (np.ndarray): weights of u and v, by default 1 for
+          annotated joints, occluded or outside the crop as they may be, in
+          shape (N, K), float32
+        - depth_weights (np.ndarray): weights of the depths in shape (N, K),
+          float32: those of u and v, or 0 where there are no 3D joints or the
+          root is not annotated
         - side_labels (np.ndarray): where the side is known, 1 for a hand that
           is a right one in the network input, 0 for a left one, in shape
           (N,), float32
@@ -57,12 +61,14 @@ class Hand25DLabel(BaseKeypointCodec):
     # the last one is what mmpose's KeypointConverter leaves behind
     auxiliary_encode_keys = {
         'keypoints_cam', 'bone_length', 'keypoint_names', 'flip', 'warp_mat',
-        'hand_side', 'keypoints_visible_weights'
+        'hand_side', 'keypoints_visible_weights', 'keypoint_weights',
+        'depth_weights'
     }
 
     label_mapping_table = dict(
         keypoint_labels='keypoint_labels',
         keypoint_weights='keypoint_weights',
+        depth_weights='depth_weights',
         side_labels='side_labels',
     )
 
@@ -133,16 +139,21 @@ class Hand25DLabel(BaseKeypointCodec):
                flip: Optional[bool] = None,
                warp_mat: Optional[np.ndarray] = None,
                hand_side: Optional[str] = None,
-               keypoints_visible_weights: Optional[np.ndarray] = None) -> dict:
+               keypoints_visible_weights: Optional[np.ndarray] = None,
+               keypoint_weights: Optional[np.ndarray] = None,
+               depth_weights: Optional[np.ndarray] = None) -> dict:
         """Encode joints as network labels.
+
+        What a sample lacks has no weight: a hand without ``keypoints_cam``
+        teaches pixels alone, one without visible joints nothing.
 
         Args:
             keypoints (np.ndarray): Pixel coordinates in the network input in
                 shape (N, K, 2).
             keypoints_visible (np.ndarray, optional): 1 for annotated joints
                 in shape (N, K). Defaults to all annotated.
-            keypoints_cam (np.ndarray): Camera-frame joints in shape
-                (N, K, 3), mm.
+            keypoints_cam (np.ndarray, optional): Camera-frame joints in shape
+                (N, K, 3), mm. Defaults to none: depths are not known.
             bone_length (float | np.ndarray, optional): Length of the
                 reference bone, mm, scalar or (N,). Defaults to its length in
                 ``keypoints_cam``.
@@ -158,15 +169,20 @@ class Hand25DLabel(BaseKeypointCodec):
             keypoints_visible_weights (np.ndarray, optional): Must be None;
                 mmpose's ``KeypointConverter``, which reorders ``keypoints``
                 but not ``keypoints_cam``, sets it.
+            keypoint_weights (np.ndarray, optional): How much the pixels of
+                annotated joints count, (N, K), 0 or more. Defaults to 1.
+            depth_weights (np.ndarray, optional): How much their depths count,
+                (N, K). Defaults to ``keypoint_weights``.
 
         Returns:
-            dict: ``keypoint_labels`` (N, K, 3), ``keypoint_weights`` (N, K)
-            and, with a side, ``side_labels`` (N,), all float32.
+            dict: ``keypoint_labels`` (N, K, 3), ``keypoint_weights`` and
+            ``depth_weights`` (N, K) and, with a side, ``side_labels`` (N,),
+            all float32.
 
         Raises:
-            ValueError: If there is no ``keypoints_cam``, the reference bone
-                has no length, joints are in another order, or the image was
-                mirrored without its camera.
+            ValueError: If the reference bone has no length, a weight is
+                negative or not finite, joints are in another order, or the
+                image was mirrored without its camera.
         """
         fault = find_flip_fault(flip, warp_mat)
         if fault is not None:
@@ -178,38 +194,44 @@ class Hand25DLabel(BaseKeypointCodec):
                 'KeypointConverter reorders the 2D joints alone and leaves '
                 '`keypoints_cam` in another order: give the data set the '
                 "codec's metainfo instead, which orders both by name")
+        if keypoints_visible is None:
+            keypoints_visible = np.ones(keypoints.shape[:2], dtype=np.float32)
+        visible = np.asarray(keypoints_visible) > 0
+        weights = visible * _weights('keypoint_weights', keypoint_weights,
+                                     visible.shape)
         if keypoints_cam is None:
-            raise ValueError(
-                'Hand25DLabel.encode needs `keypoints_cam` (N, K, 3) in mm; '
-                'this sample has no 3D annotation, so leave GenerateTarget '
-                'out of its pipeline')
+            depth = np.zeros(visible.shape)
+            depth_weights = np.zeros(visible.shape)
+        else:
+            depth = self._depths(keypoints_cam, bone_length)
+            depth_weights = weights if depth_weights is None else \
+                visible * _weights('depth_weights', depth_weights,
+                                   visible.shape)
+            # without their root they mean nothing
+            depth_weights = depth_weights * visible[:, [self.root_index]]
+        labels = np.concatenate([keypoints, depth[..., None]], axis=-1)
+        encoded = dict(
+            keypoint_labels=labels.astype(np.float32),
+            keypoint_weights=weights.astype(np.float32),
+            depth_weights=depth_weights.astype(np.float32))
+        if hand_side in SIDES:
+            right = (hand_side == 'right') != bool(flip)
+            encoded['side_labels'] = np.full(
+                len(keypoints), right, dtype=np.float32)
+        return encoded
+
+    def _depths(self, keypoints_cam: np.ndarray,
+                bone_length: Optional[Union[float, np.ndarray]]) -> np.ndarray:
+        """Depths (N, K) relative to the root in reference bones."""
         keypoints_cam = np.asarray(keypoints_cam, dtype=np.float64)
         if bone_length is None:
             start, end = self.reference_indices
             bone_length = np.linalg.norm(
                 keypoints_cam[:, end] - keypoints_cam[:, start], axis=-1)
         bone_length = check_per_hand(bone_length, 'bone_length',
-                                     len(keypoints))
-        if keypoints_visible is None:
-            keypoints_visible = np.ones(keypoints.shape[:2], dtype=np.float32)
-        if not (np.asarray(keypoints_visible)[:, self.root_index] > 0).all():
-            raise ValueError(
-                f'the root joint {self.root_joint} is not annotated, so that '
-                'depths relative to it are not known: leave this sample or '
-                'data set out of training')
-
+                                     len(keypoints_cam))
         z = keypoints_cam[..., 2]
-        depth = (z - z[:, [self.root_index]]) / bone_length[:, None]
-        labels = np.concatenate([keypoints, depth[..., None]], axis=-1)
-        encoded = dict(
-            keypoint_labels=labels.astype(np.float32),
-            keypoint_weights=(np.asarray(keypoints_visible)
-                              > 0).astype(np.float32))
-        if hand_side in SIDES:
-            right = (hand_side == 'right') != bool(flip)
-            encoded['side_labels'] = np.full(
-                len(keypoints), right, dtype=np.float32)
-        return encoded
+        return (z - z[:, [self.root_index]]) / bone_length[:, None]
 
     def decode(self,
                encoded: np.ndarray,
@@ -260,3 +282,16 @@ class Hand25DLabel(BaseKeypointCodec):
         lifted = lift_hands(keypoints, depth, self.skeleton, camera_matrix,
                             bone_length, root_depth)
         return dict(keypoints=keypoints, **lifted._asdict())
+
+
+def _weights(name: str, weights: Optional[np.ndarray],
+             shape: Tuple[int, int]) -> np.ndarray:
+    """Weights (N, K), by default 1."""
+    if weights is None:
+        return np.ones(shape)
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.shape != shape or not (np.isfinite(weights).all() and
+                                      (weights >= 0).all()):
+        raise ValueError(f'{name} must be finite, 0 or more, and of shape '
+                         f'{shape}, got {weights.tolist()}')
+    return weights

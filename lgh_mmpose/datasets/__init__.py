@@ -7,6 +7,7 @@ from .fast_transforms import (FastPhotometricDistortion,
                               FastRandomBBoxTransform, LoadHandImage,
                               PackHandInputs)
 from .freihand3d import FreiHand3DDataset
+from .hand2d import Hand2DDataset
 from .hand3d_json import Hand3DJsonDataset
 from .rhd3d import Rhd3DDataset
 from .stb3d import Stb3DDataset
@@ -16,7 +17,7 @@ from .transforms import (CanonicalizeHandSide, MirrorHands, OfficialRhdCrop,
 __all__ = [
     'BaseHand3DDataset', 'HandAnnotations', 'FreiHand3DDataset',
     'Stb3DDataset', 'DexterObject3DDataset', 'Hand3DJsonDataset',
-    'Rhd3DDataset', 'OfficialRhdCrop', 'CanonicalizeHandSide',
+    'Hand2DDataset', 'Rhd3DDataset', 'OfficialRhdCrop', 'CanonicalizeHandSide',
     'TopdownAffineCamera', 'LoadHandImage', 'FastRandomBBoxTransform',
     'FastPhotometricDistortion', 'PackHandInputs', 'RandomCameraEffects',
     'RandomErasing', 'ExchangeAmplitudeSpectrum', 'MirrorHands', 'TurnUpright'

@@ -27,9 +27,9 @@ FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger',
            'pinky_finger')
 
 # what mmpose's pipelines and models read of the metainfo
-_METAINFO_KEYS = ('dataset_name', 'upper_body_ids', 'lower_body_ids',
-                  'flip_pairs', 'dataset_keypoint_weights', 'flip_indices',
-                  'skeleton_links')
+METAINFO_KEYS = ('dataset_name', 'upper_body_ids', 'lower_body_ids',
+                 'flip_pairs', 'dataset_keypoint_weights', 'flip_indices',
+                 'skeleton_links')
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class HandAnnotations:
             (R, K). Defaults to all annotated.
         bbox (np.ndarray, optional): Annotated boxes in shape (R, 4), left,
             top, right, bottom in px.
+        keypoint_weights (np.ndarray, optional): How much the pixels of
+            annotated joints count in training, in shape (R, K). Defaults to
+            1.
+        depth_weights (np.ndarray, optional): The same of their depths, 0
+            where they are not known. Defaults to ``keypoint_weights``.
     """
 
     camera_matrix: np.ndarray
@@ -58,6 +63,8 @@ class HandAnnotations:
     keypoints_cam: Optional[np.ndarray] = None
     keypoints_visible: Optional[np.ndarray] = None
     bbox: Optional[np.ndarray] = None
+    keypoint_weights: Optional[np.ndarray] = None
+    depth_weights: Optional[np.ndarray] = None
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -428,6 +435,30 @@ def measure_bones(
         keypoints_cam[:, end] - keypoints_cam[:, start], axis=-1)
 
 
+def order_of_joints(wanted: Sequence[str], names: Sequence[str], path: str,
+                    who: str) -> List[int]:
+    """Where the joints of a metainfo stand in a file.
+
+    Args:
+        wanted (Sequence[str]): The K joints of the metainfo.
+        names (Sequence[str]): The joints of the file in its order.
+        path (str): The file, for the message.
+        who (str): Whose metainfo it is, for the message.
+
+    Returns:
+        list[int]: Indices into ``names``, (K,).
+
+    Raises:
+        ValueError: If the file lacks a joint of the metainfo.
+    """
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise ValueError(f'{path} has no joint {", ".join(missing)}, which '
+                         f'the metainfo of {who} names; it has '
+                         f'{", ".join(names)}')
+    return [list(names).index(name) for name in wanted]
+
+
 class BaseHand3DDataset(BaseCocoStyleDataset):
     """Base class of data sets of one 3D hand per sample.
 
@@ -442,7 +473,8 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
     ``annotated_size`` ([w, h], which the image must have),
     where joints are published ``keypoints`` (1, K, 2), ``keypoints_visible``
     (1, K), ``keypoints_cam`` (1, K, 3), and where the root is annotated
-    ``root_depth``.
+    ``root_depth``; ``keypoint_weights`` and ``depth_weights`` (1, K) where
+    the data set has them.
 
     Joints come in the order of the metainfo, whatever order the files have:
     with ``metainfo=dict(from_file='configs/_base_/datasets/rhd2d.py')`` any
@@ -513,25 +545,10 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         return metainfo
 
     def joint_order(self, names: Sequence[str], path: str) -> List[int]:
-        """Where the joints of the metainfo stand in a file.
-
-        Args:
-            names (Sequence[str]): The joints of the file in its order.
-            path (str): The file, for the message.
-
-        Returns:
-            list[int]: Indices into ``names``, (K,).
-
-        Raises:
-            ValueError: If the file lacks a joint of the metainfo.
-        """
-        missing = [name for name in self.keypoint_names if name not in names]
-        if missing:
-            raise ValueError(
-                f'{path} has no joint {", ".join(missing)}, which the '
-                f'metainfo of {type(self).__name__} names; it has '
-                f'{", ".join(names)}')
-        return [list(names).index(name) for name in self.keypoint_names]
+        """Where the joints of the metainfo stand in a file, as
+        :func:`order_of_joints` tells."""
+        return order_of_joints(self.keypoint_names, names, path,
+                               type(self).__name__)
 
     @property
     def keypoint_names(self) -> Tuple[str, ...]:
@@ -678,7 +695,7 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         # mmpose's own copies the metainfo for each sample, which costs as much
         # as reading the image; no transform changes it
         data_info = BaseDataset.get_data_info(self, idx)
-        data_info.update((key, self._metainfo[key]) for key in _METAINFO_KEYS)
+        data_info.update((key, self._metainfo[key]) for key in METAINFO_KEYS)
         sample_id = data_info['id']
         row = self.get_annotation_row(sample_id)
         camera_matrix = self.annotations.camera_matrix[row].copy()
@@ -704,6 +721,10 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                 keypoints=keypoints[None].astype(np.float32),
                 keypoints_visible=visible[None],
                 keypoints_cam=keypoints_cam[None])
+            for key in ('keypoint_weights', 'depth_weights'):
+                weights = getattr(self.annotations, key)
+                if weights is not None:
+                    data_info[key] = weights[row][None]
             if visible[self._root_index]:
                 data_info['root_depth'] = float(keypoints_cam[self._root_index,
                                                               2])

@@ -3,7 +3,7 @@ import contextlib
 import io
 import os.path as osp
 from itertools import chain
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from mmpose.registry import DATASETS
@@ -33,14 +33,19 @@ class Hand3DJsonDataset(BaseHand3DDataset):
             keypoints_cam: [[x, y, z]] * K,           mm, camera frame
             camera_matrix: [[fx, s, cx], [0, fy, cy], [0, 0, 1]],
             hand_side: 'left' or 'right',
-            bone_length                               mm, optional
+            bone_length,                              mm, optional
+            keypoint_weights: [w] * K,                optional
+            depth_weights: [w] * K                    optional
         }, ...]
         categories: [{id, name, keypoints: [K joint names]}]
 
     Pixel centres are at integers; the camera frame has x right, y down, z
     forwards. Visibility is COCO's: 0 for a joint without annotation, whose
     numbers may be 0 or null, 1 for an occluded one, 2 for one in sight. The
-    reference bone's length is measured where ``bone_length`` is absent.
+    reference bone's length is measured where ``bone_length`` is absent. The
+    weights, 0 or more, say how much the pixels and the depths of annotated
+    joints count in training: 1 where they are absent; depths that are a mere
+    guess, so that the joints lie where they are seen, have 0.
 
     The ``keypoints`` of the category name the joints in the order of the
     file. They must be the joints of the metainfo, in any order: records come
@@ -180,7 +185,27 @@ class Hand3DJsonDataset(BaseHand3DDataset):
             keypoints_cam=keypoints_cam[:, order],
             keypoints_visible=visible[:, order].astype(np.float32),
             bbox=self._corners(
-                column('bbox', 4), keypoints[..., :2], visible, ids)), ids
+                column('bbox', 4), keypoints[..., :2], visible, ids),
+            **self._weights(annotations, len(names), order)), ids
+
+    def _weights(self, annotations: List[dict], num_joints: int,
+                 order: List[int]) -> Dict[str, np.ndarray]:
+        """Those of the two weights (R, K) that any annotation has."""
+        weights = {}
+        for field in ('keypoint_weights', 'depth_weights'):
+            if not any(field in ann for ann in annotations):
+                continue
+            ones = [1.] * num_joints
+            values = stack_field([{
+                field: ann.get('keypoint_weights', ones),
+                **ann
+            } for ann in annotations], field, (num_joints, ), self.json_file)
+            bad = np.flatnonzero(~((values >= 0) & (values < np.inf)).all(1))
+            if len(bad):
+                self._fail(field, annotations[bad[0]]['id'],
+                           'must be finite numbers, 0 or more')
+            weights[field] = values[:, order].astype(np.float32)
+        return weights
 
     def _joint_names(self, coco: COCO, annotations: List[dict]) -> List[str]:
         """The joints of the category that all annotations have."""

@@ -1,3 +1,5 @@
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
@@ -81,9 +83,51 @@ def test_occluded_and_outside_joints_are_supervised_unannotated_are_not():
     np.testing.assert_array_equal(weights, visible)
 
 
-def test_encode_without_3d_annotation_is_refused():
-    with pytest.raises(ValueError, match='keypoints_cam'):
-        CODEC.encode(np.zeros((1, 21, 2)))
+def test_a_hand_without_3d_joints_teaches_pixels_alone():
+    keypoints = project(HAND, CAMERA)[None]
+    encoded = CODEC.encode(keypoints)
+    np.testing.assert_allclose(
+        encoded['keypoint_labels'][..., :2], keypoints, rtol=1e-6)
+    assert (encoded['keypoint_weights'] == 1).all()
+    assert (encoded['depth_weights'] == 0).all()
+    assert encoded['depth_weights'].dtype == np.float32
+
+
+def test_depths_without_their_root_teach_nothing():
+    visible = np.ones((1, 21))
+    visible[0, 9] = 0
+    encoded = CODEC.encode(
+        project(HAND, CAMERA)[None], visible, HAND[None], bone_length=BONE)
+    np.testing.assert_array_equal(encoded['keypoint_weights'], visible)
+    assert (encoded['depth_weights'] == 0).all()
+
+
+def test_weights_of_pixels_and_depths_go_their_own_ways():
+    pixels, depths = np.linspace(0, 1, 21)[None], np.linspace(2, 0, 21)[None]
+    visible = np.ones((1, 21))
+    visible[0, 4] = 0
+    encode = partial(CODEC.encode,
+                     project(HAND, CAMERA)[None], visible, HAND[None])
+    both = encode(keypoint_weights=pixels, depth_weights=depths)
+    np.testing.assert_allclose(both['keypoint_weights'], visible * pixels)
+    np.testing.assert_allclose(both['depth_weights'], visible * depths)
+    one = encode(keypoint_weights=pixels)
+    np.testing.assert_allclose(one['depth_weights'], visible * pixels)
+
+
+@pytest.mark.parametrize('weights', [
+    np.full((1, 21), -.1),
+    np.full((1, 21), np.nan),
+    np.ones((1, 20)),
+    np.ones(21),
+])
+@pytest.mark.parametrize('name', ['keypoint_weights', 'depth_weights'])
+def test_bad_weights_are_named(name, weights):
+    with pytest.raises(ValueError, match=f'{name} must be finite'):
+        CODEC.encode(
+            project(HAND, CAMERA)[None],
+            keypoints_cam=HAND[None],
+            **{name: weights})
 
 
 def test_generate_target_hands_over_what_encode_needs():
@@ -338,13 +382,6 @@ def test_keypoint_converter_is_refused():
     target = GenerateTarget(dict(type='Hand25DLabel', input_size=SIZE))
     with pytest.raises(ValueError, match='KeypointConverter .* metainfo'):
         target(results)
-
-
-def test_root_must_be_annotated():
-    visible = np.ones((1, 21), dtype=np.float32)
-    visible[0, 9] = 0
-    with pytest.raises(ValueError, match='root joint middle_finger1 is not'):
-        CODEC.encode(project(HAND, CAMERA)[None], visible, HAND[None])
 
 
 @pytest.mark.parametrize('hand_side, flip, right', [

@@ -81,6 +81,34 @@ def test_two_hands_of_one_image(tmp_path):
     assert (first['hand_side'], second['hand_side']) == ('left', 'right')
 
 
+def test_weights_travel_with_their_joints(own_data, tmp_path):
+    content = copy.deepcopy(own_data[1])
+    first, second, third, _ = content['annotations']
+    pixels, depths = np.linspace(0, 1, 21), np.linspace(2, 0, 21)
+    first.update(
+        keypoint_weights=pixels.tolist(), depth_weights=depths.tolist())
+    second['keypoint_weights'] = pixels.tolist()
+    third['depth_weights'] = [0] * 21
+    dataset = build_content(
+        tmp_path,
+        content,
+        metainfo=dict(from_file='configs/_base_/datasets/rhd2d.py'))
+    order = [FREIHAND_NAMES.index(name) for name in RHD_NAMES]
+    expected = [(pixels, depths), (pixels, pixels), (np.ones(21), 0 * depths),
+                (np.ones(21), np.ones(21))]
+    for i, (uv, z) in enumerate(expected):
+        record = dataset.get_data_info(i)
+        np.testing.assert_allclose(
+            record['keypoint_weights'], [uv[order]], rtol=1e-6)
+        np.testing.assert_allclose(
+            record['depth_weights'], [z[order]], rtol=1e-6)
+
+
+def test_without_weights_records_have_none(own_data):
+    record = build(own_data[0]).get_data_info(0)
+    assert not {'keypoint_weights', 'depth_weights'} & set(record)
+
+
 @pytest.mark.parametrize('seed', range(5))
 def test_joint_order_is_understood_by_name(tmp_path, seed):
     order = np.random.default_rng(seed).permutation(21)
@@ -258,6 +286,10 @@ def annotation(field, value, index=2):
      'camera_matrix of annotation 25 must be 3x3 numbers, got 3'),
     (annotation('camera_matrix', [[0, 0, 0]] * 3),
      'field camera_matrix .*: the camera matrix of sample 25 is singular'),
+    (annotation('depth_weights', [-1.] + [1.] * 20),
+     'depth_weights of annotation 25 must be finite numbers, 0 or more'),
+    (annotation('keypoint_weights', [1.] * 20),
+     'keypoint_weights of annotation 25 must be 21 numbers'),
     (annotation('bone_length',
                 '30'), 'bone_length of annotation 25 must be a number'),
     (annotation('bone_length', 0), 'field bone_length .* of sample 25 is 0'),

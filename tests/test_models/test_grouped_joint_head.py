@@ -184,6 +184,20 @@ def test_what_has_no_weight_may_be_nan():
         if p.grad is not None)
 
 
+def test_depths_have_weights_of_their_own():
+    """A sample with pixels alone adds to their loss, not to that of depth."""
+    head, batch = build(heatmap_loss=HEATMAP_LOSS), samples()
+    whole = head.loss(features(), batch)
+    for sample in batch:
+        sample.gt_instance_labels.depth_weights = torch.zeros(1, 21)
+        sample.gt_instance_labels.keypoint_labels[..., 2] = torch.nan
+    flat = head.loss(features(), batch)
+    for key in ('loss_uv', 'loss_heatmap', 'uv_error_px'):
+        torch.testing.assert_close(flat[key], whole[key])
+    assert flat['loss_depth'] == 0 and flat['depth_error'] == 0
+    assert whole['loss_depth'] > 0
+
+
 def test_an_empty_batch_is_named():
     with pytest.raises(ValueError, match='batch is empty'):
         build().loss(features(), [])
@@ -372,11 +386,24 @@ def test_without_its_loss_there_is_no_side():
     assert head.estimate_joints(feats).side is None
 
 
-def test_a_sample_without_its_side_is_named():
-    batch = samples()
-    batch[0].set_metainfo(dict(img_path='a.jpg'))
-    with pytest.raises(ValueError, match='a.jpg lacks the side'):
-        build(side_loss=SIDE_LOSS).loss(features(), batch)
+def test_a_hand_of_unknown_side_teaches_nothing_of_sides():
+    head, feats = build(side_loss=SIDE_LOSS), features()
+    batch = sided_samples([1., 0.])
+    del batch[1].gt_instance_labels.side_labels
+    losses = head.loss(feats, batch)
+    right = head.estimate_joints(feats).side
+    assert losses['loss_side'].item() == pytest.approx(
+        -2 * right[0].log().item(), 1e-4)
+    assert losses['side_accuracy'] == (right[0] > .5).float()
+
+
+def test_a_batch_of_unknown_sides_is_no_error():
+    head, feats = build(side_loss=SIDE_LOSS, side_specific=True), features()
+    losses = head.loss(feats, samples())
+    assert losses['loss_side'] == 0 and losses['loss_uv'] > 0
+    # as several processes need it
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
+    assert all(p.grad is not None for p in head.side_layers.parameters())
 
 
 def two_answers(head):

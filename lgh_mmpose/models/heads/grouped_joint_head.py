@@ -317,9 +317,11 @@ class GroupedJointHead(BaseHead):
             feats (tuple[Tensor]): As in :meth:`forward`.
             batch_data_samples (list[PoseDataSample]): B samples, each with
                 ``gt_instance_labels.keypoint_labels`` (1, K, 3) = (u, v, z)
-                in input pixels and reference bones, and ``keypoint_weights``
+                in input pixels and reference bones, ``keypoint_weights`` of u
+                and v and, by default the same, ``depth_weights`` of z, both
                 (1, K); with a ``side_loss`` also ``side_labels`` (1,), 1 for
-                a hand that is a right one in the input.
+                a hand that is a right one in the input, unless its side is
+                not known.
 
         Returns:
             dict[str, Tensor]: ``loss_uv``, ``loss_depth`` and, if configured,
@@ -337,13 +339,20 @@ class GroupedJointHead(BaseHead):
         weights = torch.cat([
             s.gt_instance_labels.keypoint_weights for s in batch_data_samples
         ]).to(self.beta)
+        depth_weights = torch.cat([
+            s.gt_instance_labels.get('depth_weights',
+                                     s.gt_instance_labels.keypoint_weights)
+            for s in batch_data_samples
+        ]).to(self.beta)
         # what has no weight may be NaN, of which 0 times is NaN too
-        labels = labels.masked_fill((weights == 0)[..., None], 0.)
-        uv_true, depth_true = labels[..., :2], labels[..., 2]
+        uv_true = labels[..., :2].masked_fill((weights == 0)[..., None], 0.)
+        depth_true = labels[..., 2].masked_fill(depth_weights == 0, 0.)
 
-        right = None
+        right, side_logits = None, None
         if self.side_layers is not None:
-            right = self._side_labels(batch_data_samples)
+            side_logits = self.side_layers(feats[-1]).float()
+            right, known = self._side_labels(batch_data_samples)
+            right = torch.where(known, right, (side_logits > 0).to(right))
         estimates = self.estimate(feats, None if right is None else right > .5)
         assignment = self._assignment()
         uv = self._mix(estimates.uv, assignment)
@@ -353,7 +362,7 @@ class GroupedJointHead(BaseHead):
         losses = dict(
             loss_uv=self.uv_loss(uv / size, uv_true / size,
                                  weights[..., None].expand_as(uv)),
-            loss_depth=self.depth_loss(depth, depth_true, weights))
+            loss_depth=self.depth_loss(depth, depth_true, depth_weights))
         cells = self._to_cells(uv_true, estimates.heatmaps.shape[-2:])
         if self.heatmap_loss is not None:
             heatmaps = self._mix(estimates.heatmaps, assignment)
@@ -373,31 +382,32 @@ class GroupedJointHead(BaseHead):
         if self.entropy_loss_weight:
             losses['loss_entropy'] = \
                 self.entropy_loss_weight * self.selector.entropy()
-        if self.side_layers is not None:
-            losses.update(self._side_losses(feats, right))
+        if side_logits is not None:
+            losses.update(self._side_losses(side_logits[known], right[known]))
         losses.update(
             self._diagnostics(uv, depth, estimates, uv_true, depth_true,
-                              weights))
+                              weights, depth_weights))
         return losses
 
-    def _side_labels(self, samples: OptSampleList) -> Tensor:
-        """1 where the hand in the input is a right one, else 0, (B,)."""
-        for sample in samples:
-            if 'side_labels' not in sample.gt_instance_labels:
-                raise ValueError(
-                    f'sample {sample.metainfo.get("img_path", "?")} lacks the '
-                    'side of its hand, which side_loss needs: its data set '
-                    'must give hand_side')
-        return torch.cat([s.gt_instance_labels.side_labels
-                          for s in samples]).to(self.beta)
+    def _side_labels(self, samples: OptSampleList) -> Tuple[Tensor, Tensor]:
+        """1 where the hand in the input is a right one, and where its side is
+        known, (B,)."""
+        labels = [
+            s.gt_instance_labels.get('side_labels',
+                                     self.beta.new_full((1, ), torch.nan))
+            for s in samples
+        ]
+        labels = torch.cat([label.to(self.beta) for label in labels])
+        return labels, ~labels.isnan()
 
-    def _side_losses(self, feats: Tuple[Tensor, ...],
-                     right: Tensor) -> Dict[str, Tensor]:
-        logits = self.side_layers(feats[-1]).float()
-        accuracy = ((logits > 0) == (right > .5)).float().mean()
-        return dict(
-            loss_side=self.side_loss(logits, right),
-            side_accuracy=accuracy.detach())
+    def _side_losses(self, logits: Tensor, right: Tensor) -> Dict[str, Tensor]:
+        """Of the samples whose side is known."""
+        correct = ((logits > 0) == (right > .5)).float()
+        if len(right):
+            loss, accuracy = self.side_loss(logits, right), correct.mean()
+        else:  # the layers take part all the same
+            loss, accuracy = logits.sum(), correct.new_ones(())
+        return dict(loss_side=loss, side_accuracy=accuracy.detach())
 
     def _to_cells(self, uv: Tensor, map_size: Tuple[int, int]) -> Tensor:
         """Input pixels to heat-map cells, the inverse of the soft-argmax."""
@@ -409,15 +419,18 @@ class GroupedJointHead(BaseHead):
     @torch.no_grad()
     def _diagnostics(self, uv: Tensor, depth: Tensor,
                      estimates: GroupEstimates, uv_true: Tensor,
-                     depth_true: Tensor, weights: Tensor) -> Dict[str, Tensor]:
-        total = weights.sum().clamp_min(1)
+                     depth_true: Tensor, weights: Tensor,
+                     depth_weights: Tensor) -> Dict[str, Tensor]:
+
+        def mean(error: Tensor, weights: Tensor) -> Tensor:
+            return (error * weights).sum() / weights.sum().clamp_min(1)
 
         def errors(uv: Tensor, depth: Tensor, suffix: str = '') -> dict:
             uv_error = (uv - uv_true).norm(dim=-1)
             depth_error = (depth - depth_true).abs()
             return {
-                f'uv_error_px{suffix}': (uv_error * weights).sum() / total,
-                f'depth_error{suffix}': (depth_error * weights).sum() / total
+                f'uv_error_px{suffix}': mean(uv_error, weights),
+                f'depth_error{suffix}': mean(depth_error, depth_weights)
             }
 
         values = errors(uv, depth)
