@@ -168,7 +168,10 @@ setup(
         f'{NAME}.report': ['templates/*'],
     },
     entry_points={
-        'console_scripts': [f'lgh-hands = {NAME}.inference.command:main']
+        'console_scripts': [
+            f'lgh-hands = {NAME}.inference.command:main',
+            f'lgh-adapt = {NAME}.adaptation.command:main',
+        ]
     },
     cmdclass=dict(build_py=build_py, editable_wheel=editable_wheel),
     python_requires='>=3.9',

@@ -9,12 +9,7 @@ the text of the config with its folders, and the weights beside averaged ones
 (of ``EMAHook``; the averaged ones are those that are tested) stay behind.
 """
 import argparse
-import io
 import os.path as osp
-import re
-from typing import Any, Dict
-
-import torch
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,66 +28,14 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def publish(checkpoint: Any, name: str, fp16: bool) -> Dict[str, Any]:
-    """What is passed on of a checkpoint.
-
-    Args:
-        checkpoint: What the file of a training holds, or weights alone.
-        name (str): The file, for errors.
-        fp16 (bool): Whether to store weights in half precision, but for small
-            ones, as exports do.
-
-    Returns:
-        dict: ``state_dict`` and ``meta``.
-
-    Raises:
-        ValueError: If there are no weights, or some that fp16 cannot hold.
-    """
-    import mmpose
-
-    import lgh_mmpose
-    from lgh_mmpose.checkpoint import weights_of
-    from lgh_mmpose.deployment.half_weights import FEWEST
-    weights = weights_of(checkpoint, name)
-    if fp16:
-        for key, weight in weights.items():
-            if (torch.is_tensor(weight) and weight.is_floating_point()
-                    and weight.numel() >= FEWEST):
-                weights[key] = weight.half()
-                if not weights[key].isfinite().all():
-                    raise ValueError(f'{key} of {name} has values that fp16 '
-                                     'cannot hold: leave out --fp16')
-    trained = checkpoint.get('meta')
-    trained = trained if isinstance(trained, dict) else {}
-    meta = {
-        key: trained[key]
-        for key in ('dataset_meta', 'epoch', 'iter', 'seed') if key in trained
-    }
-    # mmengine adds the time to the config's name
-    if isinstance(trained.get('experiment_name'), str):
-        meta['config'] = re.sub(r'_\d{8}_\d{6}$', '',
-                                trained['experiment_name'])
-    meta.update(
-        mmpose_version=mmpose.__version__,
-        lgh_mmpose_version=lgh_mmpose.__version__)
-    return dict(state_dict=weights, meta=meta)
-
-
 def main() -> None:
     args = parse_args()
-    from lgh_mmpose.checkpoint import read_checkpoint
-    from lgh_mmpose.fileio import atomic_write
+    from lgh_mmpose.deployment.publishing import publish_file
     try:
-        published = publish(
-            read_checkpoint(args.in_file), args.in_file, args.fp16)
-        # not into the file: of a full disk torch does not tell
-        content = io.BytesIO()
-        torch.save(published, content)
-        with atomic_write(args.out_file) as file:
-            file.write(content.getbuffer())
+        size = publish_file(args.in_file, args.out_file, args.fp16)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
-    print(f'{args.out_file}: {len(content.getbuffer()) / 1e6:.1f} MB')
+    print(f'{args.out_file}: {size / 1e6:.1f} MB')
 
 
 if __name__ == '__main__':

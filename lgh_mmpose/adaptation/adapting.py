@@ -1,0 +1,327 @@
+"""Adaptation of the network that ships to a folder of photographs."""
+import shutil
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+from mmengine.config import Config
+from tqdm import tqdm
+
+from ..deployment import export_config
+from ..deployment.publishing import publish_file
+from ..evaluation.photographs import (PhotoHand, PhotoPrediction,
+                                      compare_photos, predict_photos)
+from ..fileio import claim, put_in_place, unfinished_directory, write_json
+from ..geometry.hand import SIDES
+from ..inference.images import read_image, read_image_size
+from ..inference.pipeline import HandPose
+from ..inference.sources import open_source
+from ..rendering import write_studiohand
+from .consensus import Consensus, find_consensus
+from .labels import (TrainingHand, choose, read_labels, write_hands,
+                     write_labels)
+from .training import make_config, score_rendered, train
+
+SHIPPED = 'lgh_mmpose://hand_pose'
+MIN_HANDS = 20
+"""Fewest hands from which there is something to learn."""
+HELD_OUT = 5
+"""Every so many-th photograph is kept back, to see what the others taught."""
+# hands as the network that ships was trained on
+_RENDERED = dict(
+    num_train=12000, num_eval=500, size=160, fill=(.4, .6), seed=1)
+
+# a photograph, its width and height, and a hand on it
+_Found = Tuple[str, Tuple[int, int], Consensus]
+
+
+def adapt(folder: Path,
+          out: Path,
+          labels: Optional[Path] = None,
+          checkpoint: str = SHIPPED,
+          rounds: int = 2,
+          max_epochs: int = 3,
+          seed: int = 0,
+          work_dir: Optional[Path] = None,
+          rendered: Optional[Path] = None,
+          workers: int = 1) -> Dict[str, Any]:
+    """Adapt a network to photographs.
+
+    Args:
+        folder (Path): The photographs, of any size, with any number of hands.
+        out (Path): Directory to make: an export of the adapted network, its
+            checkpoint ``hand_pose.pth`` and ``adaptation.json``.
+        labels (Path, optional): 2D joints of hands on some of them, see
+            :func:`~lgh_mmpose.adaptation.labels.read_labels`.
+        checkpoint (str): What to start from. Defaults to the network that
+            ships.
+        rounds (int): How often the photographs are labelled and learned from.
+            Defaults to 2.
+        max_epochs (int): Length of each training. Defaults to 3.
+        seed (int): Defaults to 0.
+        work_dir (Path, optional): Where logs, labels and checkpoints go.
+            Defaults to ``work_dirs/adapt/NAME``.
+        rendered (Path, optional): StudioHand in FreiHAND's layout, rendered
+            if it is not there. Defaults to a folder in the work dir.
+        workers (int): Processes that render. Defaults to 1.
+
+    Returns:
+        dict: What ``adaptation.json`` holds.
+
+    Raises:
+        FileExistsError: If ``out`` is there already.
+        FileNotFoundError: If there is no such folder, file or photograph.
+        ValueError: If there are too few photographs or hands, or the labels
+            do not fit them.
+    """
+    if out.exists():
+        raise FileExistsError(f'{out} exists: remove it, or give another '
+                              'directory')
+    work_dir = work_dir or Path('work_dirs') / 'adapt' / out.name
+    images = list_photographs(folder)
+    labelled = [] if labels is None else read_labels(labels, folder)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with claim(work_dir / 'adapt'):
+        run = _Adaptation(images, labelled, checkpoint, work_dir, rendered
+                          or work_dir / 'rendered', seed, max_epochs)
+
+        def render() -> None:
+            write_studiohand(run.rendered, workers=workers, **_RENDERED)
+
+        if checkpoint != SHIPPED:
+            render()  # its export is compared on them
+            run.export(checkpoint, 'start')
+        run.look('looking at the photographs')
+        run.check_enough()  # before minutes go by
+        render()
+        run.measure_before()
+        for number in range(1, rounds + 1):
+            title = f'round {number} of {rounds}'
+            if number > 1:
+                run.look(f'{title}: looking')
+            run.learn(number, title)
+        report = run.report()
+        _write(out, run.model_dir, run.checkpoint, report)
+    return report
+
+
+def list_photographs(folder: Path) -> List[str]:
+    """Paths of the photographs in a folder; films are left out.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it holds no photograph that can be read.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f'{folder} is no folder of photographs')
+    names = [
+        frame.source
+        for frame in tqdm(open_source(str(folder)), 'reading', unit='picture')
+        if frame.time is None
+    ]
+    if not names:
+        raise ValueError(f'{folder} holds no photograph')
+    return names
+
+
+class _Adaptation:
+    """What an adaptation knows so far."""
+
+    def __init__(self, images: List[str], labelled: List[PhotoHand],
+                 checkpoint: str, work_dir: Path, rendered: Path, seed: int,
+                 max_epochs: int) -> None:
+        self.images, self.labelled = images, labelled
+        self.checkpoint, self.work_dir = checkpoint, work_dir
+        self.rendered, self.seed = rendered, seed
+        self.max_epochs = max_epochs
+        self.model_dir: Optional[Path] = None  # None: the one that ships
+        self.rounds: List[dict] = []
+        rng = np.random.default_rng(seed)
+        with_labels = sorted({hand.image for hand in labelled})
+        without = sorted(set(images) - set(with_labels))
+        # with labels and without, each, a part of the photographs
+        held_out = {
+            name
+            for names in (with_labels, without)
+            for name in rng.permutation(names)[:len(names) // HELD_OUT]
+        }
+        self.to_learn = [name for name in without if name not in held_out]
+        self.to_check = [name for name in without if name in held_out]
+        self.labels_to_learn, self.labels_to_check = ([
+            hand for hand in labelled if (hand.image in held_out) is held
+        ] for held in (False, True))
+        self.found: List[_Found] = []
+        self.chosen: List[TrainingHand] = []
+
+    # -- steps ---------------------------------------------------------------
+
+    def look(self, title: str) -> None:
+        """Label the photographs with the network as it is."""
+        self.found = self._look(self.to_learn, title)
+        chosen = [choose(hand, *image) for *image, hand in self.found]
+        self.chosen = [hand for hand in chosen if hand is not None]
+
+    def check_enough(self) -> None:
+        """Raise ValueError if there is too little to learn from."""
+        if len(self.chosen) + len(self.labels_to_learn) >= MIN_HANDS:
+            return
+        raise ValueError(
+            f'on {len(self.to_learn)} photographs without labels '
+            f'{len(self.found)} hands were found, of which the network is '
+            f'sure of {len(self.chosen)}; with {len(self.labels_to_learn)} '
+            'labelled ones that is too little to learn from: at least '
+            f'{MIN_HANDS} are needed')
+
+    def measure_before(self) -> None:
+        """Score the network to start from."""
+        self.before = self._measure('looking at those held out')
+        self.rendered_before = score_rendered(self._config(), self.checkpoint)
+
+    def learn(self, number: int, title: str) -> None:
+        """Train on with what was labelled, and export."""
+        folder = self.work_dir / f'round_{number}'
+        folder.mkdir(parents=True, exist_ok=True)
+        cfg = make_config(self.rendered, self._write_sets(folder), folder,
+                          self.seed + number, self.max_epochs)
+        checkpoint, self.rendered_after = train(cfg, self.checkpoint,
+                                                f'{title}: training')
+        self.checkpoint = str(checkpoint)
+        self.export(self.checkpoint, folder.name)
+        self.rounds.append(
+            dict(found=len(self.found), learned_from=len(self.chosen)))
+
+    def report(self) -> Dict[str, Any]:
+        """What the adaptation came to."""
+        before, after = self.before, self._measure('looking once more')
+        report = dict(
+            photographs=len(self.images),
+            labelled_hands=len(self.labelled),
+            rounds=self.rounds,
+            seed=self.seed,
+            rendered=dict(
+                before_mm=self.rendered_before['hand/MPJPE'],
+                after_mm=self.rendered_after['hand/MPJPE']),
+            doubt=dict(before=before.doubt, after=after.doubt),
+            labels=None)
+        if self.labels_to_check:
+            both = compare_photos(
+                self.labels_to_check,
+                dict(before=[before.predictions],
+                     after=[after.predictions]))['true']
+            report['labels'] = dict(
+                hands=both['after']['count'],
+                before=both['before']['error'],
+                after=both['after']['error'],
+                ratio=both['after']['ratio'],
+                ratio_interval=both['after']['ratio_interval'])
+        report['verdict'] = verdict(report)
+        return report
+
+    def export(self, checkpoint: str, name: str) -> None:
+        """Put a checkpoint into the form that :class:`HandPose` runs."""
+        path = self.work_dir / f'{name}_export'
+        shutil.rmtree(path, ignore_errors=True)
+        export_config(
+            self._config(), checkpoint, path, backend='onnx', precision='fp16')
+        self.model_dir = path
+
+    # -- parts ---------------------------------------------------------------
+
+    def _config(self) -> Config:
+        """Of a test, not of a training."""
+        return make_config(self.rendered, [], self.work_dir, self.seed, 1)
+
+    def _pose(self) -> HandPose:
+        return HandPose(self.model_dir, detector='shipped')
+
+    def _look(self, names: Sequence[str], title: str) -> List[_Found]:
+        """Hands of some photographs."""
+        pose, found = self._pose(), []
+        for name in tqdm(names, title, unit='picture'):
+            image = read_image(name)
+            size = image.shape[1], image.shape[0]
+            found += [(name, size, hand)
+                      for hand in find_consensus(pose, image)]
+        return found
+
+    def _measure(self, title: str) -> '_Measured':
+        """What the network as it is says of what was held out."""
+        doubts = [
+            hand.doubt.mean()
+            for _, _, hand in self._look(self.to_check, title)
+        ]
+        return _Measured(
+            float(np.mean(doubts)) if doubts else None,
+            predict_photos(self._pose(), self.labels_to_check))
+
+    def _write_sets(self, folder: Path) -> List[Tuple[dict, int]]:
+        """Data sets of a round, and how many hands they have."""
+        sets = []
+        if self.chosen:
+            write_hands(folder / 'hands.json', self.chosen)
+            sets.append((dict(
+                type='Hand3DJsonDataset',
+                data_root=str(folder),
+                ann_file='hands.json',
+                bbox_mode='keypoints'), len(self.chosen)))
+        for side in (*SIDES, None):
+            hands = [h for h in self.labels_to_learn if h.hand_side == side]
+            if not hands:
+                continue
+            name = f'labels_{side or "unknown"}.json'
+            sizes = {hand.image: read_image_size(hand.image) for hand in hands}
+            write_labels(folder / name, hands, sizes)
+            sets.append((dict(
+                type='Hand2DDataset',
+                hand_side=side,
+                dataset=dict(
+                    type='OneHand10KDataset',
+                    data_root=str(folder),
+                    ann_file=name)), len(hands)))
+        return sets
+
+
+class _Measured(NamedTuple):
+    """What a network says of photographs that were held out."""
+    doubt: Optional[float]
+    predictions: List[Optional[PhotoPrediction]]
+
+
+def verdict(report: Dict[str, Any]) -> str:
+    """Whether it got better, in a sentence or two.
+
+    Args:
+        report (dict): As :func:`adapt` makes it.
+    """
+    rendered = report['rendered']
+    kept = (f'Rendered hands: {rendered["before_mm"]:.1f} mm before, '
+            f'{rendered["after_mm"]:.1f} mm after.')
+    labels = report['labels']
+    if labels is None:
+        doubt = report['doubt']
+        if doubt['before'] is None or doubt['after'] is None:
+            return ('No labels tell whether it got better, and no hand was '
+                    f'found on the photographs that were held out. {kept}')
+        return ('No labels tell whether it got better. On photographs that '
+                'were held out, several looks at a hand differ by '
+                f'{100 * doubt["before"]:.1f} % of its size before and '
+                f'{100 * doubt["after"]:.1f} % after: a sign, no proof. '
+                f'{kept}')
+    low, high = labels['ratio_interval']
+    how = 'It got better' if high < 1 else 'It got worse' if low > 1 else \
+        'Whether it got better cannot be told from so few labels'
+    return (f'{how}: on {labels["hands"]} labelled hands that were held out '
+            f'the error is {100 * labels["before"]:.1f} % of the hand\'s size '
+            f'before and {100 * labels["after"]:.1f} % after, '
+            f'{labels["ratio"]:.2f} of it ({low:.2f} to {high:.2f}). {kept}')
+
+
+def _write(out: Path, model_dir: Path, checkpoint: str,
+           report: Dict[str, Any]) -> None:
+    """Make the directory of the result, whole or not at all."""
+    with unfinished_directory(out) as folder:
+        for path in model_dir.iterdir():
+            shutil.copy(path, folder / path.name)
+        publish_file(checkpoint, folder / 'hand_pose.pth', fp16=True)
+        write_json(folder / 'adaptation.json', report, indent=1)
+        put_in_place(folder, out)

@@ -1,0 +1,224 @@
+"""Adaptations from end to end, and what they say."""
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import torch
+from dataset_writers import write_image
+from helpers import run_command
+from mmpose.utils import register_all_modules
+
+from lgh_mmpose import HandPose
+from lgh_mmpose.adaptation import adapting
+from lgh_mmpose.adaptation.adapting import adapt, list_photographs, verdict
+from lgh_mmpose.checkpoint import read_checkpoint
+from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
+from lgh_mmpose.geometry.camera import project
+from lgh_mmpose.inference.images import read_image
+from lgh_mmpose.rendering import write_studiohand
+
+NUM = 12
+
+
+@pytest.fixture(scope='module')
+def photographs(tmp_path_factory):
+    """A folder of rendered hands that stand for photographs, to read only,
+    and its labels in COCO's format."""
+    folder = tmp_path_factory.mktemp('photographs')
+    write_studiohand(
+        folder / 'data', NUM, 0, seed=5, size=160, fill=(.4, .6), quiet=True)
+    source = folder / 'data' / 'training'
+    (folder / 'photos').mkdir()
+    for i, path in enumerate(sorted((source / 'rgb').iterdir())[:NUM]):
+        shutil.copy(path, folder / 'photos' / f'{i:02d}.jpg')
+    joints, cameras = (
+        np.array(
+            json.loads(
+                (folder / 'data' / f'training_{name}.json').read_text()))
+        for name in ('xyz', 'K'))
+    annotations = [
+        dict(
+            id=i,
+            image_id=i,
+            category_id=1,
+            keypoints=np.column_stack(
+                [project(1000 * xyz, camera),
+                 np.full(21, 2)]).ravel().tolist())
+        for i, (xyz, camera) in enumerate(zip(joints[:NUM], cameras))
+    ]
+    labels = folder / 'labels.json'
+    labels.write_text(
+        json.dumps(
+            dict(
+                images=[
+                    dict(id=i, file_name=f'{i:02d}.jpg') for i in range(NUM)
+                ],
+                annotations=annotations,
+                categories=[
+                    dict(
+                        id=1,
+                        name='right_hand',
+                        keypoints=list(FREIHAND_JOINTS))
+                ])))
+    return folder
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Adaptations of few pictures, which leave no trace in this process."""
+    register_all_modules()
+    monkeypatch.setattr(adapting, '_RENDERED',
+                        dict(num_train=12, num_eval=4, size=96, quiet=True))
+    monkeypatch.setattr(adapting, 'MIN_HANDS', 2)
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    yield
+    torch.random.set_rng_state(state)
+    torch.set_num_threads(threads)
+
+
+def test_without_labels(photographs, small, tmp_path):
+    report = adapt(
+        photographs / 'photos',
+        tmp_path / 'mine',
+        rounds=2,
+        max_epochs=1,
+        work_dir=tmp_path / 'work')
+    out = tmp_path / 'mine'
+    assert sorted(path.name for path in out.iterdir()) == [
+        'adaptation.json', 'hand_pose.json', 'hand_pose.onnx', 'hand_pose.pth'
+    ]
+    assert report == json.loads((out / 'adaptation.json').read_text())
+    assert report['photographs'] == NUM and report['labels'] is None
+    assert len(report['rounds']) == 2
+    for figures in report['rounds']:
+        assert 0 < figures['learned_from'] <= figures['found'] <= NUM
+    assert 'No labels tell' in report['verdict']
+
+    # the network is another one now, and runs as any other
+    image = read_image(str(photographs / 'photos' / '00.jpg'))
+    before, = HandPose(detector='shipped')(image)
+    after, = HandPose(out, detector='shipped')(image)
+    assert len(before.keypoints) == len(after.keypoints) > 0
+    difference = np.abs(before.keypoints - after.keypoints).max()
+    assert 0 < difference < 40
+    shipped = read_checkpoint(adapting.SHIPPED)['state_dict']
+    adapted = read_checkpoint(out / 'hand_pose.pth')['state_dict']
+    assert set(shipped) == set(adapted)
+
+
+def test_with_labels_on_all_of_them(photographs, small, tmp_path):
+    report = adapt(
+        photographs / 'photos',
+        tmp_path / 'mine',
+        labels=photographs / 'labels.json',
+        rounds=1,
+        max_epochs=1,
+        work_dir=tmp_path / 'work')
+    assert report['labelled_hands'] == NUM
+    figures = report['labels']
+    assert figures['hands'] == NUM // adapting.HELD_OUT
+    assert 0 < figures['before'] < .5 and 0 < figures['after'] < .5
+    low, high = figures['ratio_interval']
+    assert low <= figures['ratio'] <= high
+    learned = json.loads(
+        (tmp_path / 'work' / 'round_1' / 'labels_right.json').read_text())
+    assert len(learned['annotations']) == NUM - NUM // adapting.HELD_OUT
+    assert not (tmp_path / 'work' / 'round_1' / 'hands.json').exists()
+
+
+# -- what it says ------------------------------------------------------------
+
+
+def outcome(**changes):
+    return dict(
+        dict(
+            rendered=dict(before_mm=15., after_mm=15.5),
+            doubt=dict(before=.05, after=.03),
+            labels=None), **changes)
+
+
+@pytest.mark.parametrize('interval, text', [
+    ((.7, .9), 'It got better: on 30 labelled hands'),
+    ((1.1, 1.3), 'It got worse: on 30'),
+    ((.8, 1.1), 'Whether it got better cannot be told from so few labels'),
+])
+def test_the_verdict_is_that_of_the_labels(interval, text):
+    labels = dict(
+        hands=30, before=.08, after=.07, ratio=.875, ratio_interval=interval)
+    sentence = verdict(outcome(labels=labels))
+    assert sentence.startswith(text)
+    assert '8.0 % of the hand' in sentence and '7.0 % after' in sentence
+    assert '15.0 mm before, 15.5 mm after' in sentence
+
+
+def test_without_labels_nothing_is_claimed():
+    sentence = verdict(outcome())
+    assert sentence.startswith('No labels tell whether it got better')
+    assert 'no proof' in sentence and '5.0 %' in sentence
+    sentence = verdict(outcome(doubt=dict(before=None, after=None)))
+    assert 'no hand was found' in sentence
+
+
+# -- bad input ---------------------------------------------------------------
+
+
+def test_what_is_there_is_not_written_over(photographs, tmp_path):
+    (tmp_path / 'mine').mkdir()
+    with pytest.raises(FileExistsError, match='mine exists'):
+        adapt(photographs / 'photos', tmp_path / 'mine')
+
+
+def test_folders_without_photographs_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='photos is no folder'):
+        list_photographs(tmp_path / 'photos')
+    (tmp_path / 'notes.txt').write_text('no picture')
+    with pytest.raises((ValueError, FileNotFoundError), match=str(tmp_path)):
+        list_photographs(tmp_path)
+
+
+def test_too_few_hands_are_an_error_and_nothing_is_written(tmp_path):
+    folder = tmp_path / 'photos'
+    for i in range(3):
+        write_image(folder / f'{i}.png', (64, 64), seed=i)
+    result = run_command(
+        sys.executable,
+        '-m',
+        'lgh_mmpose.adaptation.command',
+        folder,
+        '-o',
+        tmp_path / 'mine',
+        '--work-dir',
+        tmp_path / 'work',
+        cwd=tmp_path,
+        check=False)
+    assert result.returncode == 1
+    errors = [
+        line for line in result.stdout.splitlines()
+        if line.startswith('error: ')
+    ]
+    assert len(errors) == 1 and 'at least 20 are needed' in errors[0]
+    assert not (tmp_path / 'mine').exists()
+    assert not (tmp_path / 'work' / 'rendered').exists()
+
+
+def test_wrong_options_are_named(tmp_path):
+    for options, text in (
+        (('--rounds', 0), '--rounds must be at least 1'),
+        (('--labels', 'none.json'), 'none.json is missing'),
+    ):
+        (tmp_path / 'photos').mkdir(exist_ok=True)
+        write_image(tmp_path / 'photos' / 'a.png', (64, 64))
+        result = run_command(
+            sys.executable,
+            '-m',
+            'lgh_mmpose.adaptation.command',
+            'photos',
+            '-o',
+            'mine',
+            *options,
+            cwd=tmp_path,
+            check=False)
+        assert result.returncode and text in result.stdout
+        assert 'Traceback' not in result.stdout
