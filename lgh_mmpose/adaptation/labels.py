@@ -11,7 +11,7 @@ from ..datasets.freihand3d import FREIHAND_JOINTS
 from ..evaluation.photographs import PhotoHand
 from ..fileio import write_json
 from ..geometry.hand import CATEGORIES, SIDES
-from ..geometry.plausibility import DEPTHS, find_bone_fault, usual_bone_length
+from ..geometry.plausibility import DEPTHS, hand_sizes, usual_bone_length
 from .consensus import Consensus
 
 MAX_DOUBT = .06
