@@ -104,8 +104,9 @@ def list_runs(plan: Dict[str, Any], only: Optional[List[str]],
         raise SystemExit('error: the plan has no curve')
     if curve:
         runs += [
-            Run(arm, plan['seeds'][0], samples,
-                min(samples, plan['curve']['images']))
+            Run(
+                arm, plan['seeds'][0], samples, plan['images']
+                if samples <= plan['samples'] else plan['curve']['images'])
             for arm, all_samples in plan['curve']['samples'].items()
             for samples in all_samples
             if samples != plan['arms'][arm].get('samples', plan['samples'])
