@@ -165,6 +165,7 @@ setup(
     package_data={
         NAME: ['weights/*.md', 'weights/*/*'],
         f'{NAME}.evaluation': ['*.json'],
+        f'{NAME}.models.losses': ['*.json'],
         f'{NAME}.report': ['templates/*'],
     },
     entry_points={

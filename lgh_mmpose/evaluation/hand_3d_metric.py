@@ -13,6 +13,7 @@ from mmpose.registry import METRICS
 from lgh_mmpose.fileio import atomic_write
 from lgh_mmpose.geometry.camera import SOLVED_STATUSES
 from lgh_mmpose.geometry.hand import SIDES
+from lgh_mmpose.models.losses.biomechanics_loss import shares_beyond_limits
 
 from .functional import (PROTOCOLS, align, auc, epe, joint_epe,
                          keypoint_errors, mpjpe, pck_curve)
@@ -91,6 +92,12 @@ class HandKeypoint3DMetric(BaseMetric):
         root_joint (str, optional): Name of the joint for ``align='root'``.
             Defaults to ``None``: that of the protocol, ``'wrist'`` for
             ``'stb'`` and else ``'middle_finger1'``.
+        limits (bool): Whether to report how often predictions are no hands:
+            ``beyond_limits`` is the share of the measures of
+            :func:`~lgh_mmpose.models.losses.biomechanics_loss.measure_hands`
+            beyond their limits, ``beyond_lengths``, ``beyond_palm`` and
+            ``beyond_angles`` that of each kind; needs the bone length.
+            Defaults to ``False``.
         per_joint (bool): Whether to report the mean error of each joint too,
             as ``MPJPE/wrist`` and the like. Defaults to ``False``.
         dump_file (str, optional): ``.npz`` to write the predictions, ground
@@ -113,6 +120,7 @@ class HandKeypoint3DMetric(BaseMetric):
                  protocol: str = 'general',
                  align: Optional[Union[str, Sequence[str]]] = None,
                  root_joint: Optional[str] = None,
+                 limits: bool = False,
                  per_joint: bool = False,
                  dump_file: Optional[str] = None,
                  collect_device: str = 'cpu',
@@ -135,6 +143,7 @@ class HandKeypoint3DMetric(BaseMetric):
             raise ValueError(
                 f'dump_file must end with .npz, got {dump_file!r}')
         self.root_joint = root_joint or self.protocol.root_joint
+        self.limits = limits
         self.per_joint = per_joint
         self.dump_file = dump_file
 
@@ -202,6 +211,11 @@ class HandKeypoint3DMetric(BaseMetric):
         if 'right_scores' in pred and sample.get('hand_side') in SIDES:
             told = 'right' if float(pred['right_scores'][0]) >= .5 else 'left'
             result['side_right'] = told == sample['hand_side']
+        if self.limits:
+            if not self.align or sample.get('hand_side') not in SIDES:
+                raise ValueError(f'limits need 3D joints and hand_side, which '
+                                 f'{name} lacks')
+            result['right'] = sample['hand_side'] == 'right'
         if 'root_depth_status' in pred:
             result['root_depth_status'] = str(pred['root_depth_status'][0])
         if self.align:
@@ -307,6 +321,10 @@ class HandKeypoint3DMetric(BaseMetric):
         errors = keypoint_errors(data['pred_keypoints'], data['gt_keypoints'],
                                  mask)
         scores['EPE_2d_px'] = epe(errors)
+        if self.limits:
+            scores.update(
+                shares_beyond_limits(data['pred_keypoints_cam'], data['right'],
+                                     joint_names))
         if 'side_right' in data:
             scores['side_accuracy'] = float(data['side_right'].mean())
         data['errors_2d'] = errors

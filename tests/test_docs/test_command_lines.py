@@ -22,6 +22,7 @@ from helpers import REPO_ROOT, run_command, run_file
 from mmengine.config import Config
 
 from lgh_mmpose import __main__ as mmpose_tool
+from lgh_mmpose.adaptation import command as adapt_command
 from lgh_mmpose.config import merge_cfg_options
 
 DOCUMENTS = sorted([
@@ -234,6 +235,8 @@ def test_command_is_one(command, monkeypatch, tmp_path):
         check_make(arguments)
     elif program == 'lgh-hands':
         parse('demo/hand3d_demo.py', arguments, monkeypatch)
+    elif program == 'lgh-adapt':
+        adapt_command.parse_args(arguments)
     elif program == 'pip':
         check_pip(arguments, monkeypatch)
     elif program == 'mim':

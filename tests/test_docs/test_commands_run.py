@@ -83,6 +83,7 @@ ELSEWHERE = {
         'test_tools/test_joint_mutual_information.py::test_writes_what_the_'
         'selector_reads'
     ],
+    'lgh-adapt': ['test_adaptation/test_adapting.py'],
     'python tools/analysis_tools/compare_training.py':
     ['test_tools/test_compare_training.py'],
     'python benchmarks/compare_mediapipe.py':

@@ -12,6 +12,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import METRICS
 from mmpose.structures import PoseDataSample
 
+from lgh_mmpose.datasets import FreiHand3DDataset
 from lgh_mmpose.evaluation import HandKeypoint3DMetric
 from lgh_mmpose.evaluation import functional as F
 
@@ -554,3 +555,35 @@ def test_sides_that_a_network_tells_are_counted(hands):
     assert score(some)['hand/side_accuracy'] == .75
     assert 'hand/side_accuracy' not in score(
         [make_sample(i, pred[i], gt[i]) for i in range(4)])
+
+
+def test_hands_that_are_none_are_told(studiohand_root, hands):
+    """Rendered hands are hands; the same seen as of the other side are not,
+    nor are hands with a finger of twice its length."""
+    dataset = FreiHand3DDataset(str(studiohand_root), split='training')
+    joints = dataset.annotations.keypoints_cam
+
+    def shares(joints, side='right'):
+        some = [make_sample(i, hand, hand) for i, hand in enumerate(joints)]
+        for sample in some:
+            sample.set_metainfo(dict(hand_side=side))
+        scores = score(some, limits=True)
+        return {
+            name[len('hand/beyond_'):]: value
+            for name, value in scores.items() if 'beyond' in name
+        }
+
+    real = shares(joints)
+    assert set(real) == {'limits', 'lengths', 'palm', 'angles'}
+    assert max(real.values()) < .02
+    assert shares(joints, 'left')['angles'] > .2
+    longer = joints.copy()
+    longer[:, 17:21] = 2 * joints[:, 17:21] - joints[:, [17]]
+    assert shares(longer)['lengths'] >= 3 / 20
+    assert 'hand/beyond_limits' not in score(
+        [make_sample(0, joints[0], joints[0])])
+
+
+def test_limits_need_the_side(samples):
+    with pytest.raises(ValueError, match='limits need 3D joints and hand_'):
+        score(samples, limits=True)

@@ -406,6 +406,32 @@ def test_a_batch_of_unknown_sides_is_no_error():
     assert all(p.grad is not None for p in head.side_layers.parameters())
 
 
+# -- what hands can do -------------------------------------------------------
+
+
+def placed(batch, **metainfo):
+    """Samples of which it is known where they lie in their image."""
+    for sample in batch:
+        sample.set_metainfo(
+            dict(
+                dict(warp_mat=np.eye(3), ori_shape=(64, 64), flip=False),
+                **metainfo))
+    return batch
+
+
+@pytest.mark.parametrize('side_loss', [None, SIDE_LOSS])
+def test_limits_of_hands_need_no_depths(side_loss):
+    head = build(
+        side_loss=side_loss, biomechanics_loss=dict(type='BiomechanicsLoss'))
+    batch = placed(samples(), hand_side='left')
+    for sample in batch:
+        sample.gt_instance_labels.depth_weights = torch.zeros(1, 21)
+    losses = head.loss(features(), batch)
+    assert losses['loss_biomechanics'] > 0
+    losses['loss_biomechanics'].backward()
+    assert head.depth_layers[-1].weight.grad.abs().sum() > 0
+
+
 def two_answers(head):
     """The same head with the answers of ``head`` for hands of both sides."""
     both = build(side_loss=SIDE_LOSS, side_specific=True)

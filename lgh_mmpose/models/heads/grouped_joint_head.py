@@ -91,6 +91,9 @@ class GroupedJointHead(BaseHead):
             network that sees both (:class:`MirrorHands` in its pipeline).
             Two layers then read the side off the groups' features.
         side_channels (int): Their width. Defaults to 32.
+        biomechanics_loss (dict, optional): Loss on hands that no hand can be,
+            :class:`BiomechanicsLoss`, for samples whose depths are not known;
+            needs a ``side_loss``, or hands of one side. Defaults to none.
         side_specific (bool): Whether each group has two answers for every
             joint, one for a left and one for a right hand in the input. While
             training the label of the side decides which of them counts, then
@@ -126,6 +129,7 @@ class GroupedJointHead(BaseHead):
                  entropy_loss_weight: float = 0.,
                  side_loss: OptConfigType = None,
                  side_channels: int = 32,
+                 biomechanics_loss: OptConfigType = None,
                  side_specific: bool = False,
                  init_cfg: OptConfigType = None) -> None:
         super().__init__(init_cfg)
@@ -167,6 +171,8 @@ class GroupedJointHead(BaseHead):
                                                   1)
 
         self.side_loss = side_loss and MODELS.build(side_loss)
+        self.biomechanics_loss = \
+            biomechanics_loss and MODELS.build(biomechanics_loss)
         self.side_layers = None
         if side_loss is not None:
             self.side_layers = nn.Sequential(
@@ -326,8 +332,8 @@ class GroupedJointHead(BaseHead):
         Returns:
             dict[str, Tensor]: ``loss_uv``, ``loss_depth`` and, if configured,
             ``loss_heatmap``, ``loss_shared_heatmap``, ``loss_balance``,
-            ``loss_sparsity``, ``loss_entropy``, ``loss_side``, with
-            ``side_accuracy``; ``uv_error_px`` and
+            ``loss_sparsity``, ``loss_entropy``, ``loss_biomechanics``,
+            ``loss_side``, with ``side_accuracy``; ``uv_error_px`` and
             ``depth_error`` of the mix, ``uv_error_px/group{g}`` and
             ``depth_error/group{g}`` of each group alone.
         """
@@ -384,6 +390,11 @@ class GroupedJointHead(BaseHead):
                 self.entropy_loss_weight * self.selector.entropy()
         if side_logits is not None:
             losses.update(self._side_losses(side_logits[known], right[known]))
+        if self.biomechanics_loss is not None:
+            losses['loss_biomechanics'] = self.biomechanics_loss(
+                uv, depth, self._right_hands(batch_data_samples,
+                                             right), self.decoder.skeleton,
+                [sample.metainfo for sample in batch_data_samples])
         losses.update(
             self._diagnostics(uv, depth, estimates, uv_true, depth_true,
                               weights, depth_weights))
@@ -399,6 +410,17 @@ class GroupedJointHead(BaseHead):
         ]
         labels = torch.cat([label.to(self.beta) for label in labels])
         return labels, ~labels.isnan()
+
+    @staticmethod
+    def _right_hands(samples: OptSampleList,
+                     right: Optional[Tensor]) -> Tensor:
+        """Whether the hands in the input are right ones, bool (B,)."""
+        if right is not None:
+            return right > .5
+        # all are of the side that CanonicalizeHandSide makes of them
+        sides = [(sample.metainfo.get('hand_side', 'right') == 'right')
+                 != bool(sample.metainfo.get('flip')) for sample in samples]
+        return torch.tensor(sides)
 
     def _side_losses(self, logits: Tensor, right: Tensor) -> Dict[str, Tensor]:
         """Of the samples whose side is known."""

@@ -1,3 +1,4 @@
+from .biomechanics_loss import BiomechanicsLoss
 from .spatial_cross_entropy_loss import SpatialCrossEntropyLoss
 
-__all__ = ['SpatialCrossEntropyLoss']
+__all__ = ['BiomechanicsLoss', 'SpatialCrossEntropyLoss']
