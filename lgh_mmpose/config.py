@@ -1,6 +1,7 @@
 """Help with configs that mmengine does not give."""
 import copy
 import difflib
+import os.path as osp
 import re
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,6 +162,33 @@ def check_decay(cfg: Config) -> None:
             f'but optim_wrapper.optimizer, {optimizer.get("type")}, has no '
             'weight_decay: set optim_wrapper.optimizer.weight_decay, to 0 '
             'for none')
+
+
+def check_pretrained(cfg: Config) -> None:
+    """Check that the files which parts of a model start from are there.
+
+    Args:
+        cfg (Config): The config of a training.
+
+    Raises:
+        FileNotFoundError: Naming the key and the file that is missing.
+    """
+    missing = []
+
+    def is_missing(name: str, value: Any) -> bool:
+        if name == 'checkpoint' and isinstance(
+                value, str) and '://' not in value and not osp.exists(value):
+            missing.append(value)
+            return True
+        return False
+
+    key = next(_paths(cfg.model, is_missing), None)
+    if key is not None:
+        raise FileNotFoundError(
+            f'model.{key} of the config names {missing[0]}, which is missing: '
+            'the beginning of the config tells where it is from; to start '
+            'from random weights, --cfg-options '
+            f'model.{key.rpartition(".")[0]}=None')
 
 
 def check_length(cfg: Config) -> None:

@@ -8,8 +8,9 @@ from mmengine.dataset import Compose
 from mmengine.runner import FlexibleRunner, Runner
 from mmpose.registry import MODELS
 
-from lgh_mmpose.config import (RUN_KEYS, limit_samples, merge_cfg_options,
-                               set_data_root, with_codec, with_steps)
+from lgh_mmpose.config import (RUN_KEYS, check_pretrained, limit_samples,
+                               merge_cfg_options, set_data_root, with_codec,
+                               with_steps)
 
 CONFIGS = sorted(REPO_ROOT.glob('configs/lgh_*.py'))
 
@@ -220,3 +221,19 @@ def test_all_that_a_runner_takes_can_be_set():
     for runner in (Runner, FlexibleRunner):
         arguments = inspect.signature(runner).parameters
         assert set(arguments) - {'cfg'} <= RUN_KEYS
+
+
+def test_missing_weights_to_start_from_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_hands_studiohand.py')
+    with pytest.raises(FileNotFoundError) as error:
+        check_pretrained(cfg)
+    text = str(error.value)
+    assert 'model.backbone.init_cfg.checkpoint of the config' in text
+    assert 'data/hands/mobilenetv2.pth, which is missing' in text
+    option = text.partition('--cfg-options ')[2].partition('=')[0]
+    cfg.merge_from_dict({option: None})
+    check_pretrained(cfg)
+    cfg.model.backbone.init_cfg = dict(
+        type='Pretrained', checkpoint='torchvision://resnet50')
+    check_pretrained(cfg)

@@ -117,7 +117,7 @@ def find_start(cfg: Config, automatic: bool) -> Optional[str]:
 
 def main() -> None:
     args = parse_args()
-    from lgh_mmpose.config import (check_decay, check_length,
+    from lgh_mmpose.config import (check_decay, check_length, check_pretrained,
                                    exit_on_config_errors)
     with exit_on_config_errors(args.config):
         cfg = load_run_config(
@@ -126,6 +126,7 @@ def main() -> None:
         merge_args(cfg, args)
         check_decay(cfg)
         check_length(cfg)
+        check_pretrained(cfg)
         start = find_start(cfg, automatic=args.resume == 'auto')
         from lgh_mmpose.checkpoint import start_from
 
