@@ -1,13 +1,11 @@
 """What adaptations of the network that ships came to, in a table of the docs.
 
-    lgh-adapt ../shared/real/pool -o mine_0
-    lgh-adapt ../shared/real/pool -o mine_1 --seed 1
-    python .dev_scripts/models/adaptation.py mine_0 mine_1 \
-        --photos ../shared/real
+    lgh-adapt ../shared/real/pool -o mine_0 --rounds 3
+    python .dev_scripts/models/adaptation.py mine_0 --photos ../shared/real
 
 scores what lgh-adapt wrote, with one seed or several, beside the network that
 ships: on labelled hands from the sources of the photographs that it was
-adapted to (POOL.json names them) and on those of other sources, boxes given.
+adapted to (--pool names them) and on those of other sources, boxes given.
 """
 import argparse
 import json
