@@ -150,6 +150,15 @@ def test_the_loss_pulls_depths_back():
     assert before.item() == pytest.approx(2 * half.item())
 
 
+def test_mixed_precision_changes_nothing():
+    uv, depth, _ = labels([flat_hand((-35., -35., -35.))])
+    arguments = (uv.float(), depth.float(), torch.ones(1, dtype=torch.bool),
+                 SKELETON, metas(1))
+    expected = BiomechanicsLoss()(*arguments)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert BiomechanicsLoss()(*arguments) == expected
+
+
 def test_gradients_of_degenerate_hands_are_finite():
     uv = torch.full((2, 21, 2), 30., requires_grad=True)
     depth = torch.zeros(2, 21, requires_grad=True)

@@ -241,10 +241,12 @@ class BiomechanicsLoss(nn.Module):
         """
         chains = torch.as_tensor(
             finger_chains(skeleton.joint_names), device=uv.device)
-        points = lift(uv, depth, skeleton, metas)
         flipped = torch.tensor([bool(meta.get('flip')) for meta in metas])
-        beyond = excess(
-            measure_hands(points, right ^ flipped.to(right.device), chains))
+        right = right ^ flipped.to(right.device)
+        # products of matrices would round pixels to 16 bits
+        with torch.autocast(uv.device.type, enabled=False):
+            points = lift(uv, depth, skeleton, metas)
+            beyond = excess(measure_hands(points, right, chains))
         return self.loss_weight * sum(
             self.weights[kind] * torch.cat([beyond[name]
                                             for name in names], 1).mean()
