@@ -1,4 +1,6 @@
 """Adaptation of the network that ships to a folder of photographs."""
+import logging
+import os.path as osp
 import shutil
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -13,14 +15,17 @@ from ..evaluation.photographs import (PhotoHand, PhotoPrediction,
                                       compare_photos, predict_photos)
 from ..fileio import claim, put_in_place, unfinished_directory, write_json
 from ..geometry.hand import SIDES
-from ..inference.images import read_image, read_image_size
+from ..geometry.plausibility import find_placement_fault
+from ..inference.images import (IMAGE_EXTENSIONS, find_decoding_fault,
+                                find_file_fault, read_image, read_image_size)
 from ..inference.pipeline import HandPose
-from ..inference.sources import open_source
 from ..rendering import write_studiohand
 from .consensus import Consensus, find_consensus
 from .labels import (TrainingHand, choose, read_labels, write_hands,
                      write_labels)
 from .training import make_config, score_rendered, train
+
+_LOGGER = logging.getLogger(__name__)
 
 SHIPPED = 'lgh_mmpose://hand_pose'
 MIN_HANDS = 20
@@ -80,6 +85,11 @@ def adapt(folder: Path,
     work_dir = work_dir or Path('work_dirs') / 'adapt' / out.name
     images = list_photographs(folder)
     labelled = [] if labels is None else read_labels(labels, folder)
+    for hand in labelled:
+        fault = find_placement_fault(
+            read_image_size(hand.image), hand.box, hand.keypoints[hand.seen])
+        if fault is not None:
+            raise ValueError(f'{labels}: the label on {hand.image}: {fault}')
     work_dir.mkdir(parents=True, exist_ok=True)
     with claim(work_dir / 'adapt'):
         run = _Adaptation(images, labelled, checkpoint, work_dir, rendered
@@ -106,7 +116,10 @@ def adapt(folder: Path,
 
 
 def list_photographs(folder: Path) -> List[str]:
-    """Paths of the photographs in a folder; films are left out.
+    """Paths of the photographs in a folder, in the order of their names.
+
+    Films and other files are left out; photographs that cannot be read are
+    named, and left out as well.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -114,13 +127,17 @@ def list_photographs(folder: Path) -> List[str]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder} is no folder of photographs')
-    names = [
-        frame.source
-        for frame in tqdm(open_source(str(folder)), 'reading', unit='picture')
-        if frame.time is None
-    ]
+    names = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in IMAGE_EXTENSIONS:
+            continue
+        fault = find_file_fault(str(path)) or find_decoding_fault(str(path))
+        if fault is None:
+            names.append(osp.normpath(path))
+        else:
+            _LOGGER.warning(f'{path} is left out: {fault}')
     if not names:
-        raise ValueError(f'{folder} holds no photograph')
+        raise ValueError(f'{folder} holds no photograph that can be read')
     return names
 
 

@@ -187,8 +187,8 @@ def read_labels(path: Path, folder: Path) -> List[PhotoHand]:
         if not isinstance(entry, dict) or 'id' not in entry or not isinstance(
                 entry.get('file_name'), str):
             raise ValueError(f'{where} has no id or no file_name')
-        images[entry['id']] = osp.join(
-            folder, local_name(entry['file_name'], str(folder)))
+        name = local_name(entry['file_name'], str(folder))
+        images[entry['id']] = osp.normpath(osp.join(folder, name))
     hands = []
     for i, entry in enumerate(content['annotations']):
         hand = _read_hand(entry, f'{path}, annotation {i}', images, categories)

@@ -174,8 +174,37 @@ def test_folders_without_photographs_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='photos is no folder'):
         list_photographs(tmp_path / 'photos')
     (tmp_path / 'notes.txt').write_text('no picture')
-    with pytest.raises((ValueError, FileNotFoundError), match=str(tmp_path)):
+    with pytest.raises(ValueError, match='holds no photograph'):
         list_photographs(tmp_path)
+
+
+def test_what_is_no_photograph_is_left_out(tmp_path, caplog):
+    write_image(tmp_path / 'b.png', (64, 64))
+    write_image(tmp_path / 'a.jpg', (64, 64))
+    (tmp_path / 'c.jpg').write_bytes(b'no picture')
+    for name in ('film.mp4', 'notes.txt'):
+        (tmp_path / name).write_text('no picture')
+    (tmp_path / 'more.jpg').mkdir()
+    assert list_photographs(tmp_path) == [
+        str(tmp_path / 'a.jpg'),
+        str(tmp_path / 'b.png')
+    ]
+    told = [record.getMessage() for record in caplog.records]
+    assert any('c.jpg is left out' in text for text in told)
+    assert not any('film' in text for text in told)
+
+
+def test_labels_that_do_not_fit_their_photograph_are_named(
+        photographs, tmp_path):
+    content = json.loads((photographs / 'labels.json').read_text())
+    content['annotations'][3]['keypoints'] = [
+        1000 + value for value in content['annotations'][3]['keypoints']
+    ]
+    labels = tmp_path / 'labels.json'
+    labels.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='labels.json: the label on .*03.jpg'):
+        adapt(photographs / 'photos', tmp_path / 'mine', labels=labels)
+    assert sorted(tmp_path.iterdir()) == [labels]
 
 
 def test_too_few_hands_are_an_error_and_nothing_is_written(tmp_path):
