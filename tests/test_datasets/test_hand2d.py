@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 import torch
-from dataset_writers import (FREIHAND_NAMES, RHD_NAMES, write_hands_2d)
+from dataset_writers import FREIHAND_NAMES, RHD_NAMES, write_hands_2d
 from helpers import REPO_ROOT, write_freihand
 from mmengine.config import Config
 from mmengine.runner import Runner

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from dataset_writers import (RHD_NAMES, write_dexter_object, write_hand3d_json,
-                             write_stb)
+                             write_hands_2d, write_stb)
 from helpers import REPO_ROOT, write_freihand
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -195,8 +195,8 @@ def test_tips_alone_can_be_tested_beside_whole_hands(roots, tmp_path,
     assert np.isfinite(scores['2d/EPE_2d_px'])
 
 
-def test_tips_alone_cannot_be_trained_on(tmp_path):
-    write_dexter_object(tmp_path, ['Grasp1'], num=1)
+def test_tips_alone_teach_pixels(tmp_path):
+    write_dexter_object(tmp_path, ['Grasp1'], num=2)
     dataset = DATASETS.build(
         dict(
             type='DexterObject3DDataset',
@@ -204,20 +204,30 @@ def test_tips_alone_cannot_be_trained_on(tmp_path):
             sequences=['Grasp1'],
             bone_length=40.,
             pipeline=[
+                dict(type='LoadImage'),
+                dict(type='GetBBoxCenterScale'),
+                dict(type='TopdownAffineCamera', input_size=(64, 64)),
                 dict(
                     type='GenerateTarget',
                     encoder=dict(type='Hand25DLabel', input_size=(64, 64)))
             ]))
-    with pytest.raises(ValueError, match='root joint .* is not annotated'):
-        dataset[0]
+    sample = dataset[0]
+    tips = [name.endswith('4') for name in sample['keypoint_names']]
+    np.testing.assert_array_equal(sample['keypoint_weights'], [tips])
+    assert not sample['depth_weights'].any()
+
+
+def documented_config(number, tmp_path):
+    """A config of the page on own data."""
+    text = (REPO_ROOT / 'docs/how_to/train_on_your_own_data.md').read_text()
+    block = re.findall(r'```python\n(.*?)```', text, re.DOTALL)[number]
+    path = tmp_path / 'mixed.py'
+    path.write_text(block.replace('./', f'{REPO_ROOT}/configs/'))
+    return Config.fromfile(path)
 
 
 def test_the_mixture_in_the_docs(roots, tmp_path):
-    text = (REPO_ROOT / 'docs/how_to/train_on_your_own_data.md').read_text()
-    block, = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
-    path = tmp_path / 'mixed.py'
-    path.write_text(block.replace('./', f'{REPO_ROOT}/configs/'))
-    loader = Config.fromfile(path).train_dataloader
+    loader = documented_config(0, tmp_path).train_dataloader
     kinds = [part.type for part in loader.dataset.datasets]
     assert kinds == ['Hand3DJsonDataset', 'FreiHand3DDataset', 'Stb3DDataset']
     for part, toy in zip(loader.dataset.datasets, (
@@ -233,3 +243,20 @@ def test_the_mixture_in_the_docs(roots, tmp_path):
     assert sample['inputs'].shape == (3, 256, 256)
     assert sample['data_samples'].gt_instance_labels.keypoint_labels.shape == (
         1, 21, 3)
+
+
+def test_hands_with_2d_joints_in_the_docs(roots, tmp_path):
+    register_all_modules()
+    cfg = documented_config(1, tmp_path)
+    rendered, labelled = cfg.train_dataloader.dataset.datasets
+    write_hands_2d(tmp_path / 'photos', 'OneHand10KDataset')
+    rendered.data_root = str(roots / 'freihand')
+    labelled.dataset.update(
+        data_root=str(tmp_path / 'photos'), ann_file='hands.json')
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    known = [
+        bool(sample.gt_instance_labels.depth_weights.any())
+        for sample in next(iter(loader))['data_samples']
+    ]
+    assert known == 36 * [True] + 12 * [False]

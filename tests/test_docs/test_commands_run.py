@@ -342,6 +342,9 @@ def prepare(command, here, weights):
                 path = here / 'configs/lgh_freihand.py'
             state = torch.load(weights(f'configs/{path.name}'))['state_dict']
             write_work_dir(here / word, Config.fromfile(path), state)
+    if 'mine' in arguments:  # what lgh-adapt writes
+        shutil.copytree(REPO_ROOT / 'lgh_mmpose/weights/hand_pose',
+                        here / 'mine')
     if 'exported' in arguments and '-o' not in arguments:
         if not (here / 'CHECKPOINT').exists():
             os.link(weights(config), here / 'CHECKPOINT')
