@@ -81,8 +81,9 @@ def table(args: argparse.Namespace) -> str:
         '| labelled hands | number | error before, % | after | ratio | side '
         'right before, % | after |', '|' + '---|' * 7
     ]
-    for name, some in (('sources adapted to, accepted labels', adapted),
-                       ('other sources, accepted labels', ~adapted & ~true),
+    for name, some in (('sources adapted to, accepted labels',
+                        adapted & ~true), ('other sources, accepted labels',
+                                           ~adapted & ~true),
                        ('other sources, true labels', ~adapted & true)):
         lines.append(row(name, hands, some, before, after))
     reports = [

@@ -32,6 +32,8 @@ MIN_HANDS = 20
 """Fewest hands from which there is something to learn."""
 HELD_OUT = 5
 """Every so many-th photograph is kept back, to see what the others taught."""
+MIN_LABELS = 10
+"""Fewest labelled hands that were held out by which a verdict is given."""
 # hands as the network that ships was trained on
 _RENDERED = dict(
     num_train=12000, num_eval=500, size=160, fill=(.4, .6), seed=1)
@@ -82,11 +84,13 @@ def adapt(folder: Path,
     if out.exists():
         raise FileExistsError(f'{out} exists: remove it, or give another '
                               'directory')
+    with unfinished_directory(out):
+        pass  # whether it can be written is better told now
     work_dir = work_dir or Path('work_dirs') / 'adapt' / out.name
     images = list_photographs(folder)
     labelled = [] if labels is None else read_labels(labels, folder)
     for hand in labelled:
-        fault = find_placement_fault(
+        fault = find_decoding_fault(hand.image) or find_placement_fault(
             read_image_size(hand.image), hand.box, hand.keypoints[hand.seen])
         if fault is not None:
             raise ValueError(f'{labels}: the label on {hand.image}: {fault}')
@@ -109,6 +113,8 @@ def adapt(folder: Path,
             title = f'round {number} of {rounds}'
             if number > 1:
                 run.look(f'{title}: looking')
+                if len(run.chosen) + len(run.labels_to_learn) < MIN_HANDS:
+                    break  # the last round has not made it surer
             run.learn(number, title)
         report = run.report()
         _write(out, run.model_dir, run.checkpoint, report)
@@ -133,7 +139,7 @@ def list_photographs(folder: Path) -> List[str]:
             continue
         fault = find_file_fault(str(path)) or find_decoding_fault(str(path))
         if fault is None:
-            names.append(osp.normpath(path))
+            names.append(osp.realpath(path))
         else:
             _LOGGER.warning(f'{path} is left out: {fault}')
     if not names:
@@ -316,17 +322,20 @@ def verdict(report: Dict[str, Any]) -> str:
     labels = report['labels']
     if labels is None:
         doubt = report['doubt']
+        few = 'too few' if report['labelled_hands'] else 'no'
+        told = f'There are {few} labels to tell whether it got better.'
         if doubt['before'] is None or doubt['after'] is None:
-            return ('No labels tell whether it got better, and no hand was '
-                    f'found on the photographs that were held out. {kept}')
-        return ('No labels tell whether it got better. On photographs that '
-                'were held out, several looks at a hand differ by '
-                f'{100 * doubt["before"]:.1f} % of its size before and '
-                f'{100 * doubt["after"]:.1f} % after: a sign, no proof. '
-                f'{kept}')
+            return (f'{told} No hand was found on the photographs that were '
+                    f'held out. {kept}')
+        return (f'{told} On photographs that were held out, several looks at '
+                f'a hand differ by {100 * doubt["before"]:.1f} % of its size '
+                f'before and {100 * doubt["after"]:.1f} % after: a sign, no '
+                f'proof. {kept}')
     low, high = labels['ratio_interval']
-    how = 'It got better' if high < 1 else 'It got worse' if low > 1 else \
-        'Whether it got better cannot be told from so few labels'
+    how = 'Whether it got better cannot be told from so few labels'
+    if labels['hands'] >= MIN_LABELS:
+        how = 'It got better' if high < 1 else \
+            'It got worse' if low > 1 else how
     return (f'{how}: on {labels["hands"]} labelled hands that were held out '
             f'the error is {100 * labels["before"]:.1f} % of the hand\'s size '
             f'before and {100 * labels["after"]:.1f} % after, '

@@ -109,7 +109,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             workers=args.workers)
     except KeyboardInterrupt:
         raise SystemExit(f'interrupted, {args.out} was not written') from None
-    except (OSError, ValueError, ImportError, ExportError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError,
+            ExportError) as error:
         raise SystemExit(f'error: {error}') from None
     print(f'{report["verdict"]}\nwritten to {args.out}; to use it: lgh-hands '
           f'PHOTO --model {args.out} --detector shipped')

@@ -11,7 +11,9 @@ from ..datasets.freihand3d import FREIHAND_JOINTS
 from ..evaluation.photographs import PhotoHand
 from ..fileio import write_json
 from ..geometry.hand import CATEGORIES, SIDES
-from ..geometry.plausibility import DEPTHS, hand_sizes, usual_bone_length
+from ..geometry.plausibility import (DEPTHS, find_size_fault, hand_sizes,
+                                     usual_bone_length)
+from ..inference.images import read_image_size
 from .consensus import Consensus
 
 MAX_DOUBT = .06
@@ -188,7 +190,13 @@ def read_labels(path: Path, folder: Path) -> List[PhotoHand]:
                 entry.get('file_name'), str):
             raise ValueError(f'{where} has no id or no file_name')
         name = local_name(entry['file_name'], str(folder))
-        images[entry['id']] = osp.normpath(osp.join(folder, name))
+        images[entry['id']] = osp.realpath(osp.join(folder, name))
+        sizes = entry.get('width'), entry.get('height')
+        if osp.isfile(images[entry['id']]) and None not in sizes:
+            fault = find_size_fault(sizes,
+                                    read_image_size(images[entry['id']]))
+            if fault is not None:
+                raise ValueError(f'{where}: {fault}')
     hands = []
     for i, entry in enumerate(content['annotations']):
         hand = _read_hand(entry, f'{path}, annotation {i}', images, categories)
@@ -203,7 +211,7 @@ def read_labels(path: Path, folder: Path) -> List[PhotoHand]:
 def _read_category(entry: dict, where: str) -> Tuple[List[int], Optional[str]]:
     """Where FreiHAND's joints stand in its annotations, and their side."""
     names = entry.get('keypoints')
-    if names is None:
+    if not names:
         order = list(range(_NUM_JOINTS))
     else:
         order = order_of_joints(FREIHAND_JOINTS, names, where, 'the network')
@@ -216,7 +224,8 @@ def _read_hand(entry: Any, where: str, images: Dict[Any, str],
                categories: Dict[Any, tuple]) -> Optional[PhotoHand]:
     if not isinstance(entry, dict):
         raise ValueError(f'{where} is no json object')
-    if entry.get('iscrowd'):
+    # a box alone is no error, nor is a crowd
+    if entry.get('iscrowd') or not entry.get('keypoints'):
         return None
     try:
         image = images[entry['image_id']]
@@ -226,7 +235,9 @@ def _read_hand(entry: Any, where: str, images: Dict[Any, str],
                          'file') from None
     if not osp.isfile(image):
         raise FileNotFoundError(f'{where}: there is no photograph {image}')
-    side = entry.get('hand_side', side)
+    side = entry.get('hand_side') or side
+    if side == 'unknown':
+        side = None
     if side not in (*SIDES, None):
         raise ValueError(f'{where}: hand_side must be one of {SIDES}, got '
                          f'{json.dumps(side)[:50]}')

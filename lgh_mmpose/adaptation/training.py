@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -16,7 +17,7 @@ from ..config import load_config
 CONFIG = 'lgh_adapt.py'
 _MAX_REPEATS = 15
 """How often a photograph may be seen in an epoch: of few of them a batch
-holds a smaller share."""
+holds a smaller share, but for one."""
 
 
 class ProgressHook(Hook):
@@ -75,7 +76,8 @@ def make_config(rendered: Path, photographs: List[Tuple[dict, int]],
     cfg.work_dir = str(work_dir)
     cfg.randomness.seed = seed
     cfg.max_epochs = cfg.train_cfg.max_epochs = max_epochs
-    cfg.train_cfg.val_interval = max_epochs + 1  # scored apart
+    # scored apart; mmengine would do so after the last epoch
+    cfg.train_cfg.val_begin = max_epochs + 1
     cfg.default_hooks.checkpoint = dict(
         type='CheckpointHook', interval=1, max_keep_ckpts=1)
     return cfg
@@ -89,13 +91,12 @@ def _set_photographs(loader: Config, photographs: List[Tuple[dict,
         dict(dataset, pipeline=other.pipeline) for dataset, _ in photographs
     ]
     size = loader.batch_size
-    epoch = rendered.indices + sum(number for _, number in photographs)
+    numbers = np.array([number for _, number in photographs])
     # rendered hands are half of each batch, or more
-    most = max(1, size // 2 // len(photographs))
-    counts = [
-        min(most, max(1, size * number * _MAX_REPEATS // epoch))
-        for _, number in photographs
-    ]
+    due = size * _MAX_REPEATS * numbers / (rendered.indices + numbers.sum())
+    due = due * min(1., size / 2 / due.sum())
+    # at least one of each, which small sets are seen more often by
+    counts = np.maximum(due.astype(int), 1).tolist()
     loader.sampler.source_ratio = [size - sum(counts), *counts]
 
 

@@ -96,8 +96,7 @@ class HandKeypoint3DMetric(BaseMetric):
             ``beyond_limits`` is the share of the measures of
             :func:`~lgh_mmpose.models.losses.biomechanics_loss.measure_hands`
             beyond their limits, ``beyond_lengths``, ``beyond_palm`` and
-            ``beyond_angles`` that of each kind; needs the bone length.
-            Defaults to ``False``.
+            ``beyond_angles`` that of each kind. Defaults to ``False``.
         per_joint (bool): Whether to report the mean error of each joint too,
             as ``MPJPE/wrist`` and the like. Defaults to ``False``.
         dump_file (str, optional): ``.npz`` to write the predictions, ground
@@ -215,7 +214,10 @@ class HandKeypoint3DMetric(BaseMetric):
             if not self.align or sample.get('hand_side') not in SIDES:
                 raise ValueError(f'limits need 3D joints and hand_side, which '
                                  f'{name} lacks')
-            result['right'] = sample['hand_side'] == 'right'
+            # OfficialRhdCrop's camera sees left hands as right ones
+            mirrors = sample.get('camera_matrix') is not None and \
+                np.linalg.det(sample['camera_matrix']) < 0
+            result['right'] = (sample['hand_side'] == 'right') != mirrors
         if 'root_depth_status' in pred:
             result['root_depth_status'] = str(pred['root_depth_status'][0])
         if self.align:

@@ -13,6 +13,7 @@ from mmpose.utils import register_all_modules
 from lgh_mmpose import HandPose
 from lgh_mmpose.adaptation import adapting
 from lgh_mmpose.adaptation.adapting import adapt, list_photographs, verdict
+from lgh_mmpose.adaptation.labels import read_labels
 from lgh_mmpose.checkpoint import read_checkpoint
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
 from lgh_mmpose.geometry.camera import project
@@ -94,7 +95,7 @@ def test_without_labels(photographs, small, tmp_path):
     assert len(report['rounds']) == 2
     for figures in report['rounds']:
         assert 0 < figures['learned_from'] <= figures['found'] <= NUM
-    assert 'No labels tell' in report['verdict']
+    assert 'no labels to tell' in report['verdict']
 
     # the network is another one now, and runs as any other
     image = read_image(str(photographs / 'photos' / '00.jpg'))
@@ -136,6 +137,7 @@ def outcome(**changes):
         dict(
             rendered=dict(before_mm=15., after_mm=15.5),
             doubt=dict(before=.05, after=.03),
+            labelled_hands=0,
             labels=None), **changes)
 
 
@@ -153,12 +155,41 @@ def test_the_verdict_is_that_of_the_labels(interval, text):
     assert '15.0 mm before, 15.5 mm after' in sentence
 
 
+def test_a_few_labels_prove_nothing():
+    labels = dict(
+        hands=3, before=.08, after=.04, ratio=.5, ratio_interval=(.5, .5))
+    assert verdict(outcome(labels=labels)).startswith('Whether it got better')
+
+
+def test_what_is_held_out_is_not_learned_from(photographs, tmp_path):
+    """By whatever name the labels know the photographs."""
+    folder = photographs / 'photos'
+    (tmp_path / 'link').symlink_to(folder)
+    content = json.loads((photographs / 'labels.json').read_text())
+    for image in content['images']:
+        image['file_name'] = str(folder / image['file_name'])
+    content['annotations'] = content['annotations'][:NUM - 2]
+    path = tmp_path / 'labels.json'
+    path.write_text(json.dumps(content))
+    labelled = read_labels(path, tmp_path / 'link')
+    run = adapting._Adaptation(
+        list_photographs(tmp_path / 'link'), labelled, adapting.SHIPPED,
+        tmp_path, tmp_path, 0, 1)
+    with_labels = {hand.image for hand in labelled}
+    without = {*run.to_learn, *run.to_check}
+    assert len(with_labels) == NUM - 2 and len(without) == 2
+    assert not with_labels & without
+    held = {hand.image for hand in run.labels_to_check}
+    assert held and not held & {hand.image for hand in run.labels_to_learn}
+
+
 def test_without_labels_nothing_is_claimed():
     sentence = verdict(outcome())
-    assert sentence.startswith('No labels tell whether it got better')
+    assert sentence.startswith('There are no labels to tell whether it got')
     assert 'no proof' in sentence and '5.0 %' in sentence
     sentence = verdict(outcome(doubt=dict(before=None, after=None)))
-    assert 'no hand was found' in sentence
+    assert 'No hand was found' in sentence
+    assert 'too few labels' in verdict(outcome(labelled_hands=4))
 
 
 # -- bad input ---------------------------------------------------------------

@@ -130,13 +130,17 @@ def test_the_side_of_an_annotation_goes_before_its_category(tmp_path):
         categories=lambda entries: entries[0].update(name='right_hand'))
     sides = [hand.hand_side for hand in read_labels(path, tmp_path)]
     assert sides == ['right', 'left', 'right']
+    path, _ = labels(
+        tmp_path,
+        annotations=lambda entries: entries[1].update(hand_side='unknown'))
+    assert read_labels(path, tmp_path)[1].hand_side is None
 
 
 def test_crowds_and_hands_without_joints_are_left_out(tmp_path):
 
     def change(entries):
         entries[0]['iscrowd'] = 1
-        entries[1]['keypoints'] = [0] * 63
+        entries[1].pop('keypoints')
 
     path, joints = labels(tmp_path, annotations=change)
     hand, = read_labels(path, tmp_path)
@@ -156,6 +160,7 @@ def test_crowds_and_hands_without_joints_are_left_out(tmp_path):
      'annotation 2: hand_side must be one of'),
     (dict(annotations=lambda a: a[0]['keypoints'].__setitem__(0, None)),
      'annotation 0: the keypoints must be finite'),
+    (dict(images=lambda a: a[1].update(width=4000)), 'image 1: .*4000'),
     (dict(images=lambda a: a[0].pop('file_name')),
      'image 0 has no id or no file_name'),
     (dict(annotations=lambda a: a.clear()), 'labels no hand'),

@@ -563,10 +563,10 @@ def test_hands_that_are_none_are_told(studiohand_root, hands):
     dataset = FreiHand3DDataset(str(studiohand_root), split='training')
     joints = dataset.annotations.keypoints_cam
 
-    def shares(joints, side='right'):
+    def shares(joints, side='right', camera=np.eye(3)):
         some = [make_sample(i, hand, hand) for i, hand in enumerate(joints)]
         for sample in some:
-            sample.set_metainfo(dict(hand_side=side))
+            sample.set_metainfo(dict(hand_side=side, camera_matrix=camera))
         scores = score(some, limits=True)
         return {
             name[len('hand/beyond_'):]: value
@@ -577,6 +577,8 @@ def test_hands_that_are_none_are_told(studiohand_root, hands):
     assert set(real) == {'limits', 'lengths', 'palm', 'angles'}
     assert max(real.values()) < .02
     assert shares(joints, 'left')['angles'] > .2
+    # seen by a camera that mirrors
+    assert shares(joints, 'left', np.diag([-1., 1., 1.])) == real
     longer = joints.copy()
     longer[:, 17:21] = 2 * joints[:, 17:21] - joints[:, [17]]
     assert shares(longer)['lengths'] >= 3 / 20

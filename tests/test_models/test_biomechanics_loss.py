@@ -150,6 +150,27 @@ def test_the_loss_pulls_depths_back():
     assert before.item() == pytest.approx(2 * half.item())
 
 
+def test_a_mirrored_input_is_the_hand_that_it_was():
+    """Whether the crop or the camera has mirrored it."""
+    hand = flat_hand((50., 70., 40.))
+    uv, depth, _ = labels([hand])
+    loss = BiomechanicsLoss()
+    right = torch.ones(1, dtype=torch.bool)
+    expected = loss(uv, depth, right, SKELETON, metas(1))
+    wrong = loss(uv, depth, ~right, SKELETON, metas(1))
+    assert wrong > 1.5 * expected
+    mirror = np.array([[-1., 0., 127.], [0., 1., 0.], [0., 0., 1.]])
+    flipped = torch.cat([127 - uv[..., :1], uv[..., 1:]], -1)
+    told = loss(flipped, depth, ~right, SKELETON,
+                metas(1, warp_mat=mirror, flip=True))
+    torch.testing.assert_close(told, expected)
+    # OfficialRhdCrop: its camera leads to the mirrored frame
+    told = loss(
+        flipped, depth, ~right, SKELETON,
+        metas(1, warp_mat=mirror, camera_matrix=mirror @ CAMERA, flip=True))
+    torch.testing.assert_close(told, expected, rtol=.02, atol=0)
+
+
 def test_mixed_precision_changes_nothing():
     uv, depth, _ = labels([flat_hand((-35., -35., -35.))])
     arguments = (uv.float(), depth.float(), torch.ones(1, dtype=torch.bool),

@@ -401,6 +401,7 @@ def test_a_batch_of_unknown_sides_is_no_error():
     head, feats = build(side_loss=SIDE_LOSS, side_specific=True), features()
     losses = head.loss(feats, samples())
     assert losses['loss_side'] == 0 and losses['loss_uv'] > 0
+    assert 'side_accuracy' not in losses
     # as several processes need it
     sum(v for k, v in losses.items() if 'loss' in k).backward()
     assert all(p.grad is not None for p in head.side_layers.parameters())

@@ -92,8 +92,9 @@ class GroupedJointHead(BaseHead):
             Two layers then read the side off the groups' features.
         side_channels (int): Their width. Defaults to 32.
         biomechanics_loss (dict, optional): Loss on hands that no hand can be,
-            :class:`BiomechanicsLoss`, for samples whose depths are not known;
-            needs a ``side_loss``, or hands of one side. Defaults to none.
+            :class:`BiomechanicsLoss`, of all samples; of use where depths are
+            not known. Needs a ``side_loss``, or hands of one side. Defaults
+            to none.
         side_specific (bool): Whether each group has two answers for every
             joint, one for a left and one for a right hand in the input. While
             training the label of the side decides which of them counts, then
@@ -425,11 +426,11 @@ class GroupedJointHead(BaseHead):
     def _side_losses(self, logits: Tensor, right: Tensor) -> Dict[str, Tensor]:
         """Of the samples whose side is known."""
         correct = ((logits > 0) == (right > .5)).float()
-        if len(right):
-            loss, accuracy = self.side_loss(logits, right), correct.mean()
-        else:  # the layers take part all the same
-            loss, accuracy = logits.sum(), correct.new_ones(())
-        return dict(loss_side=loss, side_accuracy=accuracy.detach())
+        if not len(right):  # the layers take part all the same
+            return dict(loss_side=logits.sum())
+        return dict(
+            loss_side=self.side_loss(logits, right),
+            side_accuracy=correct.mean().detach())
 
     def _to_cells(self, uv: Tensor, map_size: Tuple[int, int]) -> Tensor:
         """Input pixels to heat-map cells, the inverse of the soft-argmax."""

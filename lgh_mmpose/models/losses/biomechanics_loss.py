@@ -1,7 +1,9 @@
 """What hands can do: bone lengths, palm and joint angles within limits.
 
 After Spurr, Iqbal, Molchanov, Hilliges and Kautz, "Weakly Supervised 3D Hand
-Pose Estimation via Biomechanical Constraints", ECCV 2020, section 3.
+Pose Estimation via Biomechanical Constraints", ECCV 2020, section 3. Where the
+paper limits the two angles of a joint together, by their convex hull, each has
+an interval of its own here.
 """
 import json
 from functools import lru_cache
@@ -234,15 +236,18 @@ class BiomechanicsLoss(nn.Module):
                 bool (B,).
             skeleton (HandSkeleton): The joints.
             metas (list[dict]): ``warp_mat`` and, if known, ``camera_matrix``
-                and ``flip`` of each sample; without a camera ``ori_shape``.
+                of each sample; without a camera ``ori_shape``.
 
         Returns:
             Tensor: Scalar loss.
         """
         chains = torch.as_tensor(
             finger_chains(skeleton.joint_names), device=uv.device)
-        flipped = torch.tensor([bool(meta.get('flip')) for meta in metas])
-        right = right ^ flipped.to(right.device)
+        to_rays = [_ray_matrix(meta)[0] for meta in metas]
+        # whether by flip or by the camera: the input is a mirror image
+        mirrored = torch.tensor(
+            [bool(np.linalg.det(matrix) < 0) for matrix in to_rays])
+        right = right ^ mirrored.to(right.device)
         # products of matrices would round pixels to 16 bits
         with torch.autocast(uv.device.type, enabled=False):
             points = lift(uv, depth, skeleton, metas)
