@@ -563,7 +563,8 @@ def test_hands_that_are_none_are_told(studiohand_root, hands):
     dataset = FreiHand3DDataset(str(studiohand_root), split='training')
     joints = dataset.annotations.keypoints_cam
 
-    def shares(joints, side='right', camera=np.eye(3)):
+    def shares(joints, side='right', mirrors=False):
+        camera = np.diag([-1. if mirrors else 1., 1., 1.])
         some = [make_sample(i, hand, hand) for i, hand in enumerate(joints)]
         for sample in some:
             sample.set_metainfo(dict(hand_side=side, camera_matrix=camera))
@@ -578,7 +579,7 @@ def test_hands_that_are_none_are_told(studiohand_root, hands):
     assert max(real.values()) < .02
     assert shares(joints, 'left')['angles'] > .2
     # seen by a camera that mirrors
-    assert shares(joints, 'left', np.diag([-1., 1., 1.])) == real
+    assert shares(joints, 'left', mirrors=True) == real
     longer = joints.copy()
     longer[:, 17:21] = 2 * joints[:, 17:21] - joints[:, [17]]
     assert shares(longer)['lengths'] >= 3 / 20
