@@ -11,10 +11,11 @@ from typing import Optional, Sequence
 
 _PACKAGE = __name__.rpartition('.')[0]
 
-BASE_MODULES = ('absent_modules', 'cpu', 'fileio', 'geometry', 'inference',
-                'pickled_arrays', 'reading', 'version')
+BASE_MODULES = ('absent_modules', 'adaptation', 'cpu', 'fileio', 'geometry',
+                'inference', 'pickled_arrays', 'reading', 'version')
 """What is imported without torch and mmpose; all else needs them."""
-ABOVE = ('inference.backends.mmdet', 'inference.backends.torch')
+ABOVE = ('adaptation.adapting', 'adaptation.labels', 'adaptation.training',
+         'inference.backends.mmdet', 'inference.backends.torch')
 """What of these needs them all the same."""
 
 _MOVED = {

@@ -15,8 +15,8 @@ import torch
 
 from lgh_mmpose.datasets import FreiHand3DDataset
 from lgh_mmpose.fileio import write_json
+from lgh_mmpose.geometry.hand import finger_chains
 from lgh_mmpose.models.losses.biomechanics_loss import (LIMITS_FILE,
-                                                        finger_chains,
                                                         measure_hands)
 
 SHARE = .001

@@ -2,6 +2,8 @@
 import logging
 import os.path as osp
 import shutil
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -9,6 +11,7 @@ import numpy as np
 from mmengine.config import Config
 from tqdm import tqdm
 
+from ..checkpoint import read_checkpoint, weights_of
 from ..deployment import export_config
 from ..deployment.publishing import publish_file
 from ..evaluation.photographs import (PhotoHand, PhotoPrediction,
@@ -86,6 +89,7 @@ def adapt(folder: Path,
                               'directory')
     with unfinished_directory(out):
         pass  # whether it can be written is better told now
+    weights_of(read_checkpoint(checkpoint), checkpoint)  # nor this later
     work_dir = work_dir or Path('work_dirs') / 'adapt' / out.name
     images = list_photographs(folder)
     labelled = [] if labels is None else read_labels(labels, folder)
@@ -175,6 +179,8 @@ class _Adaptation:
         ] for held in (False, True))
         self.found: List[_Found] = []
         self.chosen: List[TrainingHand] = []
+        # of the hands that were held out
+        self.boxes: Optional[Dict[str, np.ndarray]] = None
 
     # -- steps ---------------------------------------------------------------
 
@@ -257,22 +263,30 @@ class _Adaptation:
     def _pose(self) -> HandPose:
         return HandPose(self.model_dir, detector='shipped')
 
-    def _look(self, names: Sequence[str], title: str) -> List[_Found]:
-        """Hands of some photographs."""
+    def _look(self,
+              names: Sequence[str],
+              title: str,
+              boxes: Optional[Dict[str, np.ndarray]] = None) -> List[_Found]:
+        """Hands of some photographs, in boxes or where they are found."""
         pose, found = self._pose(), []
         for name in tqdm(names, title, unit='picture'):
             image = read_image(name)
             size = image.shape[1], image.shape[0]
-            found += [(name, size, hand)
-                      for hand in find_consensus(pose, image)]
+            found += [(name, size, hand) for hand in find_consensus(
+                pose, image, None if boxes is None else boxes[name])]
         return found
 
     def _measure(self, title: str) -> '_Measured':
         """What the network as it is says of what was held out."""
-        doubts = [
-            hand.doubt.mean()
-            for _, _, hand in self._look(self.to_check, title)
-        ]
+        # before and after: in the same places
+        names = self.to_check if self.boxes is None else self.boxes
+        found = self._look(list(names), title, self.boxes)
+        if self.boxes is None:
+            self.boxes = {
+                name: np.stack([hand.box for _, _, hand in hands])
+                for name, hands in groupby(found, key=itemgetter(0))
+            }
+        doubts = [hand.doubt.mean() for _, _, hand in found]
         return _Measured(
             float(np.mean(doubts)) if doubts else None,
             predict_photos(self._pose(), self.labels_to_check))

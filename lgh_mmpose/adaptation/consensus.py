@@ -1,5 +1,5 @@
 """What several looks at a hand agree on."""
-from typing import List, NamedTuple, Optional, Sequence
+from typing import List, NamedTuple, Optional
 
 import numpy as np
 
@@ -16,6 +16,7 @@ class Consensus(NamedTuple):
     """A hand as several looks see it.
 
     Attributes:
+        box (np.ndarray): Where they looked: left, top, right, bottom, px.
         hand_side (str): Side that most looks tell.
         side_share (float): Share of the looks that tell it.
         keypoints (np.ndarray): Mean joints (K, 2), px of the image.
@@ -25,6 +26,7 @@ class Consensus(NamedTuple):
         doubt (np.ndarray): Mean distance of the looks' joints from the mean
             joints, in sizes of the hand, (K,).
     """
+    box: np.ndarray
     hand_side: str
     side_share: float
     keypoints: np.ndarray
@@ -32,18 +34,10 @@ class Consensus(NamedTuple):
     camera_matrix: np.ndarray
     doubt: np.ndarray
 
-    @property
-    def size(self) -> float:
-        """The longer side of the joints' box, px."""
-        return float(np.ptp(self.keypoints, axis=0).max())
 
-
-def find_consensus(
-    pose: HandPose,
-    image: np.ndarray,
-    boxes: Optional[np.ndarray] = None,
-    directions: Optional[Sequence[Optional[np.ndarray]]] = None
-) -> List[Consensus]:
+def find_consensus(pose: HandPose,
+                   image: np.ndarray,
+                   boxes: Optional[np.ndarray] = None) -> List[Consensus]:
     """Look at each hand of an image from several views.
 
     Args:
@@ -51,9 +45,7 @@ def find_consensus(
             upright, and its detector.
         image (np.ndarray): BGR, uint8 (H, W, 3).
         boxes (np.ndarray, optional): Tight boxes of the hands (N, 4), px.
-            Defaults to those of the detector.
-        directions (Sequence[np.ndarray | None], optional): Where they point,
-            (2,) each. Defaults to what the network says.
+            Defaults to those of the detector, half-way to the network's.
 
     Returns:
         list[Consensus]: One for each hand, in the order of the boxes.
@@ -62,14 +54,12 @@ def find_consensus(
     names = list(first.joint_names)
     wrist, knuckle = names.index('wrist'), names.index('middle_finger1')
     found = []
-    for i, joints in enumerate(first.keypoints):
-        # the network's own box is as good as the detector's
-        box = first.bboxes[i] if boxes is not None else (
-            first.bboxes[i] + box_of_joints(joints)) / 2
-        direction = None if directions is None else directions[i]
-        if direction is None:
-            direction = joints[knuckle] - joints[wrist]
-        found.append(_look_around(pose, image, box, direction))
+    for box, joints in zip(first.bboxes, first.keypoints):
+        if boxes is None:
+            # the network's own box is as good as the detector's
+            box = (box + box_of_joints(joints)) / 2
+        found.append(
+            _look_around(pose, image, box, joints[knuckle] - joints[wrist]))
     return found
 
 
@@ -95,6 +85,6 @@ def _look_around(pose: HandPose, image: np.ndarray, box: np.ndarray,
     depth = looks.keypoints_cam[same, :, 2]
     root = list(looks.joint_names).index(looks.root_joint)
     depth = (depth - depth[:, [root]]).mean(0) + np.median(depth[:, root])
-    return Consensus(side, float(share), keypoints,
+    return Consensus(box, side, float(share), keypoints,
                      back_project(keypoints, depth, looks.camera_matrix),
                      looks.camera_matrix, spread / max(size, 1e-9))

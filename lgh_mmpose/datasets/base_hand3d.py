@@ -22,10 +22,6 @@ from ..geometry.plausibility import (BONE_AGREEMENT, DEPTHS, HAND_RATIOS,
 from ..inference.images import (ImageError, find_decoding_fault,
                                 find_file_fault, read_image_size)
 
-# mmpose's names; the joints of a finger are numbered from base (1) to tip (4)
-FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger',
-           'pinky_finger')
-
 # what mmpose's pipelines and models read of the metainfo
 METAINFO_KEYS = ('dataset_name', 'upper_body_ids', 'lower_body_ids',
                  'flip_pairs', 'dataset_keypoint_weights', 'flip_indices',

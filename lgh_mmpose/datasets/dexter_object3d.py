@@ -10,8 +10,9 @@ import numpy as np
 from mmpose.registry import DATASETS
 
 from ..geometry.camera import project
+from ..geometry.hand import FINGERS
 from ..geometry.plausibility import MAX_COORDINATE
-from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
+from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_hand_sizes,
                           check_keypoints_cam, count_such)
 

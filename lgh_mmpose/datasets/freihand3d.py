@@ -6,9 +6,10 @@ import numpy as np
 from mmpose.registry import DATASETS
 
 from ..geometry.camera import project
+from ..geometry.hand import FINGERS
 from ..geometry.plausibility import find_shift_fault
 from ..shards import Parts
-from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
+from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_camera_matrix,
                           check_hand_sizes, check_keypoints_cam, count_such,
                           load_json, load_json_array, measure_bones)

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from mmpose.registry import DATASETS
 
+from ..geometry.hand import FINGERS
 from ..reading import read_small_file, reason
-from .base_hand3d import (FINGERS, BaseHand3DDataset, HandAnnotations,
+from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
                           check_bone_length, check_hand_sizes,
                           check_keypoints_cam, measure_bones)
 

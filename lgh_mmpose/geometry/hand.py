@@ -8,6 +8,10 @@ from .plausibility import HAND_BONE_LENGTHS
 SIDES = ('left', 'right')
 """What the side of a hand may be."""
 
+FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger',
+           'pinky_finger')
+"""mmpose's names; the joints of each are numbered from base (1) to tip (4)."""
+
 CATEGORIES = tuple(f'{side}_hand' for side in SIDES)
 """Its name as a category in COCO's format; their ids are 1 and 2."""
 
@@ -105,3 +109,27 @@ def hand_links(joint_names: Sequence[str]) -> List[Tuple[int, int]]:
         if before in index:
             links.append((index[before], index[name]))
     return links
+
+
+def finger_chains(joint_names: Sequence[str]) -> np.ndarray:
+    """Indices of the wrist and the four joints of each finger.
+
+    Args:
+        joint_names (Sequence[str]): Names as in mmpose's hand metainfo.
+
+    Returns:
+        np.ndarray: (5, 5), thumb to little finger, wrist to tip.
+
+    Raises:
+        ValueError: If a joint is missing.
+    """
+    wanted = [
+        name for finger in FINGERS
+        for name in ('wrist', *(f'{finger}{i}' for i in range(1, 5)))
+    ]
+    missing = [name for name in wanted if name not in joint_names]
+    if missing:
+        raise ValueError(f'the joints lack {missing[0]}, which limits of '
+                         'hands need')
+    index = list(joint_names).index
+    return np.array([index(name) for name in wanted]).reshape(5, 5)

@@ -10,8 +10,8 @@ from dataset_writers import write_image
 from helpers import run_command
 from mmpose.utils import register_all_modules
 
-from lgh_mmpose import HandPose
-from lgh_mmpose.adaptation import adapting
+from lgh_mmpose import HandPose, absent_modules, adaptation
+from lgh_mmpose.adaptation import adapting, command
 from lgh_mmpose.adaptation.adapting import adapt, list_photographs, verdict
 from lgh_mmpose.adaptation.labels import read_labels
 from lgh_mmpose.checkpoint import read_checkpoint
@@ -282,3 +282,22 @@ def test_wrong_options_are_named(tmp_path):
             check=False)
         assert result.returncode and text in result.stdout
         assert 'Traceback' not in result.stdout
+
+
+def test_a_mistyped_checkpoint_is_told_at_once(photographs, tmp_path):
+    with pytest.raises(FileNotFoundError, match='nothing.pth'):
+        adapt(
+            photographs / 'photos',
+            tmp_path / 'mine',
+            checkpoint=str(tmp_path / 'nothing.pth'))
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_mmpose_the_command_says_so(monkeypatch):
+    module = 'lgh_mmpose.adaptation.command'
+    assert absent_modules.why_absent(module) is None
+    assert absent_modules.why_absent(
+        module.replace('command', 'adapting'), adaptation.__path__)
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    with pytest.raises(SystemExit, match='this needs mmpose, which is not'):
+        command.main(['photos', '-o', 'mine'])

@@ -71,7 +71,8 @@ def test_most_looks_tell_the_side_and_their_depths_count():
 def test_looks_are_turned_and_scaled_about_the_hand():
     network = Network()
     boxes = np.array([[50., 40., 150., 160.]])
-    find_consensus(network, IMAGE, boxes, [np.array([0., -2.])])
+    hand, = find_consensus(network, IMAGE, boxes)
+    np.testing.assert_array_equal(hand.box, boxes[0])
     _, (looks, directions) = network.asked
     assert len(looks) == len(VIEWS) == 7
     np.testing.assert_allclose((looks[:, :2] + looks[:, 2:]) / 2,
@@ -79,12 +80,12 @@ def test_looks_are_turned_and_scaled_about_the_hand():
     scales = [scale for _, scale in VIEWS]
     np.testing.assert_allclose(looks[:, 2:] - looks[:, :2],
                                np.outer(scales, [100., 120.]))
-    angles = np.degrees(np.arctan2(directions[:, 1], directions[:, 0])) + 90
+    angles = np.degrees(np.arctan2(directions[:, 1], directions[:, 0]))
     np.testing.assert_allclose(
-        angles, [angle for angle, _ in VIEWS], atol=1e-9)
+        angles - angles[0], [angle for angle, _ in VIEWS], atol=1e-9)
 
 
-def test_without_a_direction_it_is_that_of_the_joints():
+def test_the_direction_is_that_of_the_joints():
     network = Network()
     find_consensus(network, IMAGE)
     _, (_, directions) = network.asked

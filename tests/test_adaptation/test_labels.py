@@ -21,8 +21,9 @@ SIZE = 200, 200
 
 def consensus(seed=0, **changes):
     joints = 1000 * toy_hand(np.random.default_rng(seed))
-    return Consensus('left', 1., project(joints, CAMERA), joints, CAMERA,
-                     np.zeros(21))._replace(**changes)
+    return Consensus(
+        np.zeros(4), 'left', 1., project(joints, CAMERA), joints, CAMERA,
+        np.zeros(21))._replace(**changes)
 
 
 def with_short_bone():

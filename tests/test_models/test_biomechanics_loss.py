@@ -10,10 +10,10 @@ from scipy.spatial.transform import Rotation
 from lgh_mmpose.datasets import FreiHand3DDataset
 from lgh_mmpose.datasets.freihand3d import FREIHAND_JOINTS
 from lgh_mmpose.geometry.camera import project
-from lgh_mmpose.geometry.hand import HandSkeleton
+from lgh_mmpose.geometry.hand import HandSkeleton, finger_chains
 from lgh_mmpose.models.losses.biomechanics_loss import (BiomechanicsLoss,
-                                                        excess, finger_chains,
-                                                        lift, measure_hands,
+                                                        excess, lift,
+                                                        measure_hands,
                                                         read_limits)
 
 CHAINS = torch.from_numpy(finger_chains(FREIHAND_JOINTS))

@@ -433,6 +433,25 @@ def test_limits_of_hands_need_no_depths(side_loss):
     assert head.depth_layers[-1].weight.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize('side, flip, right', [
+    ('right', False, True),
+    ('left', True, True),
+    ('left', False, False),
+    ('right', True, False),
+])
+def test_limits_are_those_of_the_hand_in_the_input(side, flip, right):
+    """Told by the data set where the network does not."""
+    head, told = build(biomechanics_loss=dict(type='BiomechanicsLoss')), []
+
+    def loss(uv, depth, right, skeleton, metas):
+        told.extend(right.tolist())
+        return uv.sum()
+
+    head.biomechanics_loss.forward = loss
+    head.loss(features(), placed(samples(), hand_side=side, flip=flip))
+    assert told == [right, right]
+
+
 def two_answers(head):
     """The same head with the answers of ``head`` for hands of both sides."""
     both = build(side_loss=SIDE_LOSS, side_specific=True)

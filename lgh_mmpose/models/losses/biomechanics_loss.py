@@ -16,12 +16,10 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ...geometry.camera import solve_root_depth
-from ...geometry.hand import HandSkeleton
+from ...geometry.hand import HandSkeleton, finger_chains
 from ...inference.cameras import ASSUMED_FOV, camera_of_fov
 
 LIMITS_FILE = Path(__file__).with_name('hand_limits.json')
-FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger',
-           'pinky_finger')
 KINDS = dict(
     lengths=('lengths', ),
     palm=('curvature', 'spread'),
@@ -30,30 +28,6 @@ KINDS = dict(
 
 _REFERENCE_BONE = 'middle_finger1', 'middle_finger2'
 _EPSILON = 1e-6
-
-
-def finger_chains(joint_names: Sequence[str]) -> np.ndarray:
-    """Indices of the wrist and the four joints of each finger.
-
-    Args:
-        joint_names (Sequence[str]): Names as in mmpose's hand metainfo.
-
-    Returns:
-        np.ndarray: (5, 5), thumb to little finger, wrist to tip.
-
-    Raises:
-        ValueError: If a joint is missing.
-    """
-    wanted = [
-        name for finger in FINGERS
-        for name in ('wrist', *(f'{finger}{i}' for i in range(1, 5)))
-    ]
-    missing = [name for name in wanted if name not in joint_names]
-    if missing:
-        raise ValueError(f'the joints lack {missing[0]}, which limits of '
-                         'hands need')
-    index = list(joint_names).index
-    return np.array([index(name) for name in wanted]).reshape(5, 5)
 
 
 def _unit(vectors: Tensor) -> Tensor:
@@ -84,7 +58,8 @@ def measure_hands(points: Tensor, right: Tensor,
         points (Tensor): Joints in the frame of a camera (B, K, 3), in lengths
             of the reference bone.
         right (Tensor): Whether they are right hands, bool (B,).
-        chains (Tensor): :func:`finger_chains`.
+        chains (Tensor): What
+            :func:`~lgh_mmpose.geometry.hand.finger_chains` gives.
 
     Returns:
         dict[str, Tensor]: ``lengths`` (B, 20); ``curvature`` of the palm
