@@ -1,17 +1,18 @@
 """Adaptation of the network that ships to a folder of photographs."""
+import hashlib
 import logging
 import os.path as osp
 import shutil
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import (Any, Dict, Iterable, List, NamedTuple, Optional, Sequence,
+                    Tuple)
 
 import numpy as np
 from mmengine.config import Config
 from tqdm import tqdm
 
-from ..checkpoint import read_checkpoint, weights_of
 from ..deployment import export_config
 from ..deployment.publishing import publish_file
 from ..evaluation.photographs import (PhotoHand, PhotoPrediction,
@@ -23,10 +24,11 @@ from ..inference.images import (IMAGE_EXTENSIONS, find_decoding_fault,
                                 find_file_fault, read_image, read_image_size)
 from ..inference.pipeline import HandPose
 from ..rendering import write_studiohand
+from ..shards import list_shards, read_parameters, shard_name
 from .consensus import Consensus, find_consensus
 from .labels import (TrainingHand, choose, read_labels, write_hands,
                      write_labels)
-from .training import make_config, score_rendered, train
+from .training import check_checkpoint, make_config, score_rendered, train
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -71,8 +73,9 @@ def adapt(folder: Path,
         seed (int): Defaults to 0.
         work_dir (Path, optional): Where logs, labels and checkpoints go.
             Defaults to ``work_dirs/adapt/NAME``.
-        rendered (Path, optional): StudioHand in FreiHAND's layout, rendered
-            if it is not there. Defaults to a folder in the work dir.
+        rendered (Path, optional): StudioHand in FreiHAND's layout, to learn
+            from beside the photographs. Defaults to one that is rendered into
+            the work dir.
         workers (int): Processes that render. Defaults to 1.
 
     Returns:
@@ -81,16 +84,18 @@ def adapt(folder: Path,
     Raises:
         FileExistsError: If ``out`` is there already.
         FileNotFoundError: If there is no such folder, file or photograph.
-        ValueError: If there are too few photographs or hands, or the labels
-            do not fit them.
+        ValueError: If there are too few photographs or hands, the labels do
+            not fit them, or the checkpoint is of another network.
     """
     if out.exists():
         raise FileExistsError(f'{out} exists: remove it, or give another '
                               'directory')
     with unfinished_directory(out):
         pass  # whether it can be written is better told now
-    weights_of(read_checkpoint(checkpoint), checkpoint)  # nor this later
     work_dir = work_dir or Path('work_dirs') / 'adapt' / out.name
+    if rendered is not None:
+        _check_rendered(rendered)
+    check_checkpoint(make_config(Path(), [], work_dir, seed, 1), checkpoint)
     images = list_photographs(folder)
     labelled = [] if labels is None else read_labels(labels, folder)
     for hand in labelled:
@@ -100,11 +105,15 @@ def adapt(folder: Path,
             raise ValueError(f'{labels}: the label on {hand.image}: {fault}')
     work_dir.mkdir(parents=True, exist_ok=True)
     with claim(work_dir / 'adapt'):
+        for path in work_dir.iterdir():  # of an earlier run
+            if path.name != 'rendered' and path.is_dir():
+                shutil.rmtree(path)
         run = _Adaptation(images, labelled, checkpoint, work_dir, rendered
                           or work_dir / 'rendered', seed, max_epochs)
 
         def render() -> None:
-            write_studiohand(run.rendered, workers=workers, **_RENDERED)
+            if rendered is None:
+                write_studiohand(run.rendered, workers=workers, **_RENDERED)
 
         if checkpoint != SHIPPED:
             render()  # its export is compared on them
@@ -151,6 +160,27 @@ def list_photographs(folder: Path) -> List[str]:
     return names
 
 
+def _check_rendered(folder: Path) -> None:
+    """Raise ValueError if hands can be neither learned from nor scored."""
+    shards = list_shards(folder)
+    part = folder / shard_name(*shards[0]) if shards else folder
+    parameters = read_parameters(part) or {}
+    if parameters.get('layout') != 'freihand' or not parameters.get(
+            'num_train') or not parameters.get('num_eval'):
+        raise ValueError(
+            f'{folder} is no StudioHand in FreiHAND\'s layout with images to '
+            'train and to evaluate on: make one with '
+            'tools/dataset_converters/make_studiohand.py, or leave --rendered '
+            'out')
+
+
+def _in_lasting_order(paths: Iterable[str]) -> List[str]:
+    """Shuffle paths, in the same way among others and in another folder."""
+    return sorted(
+        paths,
+        key=lambda path: hashlib.sha256(osp.basename(path).encode()).digest())
+
+
 class _Adaptation:
     """What an adaptation knows so far."""
 
@@ -163,14 +193,13 @@ class _Adaptation:
         self.max_epochs = max_epochs
         self.model_dir: Optional[Path] = None  # None: the one that ships
         self.rounds: List[dict] = []
-        rng = np.random.default_rng(seed)
         with_labels = sorted({hand.image for hand in labelled})
         without = sorted(set(images) - set(with_labels))
         # with labels and without, each, a part of the photographs
         held_out = {
             name
             for names in (with_labels, without)
-            for name in rng.permutation(names)[:len(names) // HELD_OUT]
+            for name in _in_lasting_order(names)[:len(names) // HELD_OUT]
         }
         self.to_learn = [name for name in without if name not in held_out]
         self.to_check = [name for name in without if name in held_out]
@@ -306,11 +335,11 @@ class _Adaptation:
             if not hands:
                 continue
             name = f'labels_{side or "unknown"}.json'
-            sizes = {hand.image: read_image_size(hand.image) for hand in hands}
-            write_labels(folder / name, hands, sizes)
+            write_labels(folder / name, hands)
             sets.append((dict(
                 type='Hand2DDataset',
                 hand_side=side,
+                bbox_mode='annotation',
                 dataset=dict(
                     type='OneHand10KDataset',
                     data_root=str(folder),

@@ -55,8 +55,8 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         '--rendered',
         type=Path,
         metavar='DIR',
-        help='StudioHand, to learn from beside the photographs; rendered if '
-        'it is not there (default: in the work dir)')
+        help="StudioHand in FreiHAND's layout, to learn from beside the "
+        'photographs (default: one rendered into the work dir)')
     parser.add_argument(
         '--work-dir',
         type=Path,

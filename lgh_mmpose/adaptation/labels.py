@@ -2,18 +2,22 @@
 import json
 import os.path as osp
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import (Any, Dict, List, NamedTuple, Optional, Sequence, Tuple,
+                    Union)
 
+import cv2
 import numpy as np
 
 from ..datasets.base_hand3d import load_json, local_name, order_of_joints
 from ..datasets.freihand3d import FREIHAND_JOINTS
 from ..evaluation.photographs import PhotoHand
-from ..fileio import write_json
+from ..fileio import write_image, write_json
+from ..geometry.camera import warp_points
 from ..geometry.hand import CATEGORIES, SIDES
 from ..geometry.plausibility import (DEPTHS, find_size_fault, hand_sizes,
                                      usual_bone_length)
-from ..inference.images import read_image_size
+from ..inference.images import read_image, read_image_size
+from ..inference.tracking import box_of_joints
 from .consensus import Consensus
 
 MAX_DOUBT = .06
@@ -26,6 +30,11 @@ SIZES = .5, 2.
 """Smallest and largest hand, over the usual one with the same reference bone:
 another one is a hand whose reference bone is not well seen."""
 BONE = 'middle_finger1', 'middle_finger2'
+SURROUNDINGS = 3.
+"""Side of what is cut out of a photograph, in sides of the hand's box: the
+largest crop of a training, shifted and turned."""
+MAX_SIDE = 192
+"""Longer side up to which the hand on it is kept, px: twice the crop's."""
 
 _NUM_JOINTS = len(FREIHAND_JOINTS)
 _MIN_JOINTS = 4  # of a label whose box and size can be told
@@ -36,7 +45,6 @@ class TrainingHand(NamedTuple):
 
     Attributes:
         image (str): Path of its photograph.
-        image_size (tuple[int, int]): Width and height, px.
         hand_side (str): ``'left'`` or ``'right'``.
         keypoints (np.ndarray): Joints (21, 2), px, in FreiHAND's order.
         keypoints_cam (np.ndarray): There, (21, 3), mm.
@@ -44,7 +52,6 @@ class TrainingHand(NamedTuple):
         known (np.ndarray): Which joints to learn, bool (21,).
     """
     image: str
-    image_size: Tuple[int, int]
     hand_side: str
     keypoints: np.ndarray
     keypoints_cam: np.ndarray
@@ -78,74 +85,111 @@ def choose(hand: Consensus, image: str,
         joints[:, 2] >= DEPTHS[0]).all() and np.abs(joints).max() <= DEPTHS[1]
     if not plausible or not inside[known].all(1).any():
         return None
-    return TrainingHand(image, image_size, hand.hand_side, hand.keypoints,
-                        joints, hand.camera_matrix, known)
+    return TrainingHand(image, hand.hand_side, hand.keypoints, joints,
+                        hand.camera_matrix, known)
 
 
 def write_hands(path: Path, hands: Sequence[TrainingHand]) -> None:
-    """Write hands as ``Hand3DJsonDataset`` reads them.
+    """Write hands as ``Hand3DJsonDataset`` reads them, cut out.
 
     Args:
-        path (Path): The json file.
+        path (Path): The json file; pictures of the hands are put into the
+            folder beside it that has its name without the suffix.
         hands (Sequence[TrainingHand]): What it is to hold.
     """
-    _write_coco(path, [(hand.image, hand.image_size,
-                        dict(
-                            **_annotation(hand.keypoints, hand.known),
-                            keypoints_cam=hand.keypoints_cam.tolist(),
-                            camera_matrix=hand.camera_matrix.tolist(),
-                            hand_side=hand.hand_side)) for hand in hands])
+    pieces = []
+    for hand in hands:
+        box = box_of_joints(hand.keypoints[hand.known])
+        piece = _cut_out(read_image(hand.image), box)
+        annotation = _annotation(piece, hand.keypoints, hand.known, box)
+        camera_matrix = piece.warp_mat @ hand.camera_matrix
+        annotation.update(
+            keypoints_cam=hand.keypoints_cam.tolist(),
+            camera_matrix=camera_matrix.tolist(),
+            hand_side=hand.hand_side)
+        pieces.append((piece.image, annotation))
+    _write_coco(path, pieces)
 
 
-def write_labels(path: Path, hands: Sequence[PhotoHand],
-                 image_sizes: Dict[str, Tuple[int, int]]) -> None:
-    """Write 2D labels as ``OneHand10KDataset`` reads them.
+def write_labels(path: Path, hands: Sequence[PhotoHand]) -> None:
+    """Write 2D labels as ``OneHand10KDataset`` reads them, cut out.
 
     Args:
-        path (Path): The json file.
+        path (Path): The json file; pictures of the hands are put into the
+            folder beside it that has its name without the suffix.
         hands (Sequence[PhotoHand]): What it is to hold.
-        image_sizes (dict): Width and height of each photograph by its path.
     """
-    _write_coco(
-        path,
-        [(hand.image, image_sizes[hand.image],
-          _annotation(
-              np.where(hand.seen[:, None], hand.keypoints, 0.), hand.seen))
-         for hand in hands])
+    pieces = []
+    for hand in hands:
+        piece = _cut_out(read_image(hand.image), hand.box)
+        keypoints = np.where(hand.seen[:, None], hand.keypoints, 0.)
+        pieces.append(
+            (piece.image, _annotation(piece, keypoints, hand.seen, hand.box)))
+    _write_coco(path, pieces)
 
 
-def _annotation(keypoints: np.ndarray, known: np.ndarray) -> dict:
-    low, high = keypoints[known].min(0), keypoints[known].max(0)
+class _Piece(NamedTuple):
+    """A part of an image, and the way into it from pixels of the whole."""
+    image: np.ndarray
+    warp_mat: np.ndarray
+
+
+def _cut_out(image: np.ndarray, box: np.ndarray) -> _Piece:
+    """The surroundings of a hand, no larger than training has use for.
+
+    Decoding a whole photograph for each look at a hand would take most of
+    the time.
+    """
+    center, side = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max()
+    height, width = image.shape[:2]
+    left, top = np.floor(center - SURROUNDINGS * side / 2).clip(0).astype(int)
+    right, bottom = np.ceil(center + SURROUNDINGS * side / 2).clip(
+        1, (width, height)).astype(int)
+    # of a box that lies outside there is a pixel
+    left, top = min(left, right - 1), min(top, bottom - 1)
+    piece = image[top:bottom, left:right]
+    size = np.array([right - left, bottom - top])
+    scale = min(1., MAX_SIDE / side)
+    new = np.maximum(np.round(scale * size), 1).astype(int)
+    if (new < size).any():
+        piece = cv2.resize(piece, new.tolist(), interpolation=cv2.INTER_AREA)
+    # the middle of the first pixel is at 0, its edge at -0.5
+    ratio = new / size
+    shift = (ratio - 1) / 2 - ratio * (left, top)
+    warp_mat = np.array([[ratio[0], 0., shift[0]], [0., ratio[1], shift[1]],
+                         [0., 0., 1.]])
+    return _Piece(piece, warp_mat)
+
+
+def _annotation(piece: _Piece, keypoints: np.ndarray, known: np.ndarray,
+                box: np.ndarray) -> dict:
+    """What COCO says of a hand, in pixels of the piece."""
+    points = warp_points(keypoints, piece.warp_mat)
+    low, high = warp_points(box.reshape(2, 2), piece.warp_mat)
     return dict(
         bbox=[*low.tolist(), *(high - low).tolist()],
-        keypoints=np.column_stack([keypoints, 2 * known]).ravel().tolist())
+        keypoints=np.column_stack([points, 2 * known]).ravel().tolist())
 
 
-def _write_coco(path: Path, hands: Sequence[Tuple[str, Tuple[int, int],
-                                                  dict]]) -> None:
-    images: Dict[str, dict] = {}
-    annotations = []
-    for name, (width, height), annotation in hands:
-        image = images.setdefault(
-            name,
+def _write_coco(path: Path, pieces: Sequence[Tuple[np.ndarray, dict]]) -> None:
+    folder = path.with_suffix('')
+    folder.mkdir(parents=True, exist_ok=True)
+    images, annotations = [], []
+    for i, (image, annotation) in enumerate(pieces):
+        name = f'{i:06d}.jpg'
+        write_image(image[..., ::-1], folder / name)
+        height, width = image.shape[:2]
+        images.append(
             dict(
-                id=len(images),
-                file_name=osp.abspath(name),
+                id=i,
+                file_name=f'{folder.name}/{name}',
                 width=width,
                 height=height))
-        annotations.append(
-            dict(
-                id=len(annotations),
-                image_id=image['id'],
-                category_id=1,
-                **annotation))
+        annotations.append(dict(id=i, image_id=i, category_id=1, **annotation))
     category = dict(id=1, name='hand', keypoints=list(FREIHAND_JOINTS))
     write_json(
         path,
-        dict(
-            images=list(images.values()),
-            annotations=annotations,
-            categories=[category]))
+        dict(images=images, annotations=annotations, categories=[category]))
 
 
 # -- 2D labels ---------------------------------------------------------------
@@ -163,7 +207,7 @@ def read_labels(path: Path, folder: Path) -> List[PhotoHand]:
 
     Returns:
         list[PhotoHand]: The hands with four joints or more, ``iscrowd`` ones
-        left out.
+        left out. Where some joints have no label the ``bbox`` counts as well.
 
     Raises:
         FileNotFoundError: If the file or a photograph is missing.
@@ -178,23 +222,21 @@ def read_labels(path: Path, folder: Path) -> List[PhotoHand]:
                 content.get(key), list):
             raise ValueError(f"{path} is not of COCO's format: it has no list "
                              f'of {key}')
-    categories = {
-        entry['id']: _read_category(entry, f'{path}, category {i}')
-        for i, entry in enumerate(content['categories'])
-        if isinstance(entry, dict) and 'id' in entry
-    }
-    images = {}
+    categories, images = {}, {}
+    for i, entry in enumerate(content['categories']):
+        where = f'{path}, category {i}'
+        # one that no hand has may be of anything
+        categories[_read_id(entry, where)] = entry, where
     for i, entry in enumerate(content['images']):
         where = f'{path}, image {i}'
-        if not isinstance(entry, dict) or 'id' not in entry or not isinstance(
-                entry.get('file_name'), str):
-            raise ValueError(f'{where} has no id or no file_name')
+        image_id = _read_id(entry, where)
+        if not isinstance(entry.get('file_name'), str):
+            raise ValueError(f'{where} has no file_name')
         name = local_name(entry['file_name'], str(folder))
-        images[entry['id']] = osp.realpath(osp.join(folder, name))
+        images[image_id] = image = osp.realpath(osp.join(folder, name))
         sizes = entry.get('width'), entry.get('height')
-        if osp.isfile(images[entry['id']]) and None not in sizes:
-            fault = find_size_fault(sizes,
-                                    read_image_size(images[entry['id']]))
+        if osp.isfile(image) and None not in sizes:
+            fault = find_size_fault(sizes, read_image_size(image))
             if fault is not None:
                 raise ValueError(f'{where}: {fault}')
     hands = []
@@ -206,6 +248,13 @@ def read_labels(path: Path, folder: Path) -> List[PhotoHand]:
         raise ValueError(f'{path} labels no hand with {_MIN_JOINTS} joints or '
                          'more')
     return hands
+
+
+def _read_id(entry: Any, where: str) -> Union[int, str]:
+    number = entry.get('id') if isinstance(entry, dict) else None
+    if not isinstance(number, (int, str)):
+        raise ValueError(f'{where} has no id, a number')
+    return number
 
 
 def _read_category(entry: dict, where: str) -> Tuple[List[int], Optional[str]]:
@@ -229,10 +278,11 @@ def _read_hand(entry: Any, where: str, images: Dict[Any, str],
         return None
     try:
         image = images[entry['image_id']]
-        order, side = categories[entry['category_id']]
+        category = categories[entry['category_id']]
     except (KeyError, TypeError):
         raise ValueError(f'{where} belongs to no image or no category of the '
                          'file') from None
+    order, side = _read_category(*category)
     if not osp.isfile(image):
         raise FileNotFoundError(f'{where}: there is no photograph {image}')
     side = entry.get('hand_side') or side
@@ -253,5 +303,28 @@ def _read_hand(entry: Any, where: str, images: Dict[Any, str],
     if seen.sum() < _MIN_JOINTS or np.ptp(points[seen, :2], axis=0).min() <= 0:
         return None
     keypoints = np.where(seen[:, None], points[:, :2], np.nan)
-    return PhotoHand(image, 'labels', 'true', side, keypoints, seen, None,
+    hand = PhotoHand(image, 'labels', 'true', side, keypoints, seen, None,
                      None)
+    if seen.all() or entry.get('bbox') is None:
+        return hand
+    # where the other joints are is not known, but by the box
+    return hand._replace(whole_box=_join(hand.box, _read_box(entry, where)))
+
+
+def _read_box(entry: dict, where: str) -> np.ndarray:
+    """Left, top, right, bottom."""
+    try:
+        box = np.array(entry['bbox'], np.float64).reshape(4)
+    except (TypeError, ValueError):
+        box = np.full(4, np.nan)
+    if not np.isfinite(box).all() or (box[2:] <= 0).any():
+        raise ValueError(f'{where}: bbox must be left, top, width and height, '
+                         f'got {json.dumps(entry["bbox"])[:50]}')
+    return np.concatenate([box[:2], box[:2] + box[2:]])
+
+
+def _join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The box round two boxes."""
+    return np.concatenate(
+        [np.minimum(first[:2], second[:2]),
+         np.maximum(first[2:], second[2:])])

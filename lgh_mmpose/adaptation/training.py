@@ -8,10 +8,12 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmpose.registry import MODELS
 from tqdm import tqdm
 
-from ..checkpoint import start_from
+from ..checkpoint import load_weights, start_from
 from ..config import load_config
 
 CONFIG = 'lgh_adapt.py'
@@ -98,6 +100,13 @@ def _set_photographs(loader: Config, photographs: List[Tuple[dict,
     # at least one of each, which small sets are seen more often by
     counts = np.maximum(due.astype(int), 1).tolist()
     loader.sampler.source_ratio = [size - sum(counts), *counts]
+
+
+def check_checkpoint(cfg: Config, checkpoint: str) -> None:
+    """Raise ValueError or OSError if it has not the weights of the config's
+    network."""
+    init_default_scope(cfg.default_scope)
+    load_weights(MODELS.build(cfg.model), checkpoint)
 
 
 def train(cfg: Config, checkpoint: str,

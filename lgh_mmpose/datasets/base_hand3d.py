@@ -1,17 +1,14 @@
 """What all data sets of one 3D hand per sample share."""
 import gc
 import json
-import logging
 import os
 import os.path as osp
 from abc import abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
-import torch
 from mmengine.dataset import BaseDataset
-from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 from ..geometry.camera import project
@@ -19,8 +16,8 @@ from ..geometry.plausibility import (BONE_AGREEMENT, DEPTHS, HAND_RATIOS,
                                      bone_range, find_bone_fault,
                                      find_camera_fault, find_placement_fault,
                                      find_size_fault, hand_sizes, unit_advice)
-from ..inference.images import (ImageError, find_decoding_fault,
-                                find_file_fault, read_image_size)
+from ..inference.images import ImageError, read_image_size
+from .unreadable import SkipUnreadableImages
 
 # what mmpose's pipelines and models read of the metainfo
 METAINFO_KEYS = ('dataset_name', 'upper_body_ids', 'lower_body_ids',
@@ -82,29 +79,6 @@ class HandAnnotations:
         return cls(**joined)
 
     def __deepcopy__(self, memo: dict) -> 'HandAnnotations':
-        return self
-
-
-class UnreadableImageError(OSError):
-    """An image of a sample, or its mask, cannot be read."""
-
-    # no __init__ of its own: DataLoader workers make it from a message alone
-    @classmethod
-    def of(cls, sample_id: int, path: str, fault: str) -> OSError:
-        """Make the error for a sample, a file and what is wrong with it."""
-        error = cls(f'{path}: cannot read this image ({fault}); restore the '
-                    'file, a test skips nothing')
-        error.sample_id, error.path, error.fault = sample_id, path, fault
-        return error
-
-
-@dataclass(frozen=True)
-class _UnreadableImages:
-    """Flags of bad images in memory that all DataLoader workers share."""
-
-    flags: torch.Tensor = field(repr=False)
-
-    def __deepcopy__(self, memo: dict) -> '_UnreadableImages':
         return self
 
 
@@ -455,7 +429,7 @@ def order_of_joints(wanted: Sequence[str], names: Sequence[str], path: str,
     return [list(names).index(name) for name in wanted]
 
 
-class BaseHand3DDataset(BaseCocoStyleDataset):
+class BaseHand3DDataset(SkipUnreadableImages, BaseCocoStyleDataset):
     """Base class of data sets of one 3D hand per sample.
 
     A subclass loads its annotations into arrays
@@ -629,8 +603,7 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
                 self.annotations.camera_matrix,
                 f'{self.data_root}: camera_matrix',
                 image_sizes=self.image_size)
-        self._unreadable = _UnreadableImages(
-            torch.zeros(len(sample_ids), dtype=torch.bool).share_memory_())
+        self.watch_images(len(sample_ids))
         return [dict(id=sample_id) for sample_id in sample_ids.tolist()]
 
     def _check_root_annotated(self, sample_ids: np.ndarray) -> None:
@@ -734,65 +707,7 @@ class BaseHand3DDataset(BaseCocoStyleDataset):
         data_info['bbox'] = np.array([bbox], dtype=np.float32)
         return data_info
 
-    def prepare_data(self, idx: int) -> Any:
-        """Run a sample through the pipeline.
-
-        Args:
-            idx (int): Index in the data set.
-
-        Returns:
-            Any: Result of the pipeline; None in training where the image
-            cannot be read, upon which mmengine fetches another sample.
-
-        Raises:
-            OSError: In test mode, if the image cannot be read.
-            RuntimeError: In training, if too many images cannot be read.
-        """
-        try:
-            return self._run_pipeline(self.get_data_info(idx))
-        except UnreadableImageError as e:
-            if self.test_mode:
-                raise
-            self._skip_unreadable(e.sample_id, e.path, e.fault)
-        return None
-
-    def _run_pipeline(self, data_info: dict) -> Any:
-        sample_id, img_path = data_info['id'], data_info['img_path']
-        # mmpose's LoadImage would take what is missing for grey
-        fault = find_file_fault(img_path)
-        if fault is not None:
-            raise UnreadableImageError.of(sample_id, img_path, fault)
-        data_info['dataset'] = self  # for mmpose's mixing transforms
-        try:
-            return self.pipeline(data_info)
-        except Exception:
-            # was it the image or something else in the pipeline?
-            fault = find_decoding_fault(img_path)
-            if fault is None:
-                raise
-        raise UnreadableImageError.of(sample_id, img_path, fault)
-
-    @property
-    def num_unreadable_images(self) -> int:
-        """Number of different images that no process could read so far."""
-        return int(self._unreadable.flags.sum())
-
-    def _skip_unreadable(self, sample_id: int, img_path: str,
-                         fault: str) -> None:
-        flags = self._unreadable.flags
-        index = np.searchsorted(self._sorted_ids, sample_id)
-        if flags[index]:
-            return
-        flags[index] = True
-        count = self.num_unreadable_images
-        if count > self.max_unreadable_images:
-            raise RuntimeError(
-                f'{img_path}: cannot read this image ({fault}), which makes '
-                f'{count} unreadable images in {self.data_root}; restore them '
-                f'or raise max_unreadable_images={self.max_unreadable_images}')
-        print_log(
-            f'{img_path}: cannot read this image ({fault}); training goes on '
-            f'without it ({count} such images, at most '
-            f'{self.max_unreadable_images} allowed)',
-            logger='current',
-            level=logging.WARNING)
+    def sample_position(self, idx: int) -> int:
+        """Which of all samples one is."""
+        sample_id = BaseDataset.get_data_info(self, idx)['id']
+        return int(np.searchsorted(self._sorted_ids, sample_id))

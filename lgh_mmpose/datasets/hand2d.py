@@ -1,4 +1,4 @@
-"""Hands with 2D joints alone, by mmpose's own data sets."""
+"""Hands with 2D joints alone, by mmpose's own data sets or others."""
 import logging
 from typing import Callable, List, Optional, Sequence, Union
 
@@ -10,12 +10,15 @@ from mmpose.registry import DATASETS
 
 from ..geometry.hand import SIDES
 from .base_hand3d import METAINFO_KEYS, order_of_joints
+from .unreadable import SkipUnreadableImages
 
 _MIN_JOINTS = 4  # of a hand whose place and size can be told
+_KEYS_3D = ('camera_matrix', 'bone_length', 'keypoints_cam', 'depth_weights',
+            'root_depth')
 
 
 @DATASETS.register_module()
-class Hand2DDataset(BaseDataset):
+class Hand2DDataset(SkipUnreadableImages, BaseDataset):
     """Hands of one of mmpose's data sets, to learn pixels from.
 
     mmpose's ``CocoWholeBodyHandDataset``, ``OneHand10KDataset``,
@@ -25,9 +28,12 @@ class Hand2DDataset(BaseDataset):
     tight round them. :class:`~lgh_mmpose.codecs.Hand25DLabel` gives their
     depths no weight. They mix with data sets of 3D hands by mmpose's
     ``CombinedDataset``, in a ratio of each batch by its
-    ``MultiSourceSampler``.
+    ``MultiSourceSampler``. Of a data set of 3D hands camera and depths are
+    not used.
 
-    Hands with less than 4 annotated joints are left out.
+    Hands with less than 4 annotated joints are left out. In training an
+    unreadable image is reported, counted over all workers and replaced by
+    another sample; in test mode it is an error.
 
     Args:
         dataset (dict): Config of the data set, without a pipeline.
@@ -37,6 +43,8 @@ class Hand2DDataset(BaseDataset):
         bbox_mode (str): ``'keypoints'``: the box is the tight one of the
             annotated joints; ``'annotation'``: that of the data set. Defaults
             to ``'keypoints'``.
+        max_unreadable_images (int): Number of different unreadable images
+            that training bears. Defaults to 100.
         metainfo (dict, optional): mmpose metainfo of the joints. Defaults to
             mmpose's FreiHAND file.
         indices (int | Sequence[int], optional): As in mmengine's
@@ -56,6 +64,7 @@ class Hand2DDataset(BaseDataset):
                  dataset: dict,
                  hand_side: Optional[str] = None,
                  bbox_mode: str = 'keypoints',
+                 max_unreadable_images: int = 100,
                  metainfo: Optional[dict] = None,
                  indices: Optional[Union[int, Sequence[int]]] = None,
                  pipeline: Sequence[Union[dict, Callable]] = (),
@@ -72,10 +81,12 @@ class Hand2DDataset(BaseDataset):
                              f'set in it ({dataset["type"]})')
         self.hand_side = hand_side
         self.bbox_mode = bbox_mode
+        self.max_unreadable_images = max_unreadable_images
         self.dataset = DATASETS.build(
             dict(dataset, test_mode=test_mode, lazy_init=True))
         super().__init__(
             metainfo=metainfo,
+            data_root=self.dataset.data_root,
             indices=indices,
             pipeline=list(pipeline),
             test_mode=test_mode,
@@ -115,7 +126,12 @@ class Hand2DDataset(BaseDataset):
                 'joints and are left out',
                 logger='current',
                 level=logging.WARNING)
+        self.watch_images(len(inner))
         return samples
+
+    def sample_position(self, idx: int) -> int:
+        """Which of all samples one is."""
+        return super().get_data_info(idx)['index']
 
     def get_data_info(self, idx: int) -> dict:
         """Make the record of a sample.
@@ -128,6 +144,8 @@ class Hand2DDataset(BaseDataset):
         """
         sample = super().get_data_info(idx)
         record = self.dataset.get_data_info(sample['index'])
+        for key in _KEYS_3D:
+            record.pop(key, None)
         record.update((key, self._metainfo[key]) for key in METAINFO_KEYS)
         record['keypoint_names'] = self.keypoint_names
         for key in ('keypoints', 'keypoints_visible'):

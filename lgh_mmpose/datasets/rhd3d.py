@@ -14,11 +14,11 @@ from ..geometry.hand import SIDES
 from ..inference.images import ImageError, decode_labels, read_bytes
 from ..shards import Parts
 from .base_hand3d import (BaseHand3DDataset, HandAnnotations,
-                          UnreadableImageError, check_bone_length,
-                          check_camera_matrix, check_hand_sizes,
-                          check_keypoints_cam, count_such, load_json,
-                          local_name, measure_bones)
+                          check_bone_length, check_camera_matrix,
+                          check_hand_sizes, check_keypoints_cam, count_such,
+                          load_json, local_name, measure_bones)
 from .safe_pickle import load_array_pickle
+from .unreadable import UnreadableImageError
 
 _HOMEPAGE = ('https://lmb.informatik.uni-freiburg.de/resources/datasets/'
              'RenderedHandposeDataset.en.html')

@@ -59,6 +59,8 @@ class PhotoHand(NamedTuple):
         keypoints_cam (np.ndarray, optional): Joints in the camera frame,
             (21, 3), mm.
         camera_matrix (np.ndarray, optional): Intrinsics (3, 3), px.
+        whole_box (np.ndarray, optional): Box of the hand with the joints that
+            have no label: left, top, right, bottom, px, (4,).
     """
     image: str
     source: str
@@ -68,15 +70,19 @@ class PhotoHand(NamedTuple):
     seen: np.ndarray
     keypoints_cam: Optional[np.ndarray]
     camera_matrix: Optional[np.ndarray]
+    whole_box: Optional[np.ndarray] = None
 
     @property
     def box(self) -> np.ndarray:
-        """Tight box of the scored joints: left, top, right, bottom, px."""
+        """``whole_box``, else the tight one of the scored joints: left, top,
+        right, bottom, px."""
+        if self.whole_box is not None:
+            return self.whole_box
         return box_of_joints(self.keypoints[self.seen])
 
     @property
     def size(self) -> float:
-        """The longer side of that box, px."""
+        """The longer side of the tight box of the scored joints, px."""
         return float(np.ptp(self.keypoints[self.seen], axis=0).max())
 
 

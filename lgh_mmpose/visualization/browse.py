@@ -7,8 +7,8 @@ from typing import (Any, Callable, Dict, Iterable, List, NamedTuple, Optional,
 import cv2
 import numpy as np
 
-from lgh_mmpose.datasets.base_hand3d import (UnreadableImageError,
-                                             find_annotation_fault)
+from lgh_mmpose.datasets.base_hand3d import find_annotation_fault
+from lgh_mmpose.datasets.unreadable import UnreadableImageError
 from lgh_mmpose.geometry.camera import project, warp_points
 from lgh_mmpose.geometry.plausibility import (HAND_BONE_LENGTHS, HAND_RATIOS,
                                               unit_advice)

@@ -80,6 +80,7 @@ def small(monkeypatch):
 
 
 def test_without_labels(photographs, small, tmp_path):
+    (tmp_path / 'work' / 'round_7').mkdir(parents=True)
     report = adapt(
         photographs / 'photos',
         tmp_path / 'mine',
@@ -93,6 +94,11 @@ def test_without_labels(photographs, small, tmp_path):
     assert report == json.loads((out / 'adaptation.json').read_text())
     assert report['photographs'] == NUM and report['labels'] is None
     assert len(report['rounds']) == 2
+    # nothing is left of an earlier run but what was rendered
+    assert sorted(path.name for path in (tmp_path / 'work').iterdir()) == [
+        'before', 'rendered', 'round_1', 'round_1_export', 'round_2',
+        'round_2_export'
+    ]
     for figures in report['rounds']:
         assert 0 < figures['learned_from'] <= figures['found'] <= NUM
     assert 'no labels to tell' in report['verdict']
@@ -180,6 +186,11 @@ def test_what_is_held_out_is_not_learned_from(photographs, tmp_path):
     assert len(with_labels) == NUM - 2 and len(without) == 2
     assert not with_labels & without
     held = {hand.image for hand in run.labels_to_check}
+    # nor with another seed, or in another folder
+    names = [f'{i}.jpg' for i in range(50)]
+    assert [f'a/{name}' for name in adapting._in_lasting_order(names)
+            ] == adapting._in_lasting_order(f'a/{name}'
+                                            for name in names[::-1])
     assert held and not held & {hand.image for hand in run.labels_to_learn}
 
 
@@ -291,6 +302,46 @@ def test_a_mistyped_checkpoint_is_told_at_once(photographs, tmp_path):
             tmp_path / 'mine',
             checkpoint=str(tmp_path / 'nothing.pth'))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_another_network_is_told_at_once(
+        photographs, small, tmp_path):
+    other = read_checkpoint(adapting.SHIPPED)
+    other['state_dict'].pop(next(iter(other['state_dict'])))
+    torch.save(other, tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match='other.pth is not one of this'):
+        adapt(
+            photographs / 'photos',
+            tmp_path / 'mine',
+            checkpoint=str(tmp_path / 'other.pth'),
+            work_dir=tmp_path / 'work')
+    assert not (tmp_path / 'work').exists()
+
+
+def test_rendered_hands_must_be_there(photographs, tmp_path):
+    write_image(tmp_path / 'empty' / 'a.png', (64, 64))
+    # the last one has no hands to be scored on
+    for folder in ('nowhere', 'empty', photographs / 'data'):
+        with pytest.raises(ValueError, match='is no StudioHand'):
+            adapt(
+                photographs / 'photos',
+                tmp_path / 'mine',
+                rendered=tmp_path / folder,
+                work_dir=tmp_path / 'work')
+    assert not (tmp_path / 'work').exists()
+
+
+def test_rendered_hands_may_be_any(photographs, small, tmp_path):
+    write_studiohand(tmp_path / 'hands', 9, 3, size=96, quiet=True)
+    adapt(
+        photographs / 'photos',
+        tmp_path / 'mine',
+        rounds=1,
+        max_epochs=1,
+        rendered=tmp_path / 'hands',
+        work_dir=tmp_path / 'work')
+    assert (tmp_path / 'mine' / 'hand_pose.onnx').is_file()
+    assert not (tmp_path / 'work' / 'rendered').exists()
 
 
 def test_without_mmpose_the_command_says_so(monkeypatch):

@@ -560,7 +560,7 @@ def test_workers_count_different_files_together(own_root, context,
 
 def test_each_unreadable_image_is_reported_once(own_root, monkeypatch):
     reports = []
-    monkeypatch.setattr('lgh_mmpose.datasets.base_hand3d.print_log',
+    monkeypatch.setattr('lgh_mmpose.datasets.unreadable.print_log',
                         lambda message, **_: reports.append(message))
     for i in (1, 2):
         spoil(own_root / 'training' / 'rgb' / f'{i:08d}.jpg', 'missing')

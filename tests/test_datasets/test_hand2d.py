@@ -61,6 +61,24 @@ def test_the_annotated_box_and_the_side_on_request(tmp_path):
     np.testing.assert_array_equal(dataset[0]['bbox'], [[4, 4, 60, 60]])
 
 
+def test_of_3d_hands_pixels_alone_are_used(tmp_path):
+    write_freihand(tmp_path, num_train=3, num_eval=1)
+    hands = dict(type='FreiHand3DDataset', data_root=str(tmp_path))
+    whole = DATASETS.build(dict(hands, bbox_mode='keypoints'))
+    cfg = Config.fromfile(REPO_ROOT / 'configs/lgh_upright_studiohand.py')
+    dataset = Hand2DDataset(hands)
+    assert len(dataset) == len(whole)
+    record, known = dataset[1], whole[1]
+    for key in ('keypoints', 'bbox', 'img_path', 'hand_side'):
+        np.testing.assert_array_equal(record[key], known[key])
+    for key in ('keypoints_cam', 'camera_matrix', 'root_depth'):
+        assert key in known and key not in record
+    weights = Hand2DDataset(
+        hands,
+        pipeline=cfg.train_pipeline)[1]['data_samples'].gt_instance_labels
+    assert weights.keypoint_weights.all() and not weights.depth_weights.any()
+
+
 def test_hands_of_which_next_to_nothing_is_known_are_left_out(tmp_path):
     joints = write_hands_2d(tmp_path, 'OneHand10KDataset', num=4, hidden=[1])
     dataset = Hand2DDataset(inner(tmp_path, 'OneHand10KDataset'))
@@ -162,5 +180,13 @@ def test_unreadable_pictures_are_named(tmp_path):
             dataset=inner(tmp_path, 'FreiHandDataset'),
             pipeline=cfg.train_pipeline))
     assert dataset[0]['inputs'].shape == (3, 96, 96)
-    with pytest.raises(Exception, match='1.png'):
+    # in training another one takes its place
+    for _ in range(3):
+        assert dataset[1]['data_samples'].metainfo['img_path'] != str(
+            tmp_path / '1.png')
+    assert dataset.num_unreadable_images == 1
+    dataset.get_subset([2, 1])[1]
+    assert dataset.num_unreadable_images == 1
+    dataset.test_mode = True
+    with pytest.raises(OSError, match='1.png: cannot read'):
         dataset[1]

@@ -225,7 +225,7 @@ def browse(args: argparse.Namespace) -> int:
     from mmengine.runner import set_random_seed
 
     from lgh_mmpose.config import config_errors, load_config, merge_cfg_options
-    from lgh_mmpose.datasets.base_hand3d import UnreadableImageError
+    from lgh_mmpose.datasets.unreadable import UnreadableImageError
     from lgh_mmpose.fileio import fit_name, write_image
     from lgh_mmpose.visualization.browse import (check_sample, draw_sample,
                                                  trace_sample)
