@@ -56,6 +56,24 @@ class _Place(NamedTuple):
     detected: bool = False  # whether a detector says the direction
 
 
+class _View(NamedTuple):
+    """A way to look at a place."""
+    place: _Place
+    side: Optional[str]
+    direction: Optional[np.ndarray]
+    mirrored: bool = False
+
+
+class _Look(NamedTuple):
+    """What the network says of a view: joints (K, 2) in px of the image,
+    depths (K,) behind the root in reference bones, scores (K,), and how
+    likely the hand is a right one, if it tells."""
+    keypoints: np.ndarray
+    depth: np.ndarray
+    scores: np.ndarray
+    right: Optional[float]
+
+
 class _Hand(NamedTuple):
     """A hand in the frame of the camera, in mm or reference bones."""
     place: _Place
@@ -468,22 +486,20 @@ class HandPose:
         """The hand in each place."""
         if not places:
             return []
-        if self.info.crop.upright:
-            places = self._find_directions(places, settings)
         sides = [
             self._sides_to_try(place.track, settings.hand_side)
             for place in places
         ]
-        joints, warps = self._look([(place, side, place.direction)
-                                    for place, tried in zip(places, sides)
-                                    for side in tried])
+        answers = self._look_at([(place, side)
+                                 for place, tried in zip(places, sides)
+                                 for side in tried])
         chosen, told, evidence = [], [], []
         start = 0
         for place, tried in zip(places, sides):
-            scores = joints.scores[start:start + len(tried)].mean(-1)
-            difference = float(scores[0] - scores[-1])
-            if joints.right is not None:
-                difference = 2 * float(joints.right[start]) - 1
+            first, last = answers[start], answers[start + len(tried) - 1]
+            difference = float(first.scores.mean() - last.scores.mean())
+            if first.right is not None:
+                difference = 2 * first.right - 1
             before = place.track.side_evidence if place.track else 0.
             if place.track and place.track.age >= _SIDE_FRAMES:
                 difference = 0.  # it is settled
@@ -491,65 +507,94 @@ class HandPose:
             right = difference + before >= 0
             index = 0 if len(tried) == 1 or right else 1
             side = tried[index]
-            if joints.right is not None and settings.hand_side == 'auto':
+            if first.right is not None and settings.hand_side == 'auto':
                 side = 'right' if right else 'left'
-            chosen.append(start + index)
+            chosen.append(answers[start + index])
             told.append(side)
             evidence.append(difference)
             start += len(tried)
-        uv, depth, scores = (
-            part[chosen].astype(np.float64) for part in joints[:3])
-        keypoints = warp_points(uv, np.linalg.inv(warps[chosen]))
+        keypoints = np.stack([look.keypoints for look in chosen])
+        depth = np.stack([look.depth for look in chosen])
         _check_finite(keypoints, depth)
         lifted = lift_hands(
             keypoints, depth, self.info.skeleton,
             np.stack([place.camera_matrix for place in places]),
             settings.bone_length)
         return [
-            _Hand(*hand)
-            for hand in zip(places, keypoints, scores, lifted.keypoints_cam,
-                            lifted.root_depth_status, told, evidence)
+            _Hand(*hand) for hand in
+            zip(places, keypoints, [look.scores for look in chosen],
+                lifted.keypoints_cam, lifted.root_depth_status, told, evidence)
         ]
 
-    def _look(
-        self, views: List[Tuple[_Place, Optional[str], Optional[np.ndarray]]]
-    ) -> Tuple[Joints, np.ndarray]:
-        """Joints of places seen as a side in a direction, px of the input,
-        and the warps from image to input, (B, 3, 3)."""
-        crops, warps = zip(
-            *(cut_out(place.image, place.box, self.info.crop,
-                      self.info.input_size, side, place.whole_image, direction)
-              for place, side, direction in views))
-        return self._run_network(np.stack(crops)), np.stack(warps)
+    def _look_at(self, hands: Sequence[Tuple[_Place,
+                                             Optional[str]]]) -> List[_Look]:
+        """Answers to the hand in each place, seen as a side.
 
-    def _find_directions(self, places: List[_Place],
-                         settings: Settings) -> List[_Place]:
-        """Let each place know where its hand points.
-
-        The detector's direction is rough: of looks along it and to both sides
-        of it the best one says a better direction. Where nobody tells, the
-        looks are quarter turns.
+        A detector's direction is rough: of looks along it and to both sides
+        of it the surest counts. Where nobody tells, the looks are quarter
+        turns.
         """
         views = [
-            (i, side, direction) for i, place in enumerate(places)
-            if place.direction is None or place.detected
-            for direction in (_DIRECTIONS if place.direction is
-                              None else _turned(place.direction, _DOUBT))
-            for side in self._sides_to_try(place.track, settings.hand_side)
+            _View(place, side, direction) for place, side in hands
+            for direction in self._directions_to_try(place)
         ]
+        looks = iter(self._look(views))
+        answers = [
+            max((next(looks) for _ in self._directions_to_try(place)),
+                key=lambda look: look.scores.mean()) for place, _ in hands
+        ]
+        if not self.info.gives_side:
+            return answers
+        # a network of both sides is as good at the hand in the mirror, and
+        # errs otherwise; a film has its next frame
+        again = [
+            k for k, (place, _) in enumerate(hands)
+            if place.track is None or not place.track.age
+        ]
+        mirrored = self._look([
+            _View(
+                *hands[k],
+                self._direction_of(answers[k].keypoints)
+                if self.info.crop.upright else None,
+                mirrored=True) for k in again
+        ])
+        for k, look in zip(again, mirrored):
+            answers[k] = _Look(*(np.mean(pair, axis=0)
+                                 for pair in zip(answers[k], look)))
+        return answers
+
+    def _directions_to_try(self,
+                           place: _Place) -> Sequence[Optional[np.ndarray]]:
+        if not self.info.crop.upright:
+            return (None, )
+        if place.direction is None:
+            return _DIRECTIONS
+        if place.detected:
+            return _turned(place.direction, _DOUBT)
+        return (place.direction, )
+
+    def _look(self, views: Sequence[_View]) -> List[_Look]:
+        """What the network says of each view."""
         if not views:
-            return places
-        joints, warps = self._look([(places[i], *view) for i, *view in views])
-        keypoints = warp_points(
-            joints.uv.astype(np.float64), np.linalg.inv(warps))
-        scores = joints.scores.mean(-1)
-        places = list(places)
-        for i in {i for i, *_ in views}:
-            own = [k for k, view in enumerate(views) if view[0] == i]
-            best = own[int(np.argmax(scores[own]))]
-            places[i] = places[i]._replace(
-                direction=self._direction_of(keypoints[best]))
-        return places
+            return []
+        crops, warps = zip(*(self._cut_out(view) for view in views))
+        joints = self._run_network(np.stack(crops))
+        uv, depth, scores = (part.astype(np.float64) for part in joints[:3])
+        keypoints = warp_points(uv, np.linalg.inv(np.stack(warps)))
+        right: Sequence[Optional[float]] = [None] * len(views)
+        if joints.right is not None:
+            mirrored = np.array([view.mirrored for view in views])
+            right = np.where(mirrored, 1 - joints.right, joints.right)
+        return [_Look(*look) for look in zip(keypoints, depth, scores, right)]
+
+    def _cut_out(self, view: _View) -> Tuple[np.ndarray, np.ndarray]:
+        """The network's input, and the warp from the image to it."""
+        crop, side = self.info.crop, view.side
+        if view.mirrored:
+            crop, side = crop._replace(hand_side='right'), 'left'
+        return cut_out(view.place.image, view.place.box, crop,
+                       self.info.input_size, side, view.place.whole_image,
+                       view.direction)
 
     def _direction_of(self, keypoints: np.ndarray) -> np.ndarray:
         """Where the hand of joints (K, 2) points, (2,) px."""

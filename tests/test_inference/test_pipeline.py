@@ -283,8 +283,9 @@ def test_depths_are_smoothed_on_the_scale_of_a_hand():
 
 
 class Telling(Toy):
-    """Sees a hand that points up in its crop, right if the middle is light;
-    surer the lighter the upper half is than the lower one."""
+    """Sees a hand that points up in its crop, the more likely a right one the
+    lighter the right half is than the left one; surer the lighter the upper
+    half is than the lower one."""
 
     def __init__(self, **crop):
         super().__init__(Crop(1.25, 1.25, hand_side=None, **crop))
@@ -303,31 +304,45 @@ class Telling(Toy):
             images[:, :, rows, 8:24].mean((1, 2, 3)) / 255
             for rows in (slice(4, 12), slice(20, 28)))
         scores = .5 + .3 * (upper - lower)
-        middle = images[:, :, 14:18, 14:18].mean((1, 2, 3)) / 255
+        left, right = (
+            images[:, :, 12:20, columns].mean((1, 2, 3)) / 255
+            for columns in (slice(8, 16), slice(16, 24)))
         return Joints(
             np.tile(np.stack([u, v], -1)[None], (num, 1, 1)).astype('f4'),
             np.zeros((num, 21), 'f4'),
             np.repeat(scores[:, None], 21, 1).astype('f4'),
-            middle.astype('f4'))
+            (.5 + (right - left) / 2).astype('f4'))
 
 
-@pytest.mark.parametrize('light, side', [(200, 'right'), (30, 'left')])
-def test_a_network_that_tells_the_side_looks_once(light, side):
+def leaning(difference):
+    """An image whose right half is so much lighter than the left one."""
+    image = np.full((64, 64, 3), 127, np.uint8)
+    image[:, 32:] += np.uint8(difference % 256)
+    return image
+
+
+@pytest.mark.parametrize('difference, side', [(90, 'right'), (-60, 'left')])
+def test_a_network_that_tells_the_side_looks_into_the_mirror(difference, side):
     network = Telling()
-    image = np.full((64, 64, 3), light, np.uint8)
+    image = leaning(difference)
     hands, = HandPose(network)(image)
     assert (hands.hand_sides, hands.hand_side_source) == ((side, ),
                                                           'estimated')
-    assert network.batches == [1]
+    assert network.batches == [1, 1]
+    np.testing.assert_array_equal(network.crops[0][..., ::-1],
+                                  network.crops[1])
+    # and takes the mean: the toy's joints lie otherwise in the mirror
+    np.testing.assert_allclose(
+        hands.keypoints[0, :, 0], hands.keypoints[0, 0, 0], atol=1e-6)
     given, = HandPose(network, hand_side='left')(image)
     assert (given.hand_sides, given.hand_side_source) == (('left', ), 'given')
 
 
 def test_the_side_of_a_film_is_that_of_its_frames_together():
-    dark, light = (np.full((64, 64, 3), v, np.uint8) for v in (60, 160))
+    left, right = leaning(-60), leaning(30)
     sides = [
         hands.hand_sides[0]
-        for hands in HandPose(Telling())(film_of([dark] * 3 + [light] * 2))
+        for hands in HandPose(Telling())(film_of([left] * 3 + [right] * 2))
     ]
     assert sides == ['left'] * 5
 
@@ -360,7 +375,7 @@ def test_a_known_direction_is_taken(way):
     network = Telling(upright=True)
     hands, = HandPose(network)(
         IMAGE, bboxes=[12, 12, 52, 52], directions=[3 * np.array(way)])
-    assert network.batches == [1]
+    assert network.batches == [1, 1]
     np.testing.assert_allclose(direction_of(hands), way, atol=1e-6)
 
 
@@ -428,10 +443,10 @@ def test_directions_of_another_shape_are_named():
 
 
 def test_a_side_that_is_told_settles():
-    dark, light = (np.full((64, 64, 3), v, np.uint8) for v in (120, 250))
+    left, right = leaning(-10), leaning(120)
     sides = [
         hands.hand_sides[0]
-        for hands in HandPose(Telling())(film_of([dark] * 16 + [light] * 8))
+        for hands in HandPose(Telling())(film_of([left] * 16 + [right] * 8))
     ]
     assert sides == ['left'] * 24
 
