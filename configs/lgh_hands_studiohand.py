@@ -31,7 +31,11 @@ model = dict(
     neck=dict(in_channels=(32, 96, 320)),
     # or the joints of a hand whose side is in doubt lie between two hands;
     # what it is worth: docs/recipes.md
-    head=dict(side_specific=True))
+    head=dict(side_specific=True),
+    # what it is unsure of is no hand, whatever the detector says: so the
+    # detector that ships may say of more that they are
+    # (docs/model_zoo/hand_detector.md)
+    test_cfg=dict(hand_thr=.42))
 # with several processes: this backbone has layers that no output uses
 model_wrapper_cfg = dict(find_unused_parameters=True)
 optim_wrapper = dict(

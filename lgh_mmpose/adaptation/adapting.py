@@ -28,7 +28,8 @@ from ..shards import list_shards, read_parameters, shard_name
 from .consensus import Consensus, find_consensus
 from .labels import (TrainingHand, choose, read_labels, write_hands,
                      write_labels)
-from .training import check_checkpoint, make_config, score_rendered, train
+from .training import (check_checkpoint, make_config, mix, score_rendered,
+                       train)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,6 +38,9 @@ MIN_HANDS = 20
 """Fewest hands from which there is something to learn."""
 HELD_OUT = 5
 """Every so many-th photograph is kept back, to see what the others taught."""
+SHARE = .5
+"""How much of the weights that a round has come to is taken; the rest is of
+those that the first one began from, so that less is forgotten."""
 MIN_LABELS = 10
 """Fewest labelled hands that were held out by which a verdict is given."""
 # hands as the network that ships was trained on
@@ -188,7 +192,8 @@ class _Adaptation:
                  checkpoint: str, work_dir: Path, rendered: Path, seed: int,
                  max_epochs: int) -> None:
         self.images, self.labelled = images, labelled
-        self.checkpoint, self.work_dir = checkpoint, work_dir
+        self.start = self.checkpoint = checkpoint
+        self.work_dir = work_dir
         self.rendered, self.seed = rendered, seed
         self.max_epochs = max_epochs
         self.model_dir: Optional[Path] = None  # None: the one that ships
@@ -241,9 +246,8 @@ class _Adaptation:
         folder.mkdir(parents=True, exist_ok=True)
         cfg = make_config(self.rendered, self._write_sets(folder), folder,
                           self.seed + number, self.max_epochs)
-        checkpoint, self.rendered_after = train(cfg, self.checkpoint,
-                                                f'{title}: training')
-        self.checkpoint = str(checkpoint)
+        trained = train(cfg, self.checkpoint, f'{title}: training')
+        self.checkpoint = str(mix(self.start, trained, SHARE))
         self.export(self.checkpoint, folder.name)
         self.rounds.append(
             dict(found=len(self.found), learned_from=len(self.chosen)))
@@ -251,6 +255,7 @@ class _Adaptation:
     def report(self) -> Dict[str, Any]:
         """What the adaptation came to."""
         before, after = self.before, self._measure('looking once more')
+        rendered_after = score_rendered(self._config(), self.checkpoint)
         report = dict(
             photographs=len(self.images),
             labelled_hands=len(self.labelled),
@@ -258,7 +263,7 @@ class _Adaptation:
             seed=self.seed,
             rendered=dict(
                 before_mm=self.rendered_before['hand/MPJPE'],
-                after_mm=self.rendered_after['hand/MPJPE']),
+                after_mm=rendered_after['hand/MPJPE']),
             doubt=dict(before=before.doubt, after=after.doubt),
             labels=None)
         if self.labels_to_check:

@@ -19,12 +19,12 @@ class Consensus(NamedTuple):
         box (np.ndarray): Where they looked: left, top, right, bottom, px.
         hand_side (str): Side that most looks tell.
         side_share (float): Share of the looks that tell it.
-        keypoints (np.ndarray): Mean joints (K, 2), px of the image.
-        keypoints_cam (np.ndarray): Joints there in the camera frame, of mean
-            depths, (K, 3), mm.
+        keypoints (np.ndarray): Median joints (K, 2), px of the image.
+        keypoints_cam (np.ndarray): Joints there in the camera frame, of
+            median depths, (K, 3), mm.
         camera_matrix (np.ndarray): (3, 3), px.
-        doubt (np.ndarray): Mean distance of the looks' joints from the mean
-            joints, in sizes of the hand, (K,).
+        doubt (np.ndarray): Mean distance of the looks' joints from these, in
+            sizes of the hand, (K,).
     """
     box: np.ndarray
     hand_side: str
@@ -77,14 +77,17 @@ def _look_around(pose: HandPose, image: np.ndarray, box: np.ndarray,
     right = np.array([side == 'right' for side in looks.hand_sides])
     share = max(right.mean(), 1 - right.mean())
     side = 'right' if right.mean() >= .5 else 'left'
-    keypoints = looks.keypoints.mean(0)
+    # a few looks that have gone astray do not move it
+    keypoints = np.median(looks.keypoints, axis=0)
     size = np.ptp(keypoints, axis=0).max()
     spread = np.linalg.norm(looks.keypoints - keypoints, axis=-1).mean(0)
     # depths of a hand of the other side are those of another hand
     same = right == (side == 'right')
     depth = looks.keypoints_cam[same, :, 2]
     root = list(looks.joint_names).index(looks.root_joint)
-    depth = (depth - depth[:, [root]]).mean(0) + np.median(depth[:, root])
+    relative = np.median(depth - depth[:, [root]], axis=0)
     return Consensus(box, side, float(share), keypoints,
-                     back_project(keypoints, depth, looks.camera_matrix),
+                     back_project(keypoints,
+                                  relative + np.median(depth[:, root]),
+                                  looks.camera_matrix),
                      looks.camera_matrix, spread / max(size, 1e-9))

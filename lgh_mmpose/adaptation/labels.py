@@ -20,9 +20,9 @@ from ..inference.images import read_image, read_image_size
 from ..inference.tracking import box_of_joints
 from .consensus import Consensus
 
-MAX_DOUBT = .06
+MAX_DOUBT = .04
 """Mean doubt up to which a hand is learned from, in sizes of the hand."""
-MAX_JOINT_DOUBT = .08
+MAX_JOINT_DOUBT = .055
 """Doubt up to which a joint of it is."""
 MIN_SIDE_SHARE = .7
 """Share of the looks that must tell the same side."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -13,7 +14,8 @@ from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from tqdm import tqdm
 
-from ..checkpoint import load_weights, start_from
+from ..checkpoint import (load_weights, read_checkpoint, start_from,
+                          weights_of)
 from ..config import load_config
 
 CONFIG = 'lgh_adapt.py'
@@ -109,8 +111,7 @@ def check_checkpoint(cfg: Config, checkpoint: str) -> None:
     load_weights(MODELS.build(cfg.model), checkpoint)
 
 
-def train(cfg: Config, checkpoint: str,
-          title: str) -> Tuple[Path, Dict[str, float]]:
+def train(cfg: Config, checkpoint: str, title: str) -> Path:
     """Train on from a checkpoint.
 
     Args:
@@ -119,22 +120,47 @@ def train(cfg: Config, checkpoint: str,
         title (str): Of the progress bar.
 
     Returns:
-        tuple[Path, dict[str, float]]: The new checkpoint, and its scores on
-        the rendered test set.
+        Path: The new checkpoint.
     """
     with _quiet(Path(cfg.work_dir)):
         runner = Runner.from_cfg(cfg)
         start_from(runner, checkpoint, resume=False)
         runner.register_hook(ProgressHook(title))
         runner.train()
-        scores = runner.val_loop.run()
-    return Path(cfg.work_dir) / f'epoch_{cfg.max_epochs}.pth', scores
+    return Path(cfg.work_dir) / f'epoch_{cfg.max_epochs}.pth'
+
+
+def mix(start: str, trained: Path, share: float) -> Path:
+    """Average the weights of two checkpoints of one network.
+
+    Between the weights that a training began from and those it came to lie
+    networks that have learned most of the new and forgotten little of the old
+    (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+
+    Args:
+        start (str): What was begun from.
+        trained (Path): What was come to.
+        share (float): How much of the average that is, 0 to 1.
+
+    Returns:
+        Path: The average, ``mixed.pth`` beside ``trained``.
+    """
+    first = weights_of(read_checkpoint(start), start)
+    second = weights_of(read_checkpoint(trained), trained)
+    weights = {
+        name: torch.lerp(first[name].to(value), value, share)
+        if value.is_floating_point() else value
+        for name, value in second.items()
+    }
+    path = trained.with_name('mixed.pth')
+    torch.save(dict(state_dict=weights), path)
+    return path
 
 
 def score_rendered(cfg: Config, checkpoint: str) -> Dict[str, float]:
     """Scores of a checkpoint on the rendered test set of a config."""
     cfg = cfg.copy()
-    cfg.work_dir = str(Path(cfg.work_dir) / 'before')
+    cfg.work_dir = str(Path(cfg.work_dir) / 'scores')
     with _quiet(Path(cfg.work_dir)):
         runner = Runner.from_cfg(cfg)
         start_from(runner, checkpoint, resume=False)

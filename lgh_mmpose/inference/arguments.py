@@ -57,7 +57,14 @@ def add_detector(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar='SCORE',
         help='least score of a detection (default: as the detector was '
-        'exported; 0.3 for one of mmdet)')
+        'exported, or --hand-thr; 0.3 for one of mmdet)')
+    parser.add_argument(
+        '--hand-thr',
+        type=float,
+        metavar='CERTAINTY',
+        help='least score of a detection times the fourth power of the mean '
+        'score of its joints; 0 takes all detections for hands (default: as '
+        "the network's config says; of the one that ships 0.42)")
 
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -81,6 +88,8 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         if words == ['none'] or not words and (args.model or args.config):
             parser.error('--det-score-thr belongs to a detector, and there is '
                          'none: give --detector')
+    if args.hand_thr is not None and not 0 <= args.hand_thr <= 1:
+        parser.error(f'--hand-thr must lie in 0 to 1, not {args.hand_thr}')
     if args.device != 'cpu' and not args.config and len(words) != 2:
         parser.error('--device belongs to a config or a detector of mmdet; an '
                      'exported network runs where its engine does')
@@ -104,6 +113,7 @@ def open_hand_pose(args: argparse.Namespace, **options: Any) -> HandPose:
         device=args.device if args.config else 'cpu',
         num_threads=args.threads,
         detector=_detector(args),
+        hand_thr=args.hand_thr,
         **options)
 
 

@@ -17,12 +17,17 @@ class NetworkInfo(NamedTuple):
         joint_groups (tuple[int, ...]): The learned group of each joint, (K,).
         gives_side (bool): Whether it tells the side of a hand, and so takes
             hands of both.
+        hand_thr (float, optional): Least certainty of a hand that was
+            detected: the detector's score times the fourth power of the mean
+            score of the joints. Defaults to None: the scores do not tell
+            hands from other things, and all detections count.
     """
     input_size: Tuple[int, int]
     crop: Crop
     skeleton: HandSkeleton
     joint_groups: Tuple[int, ...]
     gives_side: bool = False
+    hand_thr: Optional[float] = None
 
 
 class Joints(NamedTuple):

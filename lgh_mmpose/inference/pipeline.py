@@ -35,6 +35,10 @@ _SAME_HAND = .3
 
 # ways in which a hand may point whose direction nobody tells
 _DIRECTIONS = np.array([[0., -1.], [1., 0.], [0., 1.], [-1., 0.]])
+# of the mean score of a hand's joints, in its certainty: with the models that
+# ship this finds most hands at as many false ones
+_SCORE_POWER = 4
+
 # how a detector's direction is turned for further looks, degrees; that of the
 # detector that ships errs by half of it on average
 _DOUBT = 0., -30., 30.
@@ -124,6 +128,11 @@ class HandPose:
             Defaults to ``'auto'``.
         batch_size (int): So many frames and crops go through the network at
             once; a film that is tracked goes frame by frame. Defaults to 8.
+        hand_thr (float, optional): Least certainty of a hand that was
+            detected, the detector's score times the fourth power of the mean
+            score of its joints; 0 lets all detections count. Defaults to that
+            of the network, see :class:`NetworkInfo`; with it a ``detector``
+            given by name or directory gives all hands down to that score.
         bbox_padding (float, optional): How much larger the network's input
             is than a box tight round the hand. Defaults to the network's.
         det_interval (int): In a film the detector looks for further hands
@@ -154,6 +163,7 @@ class HandPose:
                  bone_length: Optional[Union[float, str]] = None,
                  hand_side: str = 'auto',
                  batch_size: int = 8,
+                 hand_thr: Optional[float] = None,
                  bbox_padding: Optional[float] = None,
                  det_interval: int = 30,
                  track: bool = True,
@@ -180,6 +190,8 @@ class HandPose:
         self.det_interval = det_interval
         self.track = track
         self.smoothing = smoothing
+        if hand_thr is not None and not 0 <= hand_thr <= 1:
+            raise ValueError(f'hand_thr must lie in 0 to 1, got {hand_thr}')
         self._said = set()
 
         self.network = open_network(
@@ -199,7 +211,10 @@ class HandPose:
                              'point')
         if detector == 'auto':
             detector = 'shipped' if model is None else None
-        self.detector = open_detector(detector, num_threads)
+        if hand_thr is not None:
+            self.info = self.info._replace(hand_thr=hand_thr or None)
+        self.detector = open_detector(detector, num_threads,
+                                      self.info.hand_thr)
 
     @property
     def files(self) -> Tuple[str, ...]:
@@ -370,8 +385,11 @@ class HandPose:
             ])
         hands = iter(self._estimate(list(chain(*places)), settings))
         for frame, own in zip(batch, places):
-            yield frame, self._result(frame, settings,
-                                      [next(hands) for _ in own])
+            found = [next(hands) for _ in own]
+            yield frame, self._result(frame, settings, [
+                hand
+                for hand in found if self._is_hand(hand.place, hand.scores)
+            ])
 
     def _infer_tracked(self, frame: Frame, tracker: HandTracker,
                        settings: Settings) -> Hands:
@@ -404,7 +422,10 @@ class HandPose:
         size = frame.image.shape[1::-1]
         found = []
         for track, hand in zip(tracks, self._estimate(places, settings)):
-            if tracker.update(track, hand.keypoints, hand.scores.mean(), size):
+            if not track.age and not self._is_hand(hand.place, hand.scores):
+                tracker.tracks.remove(track)
+            elif tracker.update(track, hand.keypoints, hand.scores.mean(),
+                                size):
                 track.side_evidence += hand.right_minus_left
                 if self.info.crop.upright:
                     track.direction = self._direction_of(hand.keypoints)
@@ -413,6 +434,13 @@ class HandPose:
                                    settings.bone_length)
                 found.append(hand)
         return found
+
+    def _is_hand(self, place: _Place, scores: np.ndarray) -> bool:
+        """Whether the network agrees with the detector."""
+        detected, thr = place.bbox_score, self.info.hand_thr
+        if detected is None or thr is None:
+            return True
+        return certainty(detected, scores) >= thr
 
     def _find(self, frame: Frame,
               settings: Settings) -> Tuple[Detections, bool]:
@@ -549,7 +577,8 @@ class HandPose:
         # errs otherwise; a film has its next frame
         again = [
             k for k, (place, _) in enumerate(hands)
-            if place.track is None or not place.track.age
+            if (place.track is None or not place.track.age)
+            and self._is_hand(place, answers[k].scores)
         ]
         mirrored = self._look([
             _View(
@@ -698,6 +727,19 @@ class HandPose:
         if about not in self._said:
             self._said.add(about)
             _LOGGER.warning(text)
+
+
+def certainty(bbox_score: float, scores: np.ndarray) -> float:
+    """How sure detector and network are that a hand is one.
+
+    Args:
+        bbox_score (float): The detector's, from 0 to 1.
+        scores (np.ndarray): Of its joints, (K,), from 0 to 1.
+
+    Returns:
+        float: From 0 to 1.
+    """
+    return float(bbox_score * np.mean(scores)**_SCORE_POWER)
 
 
 def _smooth(hand: _Hand, smooth: OneEuroFilter, time: float,

@@ -96,8 +96,8 @@ def test_without_labels(photographs, small, tmp_path):
     assert len(report['rounds']) == 2
     # nothing is left of an earlier run but what was rendered
     assert sorted(path.name for path in (tmp_path / 'work').iterdir()) == [
-        'before', 'rendered', 'round_1', 'round_1_export', 'round_2',
-        'round_2_export'
+        'rendered', 'round_1', 'round_1_export', 'round_2', 'round_2_export',
+        'scores'
     ]
     for figures in report['rounds']:
         assert 0 < figures['learned_from'] <= figures['found'] <= NUM

@@ -55,6 +55,18 @@ def test_doubt_is_that_of_the_joints_which_looks_see_elsewhere():
     assert hand.doubt[8] > .05 and others.max() < 1e-9
 
 
+def test_looks_that_go_astray_move_nothing():
+
+    def change(look, joints):
+        joints[:, :2] += 300 * (look in (1, 4))
+        return joints, 'right'
+
+    hand, = find_consensus(Network(change), IMAGE)
+    np.testing.assert_allclose(hand.keypoints, project(HAND, CAMERA))
+    np.testing.assert_allclose(hand.keypoints_cam, HAND)
+    assert hand.doubt.min() > .1
+
+
 def test_most_looks_tell_the_side_and_their_depths_count():
 
     def change(look, joints):

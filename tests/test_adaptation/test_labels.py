@@ -88,7 +88,7 @@ def test_what_is_learned_is_read_as_it_was_written(tmp_path, zoom):
         cv2.imwrite(str(path), image)
         hand = consensus(
             seed,
-            doubt=doubts(thumb4=1.),
+            doubt=doubts(thumb4=.5),
             keypoints=keypoints,
             camera_matrix=camera)
         hands.append(choose(hand, str(path), size))

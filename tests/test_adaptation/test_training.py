@@ -2,8 +2,10 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from lgh_mmpose.adaptation.training import make_config
+from lgh_mmpose.adaptation.training import make_config, mix
+from lgh_mmpose.checkpoint import read_checkpoint
 
 HANDS = dict(type='Hand3DJsonDataset', data_root='a', ann_file='hands.json')
 LABELS = dict(
@@ -48,3 +50,15 @@ def test_photographs_are_varied_more_than_rendered_hands(tmp_path):
             } - {step.type
                  for step in rendered.pipeline}
     assert more == {'RandomCameraEffects', 'RandomErasing'}
+
+
+def test_a_mixture_lies_between_two_networks(tmp_path):
+    first = dict(weight=torch.tensor([0., 1.]), count=torch.tensor(3))
+    second = dict(weight=torch.tensor([1., 3.]), count=torch.tensor(5))
+    for name, weights in (('first', first), ('second', second)):
+        torch.save(dict(state_dict=weights), tmp_path / f'{name}.pth')
+    path = mix(str(tmp_path / 'first.pth'), tmp_path / 'second.pth', .25)
+    assert path == tmp_path / 'mixed.pth'
+    mixed = read_checkpoint(path)['state_dict']
+    torch.testing.assert_close(mixed['weight'], torch.tensor([.25, 1.5]))
+    assert mixed['count'] == 5

@@ -301,6 +301,8 @@ def copy_of(onnx_export, tmp_path, **changes):
      'exported_hand_pose/4.: export the model again'),
     (dict(crop__whole_image_padding=None), "has no 'whole_image_padding'"),
     (dict(crop__whole_image_padding=0), 'bad crop.whole_image_padding'),
+    (dict(hand_thr='much'), 'bad hand_thr'),
+    (dict(hand_thr=1.5), 'bad hand_thr'),
     (dict(joint_names=None), "has no 'joint_names'"),
     (dict(root_joint='nose'), 'bad root_joint'),
     (dict(input_size=[96, -1]), 'bad input_size'),

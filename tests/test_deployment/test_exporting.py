@@ -349,6 +349,7 @@ def sided(studiohand_root):
 @pytest.mark.parametrize('backend', ['onnx', 'openvino', 'torchscript'])
 def test_the_side_is_exported_too(sided, tmp_path, backend, monkeypatch):
     monkeypatch.setattr(exporting, 'to_deploy', to_deploy)
+    monkeypatch.setattr(sided.model, 'test_cfg', dict(hand_thr=.3))
     assert sided.crop == Crop(1.4, 1.4, hand_side=None, upright=True)
     info = export(
         sided.model,
@@ -364,6 +365,7 @@ def test_the_side_is_exported_too(sided, tmp_path, backend, monkeypatch):
     assert info['verification']['right']['max'] < 1e-4
     network = load_exported(tmp_path / 'out', num_threads=1)
     assert network.info.gives_side and network.info.crop == sided.crop
+    assert network.info.hand_thr == .3
     images = batch(sided.samples)
     right = network(images).right
     assert right.shape == (4, ) and right.dtype == np.float32

@@ -398,6 +398,55 @@ def test_the_detector_tells_the_direction(boxes):
     assert network.batches == [3 * len(hands), len(hands)]
 
 
+def unsure_of(boxes, hand_thr):
+    """A network that doubts of what is dark, and a detector that does not."""
+    network = Telling()
+    network.info = network.info._replace(hand_thr=hand_thr)
+
+    def detector(image):
+        return Detections(np.array(boxes, float), np.full(len(boxes), .9))
+
+    return network, detector
+
+
+# a hand by the toy's measure, whose upper half is light, and another thing
+SCENE = np.zeros((64, 128, 3), np.uint8)
+SCENE[:32, :64] = 255
+SCENE_BOXES = [[12, 12, 52, 52], [76, 12, 116, 52]]
+
+
+def test_what_the_network_doubts_of_is_no_hand():
+    network, detector = unsure_of(SCENE_BOXES, .3)
+    hands, = HandPose(network, detector=detector)(SCENE)
+    np.testing.assert_array_equal(hands.bboxes, SCENE_BOXES[:1])
+    assert .9 * hands.scores.mean()**4 > .3
+    # unless it is to believe the detector, or somebody says where hands are
+    for options, boxes in ((dict(hand_thr=0), None), (dict(), SCENE_BOXES)):
+        hands, = HandPose(
+            network, detector=detector, **options)(
+                SCENE, bboxes=boxes)
+        assert len(hands.bboxes) == 2
+    none, = HandPose(network, detector=detector, hand_thr=.95)(SCENE)
+    assert not len(none.bboxes)
+
+
+def test_what_the_network_doubts_of_is_not_followed():
+    network, detector = unsure_of(SCENE_BOXES, .3)
+    for hands in HandPose(network, detector=detector)(film_of([SCENE] * 3)):
+        assert hands.tracks == (0, )
+
+
+def test_a_network_that_cannot_doubt_believes_the_detector():
+    network, detector = unsure_of(SCENE_BOXES, None)
+    hands, = HandPose(network, detector=detector)(SCENE)
+    assert len(hands.bboxes) == 2
+
+
+def test_a_threshold_out_of_range_is_named():
+    with pytest.raises(ValueError, match='hand_thr must lie in 0 to 1'):
+        HandPose(Toy(), hand_thr=1.5)
+
+
 @pytest.mark.parametrize('degrees', [-30, 30])
 def test_a_rough_direction_is_mended_by_the_best_look(degrees):
     way = np.array([.6, -.8])

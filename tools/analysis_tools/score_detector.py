@@ -6,6 +6,8 @@ docs/detector.md.
 """
 import argparse
 
+import numpy as np
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -27,6 +29,11 @@ def parse_args() -> argparse.Namespace:
         required=True,
         help='detector that tools/deployment/export.py wrote')
     parser.add_argument(
+        '--pose',
+        metavar='DIR',
+        help='network that tools/deployment/export.py wrote: score what '
+        'lgh-hands finds with it, sides and directions being its own')
+    parser.add_argument(
         '--threads',
         type=int,
         metavar='N',
@@ -35,7 +42,8 @@ def parse_args() -> argparse.Namespace:
         '--score-thr',
         type=float,
         metavar='SCORE',
-        help='least score of a hand (default: that of the export)')
+        help='least score of a hand (default: that of the export, or of '
+        'the network)')
     parser.add_argument(
         '--json', required=True, metavar='FILE', help='figures to write')
     args = parser.parse_args()
@@ -44,8 +52,32 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+class _Pipeline:
+    """A pipeline as a detector."""
+
+    def __init__(self, hand_pose) -> None:
+        self.hand_pose, self.files = hand_pose, hand_pose.files
+
+    def __call__(self, image):
+        from lgh_mmpose.geometry.crop import direction_of
+        from lgh_mmpose.inference.detections import Detections
+        from lgh_mmpose.inference.pipeline import certainty
+        hands, = self.hand_pose(image)
+        return Detections(
+            hands.bboxes,
+            np.array([
+                certainty(*scores)
+                for scores in zip(hands.bbox_scores, hands.scores)
+            ]), np.array(hands.hand_sides),
+            np.array([
+                direction_of(joints, hands.joint_names)
+                for joints in hands.keypoints
+            ]).reshape(-1, 2))
+
+
 def score(args: argparse.Namespace) -> None:
     # after the arguments are known to be good: these take seconds to import
+    from lgh_mmpose import HandPose
     from lgh_mmpose.evaluation.hand_detection import (detect_all,
                                                       detections_table,
                                                       read_labels,
@@ -59,11 +91,20 @@ def score(args: argparse.Namespace) -> None:
         sets = {'without hands': read_without_hands(args.folder)}
     else:
         sets = read_labels(args.folder)
-    detector = ExportedDetector(args.model, args.threads)
-    score_thr = detector.score_thr if args.score_thr is None else \
-        args.score_thr
-    # so that AP and the curve have all of it
-    detector.score_thr = min(.02, score_thr)
+    if args.pose is None:
+        detector = ExportedDetector(args.model, args.threads)
+        score_thr = detector.score_thr if args.score_thr is None else \
+            args.score_thr
+        # so that AP and the curve have all of it
+        detector.score_thr = min(.02, score_thr)
+    else:
+        detector = _Pipeline(
+            HandPose(
+                args.pose,
+                detector=args.model,
+                num_threads=args.threads,
+                hand_thr=args.score_thr))
+        score_thr = 0.  # what it leaves out is no hand
     check_not_read(args.json, [
         *detector.files, *(labels.image for pictures in sets.values()
                            for labels in pictures)

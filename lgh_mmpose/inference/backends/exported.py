@@ -8,7 +8,7 @@ from ...geometry.crop import Crop, find_crop_fault
 from ...geometry.hand import HandSkeleton
 from ..network import Joints, NetworkInfo, check_images
 from .engines import OUTPUTS
-from .exports import ExportedModel, model_checks, read_json, refuse
+from .exports import (ExportedModel, is_share, model_checks, read_json, refuse)
 
 SCHEMA = 'lgh_mmpose/exported_hand_pose/4'
 """Name and version of the format; no other version is read."""
@@ -77,7 +77,7 @@ def info_from_json(info: dict) -> NetworkInfo:
         np.array(info['bone_lengths'], dtype=np.float64))
     return NetworkInfo(
         tuple(info['input_size']), _crop(info), skeleton,
-        tuple(info['joint_groups']), info['gives_side'])
+        tuple(info['joint_groups']), info['gives_side'], info.get('hand_thr'))
 
 
 def info_to_json(info: NetworkInfo) -> dict:
@@ -92,7 +92,8 @@ def info_to_json(info: NetworkInfo) -> dict:
         bones=skeleton.bones.tolist(),
         bone_lengths=skeleton.bone_lengths.tolist(),
         crop=info.crop._asdict(),
-        gives_side=info.gives_side)
+        gives_side=info.gives_side,
+        hand_thr=info.hand_thr)
 
 
 def _crop(info: dict) -> Crop:
@@ -119,6 +120,8 @@ def _check_info(info: dict) -> None:
         and all(type(v) is int for v in info['joint_groups']),
         'gives_side':
         isinstance(info['gives_side'], bool),
+        'hand_thr':
+        info.get('hand_thr') is None or is_share(info['hand_thr']),
         'root_joint':
         info['root_joint'] in names,
         'reference_bone':

@@ -1,12 +1,12 @@
 """Detectors of hands that ``tools/deployment/export.py`` wrote."""
 from pathlib import Path
-from typing import Any, Optional, Tuple, Union
+from typing import Optional, Tuple, Union
 
 import numpy as np
 
 from ..detections import Detections, select_hands, to_image
 from ..letterbox import letterbox
-from .exports import ExportedModel, model_checks, read_json, refuse
+from .exports import (ExportedModel, is_share, model_checks, read_json, refuse)
 
 SCHEMA = 'lgh_mmpose/exported_hand_detector/1'
 """Name and version of the format; no other version is read."""
@@ -103,13 +103,9 @@ def _check_info(info: dict) -> None:
             raise ValueError(f'{name} must be a {kind.__name__}')
     refuse({
         **model_checks(info), 'score_thr':
-        _is_share(info['score_thr']),
+        is_share(info['score_thr']),
         'iou_thr':
-        _is_share(info['iou_thr']),
+        is_share(info['iou_thr']),
         'max_hands':
         type(info['max_hands']) is int and info['max_hands'] > 0
     })
-
-
-def _is_share(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value <= 1

@@ -159,6 +159,11 @@ def model_checks(info: Dict[str, Any]) -> Dict[str, bool]:
     }
 
 
+def is_share(value: Any) -> bool:
+    """Whether what a json holds is a number from 0 to 1."""
+    return type(value) in (int, float) and 0 <= value <= 1
+
+
 def refuse(checks: Dict[str, bool]) -> None:
     """Raise ValueError with the names of the checks that failed."""
     bad = [name for name, good in checks.items() if not good]

@@ -76,7 +76,8 @@ def network_info(model: Any, crop: Any) -> NetworkInfo:
     """What a model takes and gives.
 
     Args:
-        model (BaseModel): With a :class:`GroupedJointHead`.
+        model (BaseModel): With a :class:`GroupedJointHead`; its ``test_cfg``
+            may have ``hand_thr``, see :class:`NetworkInfo`.
         crop (Crop): How its input is cut out.
 
     Returns:
@@ -85,9 +86,13 @@ def network_info(model: Any, crop: Any) -> NetworkInfo:
     codec = model.head.decoder
     with torch.no_grad():
         groups = model.head.selector().argmax(-1)
-    return NetworkInfo(codec.input_size, crop, codec.skeleton,
-                       tuple(groups.tolist()), model.head.side_layers
-                       is not None)
+    return NetworkInfo(
+        codec.input_size,
+        crop,
+        codec.skeleton,
+        tuple(groups.tolist()),
+        gives_side=model.head.side_layers is not None,
+        hand_thr=(model.test_cfg or {}).get('hand_thr'))
 
 
 @torch.inference_mode()
