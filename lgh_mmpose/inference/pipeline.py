@@ -41,7 +41,12 @@ _SCORE_POWER = 4
 
 # how a detector's direction is turned for further looks, degrees; that of the
 # detector that ships errs by half of it on average
-_DOUBT = 0., -30., 30.
+_ASIDE = -30., 30.
+# share of the least certainty below which further looks at a detection are
+# given up
+_HOPE = .6
+# mean score of the joints from which on no look is surer to any purpose
+_SURE = .97
 
 Detector = Callable[[np.ndarray], Tuple]
 """Finds hands: BGR, uint8 (H, W, 3) -> :class:`Detections`, or its first two
@@ -435,12 +440,15 @@ class HandPose:
                 found.append(hand)
         return found
 
-    def _is_hand(self, place: _Place, scores: np.ndarray) -> bool:
-        """Whether the network agrees with the detector."""
+    def _is_hand(self,
+                 place: _Place,
+                 scores: np.ndarray,
+                 share: float = 1.) -> bool:
+        """Whether the network agrees with the detector, or by a share."""
         detected, thr = place.bbox_score, self.info.hand_thr
         if detected is None or thr is None:
             return True
-        return certainty(detected, scores) >= thr
+        return certainty(detected, scores) >= share * thr
 
     def _find(self, frame: Frame,
               settings: Settings) -> Tuple[Detections, bool]:
@@ -558,19 +566,24 @@ class HandPose:
                                              Optional[str]]]) -> List[_Look]:
         """Answers to the hand in each place, seen as a side.
 
-        A detector's direction is rough: of looks along it and to both sides
-        of it the surest counts. Where nobody tells, the looks are quarter
-        turns.
+        A detector's direction is rough: where the network is not sure, looks
+        to both sides of it may be surer. Where nobody tells a direction, the
+        looks are quarter turns.
         """
-        views = [
-            _View(place, side, direction) for place, side in hands
-            for direction in self._directions_to_try(place)
+        upright = self.info.crop.upright
+        answers = self._surest(hands,
+                               [self._directions(place) for place, _ in hands])
+        rough = [
+            k for k, (place, _) in enumerate(hands)
+            if upright and place.detected and place.direction is not None
+            and answers[k].scores.mean() < _SURE
+            and self._is_hand(place, answers[k].scores, _HOPE)
         ]
-        looks = iter(self._look(views))
-        answers = [
-            max((next(looks) for _ in self._directions_to_try(place)),
-                key=lambda look: look.scores.mean()) for place, _ in hands
-        ]
+        aside = self._surest(
+            [hands[k] for k in rough],
+            [_turned(hands[k][0].direction, _ASIDE) for k in rough])
+        for k, look in zip(rough, aside):
+            answers[k] = max(answers[k], look, key=_mean_score)
         if not self.info.gives_side:
             return answers
         # a network of both sides is as good at the hand in the mirror, and
@@ -583,8 +596,7 @@ class HandPose:
         mirrored = self._look([
             _View(
                 *hands[k],
-                self._direction_of(answers[k].keypoints)
-                if self.info.crop.upright else None,
+                self._direction_of(answers[k].keypoints) if upright else None,
                 mirrored=True) for k in again
         ])
         for k, look in zip(again, mirrored):
@@ -592,15 +604,26 @@ class HandPose:
                                  for pair in zip(answers[k], look)))
         return answers
 
-    def _directions_to_try(self,
-                           place: _Place) -> Sequence[Optional[np.ndarray]]:
+    def _directions(self, place: _Place) -> Sequence[Optional[np.ndarray]]:
+        """Where the hand in a place may point."""
         if not self.info.crop.upright:
             return (None, )
-        if place.direction is None:
-            return _DIRECTIONS
-        if place.detected:
-            return _turned(place.direction, _DOUBT)
-        return (place.direction, )
+        return _DIRECTIONS if place.direction is None else (place.direction, )
+
+    def _surest(
+            self, hands: Sequence[Tuple[_Place, Optional[str]]],
+            directions: Sequence[Sequence[Optional[np.ndarray]]]
+    ) -> List[_Look]:
+        """Of the looks at each hand in some directions the surest one."""
+        looks = iter(
+            self._look([
+                _View(*hand, direction)
+                for hand, own in zip(hands, directions) for direction in own
+            ]))
+        return [
+            max((next(looks) for _ in own), key=_mean_score)
+            for own in directions
+        ]
 
     def _look(self, views: Sequence[_View]) -> List[_Look]:
         """What the network says of each view."""
@@ -727,6 +750,10 @@ class HandPose:
         if about not in self._said:
             self._said.add(about)
             _LOGGER.warning(text)
+
+
+def _mean_score(look: _Look) -> float:
+    return float(look.scores.mean())
 
 
 def certainty(bbox_score: float, scores: np.ndarray) -> float:

@@ -394,8 +394,25 @@ def test_the_detector_tells_the_direction(boxes):
     way = hands.keypoints[-1, 9] - hands.keypoints[-1, 0]
     # 12 px of 32 for 1.25 times the box of 40 px
     np.testing.assert_allclose(way, 12 * 50 / 32 * np.array([.6, -.8]))
-    # a look along it and to both sides, and one along what the best says
-    assert network.batches == [3 * len(hands), len(hands)]
+    # a look along it, to both sides, and one along what the best says
+    assert network.batches == [len(hands), 2 * len(hands), len(hands)]
+
+
+def test_a_sure_network_looks_to_no_side():
+    found = Detections(
+        np.array([[12., 12, 52, 52]]), np.ones(1), None, np.array([[0., -1]]))
+    image = np.zeros((64, 64, 3), np.uint8)
+
+    class Sure(Telling):
+
+        def __call__(self, images):
+            joints = super().__call__(images)
+            return joints._replace(scores=np.full_like(joints.scores, .98))
+
+    network = Sure(upright=True)
+    hands, = HandPose(network, detector=lambda image: found)(image)
+    assert network.batches == [1, 1]
+    np.testing.assert_allclose(hands.scores, .98, atol=1e-6)
 
 
 def unsure_of(boxes, hand_thr):
@@ -428,6 +445,15 @@ def test_what_the_network_doubts_of_is_no_hand():
         assert len(hands.bboxes) == 2
     none, = HandPose(network, detector=detector, hand_thr=.95)(SCENE)
     assert not len(none.bboxes)
+
+
+def test_what_is_hopeless_is_looked_at_once():
+    network = Telling(upright=True)
+    network.info = network.info._replace(hand_thr=.3)
+    found = Detections(
+        np.array([[12., 12, 52, 52]]), np.ones(1), None, np.array([[0., -1]]))
+    hands, = HandPose(network, detector=lambda image: found)(SCENE[:, 64:])
+    assert not len(hands.bboxes) and network.batches == [1]
 
 
 def test_what_the_network_doubts_of_is_not_followed():
