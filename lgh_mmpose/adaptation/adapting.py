@@ -38,7 +38,7 @@ MIN_HANDS = 20
 """Fewest hands from which there is something to learn."""
 HELD_OUT = 5
 """Every so many-th photograph is kept back, to see what the others taught."""
-SHARE = .5
+SHARE = .75
 """How much of the weights that a round has come to is taken; the rest is of
 those that the first one began from, so that less is forgotten."""
 MIN_LABELS = 10
