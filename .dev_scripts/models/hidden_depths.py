@@ -4,10 +4,11 @@
 
 Of plain rendered hands (no ingredient of StudioHand's) the 3D joints are
 known, as of any synthetic set, and of StudioHand, which stands for real
-photographs, the pixels alone. The network of configs/lgh_studiohand.py learns
-from the first set, from both, from both with biomechanical constraints, and
-from both with all 3D joints, and is scored on StudioHand's test set. The
-results are kept in results/hidden_depths; what has one is not done again.
+photographs, the pixels alone. The network of
+configs/lgh_upright_studiohand.py learns from the first set, from both, from
+both with biomechanical constraints, and from both with all 3D joints, and is
+scored on StudioHand's test set. The results are kept in
+results/hidden_depths; what has one is not done again.
 With --report the command only writes the table.
 """
 import argparse
@@ -16,6 +17,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from queue import Queue
 from typing import Any, Dict, List
@@ -23,7 +25,7 @@ from typing import Any, Dict, List
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / 'configs' / 'lgh_studiohand.py'
+CONFIG = ROOT / 'configs' / 'lgh_upright_studiohand.py'
 RENDER = ROOT / 'tools' / 'dataset_converters' / 'make_studiohand.py'
 PAGE = ROOT / 'docs' / 'how_to' / 'train_on_your_own_data.md'
 RESULTS = ROOT / 'results' / 'hidden_depths'
@@ -118,16 +120,14 @@ def folders(data_dir: Path) -> List[Path]:
     return [data_dir / 'studiohand-plain', data_dir / 'studiohand-other']
 
 
-def run(arm: str, seed: int, args: argparse.Namespace,
-        cores: 'Queue[int]') -> None:
+def result_file(arm: str, seed: int) -> Path:
+    return RESULTS / f'{arm}_seed{seed}.json'
+
+
+def run(arm: str, seed: int, folder: Path, cores: 'Queue[int]') -> None:
+    """Train and score on one core, by the config in a folder."""
     from lgh_mmpose.fileio import write_json
     from lgh_mmpose.visualization.figures import read_run
-    result = RESULTS / f'{arm}_seed{seed}.json'
-    if result.is_file():
-        return
-    folder = args.work_dir / f'{arm}_seed{seed}'
-    folder.mkdir(parents=True, exist_ok=True)
-    write_config(arm, seed, args.data_dir, folder / 'config.py')
     core = cores.get()
     try:
         print(f'{folder.name}: begins', flush=True)
@@ -147,7 +147,7 @@ def run(arm: str, seed: int, args: argparse.Namespace,
     scores = [r for r in read_run(folder) if 'hand/MPJPE' in r][-1]
     RESULTS.mkdir(parents=True, exist_ok=True)
     write_json(
-        result,
+        result_file(arm, seed),
         dict(
             arm=arm,
             seed=seed,
@@ -206,11 +206,16 @@ def main() -> None:
         cores: 'Queue[int]' = Queue()
         for core in sorted(os.sched_getaffinity(0)):
             cores.put(core)
+        runs = []
+        for seed, arm in product(SEEDS, ARMS):
+            if not result_file(arm, seed).is_file():
+                folder = args.work_dir / f'{arm}_seed{seed}'
+                folder.mkdir(parents=True, exist_ok=True)
+                # not in the threads: mmengine reads one config at a time
+                write_config(arm, seed, args.data_dir, folder / 'config.py')
+                runs.append((arm, seed, folder))
         with ThreadPoolExecutor(cores.qsize()) as pool:
-            futures = [
-                pool.submit(run, arm, seed, args, cores) for seed in SEEDS
-                for arm in ARMS
-            ]
+            futures = [pool.submit(run, *one, cores) for one in runs]
             for future in futures:
                 future.result()
     text = PAGE.read_text()
