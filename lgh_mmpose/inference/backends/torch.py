@@ -92,7 +92,7 @@ def network_info(model: Any, crop: Any) -> NetworkInfo:
         codec.skeleton,
         tuple(groups.tolist()),
         gives_side=model.head.side_layers is not None,
-        hand_thr=(model.test_cfg or {}).get('hand_thr'))
+        hand_thr=(getattr(model, 'test_cfg', None) or {}).get('hand_thr'))
 
 
 @torch.inference_mode()
