@@ -102,6 +102,7 @@ USUAL = dict(
     hand_side='auto',
     batch_size=8,
     bbox_padding=None,
+    hand_thr=None,
     track=True,
     smoothing=None)
 
@@ -115,6 +116,7 @@ USUAL = dict(
     (['--hand-side', 'left'], dict(hand_side='left')),
     (['--batch-size', 3], dict(batch_size=3)),
     (['--bbox-padding', 1.75], dict(bbox_padding=1.75)),
+    (['--hand-thr', .3], dict(hand_thr=.3)),
     (['--no-track'], dict(track=False)),
     (['--smooth'], dict(smoothing=Smoothing())),
     (['--detector', 'none'], dict(detector=None)),

@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import signal
+from functools import partial
 
 import cv2
 import numpy as np
@@ -253,16 +255,20 @@ def die(*task):
 
 @pytest.mark.parametrize('method', ['__init__', 'sample'])
 def test_an_interrupt_within_compiled_code_is_one(tmp_path, monkeypatch,
-                                                  method):
+                                                  request, method):
     """Python makes a SystemError of it, as that of no sample."""
 
     def interrupted(*args, **kwargs):
         try:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt as error:
             raise SystemError('<built-in function f> returned a result with '
                               'an exception set') from error
 
+    # a worker of pytest-xdist may ignore it
+    request.addfinalizer(
+        partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(SceneGenerator, method, interrupted)
     monkeypatch.setattr(dataset_writer, '_WARM_UP', 0)
     with pytest.raises(KeyboardInterrupt):
