@@ -22,7 +22,8 @@ from .results import Hands
 from .settings import (Settings, check_directions, check_fov, check_not_both,
                        check_side, resolve_bone_length)
 from .sources import Frame, FrameSource, open_source, prefetch
-from .tracking import HandTracker, OneEuroFilter, Smoothing, Track, box_iou
+from .tracking import (HandTracker, OneEuroFilter, Smoothing, Track, box_iou,
+                       box_of_joints)
 
 # mmengine's logger writes to the standard output, where JSON may go
 _LOGGER = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ _LOGGER = logging.getLogger(__name__)
 # after so many frames of a track its side is settled
 _SIDE_FRAMES = 15
 
-# overlap from which on a detection is the hand of a given box
+# overlap from which on a detection is the hand of a given box, and joints are
+# those of a detection
 _SAME_HAND = .3
 
 # ways in which a hand may point whose direction nobody tells
@@ -551,7 +553,6 @@ class HandPose:
             start += len(tried)
         keypoints = np.stack([look.keypoints for look in chosen])
         depth = np.stack([look.depth for look in chosen])
-        _check_finite(keypoints, depth)
         lifted = lift_hands(
             keypoints, depth, self.info.skeleton,
             np.stack([place.camera_matrix for place in places]),
@@ -587,22 +588,30 @@ class HandPose:
         if not self.info.gives_side:
             return answers
         # a network of both sides is as good at the hand in the mirror, and
-        # errs otherwise; a film has its next frame
+        # errs otherwise; a film has its next frame. A detector's box is rough,
+        # too: the joints' is better
         again = [
             k for k, (place, _) in enumerate(hands)
             if (place.track is None or not place.track.age)
             and self._is_hand(place, answers[k].scores)
         ]
-        mirrored = self._look([
-            _View(
-                *hands[k],
-                self._direction_of(answers[k].keypoints) if upright else None,
-                mirrored=True) for k in again
-        ])
+        mirrored = self._look(
+            [self._in_mirror(*hands[k], answers[k].keypoints) for k in again])
         for k, look in zip(again, mirrored):
             answers[k] = _Look(*(np.mean(pair, axis=0)
                                  for pair in zip(answers[k], look)))
         return answers
+
+    def _in_mirror(self, place: _Place, side: Optional[str],
+                   keypoints: np.ndarray) -> _View:
+        """A hand of known joints (K, 2), as the mirror shows it."""
+        box = box_of_joints(keypoints)
+        if place.bbox_score is not None and \
+                box_iou(box, place.box) >= _SAME_HAND:
+            place = place._replace(box=box)
+        direction = self._direction_of(keypoints) \
+            if self.info.crop.upright else None
+        return _View(place, side, direction, mirrored=True)
 
     def _directions(self, place: _Place) -> Sequence[Optional[np.ndarray]]:
         """Where the hand in a place may point."""
@@ -632,6 +641,7 @@ class HandPose:
         crops, warps = zip(*(self._cut_out(view) for view in views))
         joints = self._run_network(np.stack(crops))
         uv, depth, scores = (part.astype(np.float64) for part in joints[:3])
+        _check_finite(uv, depth)
         keypoints = warp_points(uv, np.linalg.inv(np.stack(warps)))
         right: Sequence[Optional[float]] = [None] * len(views)
         if joints.right is not None:
