@@ -1,12 +1,12 @@
 """What the runner needs beyond mmengine: hooks, optimizer, its wrapper."""
 from .fsdp import backbone_wrap_policy
 from .hooks import (ChannelsLastHook, CompileHook, ConcreteTemperatureHook,
-                    KeepMemoryHook, NonFiniteLossHook)
+                    GradientConflictHook, KeepMemoryHook, NonFiniteLossHook)
 from .optim_wrappers import Bf16OptimWrapper
 from .optimizers import ConvMuon
 
 __all__ = [
     'Bf16OptimWrapper', 'ChannelsLastHook', 'CompileHook',
-    'ConcreteTemperatureHook', 'ConvMuon', 'KeepMemoryHook',
-    'NonFiniteLossHook', 'backbone_wrap_policy'
+    'ConcreteTemperatureHook', 'ConvMuon', 'GradientConflictHook',
+    'KeepMemoryHook', 'NonFiniteLossHook', 'backbone_wrap_policy'
 ]

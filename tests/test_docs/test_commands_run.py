@@ -83,6 +83,8 @@ ELSEWHERE = {
         'test_tools/test_joint_mutual_information.py::test_writes_what_the_'
         'selector_reads'
     ],
+    'python tools/analysis_tools/show_conflicts.py':
+    ['test_tools/test_show_conflicts.py::test_draws_and_groups'],
     'lgh-adapt': ['test_adaptation/test_adapting.py'],
     'python tools/analysis_tools/compare_training.py':
     ['test_tools/test_compare_training.py'],

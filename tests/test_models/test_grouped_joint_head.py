@@ -110,6 +110,25 @@ def test_without_an_assignment_the_selector_decides():
     assert not torch.equal(head(feats)[0], head(feats)[0])
 
 
+def test_losses_of_the_joints_add_up_to_the_loss():
+    head = build(
+        selector=dict(
+            type='FixedSelector', joint_groups=[k % 3 for k in range(21)]))
+    hands = samples()
+    hands[0].gt_instance_labels.keypoint_weights[0, 5] = 0
+    hands[1].gt_instance_labels.keypoint_labels[0, 7, 2] = torch.nan
+    for hand in hands:
+        labels = hand.gt_instance_labels
+        labels.depth_weights = labels.keypoint_weights.clone()
+        labels.depth_weights[0, 7] = 0
+    whole = head.loss(features(), hands)
+    joints = head.joint_losses(features(), hands)
+    for name in ('uv', 'depth'):
+        assert joints[name].shape == (21, )
+        torch.testing.assert_close(joints[name].sum(), whole[f'loss_{name}'])
+    assert joints['depth'][7] == 0 != joints['uv'][7]
+
+
 def test_losses_reach_every_parameter_and_diagnostics_none():
     head = build(
         heatmap_loss=HEATMAP_LOSS,

@@ -17,13 +17,10 @@ gaussian  as if positions were normally distributed: fast, linear relations
 The file is what FileSelector reads, see docs/ablations.md.
 """
 import argparse
-import json
 from pathlib import Path
-from typing import List, Optional
 
 import numpy as np
 from mmengine.config import Config, DictAction
-from scipy.cluster.vq import kmeans2
 from scipy.spatial import cKDTree
 from scipy.special import digamma
 
@@ -166,77 +163,11 @@ def knn_information(points: np.ndarray, neighbours: int = 5) -> np.ndarray:
     return information
 
 
-def spectral_clusters(affinity: np.ndarray,
-                      num_groups: int,
-                      rng: np.random.Generator,
-                      restarts: int = 50) -> np.ndarray:
-    """Spectral clustering (Ng, Jordan and Weiss, NIPS 2001).
-
-    Args:
-        affinity (np.ndarray): How alike two items are, (K, K), symmetric, not
-            negative.
-        num_groups (int): Number of clusters.
-        rng (np.random.Generator): What the starts of k-means are drawn with.
-        restarts (int): How many starts; the best of them is taken.
-
-    Returns:
-        np.ndarray: Cluster of each item, (K,), numbered in the order in which
-        they come.
-
-    Raises:
-        ValueError: If there are fewer items than clusters, or none is alike.
-    """
-    num = len(affinity)
-    if not 1 <= num_groups <= num:
-        raise ValueError(f'the number of groups must lie in 1..{num}, got '
-                         f'{num_groups}')
-    degree = affinity.sum(axis=1)
-    if not (degree > 0).all():
-        raise ValueError(f'item {int(degree.argmin())} has nothing in common '
-                         'with any other')
-    scale = 1 / np.sqrt(degree)
-    _, vectors = np.linalg.eigh(affinity * scale[:, None] * scale)
-    rows = vectors[:, -num_groups:]
-    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    best: Optional[np.ndarray] = None
-    least = np.inf
-    for _ in range(restarts):
-        centres, found = kmeans2(rows, num_groups, minit='++', seed=rng)
-        spread = ((rows - centres[found])**2).sum()
-        if len(np.unique(found)) == num_groups and spread < least:
-            best, least = found, spread
-    if best is None:
-        raise ValueError(f'k-means found no {num_groups} clusters in '
-                         f'{restarts} starts: choose fewer groups')
-    order = {cluster: i for i, cluster in enumerate(dict.fromkeys(best))}
-    return np.array([order[cluster] for cluster in best])
-
-
-def write_groups(path: Path, names: List[str], groups: np.ndarray,
-                 information: np.ndarray, args: argparse.Namespace,
-                 num_hands: int) -> None:
-    from lgh_mmpose.fileio import atomic_write
-    content = dict(
-        groups=[[n for n, k in zip(names, groups) if k == g]
-                for g in range(args.num_groups)],
-        source=f'mutual information ({args.estimator}) of {num_hands} hands '
-        f'of the training set of {Path(args.config).name}, spectral '
-        f'clustering, seed {args.seed}',
-        mutual_information_nats={
-            name: [round(float(v), 3) for v in row]
-            for name, row in zip(names, information)
-        })
-    with atomic_write(path) as file:
-        text = json.dumps(content, indent=1, allow_nan=False)
-        # a line for each joint
-        file.write(
-            (text.replace('\n   ', ' ').replace('\n  ]', ']') + '\n').encode())
-
-
 def main() -> None:
     args = parse_args()
     from mmengine.registry import DATASETS, init_default_scope
 
+    from lgh_mmpose.clustering import spectral_clusters, write_groups
     from lgh_mmpose.config import merge_cfg_options
     from lgh_mmpose.fileio import check_not_read
     cfg = Config.fromfile(args.config)
@@ -254,12 +185,18 @@ def main() -> None:
                        if args.estimator == 'knn' else gaussian_information)(
                            points)
         groups = spectral_clusters(information, args.num_groups, rng)
-        write_groups(args.out, names, groups, information, args, len(hands))
+        written = write_groups(
+            args.out,
+            names,
+            groups,
+            source=f'mutual information ({args.estimator}) of {len(hands)} '
+            f'hands of the training set of {Path(args.config).name}, spectral '
+            f'clustering, seed {args.seed}',
+            mutual_information_nats=information)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
-    for g in range(args.num_groups):
-        print(f'group {g}: '
-              f'{", ".join(n for n, k in zip(names, groups) if k == g)}')
+    for g, group in enumerate(written):
+        print(f'group {g}: {", ".join(group)}')
     print(f'wrote {args.out}')
 
 

@@ -38,6 +38,17 @@ class JointEstimates(NamedTuple):
     side: Optional[Tensor]  # probability of a right hand in the input (B,)
 
 
+class _TrueJoints(NamedTuple):
+    """What the labels say of each joint, and how much it counts.
+
+    B images, K joints.
+    """
+    uv: Tensor  # px of the network input (B, K, 2)
+    depth: Tensor  # (z - z_root) / reference bone (B, K)
+    weights: Tensor  # of uv (B, K)
+    depth_weights: Tensor  # (B, K)
+
+
 @MODELS.register_module()
 class GroupedJointHead(BaseHead):
     r"""Head of learnable joint groups (Li et al., AAAI 2021).
@@ -340,20 +351,7 @@ class GroupedJointHead(BaseHead):
         """
         if not batch_data_samples:
             raise ValueError('the batch is empty: there is nothing to learn')
-        labels = torch.cat([
-            s.gt_instance_labels.keypoint_labels for s in batch_data_samples
-        ]).to(self.beta)
-        weights = torch.cat([
-            s.gt_instance_labels.keypoint_weights for s in batch_data_samples
-        ]).to(self.beta)
-        depth_weights = torch.cat([
-            s.gt_instance_labels.get('depth_weights',
-                                     s.gt_instance_labels.keypoint_weights)
-            for s in batch_data_samples
-        ]).to(self.beta)
-        # what has no weight may be NaN, of which 0 times is NaN too
-        uv_true = labels[..., :2].masked_fill((weights == 0)[..., None], 0.)
-        depth_true = labels[..., 2].masked_fill(depth_weights == 0, 0.)
+        true = self._true_joints(batch_data_samples)
 
         right, side_logits = None, None
         if self.side_layers is not None:
@@ -365,21 +363,19 @@ class GroupedJointHead(BaseHead):
         uv = self._mix(estimates.uv, assignment)
         depth = self._mix(estimates.depth, assignment)
 
-        size = labels.new_tensor(self.decoder.input_size)
         losses = dict(
-            loss_uv=self.uv_loss(uv / size, uv_true / size,
-                                 weights[..., None].expand_as(uv)),
-            loss_depth=self.depth_loss(depth, depth_true, depth_weights))
-        cells = self._to_cells(uv_true, estimates.heatmaps.shape[-2:])
+            loss_uv=self._uv_loss(uv, true),
+            loss_depth=self._depth_loss(depth, true))
+        cells = self._to_cells(true.uv, estimates.heatmaps.shape[-2:])
         if self.heatmap_loss is not None:
             heatmaps = self._mix(estimates.heatmaps, assignment)
             losses['loss_heatmap'] = self.heatmap_loss(heatmaps, cells,
-                                                       weights)
+                                                       true.weights)
         if self.shared_heatmap_loss is not None:
             logits = self.shared_heatmap_layer(feats[0])
             heatmaps = spatial_softmax(logits, self.beta.new_ones(()))
             losses['loss_shared_heatmap'] = self.shared_heatmap_loss(
-                heatmaps, cells, weights)
+                heatmaps, cells, true.weights)
         if self.balance_loss_weight:
             losses['loss_balance'] = \
                 self.balance_loss_weight * self.selector.imbalance()
@@ -396,10 +392,62 @@ class GroupedJointHead(BaseHead):
                 uv, depth, self._right_hands(batch_data_samples,
                                              right), self.decoder.skeleton,
                 [sample.metainfo for sample in batch_data_samples])
-        losses.update(
-            self._diagnostics(uv, depth, estimates, uv_true, depth_true,
-                              weights, depth_weights))
+        losses.update(self._diagnostics(uv, depth, estimates, true))
         return losses
+
+    def joint_losses(self, feats: Tuple[Tensor, ...],
+                     batch_data_samples: OptSampleList) -> Dict[str, Tensor]:
+        """What each joint adds to ``loss_uv`` and ``loss_depth``.
+
+        Args:
+            feats (tuple[Tensor]): As in :meth:`forward`.
+            batch_data_samples (list[PoseDataSample]): As in :meth:`loss`.
+
+        Returns:
+            dict[str, Tensor]: ``uv`` and ``depth``, each (K,).
+        """
+        true = self._true_joints(batch_data_samples)
+        uv, depth = self(feats)
+        alone = torch.eye(self.num_joints).to(uv)
+        return {
+            name:
+            torch.stack([
+                loss(
+                    values,
+                    true._replace(
+                        weights=true.weights * only,
+                        depth_weights=true.depth_weights * only))
+                for only in alone
+            ])
+            for name, loss, values in (('uv', self._uv_loss, uv),
+                                       ('depth', self._depth_loss, depth))
+        }
+
+    def _true_joints(self, samples: OptSampleList) -> _TrueJoints:
+        labels = torch.cat([
+            s.gt_instance_labels.keypoint_labels for s in samples
+        ]).to(self.beta)
+        weights = torch.cat([
+            s.gt_instance_labels.keypoint_weights for s in samples
+        ]).to(self.beta)
+        depth_weights = torch.cat([
+            s.gt_instance_labels.get('depth_weights',
+                                     s.gt_instance_labels.keypoint_weights)
+            for s in samples
+        ]).to(self.beta)
+        # what has no weight may be NaN, of which 0 times is NaN too
+        return _TrueJoints(
+            labels[..., :2].masked_fill((weights == 0)[..., None], 0.),
+            labels[..., 2].masked_fill(depth_weights == 0,
+                                       0.), weights, depth_weights)
+
+    def _uv_loss(self, uv: Tensor, true: _TrueJoints) -> Tensor:
+        size = uv.new_tensor(self.decoder.input_size)
+        return self.uv_loss(uv / size, true.uv / size,
+                            true.weights[..., None].expand_as(uv))
+
+    def _depth_loss(self, depth: Tensor, true: _TrueJoints) -> Tensor:
+        return self.depth_loss(depth, true.depth, true.depth_weights)
 
     def _side_labels(self, samples: OptSampleList) -> Tuple[Tensor, Tensor]:
         """1 where the hand in the input is a right one, and where its side is
@@ -441,19 +489,18 @@ class GroupedJointHead(BaseHead):
 
     @torch.no_grad()
     def _diagnostics(self, uv: Tensor, depth: Tensor,
-                     estimates: GroupEstimates, uv_true: Tensor,
-                     depth_true: Tensor, weights: Tensor,
-                     depth_weights: Tensor) -> Dict[str, Tensor]:
+                     estimates: GroupEstimates,
+                     true: _TrueJoints) -> Dict[str, Tensor]:
 
         def mean(error: Tensor, weights: Tensor) -> Tensor:
             return (error * weights).sum() / weights.sum().clamp_min(1)
 
         def errors(uv: Tensor, depth: Tensor, suffix: str = '') -> dict:
-            uv_error = (uv - uv_true).norm(dim=-1)
-            depth_error = (depth - depth_true).abs()
+            uv_error = (uv - true.uv).norm(dim=-1)
+            depth_error = (depth - true.depth).abs()
             return {
-                f'uv_error_px{suffix}': mean(uv_error, weights),
-                f'depth_error{suffix}': mean(depth_error, depth_weights)
+                f'uv_error_px{suffix}': mean(uv_error, true.weights),
+                f'depth_error{suffix}': mean(depth_error, true.depth_weights)
             }
 
         values = errors(uv, depth)
