@@ -122,11 +122,12 @@ def to_deploy(model: BaseModel) -> DeployForm:
     model.to(memory_format=torch.contiguous_format)
     neck, head = model.neck, model.head
     joint_groups = _joint_groups(head)
-    # the side is read off all groups
-    groups = _prune_neck(
-        neck,
-        joint_groups.unique().tolist() if head.side_layers is None else list(
-            range(head.num_groups)))
+    used = joint_groups.unique().tolist()
+    if head.side_layers is not None:  # the side is read off all groups
+        used = list(range(head.num_groups))
+    if head.separate_depth:
+        used += [head.num_groups + group for group in used]
+    groups = _prune_neck(neck, used)
     trunk = nn.Sequential(model.backbone, neck,
                           _JointMaps(head, joint_groups, groups))
     width, height = head.decoder.input_size
@@ -192,7 +193,7 @@ class _JointMaps(nn.Module):
     Args:
         head (GroupedJointHead): The head.
         joint_groups (Tensor): Group of each joint (K,).
-        groups (list[int]): The groups that the neck gives.
+        groups (list[int]): The features that the neck gives.
 
     Shape:
         the neck's outputs -> score maps times beta (logits) and depth maps,
@@ -216,15 +217,18 @@ class _JointMaps(nn.Module):
         self.num_answers = head.num_answers
         self.used = []
         self.hidden, self.maps = nn.ModuleList(), nn.ModuleList()
-        for index, group in enumerate(groups):
+        for group in range(head.num_groups):
             joints = (joint_groups == group).nonzero()[:, 0]
             if not len(joints):
                 continue
-            self.used.append(index)
-            # both kinds of maps side by side
+            # both kinds of maps side by side, be it of two features
+            features = [group]
+            if head.separate_depth:
+                features.append(head.num_groups + group)
+            self.used.append([groups.index(feature) for feature in features])
             self.hidden.append(
                 _conv(first['weight'][group].flatten(0, 1),
-                      first['bias'][group].flatten()))
+                      first['bias'][group].flatten(), len(features)))
             beta = head.beta[group, joints].repeat(self.num_answers)
             # with two answers those of a left hand come first
             joints = torch.cat([
@@ -243,10 +247,11 @@ class _JointMaps(nn.Module):
 
     def forward(self, feats: Tuple[Tensor, ...]) -> Tuple[Tensor, ...]:
         groups = feats[-1].split(self.in_channels, 1)
-        maps = [
-            last(first(groups[index]).relu()).chunk(2, 1)
-            for index, first, last in zip(self.used, self.hidden, self.maps)
-        ]
+        maps = []
+        for used, first, last in zip(self.used, self.hidden, self.maps):
+            own = groups[used[0]] if len(used) == 1 else torch.cat(
+                [groups[index] for index in used], 1)
+            maps.append(last(first(own).relu()).chunk(2, 1))
         logits, depth_maps = zip(*maps)
         if self.side_layers is None:
             return torch.cat(logits, 1), torch.cat(depth_maps, 1)
@@ -268,9 +273,10 @@ def _by_group(tensor: Tensor, head: GroupedJointHead) -> Tensor:
     return tensor.detach().unflatten(0, (head.num_groups, -1))
 
 
-def _conv(weight: Tensor, bias: Tensor) -> nn.Conv2d:
+def _conv(weight: Tensor, bias: Tensor, groups: int = 1) -> nn.Conv2d:
     """A 3x3 convolution that keeps the size."""
-    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
+    conv = nn.Conv2d(
+        groups * weight.shape[1], weight.shape[0], 3, padding=1, groups=groups)
     conv.weight.data.copy_(weight)
     conv.bias.data.copy_(bias)
     return conv

@@ -106,6 +106,24 @@ def test_equals_the_model(num_groups, fusion):
     }
 
 
+@pytest.mark.parametrize(
+    'num_groups, joint_groups',
+    [
+        (1, [0] * 21),
+        (3, [0, 1, 2] * 7),
+        (3, [2] * 20 + [0]),  # the middle group is empty
+    ])
+@pytest.mark.parametrize('fusion', [True, False])
+def test_depths_of_features_of_their_own(num_groups, joint_groups, fusion):
+    cfg = toy_config(num_groups, fusion)
+    cfg.model.neck.num_groups = 2 * num_groups
+    cfg.model.head.separate_depth = True
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    randomize(model, joint_groups=joint_groups)
+    assert_equal(to_deploy(model), model)
+
+
 def test_joints_are_those_of_the_side_that_is_told():
     cfg = toy_config()
     cfg.model.head.update(side_loss=dict(type='BCELoss'), side_specific=True)

@@ -100,6 +100,25 @@ def test_a_hard_assignment_takes_each_joint_from_its_group():
         assert torch.allclose(depth[:, j], estimates.depth[:, g, j])
 
 
+def test_depths_of_features_of_their_own():
+    head = build(separate_depth=True)
+    shared, pixels = features()
+    depths = torch.randn_like(pixels)
+    assignment = torch.rand(21, 3).softmax(-1)
+    uv, depth = head((shared, torch.cat([pixels, depths], 1)), assignment)
+    torch.manual_seed(0)  # of the same layers
+    plain = build()
+    plain.load_state_dict(head.state_dict())
+    torch.testing.assert_close(uv, plain((shared, pixels), assignment)[0])
+    # weighted by the heat maps of the pixels
+    heatmaps = plain.estimate((shared, pixels)).heatmaps
+    maps = plain.depth_layers(depths).unflatten(1, (3, 21))
+    expected = (heatmaps * maps).sum((-2, -1))
+    torch.testing.assert_close(depth, (expected * assignment.T).sum(1))
+    with pytest.raises(ValueError, match='separate_depth the neck has twice'):
+        head((shared, pixels))
+
+
 def test_without_an_assignment_the_selector_decides():
     head, feats = build().eval(), features()
     torch.nn.init.normal_(head.selector.logits)

@@ -90,10 +90,12 @@ class ConcreteTemperatureHook(Hook):
         selector = _find_selector(runner)
         with _whole_parameters(runner):
             num_groups = selector.probabilities.shape[1]
-        groups = getattr(model.neck, 'num_groups', num_groups)
-        if groups != num_groups:
+        # twice as many with separate_depth
+        expected = getattr(model.head, 'num_features', num_groups)
+        groups = getattr(model.neck, 'num_groups', expected)
+        if groups != expected:
             raise ValueError(f'num_groups of neck ({groups}) and head '
-                             f'({num_groups}) must agree')
+                             f'({expected}) must agree')
 
     def before_train_iter(self,
                           runner: Runner,

@@ -106,6 +106,10 @@ class GroupedJointHead(BaseHead):
             :class:`BiomechanicsLoss`, of all samples; of use where depths are
             not known. Needs a ``side_loss``, or hands of one side. Defaults
             to none.
+        separate_depth (bool): Whether depths are read off features of their
+            own: the neck then gives twice the groups, G for the pixels, then
+            G for the depths, which meet in its fusion and in the depths'
+            weights, the heat maps. Defaults to False.
         side_specific (bool): Whether each group has two answers for every
             joint, one for a left and one for a right hand in the input. While
             training the label of the side decides which of them counts, then
@@ -117,7 +121,7 @@ class GroupedJointHead(BaseHead):
     Raises:
         ValueError: If the groups are fewer than 1 or more than the joints, if
             the neck's feature does not hold ``num_groups * in_channels``
-            channels, the codec has other joints, ``side_specific`` lacks its
+            channels, or twice that with ``separate_depth``, the codec has other joints, ``side_specific`` lacks its
             loss, a batch is empty, or a sample lacks what decoding needs.
     """
 
@@ -142,6 +146,7 @@ class GroupedJointHead(BaseHead):
                  side_loss: OptConfigType = None,
                  side_channels: int = 32,
                  biomechanics_loss: OptConfigType = None,
+                 separate_depth: bool = False,
                  side_specific: bool = False,
                  init_cfg: OptConfigType = None) -> None:
         super().__init__(init_cfg)
@@ -154,6 +159,7 @@ class GroupedJointHead(BaseHead):
         self.in_channels = in_channels
         self.num_joints = num_joints
         self.num_groups = num_groups
+        self.separate_depth = separate_depth
         self.decoder = KEYPOINT_CODECS.build(decoder)
         self._check_joint_names()
         self.pixel_centers = pixel_centers
@@ -188,9 +194,14 @@ class GroupedJointHead(BaseHead):
         self.side_layers = None
         if side_loss is not None:
             self.side_layers = nn.Sequential(
-                nn.Conv2d(num_groups * in_channels, side_channels, 1),
+                nn.Conv2d(self.num_features * in_channels, side_channels, 1),
                 nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                 nn.Linear(side_channels, 1), nn.Flatten(0))
+
+    @property
+    def num_features(self) -> int:
+        """Features of ``in_channels`` that the neck must give."""
+        return self.num_groups * (2 if self.separate_depth else 1)
 
     def _check_joint_names(self) -> None:
         joints = len(self.decoder.keypoint_names)
@@ -231,7 +242,8 @@ class GroupedJointHead(BaseHead):
 
         Args:
             feats (tuple[Tensor]): The neck's outputs; the last one holds the
-                group features (B, G*C, H, W).
+                group features (B, G*C, H, W), or (B, 2*G*C, H, W) with
+                ``separate_depth``.
             assignment (Tensor, optional): S (K, G), rows sum to 1, in place
                 of the selector's own.
 
@@ -259,18 +271,21 @@ class GroupedJointHead(BaseHead):
             GroupEstimates: Heat maps, uv and depth of all groups, in fp32.
         """
         grouped = feats[-1]
-        expected = self.num_groups * self.in_channels
+        expected = self.num_features * self.in_channels
         if grouped.shape[1] != expected:
             raise ValueError(
                 f'the neck gives {grouped.shape[1]} channels, the head expects'
-                f' num_groups * in_channels = {self.num_groups} * '
-                f'{self.in_channels} = {expected}: num_groups and the group '
-                'channels of neck and head must agree')
+                f' {self.num_features} groups * {self.in_channels} = '
+                f'{expected}: num_groups and the group channels of neck and '
+                'head must agree, and with separate_depth the neck has twice '
+                'the groups')
         if self.num_answers > 1 and right is None:
             right = self._side(feats) >= .5
-        logits, depth_maps = (
-            self._of_side(layers(grouped), right)
-            for layers in (self.heatmap_layers, self.depth_layers))
+        own = grouped.chunk(2, 1) if self.separate_depth else 2 * (grouped, )
+        logits, depth_maps = (self._of_side(
+            layers(feature),
+            right) for layers, feature in zip((self.heatmap_layers,
+                                               self.depth_layers), own))
         heatmaps = spatial_softmax(logits, self.beta)
         uv = soft_argmax(heatmaps, self.decoder.input_size, self.pixel_centers)
         return GroupEstimates(heatmaps, uv,
