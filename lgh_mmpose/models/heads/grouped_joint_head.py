@@ -121,8 +121,9 @@ class GroupedJointHead(BaseHead):
     Raises:
         ValueError: If the groups are fewer than 1 or more than the joints, if
             the neck's feature does not hold ``num_groups * in_channels``
-            channels, or twice that with ``separate_depth``, the codec has other joints, ``side_specific`` lacks its
-            loss, a batch is empty, or a sample lacks what decoding needs.
+            channels, or twice that with ``separate_depth``, the codec has
+            other joints, ``side_specific`` lacks its loss, a batch is empty,
+            or a sample lacks what decoding needs.
     """
 
     def __init__(self,
