@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from detector_models import SIZE, build_data_set, random_detector, tiny_config
+from detector_models import (SIZE, build, build_data_set, random_detector,
+                             tiny_config)
 from hand_pictures import draw_hands, write_hand_pictures
 from helpers import REPO_ROOT, run_script
 
@@ -49,6 +50,26 @@ def run_export(files, out, *options):
 
 def an_image(seed=0, size=(120, 90)):
     return draw_hands(np.random.default_rng(seed), size, 2)[0]
+
+
+def test_an_export_is_a_checkpoint_again(files, exported, tmp_path):
+    """The script compares the answers; here they are of other pictures."""
+    run_script(
+        REPO_ROOT / '.dev_scripts/models/detector_checkpoint.py',
+        *(files / 'data', 'again.pth', '--config', files / 'tiny.py'),
+        *('--onnx', exported / 'hand_detector.onnx'),
+        cwd=tmp_path)
+    cfg = tiny_config(files / 'data')
+    again, before = build(cfg).eval(), random_detector(cfg)
+    again.load_state_dict(torch.load(tmp_path / 'again.pth')['state_dict'])
+    images = torch.from_numpy(an_image(9, SIZE)).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        for name, value in before.state_dict().items():
+            assert again.state_dict()[name].shape == value.shape
+        for found, expected in zip(*(model._forward(images)
+                                     for model in (again, before))):
+            for a, b in zip(found, expected):
+                torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
 
 
 def copied(exported, folder, **changes):
