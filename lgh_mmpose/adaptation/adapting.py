@@ -141,8 +141,8 @@ def adapt(folder: Path,
 def list_photographs(folder: Path) -> List[str]:
     """Paths of the photographs in a folder, in the order of their names.
 
-    Films and other files are left out; photographs that cannot be read are
-    named, and left out as well.
+    Films, other files and folders within are left out; photographs that
+    cannot be read are named, and left out as well.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -151,6 +151,10 @@ def list_photographs(folder: Path) -> List[str]:
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder} is no folder of photographs')
     names = []
+    inner = sum(path.is_dir() for path in folder.iterdir())
+    if inner:
+        _LOGGER.warning(f'{inner} folder(s) within {folder} are left out: copy '
+                        'or link what is to be learned from into one')
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in IMAGE_EXTENSIONS:
             continue

@@ -194,6 +194,13 @@ def test_what_is_held_out_is_not_learned_from(photographs, tmp_path):
     assert held and not held & {hand.image for hand in run.labels_to_learn}
 
 
+def test_folders_within_are_told_of(photographs, tmp_path, caplog):
+    shutil.copytree(photographs / 'photos', tmp_path / 'all')
+    (tmp_path / 'all/more').mkdir()
+    assert len(list_photographs(tmp_path / 'all')) == NUM
+    assert f'1 folder(s) within {tmp_path / "all"} are left out' in caplog.text
+
+
 def test_without_labels_nothing_is_claimed():
     sentence = verdict(outcome())
     assert sentence.startswith('There are no labels to tell whether it got')
