@@ -153,8 +153,8 @@ def list_photographs(folder: Path) -> List[str]:
     names = []
     inner = sum(path.is_dir() for path in folder.iterdir())
     if inner:
-        _LOGGER.warning(f'{inner} folder(s) within {folder} are left out: copy '
-                        'or link what is to be learned from into one')
+        _LOGGER.warning(f'{inner} folder(s) within {folder} are left out: '
+                        'copy or link what is to be learned from into one')
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in IMAGE_EXTENSIONS:
             continue
