@@ -28,8 +28,7 @@ from ..shards import list_shards, read_parameters, shard_name
 from .consensus import Consensus, find_consensus
 from .labels import (TrainingHand, choose, read_labels, write_hands,
                      write_labels)
-from .training import (check_checkpoint, make_config, mix, score_rendered,
-                       train)
+from .training import check_checkpoint, make_config, mix, score_rendered, train
 
 _LOGGER = logging.getLogger(__name__)
 

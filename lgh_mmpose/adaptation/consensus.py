@@ -86,8 +86,8 @@ def _look_around(pose: HandPose, image: np.ndarray, box: np.ndarray,
     depth = looks.keypoints_cam[same, :, 2]
     root = list(looks.joint_names).index(looks.root_joint)
     relative = np.median(depth - depth[:, [root]], axis=0)
-    return Consensus(box, side, float(share), keypoints,
-                     back_project(keypoints,
-                                  relative + np.median(depth[:, root]),
-                                  looks.camera_matrix),
-                     looks.camera_matrix, spread / max(size, 1e-9))
+    return Consensus(
+        box, side, float(share), keypoints,
+        back_project(keypoints, relative + np.median(depth[:, root]),
+                     looks.camera_matrix), looks.camera_matrix,
+        spread / max(size, 1e-9))

@@ -14,8 +14,7 @@ from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from tqdm import tqdm
 
-from ..checkpoint import (load_weights, read_checkpoint, start_from,
-                          weights_of)
+from ..checkpoint import load_weights, read_checkpoint, start_from, weights_of
 from ..config import load_config
 
 CONFIG = 'lgh_adapt.py'
@@ -148,7 +147,8 @@ def mix(start: str, trained: Path, share: float) -> Path:
     first = weights_of(read_checkpoint(start), start)
     second = weights_of(read_checkpoint(trained), trained)
     weights = {
-        name: torch.lerp(first[name].to(value), value, share)
+        name:
+        torch.lerp(first[name].to(value), value, share)
         if value.is_floating_point() else value
         for name, value in second.items()
     }

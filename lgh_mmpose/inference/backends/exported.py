@@ -8,7 +8,7 @@ from ...geometry.crop import Crop, find_crop_fault
 from ...geometry.hand import HandSkeleton
 from ..network import Joints, NetworkInfo, check_images
 from .engines import OUTPUTS
-from .exports import (ExportedModel, is_share, model_checks, read_json, refuse)
+from .exports import ExportedModel, is_share, model_checks, read_json, refuse
 
 SCHEMA = 'lgh_mmpose/exported_hand_pose/4'
 """Name and version of the format; no other version is read."""

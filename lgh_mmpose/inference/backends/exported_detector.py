@@ -6,7 +6,7 @@ import numpy as np
 
 from ..detections import Detections, select_hands, to_image
 from ..letterbox import letterbox
-from .exports import (ExportedModel, is_share, model_checks, read_json, refuse)
+from .exports import ExportedModel, is_share, model_checks, read_json, refuse
 
 SCHEMA = 'lgh_mmpose/exported_hand_detector/1'
 """Name and version of the format; no other version is read."""
