@@ -3,6 +3,7 @@ import email
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -44,6 +45,14 @@ def unformatted_configs():
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr('mmengine.config.config.FormatCode', check_only)
         yield
+
+
+@pytest.fixture
+def interruptible():
+    """Python's handler of Ctrl-C, where the tests' shell ignores it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
 
 @pytest.fixture(params=['AMX', 'AVX512_BF16', 'none'])

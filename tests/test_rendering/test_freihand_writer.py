@@ -2,7 +2,6 @@ import json
 import os
 import shutil
 import signal
-from functools import partial
 
 import cv2
 import numpy as np
@@ -253,9 +252,10 @@ def die(*task):
     os._exit(9)
 
 
+@pytest.mark.usefixtures('interruptible')
 @pytest.mark.parametrize('method', ['__init__', 'sample'])
 def test_an_interrupt_within_compiled_code_is_one(tmp_path, monkeypatch,
-                                                  request, method):
+                                                  method):
     """Python makes a SystemError of it, as that of no sample."""
 
     def interrupted(*args, **kwargs):
@@ -265,10 +265,6 @@ def test_an_interrupt_within_compiled_code_is_one(tmp_path, monkeypatch,
             raise SystemError('<built-in function f> returned a result with '
                               'an exception set') from error
 
-    # a worker of pytest-xdist may ignore it
-    request.addfinalizer(
-        partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(SceneGenerator, method, interrupted)
     monkeypatch.setattr(dataset_writer, '_WARM_UP', 0)
     with pytest.raises(KeyboardInterrupt):

@@ -54,6 +54,7 @@ def disguise():
         raise SystemError('returned a result with an exception set') from error
 
 
+@pytest.mark.usefixtures('interruptible')
 @pytest.mark.parametrize('work', [interrupt, lose, disguise])
 def test_interrupts_are_heeded_wherever_they_come(work):
     handler = signal.getsignal(signal.SIGINT)
